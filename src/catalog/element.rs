@@ -1,0 +1,312 @@
+//! An element: a kind of connection, as its file declares it. The same type reads TOML and JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::oauth2::OAuth2;
+use crate::kernel::template::Template;
+
+/// One element. Unknown members are refused, so that a misspelt quirk cannot pass unnoticed.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Element {
+    /// Built-in below 10,000, from a directory 10,000–99,999, made through the API from 100,000.
+    pub id: i64,
+    /// Lower-case alphanumerics; what callers write in paths.
+    pub key: String,
+    pub name: String,
+    /// The name that event and hook code uses (`HubSpotCRM`).
+    pub hook_name: String,
+    pub description: String,
+    /// What a person must do at the vendor before connecting: where ids, secrets and keys are, where the redirect URL goes.
+    pub config_description: String,
+    /// The family of elements with the same resources: `crm`, `marketing`, `helpdesk`.
+    pub hub: String,
+    #[serde(default)]
+    pub image: Option<String>,
+    #[serde(default = "yes")]
+    pub active: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signup_url: Option<String>,
+    #[serde(default)]
+    pub flags: Flags,
+    #[serde(default)]
+    pub events: Events,
+    /// Where the vendor's API begins: `https://api.hubapi.com`, `{instanceUrl}`.
+    pub base_url: Template,
+    /// Hosts that a variable may name: `login.example.com` exactly, `.example.com` with everything below it.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Headers that every call to the vendor carries.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Seconds that the vendor may take for one answer.
+    #[serde(default = "thirty")]
+    pub timeout: u64,
+    /// Where the variables of the templates come from, by name.
+    #[serde(default)]
+    pub variables: BTreeMap<String, Variable>,
+    pub authentication: Authentication,
+    /// A cheap call that proves an API key before anything is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
+    /// The declared inputs of an instance, in display order.
+    pub configuration: Vec<ConfigurationEntry>,
+}
+
+/// What the element object of the API says and nothing here depends on.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Flags {
+    pub transformations_enabled: bool,
+    pub bulk_download_enabled: bool,
+    pub bulk_upload_enabled: bool,
+    pub cloneable: bool,
+    pub extendable: bool,
+    pub beta: bool,
+    pub private: bool,
+    pub trial_account: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self {
+            transformations_enabled: false,
+            bulk_download_enabled: false,
+            bulk_upload_enabled: false,
+            cloneable: false,
+            extendable: true,
+            beta: false,
+            private: false,
+            trial_account: false,
+        }
+    }
+}
+
+/// Which kinds of events the vendor can give: `polling`, `webhook`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Events {
+    pub methods: Vec<String>,
+}
+
+/// The value of a template variable.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Variable {
+    /// Given by the user: the query parameter of `oauth/url` (`siteAddress`) …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// … and the configuration key of the instance (`site.address`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    /// Given by the vendor: a JSON pointer into the token reply (`/instance_url`). Wins over what the user gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+}
+
+/// How an instance of the element authenticates. `type` is the default where there are several.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authentication {
+    #[serde(rename = "type")]
+    pub default: AuthenticationType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<OAuth2>,
+    #[serde(default, rename = "apiKey", skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<ApiKey>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+pub enum AuthenticationType {
+    #[serde(rename = "oauth2")]
+    OAuth2,
+    #[serde(rename = "apiKey")]
+    ApiKey,
+}
+
+impl AuthenticationType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OAuth2 => "oauth2",
+            Self::ApiKey => "apiKey",
+        }
+    }
+
+    pub fn read(text: &str) -> Option<Self> {
+        [Self::OAuth2, Self::ApiKey].into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// A static key, and how it travels.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ApiKey {
+    /// When to use this type rather than the other.
+    pub description: String,
+    /// The configuration key that holds it (`hubspot.authorization.apikey`).
+    pub configuration: String,
+    /// The first form whose prefix fits decides how the key is sent.
+    pub forms: Vec<ApiKeyForm>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ApiKeyForm {
+    /// Applies to keys that begin so (`pat-`); absent: to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    pub placement: Placement,
+    /// What to tell a caller whose key of this form is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_hint: Option<String>,
+}
+
+/// Where a credential goes in a request to the vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "in")]
+pub enum Placement {
+    /// `Authorization: <scheme> <credential>`; an empty scheme sends the bare credential.
+    Authorization { scheme: String },
+    /// A header of the vendor's own.
+    Header { name: String },
+    /// A query parameter.
+    Query { name: String },
+    /// Basic authentication. One of the two is `{credential}`, the other a fixed text.
+    Basic { username: String, password: String },
+}
+
+/// A call that succeeds only with a good credential.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Verification {
+    #[serde(default = "get")]
+    pub method: String,
+    /// Below the base URL.
+    pub path: String,
+    /// The body, for vendors that want one (GraphQL).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Statuses that mean "this credential is refused"; any other failure is the vendor's trouble.
+    #[serde(default = "unauthorized")]
+    pub refused: Vec<u16>,
+}
+
+/// One declared input of an instance (contract 4.3).
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ConfigurationEntry {
+    pub key: String,
+    pub name: String,
+    pub description: String,
+    #[serde(rename = "type")]
+    pub kind: ConfigurationType,
+    /// Always text, for booleans and numbers too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    #[serde(default)]
+    pub required: bool,
+    /// Belongs to this authentication type only: neither required nor sent with the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<AuthenticationType>,
+    /// Not asked from end users.
+    #[serde(default)]
+    pub hide_from_console: bool,
+    /// Maintained by Ligand (tokens); a caller's value is ignored.
+    #[serde(default)]
+    pub internal: bool,
+    /// Shown as `********` in every reply.
+    #[serde(default)]
+    pub secret: bool,
+    /// Its value selects which other entries apply.
+    #[serde(default)]
+    pub group_control: bool,
+    /// The allowed values of a `COMBO`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<ChoiceOption>,
+    /// Values that are stored but have no effect yet; the reply says so in an `Elements-Error` header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_effect: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChoiceOption {
+    pub value: String,
+    pub description: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ConfigurationType {
+    #[serde(rename = "TEXTFIELD_32")]
+    Textfield32,
+    #[serde(rename = "TEXTFIELD_64")]
+    Textfield64,
+    #[serde(rename = "TEXTFIELD_128")]
+    Textfield128,
+    #[serde(rename = "TEXTFIELD_1000")]
+    Textfield1000,
+    Textarea,
+    Boolean,
+    BooleanYesno,
+    Password,
+    Combo,
+    CodeEditor,
+}
+
+impl Element {
+    /// The authentication types it offers, the default first.
+    pub fn authentication_types(&self) -> Vec<AuthenticationType> {
+        let offered = [
+            self.authentication.oauth2.as_ref().map(|_| AuthenticationType::OAuth2),
+            self.authentication.api_key.as_ref().map(|_| AuthenticationType::ApiKey),
+        ];
+        let mut offered: Vec<_> = offered.into_iter().flatten().collect();
+        offered.sort_by_key(|offered| *offered != self.authentication.default);
+        offered
+    }
+
+    pub fn entry(&self, key: &str) -> Option<&ConfigurationEntry> {
+        self.configuration.iter().find(|entry| entry.key == key)
+    }
+}
+
+impl ConfigurationEntry {
+    /// Whether it applies to an instance of this authentication type.
+    pub fn applies_to(&self, authentication: AuthenticationType) -> bool {
+        self.authentication.is_none_or(|own| own == authentication)
+    }
+
+    pub fn is_secret(&self) -> bool {
+        self.secret || self.kind == ConfigurationType::Password
+    }
+
+    /// The values it allows, where they are few.
+    pub fn allowed_values(&self) -> Option<Vec<&str>> {
+        match self.kind {
+            ConfigurationType::Boolean | ConfigurationType::BooleanYesno => Some(vec!["true", "false"]),
+            ConfigurationType::Combo => Some(self.options.iter().map(|option| option.value.as_str()).collect()),
+            _ => None,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn thirty() -> u64 {
+    30
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn unauthorized() -> Vec<u16> {
+    vec![401, 403]
+}

@@ -1,0 +1,2 @@
+//! Reading element files.
+pub struct Catalog;

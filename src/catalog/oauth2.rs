@@ -1,0 +1,213 @@
+//! How a vendor speaks OAuth 2.0 (RFC 6749), quirks included.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::element::Placement;
+use crate::kernel::template::Template;
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct OAuth2 {
+    /// When to use this type rather than the other.
+    pub description: String,
+    pub authorize: Authorize,
+    #[serde(default)]
+    pub scopes: Scopes,
+    /// Proof key for code exchange (RFC 7636). Never sent where the element does not say so.
+    #[serde(default)]
+    pub pkce: Pkce,
+    pub token: TokenEndpoint,
+    #[serde(default)]
+    pub reply: Reply,
+    #[serde(default)]
+    pub refresh: Refresh,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke: Option<Revoke>,
+    #[serde(default)]
+    pub errors: Errors,
+    /// How the access token travels.
+    #[serde(default = "bearer")]
+    pub placement: Placement,
+}
+
+/// The authorization request (RFC 6749 section 4.1.1).
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Authorize {
+    pub url: Template,
+    /// Parameters that every request carries (`access_type=offline`).
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// Whether `response_type=code` is sent.
+    #[serde(default = "yes")]
+    pub response_type: bool,
+}
+
+/// Which scopes are asked for when the caller names none, and how they are written.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Scopes {
+    /// Without a `scope` parameter. Empty: the parameter is left out.
+    pub default: Vec<String>,
+    /// With an empty `scope=`; absent: as `default`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when_empty: Option<Vec<String>>,
+    /// Sent whatever the caller asks for (`offline_access`).
+    pub always: Vec<String>,
+    pub separator: String,
+    /// The name of the vendor's second scope parameter (`optional_scope`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional_parameter: Option<String>,
+    /// What the vendor's scopes are for, by class (`marketing`, `shared`).
+    pub classes: BTreeMap<String, Vec<String>>,
+}
+
+impl Default for Scopes {
+    fn default() -> Self {
+        Self {
+            default: Vec::new(),
+            when_empty: None,
+            always: Vec::new(),
+            separator: " ".to_owned(),
+            optional_parameter: None,
+            classes: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Pkce {
+    #[default]
+    #[serde(rename = "none")]
+    None,
+    S256,
+}
+
+/// The token endpoint (RFC 6749 section 3.2).
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TokenEndpoint {
+    pub url: Template,
+    #[serde(default)]
+    pub client_authentication: ClientAuthentication,
+    #[serde(default)]
+    pub body: BodyEncoding,
+    /// Headers of token requests only.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// How client id and secret reach the token endpoint (RFC 6749 section 2.3.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClientAuthentication {
+    /// In the body.
+    #[default]
+    Post,
+    /// As HTTP Basic.
+    Basic,
+    /// In the query, for vendors that read nothing else.
+    Query,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BodyEncoding {
+    #[default]
+    Form,
+    Json,
+}
+
+/// Where the members of a token reply are, as JSON pointers (RFC 6901). A list is tried in order.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Reply {
+    pub access_token: Vec<String>,
+    pub refresh_token: Vec<String>,
+    /// Lifetime in seconds, as number or text.
+    pub expires_in: Vec<String>,
+    /// Granted scopes, as text or list.
+    pub scope: Vec<String>,
+}
+
+impl Default for Reply {
+    fn default() -> Self {
+        let at = |pointer: &str| vec![pointer.to_owned()];
+        Self {
+            access_token: at("/access_token"),
+            refresh_token: at("/refresh_token"),
+            expires_in: at("/expires_in"),
+            scope: at("/scope"),
+        }
+    }
+}
+
+/// Refreshing an access token (RFC 6749 section 6).
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Refresh {
+    /// Whether the vendor gives refresh tokens at all.
+    pub supported: bool,
+    /// Absent: the token endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Template>,
+    /// Every refresh replaces the refresh token and spends the old one.
+    pub rotates: bool,
+    /// Seconds that a token lives when the reply does not say; absent: until the vendor refuses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_lifetime: Option<u64>,
+    /// Seconds after which an unused refresh token dies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_limit: Option<u64>,
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self { supported: true, url: None, rotates: false, default_lifetime: None, idle_limit: None }
+    }
+}
+
+/// Revoking a grant (RFC 7009, and what vendors made of it).
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Revoke {
+    pub url: Template,
+    /// Client authentication as at the token endpoint unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authentication: Option<ClientAuthentication>,
+}
+
+/// What the vendor's refusals mean. Compared with the `error` and `status` members of the reply.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Errors {
+    /// The grant is gone for good: the user must authorise again.
+    pub terminal: Vec<String>,
+    /// The OAuth app is set up wrongly: the operator must act, the grant lives.
+    pub configuration: Vec<String>,
+    /// JSON pointers to the vendor's code and words, tried in order.
+    pub code: Vec<String>,
+    pub message: Vec<String>,
+}
+
+impl Default for Errors {
+    fn default() -> Self {
+        let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Self {
+            terminal: all(&["invalid_grant"]),
+            configuration: all(&["invalid_client", "unauthorized_client"]),
+            code: all(&["/error"]),
+            message: all(&["/error_description", "/message"]),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn bearer() -> Placement {
+    Placement::Authorization { scheme: "Bearer".to_owned() }
+}

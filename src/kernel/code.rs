@@ -1,0 +1,76 @@
+//! Every failure that a caller can see, one line each: code, status, what it means. The table feeds the replies, the
+//! OpenAPI document and the tests.
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $status:literal $sentence:literal;)*) => {
+        /// The stable name of a failure.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($variant),* }
+
+        impl Code {
+            pub const ALL: &'static [Code] = &[$(Code::$variant),*];
+
+            /// The `code` member of the error body.
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name),* }
+            }
+
+            /// The HTTP status.
+            pub fn status(self) -> u16 {
+                match self { $(Code::$variant => $status),* }
+            }
+
+            /// What it means, and what to do.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Code::$variant => $sentence),* }
+            }
+        }
+    };
+}
+
+codes! {
+    BadBody "bad_body" 400 "The body is not the JSON that this call takes.";
+    BadParameter "bad_parameter" 400 "A query parameter is not acceptable.";
+    MissingParameter "missing_parameter" 400 "Required query parameters are missing.";
+    BadPageSize "bad_page_size" 400 "pageSize must be a whole number from 1 to 200.";
+    BadNextPage "bad_next_page" 400 "nextPage is not a token that this server gave out.";
+    BadCallbackUrl "bad_callback_url" 400 "The callback URL is not an absolute http or https address.";
+    BadName "bad_name" 400 "The name is missing, or nothing is left of it without markup.";
+    BadTags "bad_tags" 400 "The tags are not acceptable.";
+    MissingElement "missing_element" 400 "The body names no element.";
+    MissingConfiguration "missing_configuration" 400 "Required configuration is missing.";
+    BadConfiguration "bad_configuration" 400 "A configuration value is not acceptable.";
+    BadAuthenticationType "bad_authentication_type" 400 "The element has no such authentication type.";
+    NoOauth "no_oauth" 400 "The element does not use OAuth.";
+    MissingCode "missing_code" 400 "providerData.code is missing.";
+    AuthorizationDenied "authorization_denied" 400 "The vendor sent an error instead of a code.";
+    VendorRefused "vendor_refused" 400 "The vendor refused the code or the key.";
+    VendorConfiguration "vendor_configuration" 400 "The vendor refused the OAuth app: check client id, secret and redirect URL.";
+    UnknownGrant "unknown_grant" 400 "No open authorization has this state.";
+    VendorHost "vendor_host" 400 "The vendor's host is not one of the element's.";
+    IdMismatch "id_mismatch" 400 "The id in the body differs from the id in the path.";
+    BadPassword "bad_password" 400 "The password is not acceptable.";
+    BadIdempotencyKey "bad_idempotency_key" 400 "The Idempotency-Key is not acceptable.";
+    BadCredentials "bad_credentials" 401 "Invalid Organization or User secret, or invalid Element token provided.";
+    MissingCredentials "missing_credentials" 401 "The call needs an Authorization header.";
+    LoginRefused "login_refused" 401 "The user name or the password is wrong.";
+    NotAllowed "not_allowed" 403 "The caller may not do this.";
+    RouteNotFound "route_not_found" 404 "No such address.";
+    ElementNotFound "element_not_found" 404 "No such element.";
+    InstanceNotFound "instance_not_found" 404 "No such instance.";
+    ConfigurationNotFound "configuration_not_found" 404 "No such configuration entry.";
+    NothingFound "nothing_found" 404 "The list is empty.";
+    MethodNotAllowed "method_not_allowed" 405 "The address exists, the method does not.";
+    StateInUse "state_in_use" 409 "The state already belongs to an open authorization.";
+    IdempotencyConflict "idempotency_conflict" 409 "The Idempotency-Key was used with another request, or its first call is still under way.";
+    BodyTooLarge "body_too_large" 413 "The body is too large.";
+    UnsupportedMediaType "unsupported_media_type" 415 "The body must be application/json.";
+    TooManyRequests "too_many_requests" 429 "Too many attempts.";
+    Internal "internal" 500 "Something went wrong on our side.";
+    VendorUnreachable "vendor_unreachable" 502 "The vendor could not be reached, or did not answer as expected.";
+    VendorAddressRefused "vendor_address_refused" 502 "The vendor's address is not one that may be called.";
+    DatabaseUnavailable "database_unavailable" 503 "The database is not available.";
+    KeyUnavailable "key_unavailable" 503 "A key that seals the data is not in the key ring.";
+    NotReady "not_ready" 503 "The server is starting.";
+    VendorTimeout "vendor_timeout" 504 "The vendor did not answer in time.";
+}

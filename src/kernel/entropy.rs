@@ -1,0 +1,91 @@
+//! Randomness is injected, so that snapshots are exact.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use sha2::{Digest as _, Sha256};
+use std::sync::Mutex;
+
+use super::secret::Secret;
+
+/// Where random bytes come from.
+pub trait Entropy: Send + Sync {
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The operating system's generator.
+#[derive(Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        #[expect(clippy::disallowed_methods, reason = "the one place where real randomness enters")]
+        if let Err(error) = getrandom::fill(bytes) {
+            // Without randomness no nonce and no token is safe: going on would be worse than stopping.
+            tracing::error!(%error, "the operating system gives no random bytes");
+            std::process::abort();
+        }
+    }
+}
+
+/// A repeatable sequence for tests: SHA-256 over a seed and a counter.
+#[derive(Debug)]
+pub struct SeededEntropy {
+    seed: u64,
+    counter: Mutex<u64>,
+}
+
+impl SeededEntropy {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, counter: Mutex::new(0) }
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        let mut counter = self.counter.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for chunk in bytes.chunks_mut(32) {
+            *counter += 1;
+            let block =
+                Sha256::new().chain_update(self.seed.to_be_bytes()).chain_update(counter.to_be_bytes()).finalize();
+            chunk.iter_mut().zip(block).for_each(|(to, from)| *to = from);
+        }
+    }
+}
+
+/// `N` random bytes.
+pub fn bytes<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes);
+    bytes
+}
+
+/// Lower-case hex of `N` random bytes.
+pub fn hex<const N: usize>(entropy: &dyn Entropy) -> String {
+    hex_of(&bytes::<N>(entropy))
+}
+
+pub fn hex_of(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// 44 characters of base64 text (contract 2.1), drawn again until it has neither `+` nor `/`: such a secret
+/// survives a URL, a shell and a careless client.
+pub fn base64_token(entropy: &dyn Entropy) -> Secret {
+    const PADDED: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new());
+    loop {
+        let text = PADDED.encode(bytes::<32>(entropy));
+        if !text.contains(['+', '/']) {
+            return Secret::new(text);
+        }
+    }
+}
+
+/// A code verifier of RFC 7636 section 4.1, and the shape of every state and link that we make: 43 URL-safe characters.
+pub fn url_token(entropy: &dyn Entropy) -> Secret {
+    Secret::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes::<32>(entropy)))
+}

@@ -1,0 +1,79 @@
+//! A failure with two texts: one for the caller, one for the log.
+
+use std::fmt;
+use std::panic::Location;
+
+use super::code::Code;
+
+/// What a use case returns when it fails. `message` goes to the caller, `source` only to the log.
+pub struct ApiError {
+    pub code: Code,
+    /// One sentence or two: what was wrong and what to do.
+    pub message: String,
+    /// The vendor's own words, when its refusal caused the failure.
+    pub provider_message: Option<String>,
+    /// Seconds after which a further try makes sense.
+    pub retry_after: Option<u64>,
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    pub location: &'static Location<'static>,
+}
+
+impl ApiError {
+    #[track_caller]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            provider_message: None,
+            retry_after: None,
+            source: None,
+            location: Location::caller(),
+        }
+    }
+
+    /// A bug of ours: the caller learns nothing of it, the log everything.
+    #[track_caller]
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..Self::from(Code::Internal) }
+    }
+
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_provider_message(mut self, message: Option<String>) -> Self {
+        self.provider_message = message;
+        self
+    }
+
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+}
+
+impl From<Code> for ApiError {
+    #[track_caller]
+    fn from(code: Code) -> Self {
+        Self::new(code, code.sentence())
+    }
+}
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.code.name(), self.location, self.message)?;
+        self.source.as_ref().map_or(Ok(()), |source| write!(f, " ({source})"))
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}

@@ -1,0 +1,12 @@
+//! Floor 0: the words everyone uses. No I/O, no other floor.
+
+pub mod clock;
+pub mod code;
+pub mod entropy;
+pub mod error;
+pub mod owner;
+pub mod paging;
+pub mod patch;
+pub mod plain_text;
+pub mod secret;
+pub mod template;

@@ -1,0 +1,8 @@
+//! Whose row it is.
+
+/// The organization and account that a row belongs to: the first argument of every query on owned rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owner {
+    pub organization: i64,
+    pub account: i64,
+}
