@@ -2,3 +2,5 @@
 
 pub mod catalog;
 pub mod kernel;
+pub mod store;
+pub mod vault;

@@ -1,0 +1,12 @@
+DROP TABLE change;
+DROP TABLE id_block;
+DROP TABLE data_key;
+DROP TABLE revocation;
+DROP TABLE idempotency;
+DROP TABLE oauth_grant;
+DROP TABLE credential;
+DROP TABLE instance_tag;
+DROP TABLE instance;
+DROP TABLE app_user;
+DROP TABLE account;
+DROP TABLE organization;

@@ -1,0 +1,108 @@
+//! One connection type for both databases, and how each is opened.
+
+use std::path::PathBuf;
+
+use diesel::connection::{CacheSize, SimpleConnection as _};
+use diesel::prelude::*;
+
+use super::address::{Address, Pooler};
+use super::fault::StoreFault;
+use crate::kernel::secret::Secret;
+
+#[derive(diesel::MultiConnection)]
+pub enum AnyConn {
+    Sqlite(diesel::SqliteConnection),
+    Pg(diesel::PgConnection),
+}
+
+/// Runs the same diesel expression on the concrete connection, for what the enum cannot do (`on_conflict`, batches).
+macro_rules! on_each {
+    ($conn:expr, $inner:ident => $body:expr) => {
+        match $conn {
+            $crate::store::connection::AnyConn::Sqlite($inner) => $body,
+            $crate::store::connection::AnyConn::Pg($inner) => $body,
+        }
+    };
+}
+pub(super) use on_each;
+
+/// What a connection is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// Opens connections for an r2d2 pool. Written by hand: the derived `establish` tries every variant in turn.
+#[derive(Debug, Clone)]
+pub(super) struct Opener {
+    pub address: Address,
+    pub pooler: Pooler,
+    pub access: Access,
+}
+
+/// A pooled connection, and whether it was seen failing.
+pub(super) struct Pooled {
+    pub conn: AnyConn,
+    pub broken: bool,
+}
+
+impl Opener {
+    pub fn open(&self) -> Result<AnyConn, StoreFault> {
+        match &self.address {
+            Address::Sqlite(path) => open_sqlite(path, self.access).map(AnyConn::Sqlite),
+            Address::Postgres(url) => open_postgres(url, self.pooler).map(AnyConn::Pg),
+        }
+    }
+}
+
+impl r2d2::ManageConnection for Opener {
+    type Connection = Pooled;
+    type Error = StoreFault;
+
+    fn connect(&self) -> Result<Pooled, StoreFault> {
+        self.open().map(|conn| Pooled { conn, broken: false })
+    }
+
+    fn is_valid(&self, _: &mut Pooled) -> Result<(), StoreFault> {
+        Ok(())
+    }
+
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        pooled.broken
+    }
+}
+
+/// `synchronous=FULL`: a rotated refresh token that is lost in a power cut cannot be had again.
+fn open_sqlite(path: &PathBuf, access: Access) -> Result<SqliteConnection, StoreFault> {
+    let unavailable = |error: &dyn std::fmt::Display| StoreFault::Unavailable(error.to_string());
+    let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| unavailable(&error))?;
+    conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;")?;
+    conn.batch_execute(match access {
+        Access::Write => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+        Access::Read => "PRAGMA query_only = ON;",
+    })?;
+    Ok(conn)
+}
+
+fn open_postgres(url: &Secret, pooler: Pooler) -> Result<PgConnection, StoreFault> {
+    // libpq's text can repeat parts of the URL: only its kind goes on.
+    let refused = |error: ConnectionError| match error {
+        ConnectionError::BadConnection(text) => StoreFault::Unavailable(without_secret(&text, url)),
+        other => StoreFault::Unavailable(without_secret(&other.to_string(), url)),
+    };
+    let mut conn = PgConnection::establish(url.expose()).map_err(refused)?;
+    match pooler {
+        Pooler::Transaction => conn.set_prepared_statement_cache_size(CacheSize::Disabled),
+        Pooler::None => conn.batch_execute(
+            "SET synchronous_commit = on; SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET timezone = 'UTC';",
+        )?,
+    }
+    Ok(conn)
+}
+
+fn without_secret(text: &str, url: &Secret) -> String {
+    let password = url::Url::parse(url.expose()).ok().and_then(|url| url.password().map(str::to_owned));
+    let text = text.replace(url.expose(), "***");
+    password.map_or(text.clone(), |password| text.replace(&password, "***"))
+}

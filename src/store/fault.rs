@@ -1,0 +1,76 @@
+//! What can go wrong below the API, sorted by what the caller can do about it.
+
+use diesel::result::{DatabaseErrorKind, Error};
+
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// The database is down, full or busy. Trying again later makes sense.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A row with the same unique value exists.
+    #[error("a row with this value exists: {0}")]
+    Conflict(String),
+    /// The row is not there, or is not the owner's.
+    #[error("no such row")]
+    NotFound,
+    /// The database was written by a newer Ligand.
+    #[error("the database has the migration {0}, which this version does not know: start the newer version")]
+    Newer(String),
+    #[error("the database answered: {0}")]
+    Other(String),
+}
+
+impl From<Error> for StoreFault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound => Self::NotFound,
+            Error::DatabaseError(DatabaseErrorKind::UniqueViolation, info) => {
+                // PostgreSQL names the constraint, SQLite the columns.
+                Self::Conflict(info.constraint_name().unwrap_or_else(|| info.message()).to_owned())
+            }
+            Error::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, info) => {
+                Self::Unavailable(info.message().to_owned())
+            }
+            Error::DatabaseError(_, info) if is_outage(info.message()) => Self::Unavailable(info.message().to_owned()),
+            Error::BrokenTransactionManager => Self::Unavailable(error.to_string()),
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// Neither client library has a kind of its own for these.
+fn is_outage(message: &str) -> bool {
+    const SIGNS: &[&str] = &[
+        "database is locked",
+        "database or disk is full",
+        "disk I/O error",
+        "server closed the connection",
+        "connection to server",
+        "no connection to the server",
+        "could not connect",
+        "terminating connection",
+        "the database system is",
+        "could not receive data from server",
+        "could not send data to server",
+        "statement timeout",
+        "lock timeout",
+        "remaining connection slots",
+        "SSL connection has been closed",
+    ];
+    SIGNS.iter().any(|sign| message.contains(sign))
+}
+
+impl From<StoreFault> for ApiError {
+    #[track_caller]
+    fn from(fault: StoreFault) -> Self {
+        match fault {
+            StoreFault::Unavailable(_) | StoreFault::Newer(_) => {
+                ApiError::from(Code::DatabaseUnavailable).with_retry_after(1).with_source(fault)
+            }
+            other => ApiError::internal(other),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Authorizations under way that need something remembered: the code verifier of PKCE.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::connection::AnyConn;
+use super::fault::StoreFault;
+use super::schema::oauth_grant::{self, dsl};
+use super::time::UtcTime;
+use crate::kernel::owner::Owner;
+
+#[derive(Debug, Clone, Queryable, Insertable)]
+#[diesel(table_name = oauth_grant)]
+struct Row {
+    id: i64,
+    organization_id: i64,
+    account_id: i64,
+    element_id: i64,
+    state_hash: Vec<u8>,
+    sealed: Vec<u8>,
+    created_at: UtcTime,
+    expires_at: UtcTime,
+}
+
+/// One started authorization. `sealed` holds what the use case needs to finish it.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    pub id: i64,
+    pub element_id: i64,
+    pub state_hash: Vec<u8>,
+    pub sealed: Vec<u8>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Fails with `Conflict` when the owner has an open grant with this state.
+pub fn insert(conn: &mut AnyConn, owner: Owner, grant: Grant, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    let same_state = dsl::oauth_grant
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account))
+        .filter(dsl::state_hash.eq(grant.state_hash.clone()));
+    diesel::delete(same_state.filter(dsl::expires_at.le(UtcTime(now)))).execute(conn)?;
+    let row = Row {
+        id: grant.id,
+        organization_id: owner.organization,
+        account_id: owner.account,
+        element_id: grant.element_id,
+        state_hash: grant.state_hash,
+        sealed: grant.sealed,
+        created_at: UtcTime(now),
+        expires_at: UtcTime(grant.expires_at),
+    };
+    diesel::insert_into(oauth_grant::table).values(&row).execute(conn)?;
+    Ok(())
+}
+
+/// The owner's open grant with this state.
+pub fn find(
+    conn: &mut AnyConn,
+    owner: Owner,
+    element_id: i64,
+    state_hash: Vec<u8>,
+    now: DateTime<Utc>,
+) -> Result<Option<Grant>, StoreFault> {
+    let row: Option<Row> = dsl::oauth_grant
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account))
+        .filter(dsl::state_hash.eq(state_hash))
+        .filter(dsl::element_id.eq(element_id))
+        .filter(dsl::expires_at.gt(UtcTime(now)))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|row| Grant {
+        id: row.id,
+        element_id: row.element_id,
+        state_hash: row.state_hash,
+        sealed: row.sealed,
+        expires_at: row.expires_at.into(),
+    }))
+}
+
+/// A grant is used once.
+pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(), StoreFault> {
+    let row = dsl::oauth_grant
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account))
+        .filter(dsl::id.eq(id));
+    diesel::delete(row).execute(conn)?;
+    Ok(())
+}
+
+/// Users who never came back.
+pub fn purge(conn: &mut AnyConn, now: DateTime<Utc>) -> Result<usize, StoreFault> {
+    Ok(diesel::delete(dsl::oauth_grant.filter(dsl::expires_at.le(UtcTime(now)))).execute(conn)?)
+}

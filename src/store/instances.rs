@@ -1,0 +1,254 @@
+//! Instances and their credentials. Every function takes the owner first; a foreign row is not there.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::connection::{AnyConn, on_each};
+use super::fault::StoreFault;
+use super::schema::{app_user, credential, instance, instance_tag};
+use super::time::UtcTime;
+use crate::kernel::owner::Owner;
+use crate::kernel::paging::Page;
+
+#[derive(Debug, Clone, Queryable, Insertable, AsChangeset)]
+#[diesel(table_name = instance, treat_none_as_null = true)]
+pub struct InstanceRow {
+    pub id: i64,
+    pub organization_id: i64,
+    pub account_id: i64,
+    pub element_id: i64,
+    pub element_key: String,
+    pub name: String,
+    /// A JSON array of texts, in the order given.
+    pub tags: String,
+    pub external_id: Option<String>,
+    pub token_hash: Vec<u8>,
+    pub token_sealed: Vec<u8>,
+    pub authentication_type: String,
+    pub external_authentication: String,
+    pub configuration_sealed: Vec<u8>,
+    pub enabled: bool,
+    /// Why the vendor refuses the credential for good; null while it is valid.
+    pub invalid_reason: Option<String>,
+    pub created_by: i64,
+    /// Compared before every write of the row.
+    pub version: i64,
+    pub created_at: UtcTime,
+    pub updated_at: UtcTime,
+}
+
+#[derive(Debug, Clone, Queryable, Insertable, AsChangeset)]
+#[diesel(table_name = credential, primary_key(instance_id), treat_none_as_null = true)]
+pub struct CredentialRow {
+    pub instance_id: i64,
+    pub organization_id: i64,
+    pub account_id: i64,
+    pub version: i64,
+    pub sealed: Vec<u8>,
+    /// Which grant at the vendor this is: instances with the same one share its fate.
+    pub grant_hash: Option<Vec<u8>>,
+    pub refreshable: bool,
+    /// Seconds, as the vendor stated them.
+    pub lifetime: Option<i64>,
+    pub expires_at: Option<UtcTime>,
+    pub refreshed_at: Option<UtcTime>,
+}
+
+/// Who created an instance, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Creator {
+    pub id: i64,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+}
+
+/// An instance with its credential and creator.
+#[derive(Debug, Clone, Queryable)]
+pub struct Stored {
+    pub instance: InstanceRow,
+    pub credential: CredentialRow,
+    pub creator: Creator,
+}
+
+/// Which instances a list wants.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub element_id: Option<i64>,
+    /// All of them, exactly.
+    pub tags: Vec<String>,
+    /// A part of the name, case ignored.
+    pub search_text: Option<String>,
+    pub external_id: Option<String>,
+}
+
+/// Everything that one reply about an instance shows, in one statement.
+macro_rules! with_credential {
+    () => {
+        instance::table.inner_join(credential::table).inner_join(app_user::table).select((
+            instance::all_columns,
+            credential::all_columns,
+            (app_user::id, app_user::email, app_user::first_name, app_user::last_name),
+        ))
+    };
+}
+
+pub fn insert(
+    conn: &mut AnyConn,
+    owner: Owner,
+    instance: &InstanceRow,
+    credential: &CredentialRow,
+    tags: &[String],
+) -> Result<(), StoreFault> {
+    diesel::insert_into(instance::table).values(instance).execute(conn)?;
+    diesel::insert_into(credential::table).values(credential).execute(conn)?;
+    insert_tags(conn, owner, instance.id, tags)
+}
+
+pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Stored, StoreFault> {
+    let row = with_credential!()
+        .filter(instance::id.eq(id))
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account));
+    Ok(row.first(conn)?)
+}
+
+/// The id of the owner's instance with this token.
+pub fn find_by_token(conn: &mut AnyConn, owner: Owner, token_hash: &[u8]) -> Result<i64, StoreFault> {
+    let row = instance::table
+        .filter(instance::token_hash.eq(token_hash))
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account))
+        .select(instance::id);
+    Ok(row.first(conn)?)
+}
+
+/// One row more than the page, to know whether there is a next one. Ascending ids.
+pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Result<Vec<Stored>, StoreFault> {
+    let mut rows = with_credential!()
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account))
+        .filter(instance::id.gt(page.after))
+        .into_boxed();
+    if let Some(element_id) = filter.element_id {
+        rows = rows.filter(instance::element_id.eq(element_id));
+    }
+    if let Some(external_id) = &filter.external_id {
+        rows = rows.filter(instance::external_id.eq(external_id));
+    }
+    if let Some(text) = &filter.search_text {
+        rows = rows.filter(lower(instance::name).like(contains(text)).escape('\\'));
+    }
+    for tag in &filter.tags {
+        let tagged = instance_tag::table
+            .filter(instance_tag::organization_id.eq(owner.organization))
+            .filter(instance_tag::account_id.eq(owner.account))
+            .filter(instance_tag::tag.eq(tag))
+            .select(instance_tag::instance_id);
+        rows = rows.filter(instance::id.eq_any(tagged));
+    }
+    Ok(rows.order(instance::id).limit(page.limit()).load(conn)?)
+}
+
+/// How many instances the owner has of each element, by element id.
+pub fn count_by_element(conn: &mut AnyConn, owner: Owner) -> Result<Vec<(i64, i64)>, StoreFault> {
+    let counts = instance::table
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account))
+        .group_by(instance::element_id)
+        .select((instance::element_id, diesel::dsl::count_star()))
+        .order(instance::element_id);
+    Ok(counts.load(conn)?)
+}
+
+/// Writes a changed row, unless somebody else did since it was read (`Conflict`).
+pub fn update(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow, tags: &[String]) -> Result<(), StoreFault> {
+    let next = InstanceRow { version: changed.version.saturating_add(1), ..changed.clone() };
+    let unchanged = instance::table
+        .filter(instance::id.eq(changed.id))
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account))
+        .filter(instance::version.eq(changed.version));
+    if diesel::update(unchanged).set(&next).execute(conn)? == 0 {
+        return Err(StoreFault::Conflict("instance.version".to_owned()));
+    }
+    let old = instance_tag::table
+        .filter(instance_tag::organization_id.eq(owner.organization))
+        .filter(instance_tag::account_id.eq(owner.account))
+        .filter(instance_tag::instance_id.eq(changed.id));
+    diesel::delete(old).execute(conn)?;
+    insert_tags(conn, owner, changed.id, tags)
+}
+
+/// Replaces the credential, unless somebody else did since `changed.version` was read (`Conflict`).
+pub fn update_credential(conn: &mut AnyConn, owner: Owner, changed: &CredentialRow) -> Result<(), StoreFault> {
+    let next = CredentialRow { version: changed.version.saturating_add(1), ..changed.clone() };
+    let unchanged = credential::table
+        .filter(credential::instance_id.eq(changed.instance_id))
+        .filter(credential::organization_id.eq(owner.organization))
+        .filter(credential::account_id.eq(owner.account))
+        .filter(credential::version.eq(changed.version));
+    if diesel::update(unchanged).set(&next).execute(conn)? == 0 {
+        return Err(StoreFault::Conflict("credential.version".to_owned()));
+    }
+    Ok(())
+}
+
+/// Credential and tags go with it.
+pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(), StoreFault> {
+    let row = instance::table
+        .filter(instance::id.eq(id))
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account));
+    if diesel::delete(row).execute(conn)? == 0 { Err(StoreFault::NotFound) } else { Ok(()) }
+}
+
+/// Whether any instance, whoever owns it, holds this grant at the vendor: revoking it would cut that one off.
+pub fn any_with_grant(conn: &mut AnyConn, grant_hash: &[u8]) -> Result<bool, StoreFault> {
+    let row = credential::table.filter(credential::grant_hash.eq(grant_hash)).select(credential::instance_id);
+    Ok(row.first::<i64>(conn).optional()?.is_some())
+}
+
+fn insert_tags(conn: &mut AnyConn, owner: Owner, id: i64, tags: &[String]) -> Result<(), StoreFault> {
+    let distinct: BTreeSet<&String> = tags.iter().collect();
+    let rows: Vec<_> = distinct
+        .into_iter()
+        .map(|tag| {
+            (
+                instance_tag::organization_id.eq(owner.organization),
+                instance_tag::account_id.eq(owner.account),
+                instance_tag::tag.eq(tag),
+                instance_tag::instance_id.eq(id),
+            )
+        })
+        .collect();
+    on_each!(conn, inner => diesel::insert_into(instance_tag::table).values(&rows).execute(inner)?);
+    Ok(())
+}
+
+diesel::define_sql_function! {
+    /// SQLite folds ASCII only; names are compared the same way on both databases as far as it goes.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// A LIKE pattern for a part of a text, with the pattern's own characters taken literally.
+fn contains(text: &str) -> String {
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+impl Stored {
+    pub fn tags(&self) -> Vec<String> {
+        serde_json::from_str(&self.instance.tags).unwrap_or_default()
+    }
+
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.credential.expires_at.map(Into::into)
+    }
+
+    pub fn refreshed_at(&self) -> Option<DateTime<Utc>> {
+        self.credential.refreshed_at.map(Into::into)
+    }
+}

@@ -1,0 +1,207 @@
+//! How queries reach the database: a read lane and a write lane, neither of which holds a thread while it waits.
+//!
+//! SQLite has one writer, so its write lane is one connection with a fair queue; writes that queued up meanwhile share a
+//! commit (group commit). PostgreSQL has one pool behind both lanes.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::{Connection as _, SimpleConnection as _};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::address::{Address, Pooler};
+use super::connection::{Access, AnyConn, Opener, Pooled};
+use super::fault::StoreFault;
+use super::ids::IdBlocks;
+use super::migrate;
+
+/// Writes that share one commit at most: a bound on what one failing commit takes along.
+const GROUP: usize = 64;
+const QUEUE: usize = 1024;
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    reads: Pool,
+    writes: Writes,
+    ids: Arc<IdBlocks>,
+    opener: Opener,
+}
+
+#[derive(Clone)]
+enum Writes {
+    /// To the thread that owns SQLite's only writing connection.
+    Queue(mpsc::Sender<Write>),
+    Pool(Pool),
+}
+
+/// Connections, with an async gate before them: whoever waits holds no blocking thread.
+#[derive(Clone)]
+struct Pool {
+    connections: r2d2::Pool<Opener>,
+    gate: Arc<Semaphore>,
+}
+
+type Outcome = Result<(), StoreFault>;
+type Finish = Box<dyn FnOnce(Outcome) + Send>;
+/// Does the work in a savepoint of an open transaction, or fails with the reason why there is none. What it returns is
+/// told the fate of the commit.
+type Write = Box<dyn FnOnce(Result<&mut AnyConn, StoreFault>) -> Finish + Send>;
+
+impl Store {
+    /// Connects, without touching the schema. `size`: connections of a pool.
+    pub fn open(address: Address, pooler: Pooler, size: u32) -> Result<Self, StoreFault> {
+        let opener = Opener { address, pooler, access: Access::Write };
+        let (reads, writes) = match &opener.address {
+            Address::Sqlite(_) => {
+                // The writer creates the file and puts it into WAL mode before any reader looks.
+                let writer = opener.open()?;
+                let reads = Pool::open(Opener { access: Access::Read, ..opener.clone() }, size)?;
+                (reads, Writes::Queue(spawn_writer(writer)?))
+            }
+            Address::Postgres(_) => {
+                let pool = Pool::open(opener.clone(), size)?;
+                (pool.clone(), Writes::Pool(pool))
+            }
+        };
+        Ok(Self { reads, writes, ids: Arc::default(), opener })
+    }
+
+    /// Brings the schema up to date. Safe to call from several processes at once.
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreFault> {
+        let opener = self.opener.clone();
+        blocking(move || migrate::up(&mut opener.open()?)).await
+    }
+
+    /// A read. Must not write: SQLite refuses it, PostgreSQL would not.
+    pub async fn read<T, F>(&self, query: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    {
+        self.reads.run(query).await
+    }
+
+    /// A transaction. It is durable when this returns `Ok`.
+    pub async fn write<T, F>(&self, transaction: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    {
+        match &self.writes {
+            Writes::Pool(pool) => pool.run(move |conn| conn.transaction(transaction)).await,
+            Writes::Queue(queue) => {
+                let (tell, told) = oneshot::channel();
+                let write: Write = Box::new(move |conn| {
+                    let result = conn.and_then(|conn| in_savepoint(conn, transaction));
+                    Box::new(move |commit| drop(tell.send(commit.and(result))))
+                });
+                queue.send(write).await.map_err(|_| stopped())?;
+                told.await.map_err(|_| stopped())?
+            }
+        }
+    }
+
+    /// A new id. Never given out twice, whichever table it is for.
+    pub async fn next_id(&self) -> Result<i64, StoreFault> {
+        self.ids.next(self).await
+    }
+}
+
+impl Pool {
+    fn open(opener: Opener, size: u32) -> Result<Self, StoreFault> {
+        let connections = r2d2::Pool::builder()
+            .max_size(size)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(2))
+            .error_handler(Box::new(r2d2::NopErrorHandler))
+            .build_unchecked(opener);
+        let gate = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
+        Ok(Self { connections, gate })
+    }
+
+    async fn run<T, F>(&self, query: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.gate).acquire_owned().await.map_err(|_| stopped())?;
+        let connections = self.connections.clone();
+        blocking(move || {
+            let _permit = permit;
+            let mut pooled = connections.get().map_err(|error| StoreFault::Unavailable(error.to_string()))?;
+            let Pooled { conn, broken } = &mut *pooled;
+            let result = catching(|| query(conn));
+            // A connection that failed for reasons of its own is not given to the next caller.
+            *broken = matches!(result, Err(StoreFault::Unavailable(_)));
+            result
+        })
+        .await
+    }
+}
+
+fn spawn_writer(mut conn: AnyConn) -> Result<mpsc::Sender<Write>, StoreFault> {
+    let (queue, mut writes) = mpsc::channel::<Write>(QUEUE);
+    let run = move || {
+        while let Some(first) = writes.blocking_recv() {
+            write_group(&mut conn, first, &mut writes);
+        }
+    };
+    let spawned = std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(run);
+    spawned.map(|_| queue).map_err(|error| StoreFault::Unavailable(error.to_string()))
+}
+
+/// One commit for the first write and for those that queued up behind it.
+fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Write>) {
+    if let Err(error) = conn.batch_execute("BEGIN IMMEDIATE") {
+        return first(Err(error.into()))(Ok(()));
+    }
+    let mut finishes = vec![first(Ok(conn))];
+    while let Some(next) = (finishes.len() < GROUP).then(|| queue.try_recv().ok()).flatten() {
+        finishes.push(next(Ok(conn)));
+    }
+    let failure = conn.batch_execute("COMMIT").err().map(|error| {
+        // Without this the next BEGIN would find an open transaction.
+        let _ = conn.batch_execute("ROLLBACK");
+        error.to_string()
+    });
+    for finish in finishes {
+        finish(failure.clone().map_or(Ok(()), |text| Err(StoreFault::Unavailable(text))));
+    }
+}
+
+/// Runs one write so that its failure undoes only itself.
+fn in_savepoint<T>(
+    conn: &mut AnyConn,
+    write: impl FnOnce(&mut AnyConn) -> Result<T, StoreFault>,
+) -> Result<T, StoreFault> {
+    conn.batch_execute("SAVEPOINT one")?;
+    let result = catching(|| write(conn));
+    conn.batch_execute(if result.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" })?;
+    result
+}
+
+/// A panic in a query is that query's failure; the thread and the connection go on.
+fn catching<T>(query: impl FnOnce() -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+    catch_unwind(AssertUnwindSafe(query)).unwrap_or_else(|panic| Err(StoreFault::Other(panic_text(panic.as_ref()))))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a query panicked: {}", text.unwrap_or("no text"))
+}
+
+async fn blocking<T, F>(work: F) -> Result<T, StoreFault>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, StoreFault> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(StoreFault::Other(error.to_string())))
+}
+
+fn stopped() -> StoreFault {
+    StoreFault::Unavailable("the server is stopping".to_owned())
+}

@@ -1,0 +1,42 @@
+//! The two migration trees: same numbers, same names.
+
+use diesel::connection::Connection as _;
+use diesel::migration::MigrationSource as _;
+use diesel::prelude::*;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::connection::AnyConn;
+use super::fault::StoreFault;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+/// Any number that no other program takes in the same database ("LIGAND" on a telephone).
+const ADVISORY_LOCK: i64 = 544_263;
+
+/// Runs what is pending, in one transaction, while other processes wait. The names of what was run.
+pub(super) fn up(conn: &mut AnyConn) -> Result<Vec<String>, StoreFault> {
+    match conn {
+        AnyConn::Sqlite(conn) => conn.immediate_transaction(|conn| run(conn, SQLITE)),
+        AnyConn::Pg(conn) => conn.transaction(|conn| {
+            // Released at the end of the transaction, also behind a transaction-mode pooler.
+            diesel::sql_query(format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).execute(conn)?;
+            run(conn, POSTGRES)
+        }),
+    }
+}
+
+fn run<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, StoreFault>
+where
+    DB: diesel::backend::Backend,
+    C: MigrationHarness<DB>,
+    EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
+{
+    let other = |error: &dyn std::fmt::Display| StoreFault::Other(error.to_string());
+    let applied = conn.applied_migrations().map_err(|error| other(&error))?;
+    let known = source.migrations().map_err(|error| other(&error))?;
+    if let Some(newer) = applied.iter().find(|version| !known.iter().any(|known| known.name().version() == **version)) {
+        return Err(StoreFault::Newer(newer.to_string()));
+    }
+    let run = conn.run_pending_migrations(source).map_err(|error| other(&error))?;
+    Ok(run.iter().map(ToString::to_string).collect())
+}

@@ -1,0 +1,22 @@
+//! Floor 3: all SQL. Nothing above knows diesel; nothing here knows HTTP or vendors.
+
+pub mod address;
+pub mod changes;
+mod connection;
+pub mod data_keys;
+mod fault;
+pub mod grants;
+pub mod idempotency;
+mod ids;
+pub mod instances;
+mod lanes;
+mod migrate;
+pub mod principals;
+pub mod revocations;
+mod schema;
+pub mod time;
+
+pub use address::{Address, Pooler};
+pub use connection::AnyConn;
+pub use fault::StoreFault;
+pub use lanes::Store;

@@ -1,0 +1,227 @@
+//! Organizations, accounts and users: who may call.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::changes::{self, Kind};
+use super::connection::AnyConn;
+use super::fault::StoreFault;
+use super::schema::{account, app_user, organization};
+use super::time::UtcTime;
+use crate::kernel::owner::Owner;
+
+/// A user with the organization and account it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    pub user: i64,
+    pub owner: Owner,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub organization_admin: bool,
+    pub organization_name: String,
+    pub account_name: String,
+    pub session_generation: i64,
+    pub last_login_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    /// To check the Organization part that came with a user secret.
+    pub organization_secret_hash: Vec<u8>,
+}
+
+type Columns = (
+    (i64, i64, i64, String, String, String, bool, i64),
+    (Option<UtcTime>, UtcTime, String, Vec<u8>, String),
+);
+
+#[diesel::dsl::auto_type]
+fn active_users() -> _ {
+    app_user::table
+        .inner_join(organization::table)
+        .inner_join(account::table.on(account::id.eq(app_user::account_id)))
+        .filter(app_user::active.eq(true))
+        .select((
+            (
+                app_user::id,
+                app_user::organization_id,
+                app_user::account_id,
+                app_user::email,
+                app_user::first_name,
+                app_user::last_name,
+                app_user::organization_admin,
+                app_user::session_generation,
+            ),
+            (
+                app_user::last_login_at,
+                app_user::created_at,
+                organization::name,
+                organization::secret_hash,
+                account::name,
+            ),
+        ))
+}
+
+impl From<Columns> for Principal {
+    fn from(((user, organization, account, email, first, last, admin, generation), rest): Columns) -> Self {
+        let (last_login_at, created_at, organization_name, organization_secret_hash, account_name) = rest;
+        Self {
+            user,
+            owner: Owner { organization, account },
+            email,
+            first_name: first,
+            last_name: last,
+            organization_admin: admin,
+            organization_name,
+            account_name,
+            session_generation: generation,
+            last_login_at: last_login_at.map(Into::into),
+            created_at: created_at.into(),
+            organization_secret_hash,
+        }
+    }
+}
+
+pub fn find_by_secret(conn: &mut AnyConn, secret_hash: &[u8]) -> Result<Option<Principal>, StoreFault> {
+    let row = active_users().filter(app_user::secret_hash.eq(secret_hash));
+    Ok(row.first::<Columns>(conn).optional()?.map(Into::into))
+}
+
+pub fn find(conn: &mut AnyConn, user: i64) -> Result<Option<Principal>, StoreFault> {
+    let row = active_users().filter(app_user::id.eq(user));
+    Ok(row.first::<Columns>(conn).optional()?.map(Into::into))
+}
+
+pub fn find_by_email(conn: &mut AnyConn, email: &str) -> Result<Option<(Principal, String)>, StoreFault> {
+    let email = email.trim().to_lowercase();
+    let hash = app_user::table.filter(app_user::email.eq(&email)).select(app_user::password_hash);
+    let Some(hash) = hash.first::<String>(conn).optional()? else { return Ok(None) };
+    let row = active_users().filter(app_user::email.eq(&email));
+    Ok(row.first::<Columns>(conn).optional()?.map(|columns| (columns.into(), hash)))
+}
+
+pub fn list(conn: &mut AnyConn) -> Result<Vec<Principal>, StoreFault> {
+    Ok(active_users().order(app_user::id).load::<Columns>(conn)?.into_iter().map(Into::into).collect())
+}
+
+pub fn any(conn: &mut AnyConn) -> Result<bool, StoreFault> {
+    Ok(app_user::table.select(app_user::id).first::<i64>(conn).optional()?.is_some())
+}
+
+/// A secret that callers present: found by its hash, shown from its sealed copy.
+#[derive(Debug, Clone)]
+pub struct KeptSecret {
+    pub hash: Vec<u8>,
+    pub sealed: Vec<u8>,
+}
+
+pub struct NewOrganization {
+    pub id: i64,
+    pub account_id: i64,
+    pub name: String,
+    pub secret: KeptSecret,
+}
+
+pub struct NewUser {
+    pub id: i64,
+    pub owner: Owner,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub password_hash: String,
+    pub secret: KeptSecret,
+    pub organization_admin: bool,
+}
+
+/// An organization with its one default account.
+pub fn insert_organization(
+    conn: &mut AnyConn,
+    new: &NewOrganization,
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    let row = (
+        organization::id.eq(new.id),
+        organization::name.eq(&new.name),
+        organization::secret_hash.eq(&new.secret.hash),
+        organization::secret_sealed.eq(&new.secret.sealed),
+        organization::created_at.eq(UtcTime(now)),
+    );
+    diesel::insert_into(organization::table).values(row).execute(conn)?;
+    let row = (
+        account::id.eq(new.account_id),
+        account::organization_id.eq(new.id),
+        account::name.eq(&new.name),
+        account::created_at.eq(UtcTime(now)),
+    );
+    diesel::insert_into(account::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// Fails with `Conflict` when the address is taken.
+pub fn insert_user(conn: &mut AnyConn, new: &NewUser, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    let row = (
+        (
+            app_user::id.eq(new.id),
+            app_user::organization_id.eq(new.owner.organization),
+            app_user::account_id.eq(new.owner.account),
+            app_user::email.eq(new.email.trim().to_lowercase()),
+            app_user::first_name.eq(&new.first_name),
+            app_user::last_name.eq(&new.last_name),
+            app_user::password_hash.eq(&new.password_hash),
+        ),
+        (
+            app_user::secret_hash.eq(&new.secret.hash),
+            app_user::secret_sealed.eq(&new.secret.sealed),
+            app_user::active.eq(true),
+            app_user::organization_admin.eq(new.organization_admin),
+            app_user::session_generation.eq(0),
+            app_user::created_at.eq(UtcTime(now)),
+        ),
+    );
+    diesel::insert_into(app_user::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// The sealed user and organization secrets.
+pub fn sealed_secrets(conn: &mut AnyConn, user: i64) -> Result<(Vec<u8>, Vec<u8>), StoreFault> {
+    let row = app_user::table
+        .inner_join(organization::table)
+        .filter(app_user::id.eq(user))
+        .select((app_user::secret_sealed, organization::secret_sealed));
+    Ok(row.first(conn)?)
+}
+
+/// A new password ends the sessions that the old one opened.
+pub fn set_password(conn: &mut AnyConn, user: i64, hash: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    let values = (
+        app_user::password_hash.eq(hash),
+        app_user::session_generation.eq(app_user::session_generation + 1),
+    );
+    diesel::update(app_user::table.find(user)).set(values).execute(conn)?;
+    changes::record(conn, Kind::User, user, now)
+}
+
+pub fn set_user_secret(
+    conn: &mut AnyConn,
+    user: i64,
+    secret: &KeptSecret,
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    let values = (app_user::secret_hash.eq(&secret.hash), app_user::secret_sealed.eq(&secret.sealed));
+    diesel::update(app_user::table.find(user)).set(values).execute(conn)?;
+    changes::record(conn, Kind::User, user, now)
+}
+
+pub fn set_organization_secret(
+    conn: &mut AnyConn,
+    id: i64,
+    secret: &KeptSecret,
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    let values = (organization::secret_hash.eq(&secret.hash), organization::secret_sealed.eq(&secret.sealed));
+    diesel::update(organization::table.find(id)).set(values).execute(conn)?;
+    changes::record(conn, Kind::Organization, id, now)
+}
+
+pub fn record_login(conn: &mut AnyConn, user: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    diesel::update(app_user::table.find(user)).set(app_user::last_login_at.eq(Some(UtcTime(now)))).execute(conn)?;
+    Ok(())
+}

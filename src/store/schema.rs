@@ -1,0 +1,193 @@
+//! The tables as both databases have them. Kept by hand: the two migration trees differ in spelling only, and a test
+//! compares all three.
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    organization (id) {
+        id -> BigInt,
+        name -> Text,
+        secret_hash -> Binary,
+        secret_sealed -> Binary,
+        created_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    account (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        name -> Text,
+        created_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    app_user (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        email -> Text,
+        first_name -> Text,
+        last_name -> Text,
+        password_hash -> Text,
+        secret_hash -> Binary,
+        secret_sealed -> Binary,
+        active -> Bool,
+        organization_admin -> Bool,
+        session_generation -> BigInt,
+        last_login_at -> Nullable<UtcTimestamp>,
+        created_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    instance (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        element_id -> BigInt,
+        element_key -> Text,
+        name -> Text,
+        tags -> Text,
+        external_id -> Nullable<Text>,
+        token_hash -> Binary,
+        token_sealed -> Binary,
+        authentication_type -> Text,
+        external_authentication -> Text,
+        configuration_sealed -> Binary,
+        enabled -> Bool,
+        invalid_reason -> Nullable<Text>,
+        created_by -> BigInt,
+        version -> BigInt,
+        created_at -> UtcTimestamp,
+        updated_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    instance_tag (organization_id, account_id, tag, instance_id) {
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        tag -> Text,
+        instance_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    credential (instance_id) {
+        instance_id -> BigInt,
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        version -> BigInt,
+        sealed -> Binary,
+        grant_hash -> Nullable<Binary>,
+        refreshable -> Bool,
+        lifetime -> Nullable<BigInt>,
+        expires_at -> Nullable<UtcTimestamp>,
+        refreshed_at -> Nullable<UtcTimestamp>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    oauth_grant (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        element_id -> BigInt,
+        state_hash -> Binary,
+        sealed -> Binary,
+        created_at -> UtcTimestamp,
+        expires_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    idempotency (organization_id, account_id, key_hash) {
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        key_hash -> Binary,
+        id -> BigInt,
+        request_hash -> Binary,
+        reply_sealed -> Nullable<Binary>,
+        created_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    revocation (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        element_id -> BigInt,
+        sealed -> Binary,
+        attempts -> BigInt,
+        due_at -> UtcTimestamp,
+        created_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    data_key (id) {
+        id -> BigInt,
+        purpose -> Text,
+        sealed -> Binary,
+        created_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    id_block (name) {
+        name -> Text,
+        next -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    change (id) {
+        id -> BigInt,
+        kind -> Text,
+        entity_id -> BigInt,
+        created_at -> UtcTimestamp,
+    }
+}
+
+diesel::joinable!(credential -> instance (instance_id));
+diesel::joinable!(instance -> app_user (created_by));
+diesel::joinable!(app_user -> organization (organization_id));
+
+diesel::allow_tables_to_appear_in_same_query!(account, app_user, credential, instance, instance_tag, organization);

@@ -1,0 +1,99 @@
+//! The master keys: `LIGAND_MASTER_KEY=id:base64[,id:base64…]`. The first seals, all open.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::kernel::entropy::{Entropy, bytes, hex};
+use crate::kernel::secret::Secret;
+
+pub(super) type Key = Zeroizing<[u8; 32]>;
+
+/// The ring as it was configured. The keys that seal are derived from the configured ones (HKDF-SHA-256, RFC 5869),
+/// so that a further purpose later never shares a key with sealing.
+pub struct KeyRing {
+    keys: Vec<(String, Key)>,
+}
+
+/// Why a ring was not accepted. Never repeats the text: it is a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRingFault {
+    #[error("the key ring is empty: give `id:base64`, as `ligand keys new` prints it")]
+    Empty,
+    #[error("key {0} of the ring is not `id:base64`")]
+    Shape(usize),
+    #[error("key {0} of the ring has an id that is not 1 to 32 letters, digits, `-` or `_`")]
+    Id(usize),
+    #[error("key {0} of the ring is not 32 bytes in base64")]
+    Length(usize),
+    #[error("key {0} of the ring has the id of an earlier one")]
+    Duplicate(usize),
+}
+
+impl KeyRing {
+    pub fn parse(text: &Secret) -> Result<Self, KeyRingFault> {
+        let mut keys: Vec<(String, Key)> = Vec::new();
+        let entries = text.expose().split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        for (index, entry) in entries.enumerate() {
+            let place = index.saturating_add(1);
+            let (id, encoded) = entry.split_once(':').ok_or(KeyRingFault::Shape(place))?;
+            if !(1..=32).contains(&id.len()) || !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+                return Err(KeyRingFault::Id(place));
+            }
+            if keys.iter().any(|(known, _)| known == id) {
+                return Err(KeyRingFault::Duplicate(place));
+            }
+            let raw = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| KeyRingFault::Length(place))?);
+            let master: [u8; 32] = raw.as_slice().try_into().map_err(|_| KeyRingFault::Length(place))?;
+            keys.push((id.to_owned(), sealing_key(&Zeroizing::new(master))));
+        }
+        if keys.is_empty() { Err(KeyRingFault::Empty) } else { Ok(Self { keys }) }
+    }
+
+    /// A fresh key in the form that `parse` takes.
+    pub fn generate(entropy: &dyn Entropy) -> Secret {
+        let key = Zeroizing::new(bytes::<32>(entropy));
+        Secret::new(format!("k{}:{}", hex::<4>(entropy), STANDARD.encode(key.as_slice())))
+    }
+
+    pub(super) fn sealing(&self) -> Option<(&str, &Key)> {
+        self.keys.first().map(|(id, key)| (id.as_str(), key))
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&Key> {
+        self.keys.iter().find(|(known, _)| known == id).map(|(_, key)| key)
+    }
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+    }
+}
+
+fn sealing_key(master: &Key) -> Key {
+    let mut derived = Zeroizing::new([0; 32]);
+    let expanded = Hkdf::<Sha256>::new(None, master.as_slice()).expand(b"ligand/seal/1", derived.as_mut_slice());
+    debug_assert!(expanded.is_ok(), "32 bytes are always within HKDF's limit");
+    derived
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::entropy::SeededEntropy;
+
+    #[test]
+    fn a_generated_key_parses_and_faults_name_the_place() {
+        let key = KeyRing::generate(&SeededEntropy::new(1));
+        assert_eq!(KeyRing::parse(&key).unwrap().keys.len(), 1);
+        let parse = |text: &str| KeyRing::parse(&Secret::new(text)).unwrap_err();
+        assert_eq!(parse(" , "), KeyRingFault::Empty);
+        assert_eq!(parse("abc"), KeyRingFault::Shape(1));
+        assert_eq!(parse("a b:AAAA"), KeyRingFault::Id(1));
+        assert_eq!(parse("a:AAAA"), KeyRingFault::Length(1));
+        assert_eq!(parse(&format!("{0},{0}", key.expose())), KeyRingFault::Duplicate(2));
+    }
+}

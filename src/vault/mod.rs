@@ -1,0 +1,12 @@
+//! Floor 1: how secrets rest. Sealing under the key ring, keyed look-up hashes, passwords, session tokens. No I/O.
+
+pub mod key_ring;
+pub mod lookup;
+pub mod password;
+pub mod seal;
+pub mod session;
+
+pub use key_ring::KeyRing;
+pub use lookup::LookupKey;
+pub use seal::{Place, Sealed, Vault, VaultFault};
+pub use session::SessionKey;
