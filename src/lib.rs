@@ -2,5 +2,7 @@
 
 pub mod catalog;
 pub mod kernel;
+pub mod outbound;
+pub mod protocol;
 pub mod store;
 pub mod vault;

@@ -31,7 +31,11 @@ impl FromStr for Address {
         }
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err("`sqlite:` needs a path".to_owned()) } else { Ok(Self::Sqlite(path.into())) };
+            return if path.is_empty() {
+                Err("`sqlite:` needs a path".to_owned())
+            } else {
+                Ok(Self::Sqlite(path.into()))
+            };
         }
         if Path::new(text).is_file() {
             return Ok(Self::Sqlite(text.into()));

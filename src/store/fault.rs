@@ -31,9 +31,10 @@ impl From<Error> for StoreFault {
                 // PostgreSQL names the constraint, SQLite the columns.
                 Self::Conflict(info.constraint_name().unwrap_or_else(|| info.message()).to_owned())
             }
-            Error::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, info) => {
-                Self::Unavailable(info.message().to_owned())
-            }
+            Error::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                info,
+            ) => Self::Unavailable(info.message().to_owned()),
             Error::DatabaseError(_, info) if is_outage(info.message()) => Self::Unavailable(info.message().to_owned()),
             Error::BrokenTransactionManager => Self::Unavailable(error.to_string()),
             other => Self::Other(other.to_string()),

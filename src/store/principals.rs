@@ -28,10 +28,8 @@ pub struct Principal {
     pub organization_secret_hash: Vec<u8>,
 }
 
-type Columns = (
-    (i64, i64, i64, String, String, String, bool, i64),
-    (Option<UtcTime>, UtcTime, String, Vec<u8>, String),
-);
+type Columns =
+    ((i64, i64, i64, String, String, String, bool, i64), (Option<UtcTime>, UtcTime, String, Vec<u8>, String));
 
 #[diesel::dsl::auto_type]
 fn active_users() -> _ {
@@ -132,11 +130,7 @@ pub struct NewUser {
 }
 
 /// An organization with its one default account.
-pub fn insert_organization(
-    conn: &mut AnyConn,
-    new: &NewOrganization,
-    now: DateTime<Utc>,
-) -> Result<(), StoreFault> {
+pub fn insert_organization(conn: &mut AnyConn, new: &NewOrganization, now: DateTime<Utc>) -> Result<(), StoreFault> {
     let row = (
         organization::id.eq(new.id),
         organization::name.eq(&new.name),
@@ -191,10 +185,7 @@ pub fn sealed_secrets(conn: &mut AnyConn, user: i64) -> Result<(Vec<u8>, Vec<u8>
 
 /// A new password ends the sessions that the old one opened.
 pub fn set_password(conn: &mut AnyConn, user: i64, hash: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
-    let values = (
-        app_user::password_hash.eq(hash),
-        app_user::session_generation.eq(app_user::session_generation + 1),
-    );
+    let values = (app_user::password_hash.eq(hash), app_user::session_generation.eq(app_user::session_generation + 1));
     diesel::update(app_user::table.find(user)).set(values).execute(conn)?;
     changes::record(conn, Kind::User, user, now)
 }

@@ -31,12 +31,7 @@ pub struct Revocation {
     pub attempts: i64,
 }
 
-pub fn insert(
-    conn: &mut AnyConn,
-    owner: Owner,
-    revocation: Revocation,
-    now: DateTime<Utc>,
-) -> Result<(), StoreFault> {
+pub fn insert(conn: &mut AnyConn, owner: Owner, revocation: Revocation, now: DateTime<Utc>) -> Result<(), StoreFault> {
     let row = Row {
         id: revocation.id,
         organization_id: owner.organization,

@@ -79,4 +79,3 @@ impl FromSql<UtcTimestamp, MultiBackend> for UtcTime {
         bytes.from_sql::<UtcTime, UtcTimestamp>()
     }
 }
-

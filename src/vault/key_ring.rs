@@ -39,7 +39,8 @@ impl KeyRing {
         for (index, entry) in entries.enumerate() {
             let place = index.saturating_add(1);
             let (id, encoded) = entry.split_once(':').ok_or(KeyRingFault::Shape(place))?;
-            if !(1..=32).contains(&id.len()) || !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+            if !(1..=32).contains(&id.len()) || !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            {
                 return Err(KeyRingFault::Id(place));
             }
             if keys.iter().any(|(known, _)| known == id) {

@@ -27,7 +27,8 @@ pub fn hash(password: &Secret, entropy: &dyn Entropy) -> Result<String, Password
 
 /// Takes as long for a missing hash as for a present one, so that a user name cannot be guessed by the clock.
 pub fn verify(password: &Secret, hash: Option<&str>) -> bool {
-    const OF_NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$9uBcmGVnmjNXVZuRW7VrkGfMJC2oPP3bAZOeFUpQb+M";
+    const OF_NOBODY: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$9uBcmGVnmjNXVZuRW7VrkGfMJC2oPP3bAZOeFUpQb+M";
     let fits = PasswordHash::new(hash.unwrap_or(OF_NOBODY))
         .is_ok_and(|parsed| Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok());
     fits && hash.is_some()

@@ -45,7 +45,9 @@ impl From<VaultFault> for ApiError {
     fn from(fault: VaultFault) -> Self {
         match &fault {
             VaultFault::UnknownKey(id) => {
-                let message = format!("The key `{id}` that seals this data is not in LIGAND_MASTER_KEY: the operator must add it.");
+                let message = format!(
+                    "The key `{id}` that seals this data is not in LIGAND_MASTER_KEY: the operator must add it."
+                );
                 ApiError::new(Code::KeyUnavailable, message).with_retry_after(60).with_source(fault)
             }
             _ => ApiError::internal(fault),
@@ -119,7 +121,8 @@ mod tests {
     const PLACE: Place = Place { table: "credential", column: "sealed", row: 7 };
 
     fn vault(seeds: &[u64]) -> Vault {
-        let keys: Vec<_> = seeds.iter().map(|seed| KeyRing::generate(&SeededEntropy::new(*seed)).expose().to_owned()).collect();
+        let keys: Vec<_> =
+            seeds.iter().map(|seed| KeyRing::generate(&SeededEntropy::new(*seed)).expose().to_owned()).collect();
         Vault::new(KeyRing::parse(&Secret::new(keys.join(","))).unwrap(), Arc::new(SeededEntropy::new(9)))
     }
 
@@ -128,7 +131,8 @@ mod tests {
         let vault = vault(&[1]);
         let sealed = vault.seal(PLACE, b"secret").unwrap();
         assert_eq!(vault.open(PLACE, &sealed).unwrap().as_slice(), b"secret");
-        for place in [Place { row: 8, ..PLACE }, Place { column: "other", ..PLACE }, Place { table: "other", ..PLACE }] {
+        for place in [Place { row: 8, ..PLACE }, Place { column: "other", ..PLACE }, Place { table: "other", ..PLACE }]
+        {
             assert!(matches!(vault.open(place, &sealed), Err(VaultFault::Corrupt { .. })));
         }
     }

@@ -1,0 +1,179 @@
+//! Which addresses may be called: none of our own network, in the URL as well as after DNS (server-side request forgery).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+/// `LIGAND_OUTBOUND_ALLOW`, and the sandbox's socket.
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    allowed: Arc<[IpNet]>,
+    sandbox: Option<SocketAddr>,
+}
+
+impl Guard {
+    pub fn new(allowed: Vec<IpNet>, sandbox: Option<SocketAddr>) -> Self {
+        Self { allowed: allowed.into(), sandbox }
+    }
+
+    /// Checks what the URL itself says; names are checked again after DNS, by the resolver. The reason is for the log.
+    pub fn check(&self, url: &Url) -> Result<(), String> {
+        let port = url.port_or_known_default().unwrap_or_default();
+        match (url.scheme(), url.host()) {
+            ("https", Some(Host::Domain(_))) => Ok(()),
+            ("http", Some(Host::Domain(host))) => Err(format!("http://{host}: names are called by https only")),
+            (scheme @ ("http" | "https"), Some(host)) => {
+                let ip = match host {
+                    Host::Ipv4(ip) => IpAddr::V4(ip),
+                    Host::Ipv6(ip) => IpAddr::V6(ip),
+                    Host::Domain(_) => return Err("unreachable".to_owned()),
+                };
+                let listed = self.lists(ip) || self.sandbox == Some(SocketAddr::new(ip, port));
+                // In the clear only to an address that the operator listed.
+                if listed || (scheme == "https" && is_public(ip)) {
+                    Ok(())
+                } else {
+                    Err(format!("{scheme}://{ip}:{port}"))
+                }
+            }
+            _ => Err("neither http nor https, or no host".to_owned()),
+        }
+    }
+
+    fn lists(&self, ip: IpAddr) -> bool {
+        self.allowed.iter().any(|net| net.contains(&ip))
+    }
+
+    fn accepts(&self, ip: IpAddr) -> bool {
+        self.lists(ip) || is_public(ip)
+    }
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let good: Vec<SocketAddr> = found.filter(|address| guard.accepts(address.ip())).collect();
+            if good.is_empty() {
+                return Err(RefusedAddress(name.as_str().to_owned()).into());
+            }
+            Ok(Box::new(good.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A name that leads to no address that may be called.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} has no public address")]
+pub(super) struct RefusedAddress(String);
+
+/// Addresses of the open internet: nothing that the special-purpose registries (RFC 6890) set aside.
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => embedded_v4(ip).map_or_else(|| is_public_v6(ip), is_public_v4),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    let set_aside = ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_broadcast()
+        || ip.is_documentation()
+        || ip.is_multicast()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 198 && (18..20).contains(&b))
+        || (a, b, c) == (192, 0, 0)
+        || (a, b, c) == (192, 88, 99);
+    !set_aside
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    // Only 2000::/3 is given out; of that, documentation and Teredo lead nowhere good.
+    let [first, second, ..] = ip.segments();
+    first & 0xe000 == 0x2000 && !(first == 0x2001 && (second == 0 || second == 0xdb8)) && first != 0x3fff
+}
+
+/// The IPv4 address inside a mapped, compatible, translated or 6to4 one.
+fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d, e, f, g, h] = ip.segments();
+    let join = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Some(Ipv4Addr::new(a, b, c, d))
+    };
+    match [a, b, c, d, e, f] {
+        [0, 0, 0, 0, 0, 0xffff | 0] | [0x64, 0xff9b, 0, 0, 0, 0] | [0, 0, 0, 0, 0xffff, 0] => join(g, h),
+        [0x2002, ..] => join(b, c),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(guard: &Guard, url: &str) -> bool {
+        guard.check(&Url::parse(url).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn inner_addresses_are_refused_in_every_spelling() {
+        let guard = Guard::default();
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "192.0.0.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:a9fe:a9fe]",
+            "[::127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "[fe80::1]",
+            "[fc00::1]",
+            "[fd00:ec2::254]",
+            "[ff02::1]",
+            "[2001:db8::1]",
+            "[2001::1]",
+        ] {
+            assert!(!check(&guard, &format!("https://{host}/")), "{host}");
+        }
+        assert!(check(&guard, "https://1.1.1.1/"));
+        assert!(check(&guard, "https://[2606:4700::1111]/"));
+        assert!(check(&guard, "https://api.hubapi.com/"));
+        assert!(!check(&guard, "http://api.hubapi.com/"));
+        assert!(!check(&guard, "http://1.1.1.1/"));
+        assert!(!check(&guard, "ftp://1.1.1.1/"));
+    }
+
+    #[test]
+    fn what_the_operator_lists_is_fine_and_the_sandbox_is_one_socket() {
+        let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], None);
+        assert!(check(&guard, "http://127.0.0.1:9/"));
+        let guard = Guard::new(Vec::new(), Some("127.0.0.1:8081".parse().unwrap()));
+        assert!(check(&guard, "http://127.0.0.1:8081/oauth"));
+        assert!(!check(&guard, "http://127.0.0.1:8080/"));
+        assert!(!check(&guard, "http://127.0.0.2:8081/"));
+    }
+}

@@ -1,0 +1,87 @@
+//! The one place that sends to vendors: token calls, verification, revocation.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::{Client, Method, Proxy, redirect};
+
+use super::guard::{Guard, RefusedAddress};
+use crate::protocol::{VendorFault, VendorReply, VendorRequest};
+
+/// Bytes of a reply that are read at most: token replies and profiles are small.
+const LARGEST_REPLY: usize = 1 << 20;
+
+/// Cheap to clone; connections are shared.
+#[derive(Clone)]
+pub struct Sender {
+    client: Client,
+    guard: Guard,
+}
+
+impl Sender {
+    /// `proxy`: the only one that is used. The environment's would bypass the guard.
+    pub fn new(guard: Guard, proxy: Option<&str>) -> Result<Self, reqwest::Error> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("Ligand/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .no_proxy()
+            .dns_resolver(std::sync::Arc::new(guard.clone()));
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(Proxy::all(proxy)?);
+        }
+        Ok(Self { client: builder.build()?, guard })
+    }
+
+    /// Sends once. Redirects are answers, not followed.
+    pub async fn send(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
+        self.guard.check(&request.url).map_err(VendorFault::Address)?;
+        match tokio::time::timeout(request.timeout, self.exchange(request)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(VendorFault::Timeout),
+        }
+    }
+
+    async fn exchange(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
+        let method =
+            Method::from_bytes(request.method.as_bytes()).map_err(|_| VendorFault::Malformed("a bad method"))?;
+        let mut builder = self.client.request(method, request.url.clone());
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value.expose());
+        }
+        if let Some(body) = &request.body {
+            builder = builder.body(body.expose().to_owned());
+        }
+        let mut response = builder.send().await.map_err(fault)?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let content_type = header("content-type").unwrap_or_default();
+        let retry_after = header("retry-after").and_then(|text| text.trim().parse().ok());
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(fault)? {
+            if body.len().saturating_add(chunk.len()) > LARGEST_REPLY {
+                return Err(VendorFault::Malformed("a reply of more than a megabyte"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(VendorReply { status, content_type, body, retry_after })
+    }
+}
+
+fn fault(error: reqwest::Error) -> VendorFault {
+    if error.is_timeout() {
+        return VendorFault::Timeout;
+    }
+    // A URL can hold a key (`hapikey`): it stays out of the text.
+    let error = error.without_url();
+    let mut causes = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(refused) = inner.downcast_ref::<RefusedAddress>() {
+            return VendorFault::Address(refused.to_string());
+        }
+        causes.push(inner.to_string());
+        cause = inner.source();
+    }
+    VendorFault::Unreachable(causes.join(": "))
+}

@@ -1,0 +1,57 @@
+//! Static keys: how they travel, and the call that proves one.
+
+use super::fault::VendorFault;
+use super::request::{VendorReply, VendorRequest};
+use super::variables::Values;
+use crate::catalog::element::{ApiKey, ApiKeyForm, Element, Verification};
+use crate::kernel::secret::Secret;
+
+/// The first form whose prefix fits the key.
+pub fn form_of<'a>(api_key: &'a ApiKey, key: &Secret) -> Option<&'a ApiKeyForm> {
+    api_key.forms.iter().find(|form| form.prefix.as_ref().is_none_or(|prefix| key.expose().starts_with(prefix)))
+}
+
+pub fn verification_request(
+    verification: &Verification,
+    form: &ApiKeyForm,
+    key: &Secret,
+    values: Values<'_>,
+) -> Result<VendorRequest, VendorFault> {
+    let element: &Element = values.element;
+    let mut url = values.url(&element.base_url)?;
+    let path = format!("{}{}", url.path().trim_end_matches('/'), verification.path);
+    let (path, query) = path.split_once('?').map_or((path.as_str(), None), |(path, query)| (path, Some(query)));
+    url.set_path(path);
+    url.set_query(query);
+    let mut request = VendorRequest::new(element, &verification.method, url);
+    if let Some(body) = &verification.body {
+        request.set_header("Content-Type", Secret::new("application/json"));
+        request.body = Some(Secret::new(body));
+    }
+    request.place(&form.placement, key);
+    Ok(request)
+}
+
+/// `Ok` means that the vendor took the key.
+pub fn read_verification(
+    verification: &Verification,
+    form: &ApiKeyForm,
+    request: &VendorRequest,
+    reply: &VendorReply,
+) -> Result<(), VendorFault> {
+    if reply.is_success() {
+        return Ok(());
+    }
+    let said = reply.json().and_then(|body| body.pointer("/message")?.as_str().map(|text| request.mask(text)));
+    if verification.refused.contains(&reply.status) {
+        let message = match (said, &form.refused_hint) {
+            (Some(said), Some(hint)) => Some(format!("{said} {hint}")),
+            (said, hint) => said.or_else(|| hint.clone()),
+        };
+        return Err(VendorFault::Refused { status: reply.status, code: None, message });
+    }
+    if reply.is_transient() {
+        return Err(VendorFault::Unavailable { status: reply.status, retry_after: reply.retry_after, message: said });
+    }
+    Err(VendorFault::Malformed("an unexpected status of the verification call"))
+}

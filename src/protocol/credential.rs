@@ -1,0 +1,81 @@
+//! The credential of an instance as it is sealed: what a call to the vendor needs, and nothing else.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::kernel::secret::Secret;
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum Credential {
+    #[serde(rename_all = "camelCase")]
+    OAuth2 {
+        access_token: Secret,
+        refresh_token: Option<Secret>,
+        /// Values of template variables that the vendor gave with the token.
+        variables: BTreeMap<String, String>,
+        /// Granted scopes, where the vendor named them.
+        scopes: Option<Vec<String>>,
+    },
+    ApiKey {
+        key: Secret,
+    },
+}
+
+impl Credential {
+    /// The document to seal. Secrets have no `Serialize`: this is the one place that writes them out.
+    pub fn document(&self) -> Zeroizing<Vec<u8>> {
+        let value = match self {
+            Self::OAuth2 { access_token, refresh_token, variables, scopes } => json!({
+                "type": "oAuth2",
+                "accessToken": access_token.expose(),
+                "refreshToken": refresh_token.as_ref().map(Secret::expose),
+                "variables": variables,
+                "scopes": scopes,
+            }),
+            Self::ApiKey { key } => json!({ "type": "apiKey", "key": key.expose() }),
+        };
+        Zeroizing::new(value.to_string().into_bytes())
+    }
+
+    pub fn read(document: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(document)
+    }
+
+    pub fn variables(&self) -> Option<&BTreeMap<String, String>> {
+        match self {
+            Self::OAuth2 { variables, .. } => Some(variables),
+            Self::ApiKey { .. } => None,
+        }
+    }
+
+    /// What identifies the grant at the vendor: instances with the same one share its fate.
+    pub fn grant(&self) -> Option<&Secret> {
+        match self {
+            Self::OAuth2 { refresh_token, access_token, .. } => Some(refresh_token.as_ref().unwrap_or(access_token)),
+            Self::ApiKey { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_reads_back_and_debug_shows_no_secret() {
+        let oauth2 = Credential::OAuth2 {
+            access_token: Secret::new("at"),
+            refresh_token: Some(Secret::new("rt")),
+            variables: [("instance_url".to_owned(), "https://x".to_owned())].into(),
+            scopes: Some(vec!["a".to_owned()]),
+        };
+        for credential in [oauth2, Credential::ApiKey { key: Secret::new("k") }] {
+            assert_eq!(Credential::read(&credential.document()).unwrap(), credential);
+            assert!(!format!("{credential:?}").contains("\"at\""));
+        }
+    }
+}

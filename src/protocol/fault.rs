@@ -1,0 +1,92 @@
+//! What can go wrong at a vendor, sorted by who can do something about it.
+
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::template::TemplateFault;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VendorFault {
+    /// The grant, the code or the key is refused: the user must act.
+    #[error("refused with status {status}, code {code:?}")]
+    Refused { status: u16, code: Option<String>, message: Option<String> },
+    /// The OAuth app is refused: the operator of the app must act. The grant lives.
+    #[error("the OAuth app is refused with status {status}, code {code:?}")]
+    Configuration { status: u16, code: Option<String>, message: Option<String> },
+    /// Overload or outage: trying again later makes sense.
+    #[error("unavailable with status {status}")]
+    Unavailable { status: u16, retry_after: Option<u64>, message: Option<String> },
+    #[error("no answer in time")]
+    Timeout,
+    /// The text is for the log only.
+    #[error("not reachable: {0}")]
+    Unreachable(String),
+    /// The guard refused the address. The text is for the log only.
+    #[error("the address is refused: {0}")]
+    Address(String),
+    #[error("an answer that cannot be read: {0}")]
+    Malformed(&'static str),
+    #[error(transparent)]
+    Template(#[from] TemplateFault),
+}
+
+impl VendorFault {
+    /// What a caller learns. `vendor`: the element's name; `what`: the thing that was sent ("the code", "the API key").
+    #[track_caller]
+    pub fn into_error(self, vendor: &str, what: &str) -> ApiError {
+        let said = |message: &Option<String>| message.as_ref().map_or(String::new(), |text| format!(": {text}"));
+        match &self {
+            Self::Refused { message, .. } => {
+                ApiError::new(Code::VendorRefused, format!("{vendor} refused {what}{}", ended(said(message))))
+                    .with_provider_message(message.clone())
+            }
+            Self::Configuration { message, .. } => {
+                let text = format!(
+                    "{vendor} refused the OAuth app{} Check client id, secret and redirect URL.",
+                    ended(said(message))
+                );
+                ApiError::new(Code::VendorConfiguration, text).with_provider_message(message.clone())
+            }
+            Self::Unavailable { message, retry_after, .. } => {
+                let text = format!("{vendor} is not available at the moment; {what} was not used up, try again.");
+                let error = ApiError::new(Code::VendorUnreachable, text).with_provider_message(message.clone());
+                match retry_after {
+                    Some(seconds) => error.with_retry_after(*seconds),
+                    None => error,
+                }
+            }
+            Self::Timeout => ApiError::new(Code::VendorTimeout, format!("{vendor} did not answer in time.")),
+            Self::Unreachable(_) => ApiError::new(Code::VendorUnreachable, format!("{vendor} could not be reached.")),
+            Self::Address(_) => {
+                let text =
+                    format!("The address of {vendor} may not be called from this server (LIGAND_OUTBOUND_ALLOW).");
+                ApiError::new(Code::VendorAddressRefused, text)
+            }
+            Self::Malformed(_) => {
+                ApiError::new(Code::VendorUnreachable, format!("{vendor} answered in a way that cannot be understood."))
+            }
+            Self::Template(fault) => template_error(vendor, fault),
+        }
+        .with_source(self)
+    }
+}
+
+fn ended(text: String) -> String {
+    if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
+}
+
+fn template_error(vendor: &str, fault: &TemplateFault) -> ApiError {
+    match fault {
+        TemplateFault::Missing(name) => {
+            ApiError::new(Code::MissingConfiguration, format!("{vendor} needs a value for `{name}`."))
+        }
+        TemplateFault::Host(name) => {
+            ApiError::new(Code::VendorHost, format!("The host that `{name}` names is not one of {vendor}."))
+        }
+        TemplateFault::Segment(name) => {
+            ApiError::new(Code::BadConfiguration, format!("The value of `{name}` is not acceptable to {vendor}."))
+        }
+        TemplateFault::Syntax | TemplateFault::NotAUrl => {
+            ApiError::new(Code::BadConfiguration, format!("The values given make no address of {vendor}."))
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Floor 2: how vendors speak, without I/O. Requests are built and replies are read as plain values, so that every
+//! vendor rule is tested without a network.
+
+pub mod api_key;
+pub mod credential;
+pub mod fault;
+pub mod oauth2;
+pub mod request;
+pub mod variables;
+
+pub use credential::Credential;
+pub use fault::VendorFault;
+pub use request::{VendorReply, VendorRequest};

@@ -1,0 +1,80 @@
+//! The authorization request (RFC 6749 section 4.1.1) as each vendor wants it.
+
+use url::Url;
+use url::form_urlencoded::byte_serialize;
+
+use crate::catalog::oauth2::{OAuth2, Scopes};
+use crate::protocol::fault::VendorFault;
+use crate::protocol::variables::Values;
+
+/// What the caller chose. The client secret is not part of it: it has no business in a URL.
+pub struct Authorization<'a> {
+    pub client_id: &'a str,
+    /// As the caller wrote it: vendors compare it letter by letter.
+    pub redirect_uri: &'a str,
+    pub state: &'a str,
+    /// `None`: no scope parameter was given.
+    pub scope: Option<&'a str>,
+    pub optional_scope: Option<&'a str>,
+    pub code_challenge: Option<&'a str>,
+}
+
+/// Where to send the user.
+pub fn url(oauth2: &OAuth2, authorization: &Authorization<'_>, values: Values<'_>) -> Result<Url, VendorFault> {
+    let mut url = values.url(&oauth2.authorize.url)?;
+    let scope = scope(&oauth2.scopes, authorization.scope);
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    if oauth2.authorize.response_type {
+        pairs.push(("response_type", "code"));
+    }
+    pairs.push(("client_id", authorization.client_id));
+    pairs.push(("redirect_uri", authorization.redirect_uri));
+    if !scope.is_empty() {
+        pairs.push(("scope", &scope));
+    }
+    let optional =
+        authorization.optional_scope.map(|text| split(text).join(&oauth2.scopes.separator)).unwrap_or_default();
+    if let Some(name) = oauth2.scopes.optional_parameter.as_deref().filter(|_| !optional.is_empty()) {
+        pairs.push((name, &optional));
+    }
+    pairs.push(("state", authorization.state));
+    if let Some(challenge) = authorization.code_challenge {
+        pairs.extend([("code_challenge", challenge), ("code_challenge_method", "S256")]);
+    }
+    pairs.extend(oauth2.authorize.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let own = url.query().map(str::to_owned);
+    let query = own.into_iter().chain(pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))));
+    url.set_query(Some(&query.collect::<Vec<_>>().join("&")));
+    Ok(url)
+}
+
+/// The scope to ask for: the caller's, or the element's rule for none and for an empty one.
+pub fn scope(rules: &Scopes, given: Option<&str>) -> String {
+    let given = given.map(split);
+    let mut scopes: Vec<&str> = match &given {
+        None => rules.default.iter().map(String::as_str).collect(),
+        Some(given) if given.is_empty() => {
+            rules.when_empty.as_ref().unwrap_or(&rules.default).iter().map(String::as_str).collect()
+        }
+        Some(given) => given.clone(),
+    };
+    for always in &rules.always {
+        if !scopes.contains(&always.as_str()) {
+            scopes.push(always);
+        }
+    }
+    scopes.join(&rules.separator)
+}
+
+/// Callers paste scopes as they stand in a URL: `a b`, `a+b` and `a%20b` are the same two.
+fn split(text: &str) -> Vec<&str> {
+    text.split("%20")
+        .flat_map(|part| part.split([' ', '+', '\t', '\n', '\r']))
+        .filter(|scope| !scope.is_empty())
+        .collect()
+}
+
+/// Percent-encoding with `%20` for a space, which every vendor reads.
+fn encode(text: &str) -> String {
+    byte_serialize(text.as_bytes()).map(|piece| if piece == "+" { "%20" } else { piece }).collect()
+}

@@ -1,0 +1,109 @@
+//! Reading what a token endpoint answered: the success of RFC 6749 section 5.1, the error of 5.2, and what vendors made
+//! of both.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use crate::catalog::element::Element;
+use crate::catalog::oauth2::OAuth2;
+use crate::kernel::secret::Secret;
+use crate::protocol::fault::VendorFault;
+use crate::protocol::request::{VendorReply, VendorRequest};
+use crate::protocol::variables;
+
+/// A token reply in our words.
+#[derive(Debug, Clone)]
+pub struct Token {
+    pub access_token: Secret,
+    pub refresh_token: Option<Secret>,
+    /// Seconds; none where neither the vendor nor the element says.
+    pub lifetime: Option<i64>,
+    /// None: until the vendor refuses it.
+    pub expires_at: Option<DateTime<Utc>>,
+    pub scopes: Option<Vec<String>>,
+    pub variables: BTreeMap<String, String>,
+}
+
+pub fn read(
+    element: &Element,
+    oauth2: &OAuth2,
+    request: &VendorRequest,
+    reply: &VendorReply,
+    now: DateTime<Utc>,
+) -> Result<Token, VendorFault> {
+    let body = reply.json();
+    if !reply.is_success() {
+        return Err(refusal(oauth2, request, reply, body.as_ref()));
+    }
+    let body = body.ok_or(VendorFault::Malformed("a token reply that is not JSON"))?;
+    let Some(access_token) = text_at(&body, &oauth2.reply.access_token) else {
+        // Some vendors answer 200 with an error inside.
+        let told = text_at(&body, &oauth2.errors.code).is_some();
+        let fault = || refusal(oauth2, request, reply, Some(&body));
+        return Err(if told { fault() } else { VendorFault::Malformed("a token reply without an access token") });
+    };
+    let lifetime = first_at(&body, &oauth2.reply.expires_in).and_then(seconds).or(default_lifetime(oauth2));
+    Ok(Token {
+        access_token: Secret::new(access_token),
+        refresh_token: text_at(&body, &oauth2.reply.refresh_token).map(Secret::new),
+        lifetime,
+        // A lifetime beyond the calendar means "never" (1e18 seconds have been seen).
+        expires_at: lifetime.and_then(TimeDelta::try_seconds).and_then(|lifetime| now.checked_add_signed(lifetime)),
+        scopes: first_at(&body, &oauth2.reply.scope).and_then(scopes),
+        variables: variables::given_by_reply(element, &body),
+    })
+}
+
+fn refusal(oauth2: &OAuth2, request: &VendorRequest, reply: &VendorReply, body: Option<&Value>) -> VendorFault {
+    let status = reply.status;
+    let all = |pointers: &[String]| -> Vec<String> {
+        let texts = pointers.iter().filter_map(|pointer| body?.pointer(pointer)?.as_str());
+        texts.map(|text| request.mask(text)).collect()
+    };
+    let codes = all(&oauth2.errors.code);
+    let message = all(&oauth2.errors.message).into_iter().next().or_else(|| codes.first().cloned());
+    if reply.is_transient() {
+        return VendorFault::Unavailable { status, retry_after: reply.retry_after, message };
+    }
+    let listed = |list: &[String]| codes.iter().find(|code| list.contains(code)).cloned();
+    if let Some(code) = listed(&oauth2.errors.configuration) {
+        return VendorFault::Configuration { status, code: Some(code), message };
+    }
+    let code = listed(&oauth2.errors.terminal).or_else(|| codes.first().cloned());
+    VendorFault::Refused { status, code, message }
+}
+
+fn first_at<'a>(body: &'a Value, pointers: &[String]) -> Option<&'a Value> {
+    pointers.iter().find_map(|pointer| body.pointer(pointer).filter(|value| !value.is_null()))
+}
+
+fn text_at(body: &Value, pointers: &[String]) -> Option<String> {
+    first_at(body, pointers)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// Seconds from a number or a text; nothing from zero, negatives and nonsense.
+fn seconds(value: &Value) -> Option<i64> {
+    let number = match value {
+        Value::String(text) => text.trim().parse().ok()?,
+        other => other.as_f64()?,
+    };
+    #[expect(clippy::as_conversions, reason = "the cast saturates, which is what a lifetime of 1e300 seconds means")]
+    (number >= 1.0).then_some(number as i64)
+}
+
+fn default_lifetime(oauth2: &OAuth2) -> Option<i64> {
+    oauth2.refresh.default_lifetime.and_then(|seconds| i64::try_from(seconds).ok())
+}
+
+/// A list, or a text with spaces or commas between the names.
+fn scopes(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::Array(names) => Some(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()),
+        Value::String(text) => {
+            Some(text.split([' ', ',']).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        }
+        _ => None,
+    }
+}

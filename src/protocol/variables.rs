@@ -1,0 +1,48 @@
+//! The values behind a template's variables, from their four sources.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use url::Url;
+
+use super::fault::VendorFault;
+use crate::catalog::element::Element;
+use crate::kernel::template::Template;
+
+/// Where values are looked up: the vendor's own (from the token reply) win over the user's, the default comes last.
+#[derive(Clone, Copy)]
+pub struct Values<'a> {
+    pub element: &'a Element,
+    /// Query parameters of `oauth/url`, or none.
+    pub parameters: &'a dyn Fn(&str) -> Option<String>,
+    /// Configuration of the instance, or none.
+    pub configuration: &'a dyn Fn(&str) -> Option<String>,
+    pub given_by_vendor: Option<&'a BTreeMap<String, String>>,
+}
+
+impl Values<'_> {
+    pub fn url(&self, template: &Template) -> Result<Url, VendorFault> {
+        Ok(template.url(|name| self.value(name), &self.element.hosts)?)
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        let from_vendor = self.given_by_vendor.and_then(|given| given.get(name).cloned());
+        let variable = self.element.variables.get(name);
+        let filled = |text: &String| !text.is_empty();
+        from_vendor
+            .filter(filled)
+            .or_else(|| variable?.parameter.as_deref().and_then(self.parameters).filter(filled))
+            .or_else(|| variable?.configuration.as_deref().and_then(self.configuration).filter(filled))
+            .or_else(|| variable?.default.clone())
+    }
+}
+
+/// What the vendor gave with its token reply.
+pub fn given_by_reply(element: &Element, reply: &Value) -> BTreeMap<String, String> {
+    let named = element.variables.iter().filter_map(|(name, variable)| {
+        let value = reply.pointer(variable.reply.as_deref()?)?;
+        let text = value.as_str().map(str::to_owned).or_else(|| value.is_number().then(|| value.to_string()))?;
+        Some((name.clone(), text))
+    });
+    named.collect()
+}
