@@ -19,6 +19,19 @@ enum Part {
     Variable(String),
 }
 
+/// Where a variable stands, which decides what may fill it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Opens the template: a whole origin.
+    Origin,
+    /// Inside the host, with a fixed domain after it: one label, or a listed host.
+    Label,
+    /// Ends the host: only a listed host, since a lone label (`localhost`, `2130706433`) is an address of its own.
+    Host,
+    /// After the host.
+    Path,
+}
+
 /// Why a template gave no URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateFault {
@@ -68,14 +81,53 @@ impl Template {
         &self.text
     }
 
+    /// Every variable with the place where it stands, from left to right.
+    pub fn places(&self) -> impl Iterator<Item = (&str, Place)> {
+        self.placed().filter_map(|(part, place)| match part {
+            Part::Variable(name) => Some((name.as_str(), place)),
+            Part::Text(_) => None,
+        })
+    }
+
+    fn placed(&self) -> impl Iterator<Item = (&Part, Place)> {
+        let mut slashes = 0;
+        self.parts.iter().enumerate().map(move |(at, part)| {
+            let place = match part {
+                _ if at == 0 => Place::Origin,
+                _ if slashes >= 3 => Place::Path,
+                _ if self.domain_follows(at) => Place::Label,
+                _ => Place::Host,
+            };
+            slashes += match part {
+                Part::Text(fixed) => fixed.matches('/').count(),
+                // An origin brings the two slashes of its scheme.
+                Part::Variable(_) if at == 0 => 2,
+                Part::Variable(_) => 0,
+            };
+            (part, place)
+        })
+    }
+
+    /// Whether fixed text right of a part still belongs to the host and holds a domain (`.freshdesk.com`).
+    fn domain_follows(&self, at: usize) -> bool {
+        let fixed = self.parts.iter().skip(at + 1).filter_map(|part| match part {
+            Part::Text(fixed) => Some(fixed.as_str()),
+            Part::Variable(_) => None,
+        });
+        let fixed: String = fixed.collect();
+        let host = fixed.split(['/', '?', '#']).next().unwrap_or_default();
+        host.split_once('.').is_some_and(|(_, domain)| domain.contains(|c: char| c.is_ascii_alphabetic()))
+    }
+
     /// The URL with every variable filled in.
     ///
     /// * A variable that opens the template is an origin: an absolute https URL whose host ends in one of `hosts`.
-    /// * A variable inside the host is one DNS label, or a host that ends in one of `hosts`.
+    /// * A variable inside the host is one DNS label, or a host that ends in one of `hosts`; the latter alone where
+    ///   nothing fixed follows it in the host.
     /// * A variable further right is percent-encoded.
     pub fn url(&self, value_of: impl Fn(&str) -> Option<String>, hosts: &[String]) -> Result<Url, TemplateFault> {
         let mut text = String::new();
-        for part in &self.parts {
+        for (part, place) in self.placed() {
             let name = match part {
                 Part::Text(fixed) => {
                     text.push_str(fixed);
@@ -85,19 +137,60 @@ impl Template {
             };
             let value =
                 value_of(name).filter(|value| !value.is_empty()).ok_or_else(|| TemplateFault::Missing(name.clone()))?;
-            if text.is_empty() {
-                text.push_str(&origin(name, &value, hosts)?);
-            } else if text.matches('/').count() < 3 {
-                let known = is_label(&value) || (is_host_name(&value) && has_suffix(&value, hosts));
-                text.push_str(known.then_some(&value).ok_or_else(|| TemplateFault::Host(name.clone()))?);
-            } else if matches!(value.as_str(), "." | "..") {
-                return Err(TemplateFault::Segment(name.clone()));
-            } else {
-                text.extend(percent_encoded(&value));
+            let listed = || is_host_name(&value) && has_suffix(&value, hosts);
+            match place {
+                Place::Origin => text.push_str(&origin(name, &value, hosts)?),
+                Place::Label if is_label(&value) || listed() => text.push_str(&value),
+                Place::Host if listed() => text.push_str(&value),
+                Place::Label | Place::Host => return Err(TemplateFault::Host(name.clone())),
+                Place::Path if matches!(value.as_str(), "." | "..") => {
+                    return Err(TemplateFault::Segment(name.clone()));
+                }
+                Place::Path => text.extend(percent_encoded(&value)),
             }
         }
         let url = Url::parse(&text).map_err(|_| TemplateFault::NotAUrl)?;
         (matches!(url.scheme(), "http" | "https") && url.host().is_some()).then_some(url).ok_or(TemplateFault::NotAUrl)
+    }
+
+    /// The same path and query at another origin (`http://127.0.0.1:8081`); variables of the old host fall away.
+    pub fn at_origin(&self, origin: &str) -> Self {
+        let mut path = String::new();
+        let mut kept = Vec::new();
+        for (part, place) in self.placed() {
+            match (part, place) {
+                (_, Place::Path) => kept.push(part.clone()),
+                (Part::Variable(_), _) => {}
+                // The text in which the host ends: what follows the third slash of the template is path.
+                (Part::Text(fixed), _) => {
+                    let rest = fixed.split_once("://").map_or(fixed.as_str(), |(_, rest)| rest);
+                    path = rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or_default().to_owned();
+                }
+            }
+        }
+        let mut parts = vec![Part::Text(format!("{}{path}", origin.trim_end_matches('/')))];
+        parts.append(&mut kept);
+        let text = parts.iter().map(ToString::to_string).collect();
+        Self { text, parts }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(fixed) => f.write_str(fixed),
+            Self::Variable(name) => write!(f, "{{{name}}}"),
+        }
+    }
+}
+
+/// Whether a URL leads to this very machine, where plain http is harmless.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -181,6 +274,41 @@ mod tests {
         assert_eq!(url("https://{h}/x", "login.example.com").unwrap(), "https://login.example.com/x");
         for value in ["evil.com", "evilsalesforce.com", "x.login.example.com", "salesforce.com.evil.com"] {
             assert_eq!(url("https://{h}/x", value), Err(TemplateFault::Host("h".into())), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_lone_label_is_no_host() {
+        for value in ["localhost", "2130706433", "metadata"] {
+            assert_eq!(url("https://{h}/x", value), Err(TemplateFault::Host("h".into())), "{value}");
+            assert_eq!(url("https://{h}", value), Err(TemplateFault::Host("h".into())), "{value}");
+            assert_eq!(url("https://{h}:443/x", value), Err(TemplateFault::Host("h".into())), "{value}");
+        }
+    }
+
+    #[test]
+    fn places_are_told_apart() {
+        let places = |text: &str| Template::parse(text).unwrap().places().map(|(_, place)| place).collect::<Vec<_>>();
+        assert_eq!(places("{o}/a/{p}"), [Place::Origin, Place::Path]);
+        assert_eq!(places("https://{a}.example.com/{b}"), [Place::Label, Place::Path]);
+        assert_eq!(places("https://{a}.{b}.example.com"), [Place::Label, Place::Label]);
+        assert_eq!(places("https://{a}.{b}/c.d"), [Place::Host, Place::Host]);
+        assert_eq!(places("{o}{x}"), [Place::Origin, Place::Host]);
+    }
+
+    #[test]
+    fn another_origin_keeps_path_and_query() {
+        for (text, moved) in [
+            ("https://api.example.com", "http://[::1]:8081"),
+            ("https://api.example.com/", "http://[::1]:8081/"),
+            ("https://api.example.com/a/{b}/c?d={e}", "http://[::1]:8081/a/{b}/c?d={e}"),
+            ("https://{a}.example.com/v1/{b}", "http://[::1]:8081/v1/{b}"),
+            ("{o}/v1", "http://[::1]:8081/v1"),
+            ("{o}", "http://[::1]:8081"),
+        ] {
+            let template = Template::parse(text).unwrap().at_origin("http://[::1]:8081");
+            assert_eq!(template.as_str(), moved);
+            assert_eq!(template, Template::parse(moved).unwrap());
         }
     }
 
