@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::events::Events;
 use super::oauth2::OAuth2;
 use crate::kernel::template::Template;
 
@@ -82,13 +83,6 @@ impl Default for Flags {
             trial_account: false,
         }
     }
-}
-
-/// Which kinds of events the vendor can give: `polling`, `webhook`.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Events {
-    pub methods: Vec<String>,
 }
 
 /// The value of a template variable.

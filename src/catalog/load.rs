@@ -1,2 +1,172 @@
-//! Reading element files.
-pub struct Catalog;
+//! The catalogue: elements shipped with the program, and those that a directory adds or replaces.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::check::check_element;
+use super::element::Element;
+pub use super::source::Complaint;
+use super::source::{Format, Source};
+
+/// Files shipped with the program: name and text.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("elements/closeio.toml", include_str!("../../elements/closeio.toml")),
+    ("elements/freshdesk.toml", include_str!("../../elements/freshdesk.toml")),
+    ("elements/hubspot.toml", include_str!("../../elements/hubspot.toml")),
+    ("elements/hubspotcrm.toml", include_str!("../../elements/hubspotcrm.toml")),
+    ("elements/pipedrive.toml", include_str!("../../elements/pipedrive.toml")),
+    ("elements/sfdc.toml", include_str!("../../elements/sfdc.toml")),
+];
+
+const BUILT_IN_IDS: RangeInclusive<i64> = 1..=9_999;
+const DIRECTORY_IDS: RangeInclusive<i64> = 10_000..=99_999;
+
+/// All elements, by id and by key.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    elements: BTreeMap<i64, Arc<Element>>,
+    ids: BTreeMap<String, i64>,
+}
+
+impl Catalog {
+    /// Reads the built-in elements, then the `*.toml` and `*.json` files of a directory in the order of their names. A file
+    /// with the key of a built-in element replaces it and keeps its id, whatever id it states.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in all files.
+    pub fn load(directory: Option<&Path>) -> Result<Self, Vec<Complaint>> {
+        let built_in = BUILT_IN.iter().map(|(file, text)| Source {
+            file: (*file).to_owned(),
+            text: (*text).to_owned(),
+            format: Format::Toml,
+            built_in: true,
+        });
+        let mut sources: Vec<Source> = built_in.collect();
+        let mut complaints = Vec::new();
+        if let Some(directory) = directory {
+            read_directory(directory, &mut sources, &mut complaints);
+        }
+        let mut shelf = Shelf::default();
+        for source in &sources {
+            match source.read() {
+                Ok(element) => {
+                    let findings = check_element(&element);
+                    complaints.extend(findings.iter().map(|finding| source.complaint(&finding.at, &finding.reason)));
+                    complaints.extend(shelf.admit(element, source).err());
+                }
+                Err(complaint) => complaints.push(complaint),
+            }
+        }
+        if complaints.is_empty() { Ok(shelf.catalog) } else { Err(complaints) }
+    }
+
+    /// By key, or by id where the text is a number.
+    pub fn get(&self, key_or_id: &str) -> Option<&Arc<Element>> {
+        if key_or_id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return key_or_id.parse().ok().and_then(|id| self.by_id(id));
+        }
+        self.ids.get(key_or_id).and_then(|id| self.by_id(*id))
+    }
+
+    pub fn by_id(&self, id: i64) -> Option<&Arc<Element>> {
+        self.elements.get(&id)
+    }
+
+    /// Ascending by id.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Element>> {
+        self.elements.values()
+    }
+
+    /// Ascending by id, like [`Self::iter`].
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|element| element.key.as_str())
+    }
+
+    /// Swaps scheme, host and port of every URL of some elements, for a vendor that stands elsewhere (the sandbox).
+    /// Unknown keys are passed over.
+    pub fn point_at(&mut self, keys: &[&str], base: &Url) {
+        let origin = base.origin().ascii_serialization();
+        for key in keys {
+            if let Some(element) = self.ids.get(*key).and_then(|id| self.elements.get_mut(id)) {
+                Arc::make_mut(element).move_to_origin(&origin);
+            }
+        }
+    }
+}
+
+/// Reads and checks everything, and says how many elements there are.
+///
+/// # Errors
+/// As [`Catalog::load`].
+pub fn check(directory: Option<&Path>) -> Result<usize, Vec<Complaint>> {
+    Catalog::load(directory).map(|catalog| catalog.iter().len())
+}
+
+/// A catalogue being filled, which remembers the file that each key came from.
+#[derive(Default)]
+struct Shelf<'a> {
+    catalog: Catalog,
+    sources: BTreeMap<String, &'a Source>,
+}
+
+impl<'a> Shelf<'a> {
+    fn admit(&mut self, mut element: Element, source: &'a Source) -> Result<(), Complaint> {
+        let earlier = self.sources.get(&element.key);
+        if let Some(earlier) = earlier.filter(|earlier| source.built_in || !earlier.built_in) {
+            let reason = format!("the key `{}` is taken by {}", element.key, earlier.file);
+            return Err(source.complaint("key", &reason));
+        }
+        let replaced = earlier.and_then(|_| self.catalog.ids.get(&element.key)).copied();
+        let allowed = if source.built_in { BUILT_IN_IDS } else { DIRECTORY_IDS };
+        if !allowed.contains(&element.id) && replaced != Some(element.id) {
+            let mut reason = format!("the id {} is outside {}–{}", element.id, allowed.start(), allowed.end());
+            if let Some(id) = replaced {
+                reason.push_str(&format!(", and not {id}, which the built-in `{}` has", element.key));
+            }
+            return Err(source.complaint("id", &reason));
+        }
+        element.id = replaced.unwrap_or(element.id);
+        if let Some(holder) = self.catalog.by_id(element.id).filter(|holder| holder.key != element.key) {
+            let file = self.sources.get(&holder.key).map_or("another file", |holder| holder.file.as_str());
+            let reason = format!("the id {} is taken by `{}` in {file}", element.id, holder.key);
+            return Err(source.complaint("id", &reason));
+        }
+        self.sources.insert(element.key.clone(), source);
+        self.catalog.ids.insert(element.key.clone(), element.id);
+        self.catalog.elements.insert(element.id, Arc::new(element));
+        Ok(())
+    }
+}
+
+fn read_directory(directory: &Path, sources: &mut Vec<Source>, complaints: &mut Vec<Complaint>) {
+    let complaint = |path: &Path, fault: &dyn std::fmt::Display| Complaint {
+        file: path.display().to_string(),
+        line: None,
+        reason: format!("cannot be read: {fault}"),
+    };
+    let listed = std::fs::read_dir(directory).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut paths: Vec<_> = match listed {
+        Ok(entries) => entries.into_iter().map(|entry| entry.path()).collect(),
+        Err(fault) => return complaints.push(complaint(directory, &fault)),
+    };
+    paths.sort();
+    for path in paths {
+        let format = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => Format::Toml,
+            Some("json") => Format::Json,
+            _ => continue,
+        };
+        // Editors and mounts leave hidden files beside the real ones.
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+            continue;
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) => sources.push(Source { file: path.display().to_string(), text, format, built_in: false }),
+            Err(fault) => complaints.push(complaint(&path, &fault)),
+        }
+    }
+}

@@ -1,7 +1,13 @@
 //! Floor 1: elements as data. Everything that differs between vendors is a field here, never code elsewhere.
 
+pub mod address;
+mod check;
 pub mod element;
+pub mod events;
 pub mod load;
 pub mod oauth2;
+mod source;
+#[cfg(test)]
+mod tests;
 
-pub use load::Catalog;
+pub use load::{Catalog, Complaint};

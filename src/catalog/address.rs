@@ -1,0 +1,68 @@
+//! The vendor's addresses of an element, and the configuration entries that repeat them (contract 4.3): `base.url`,
+//! `oauth.authorization.url`, `oauth.token.url`. These are derived, so that each address is written in one place only.
+
+use super::element::{AuthenticationType, ConfigurationEntry, ConfigurationType, Element};
+use crate::kernel::template::Template;
+
+/// Keys that no element file declares and that no instance shows (contract 11.2).
+pub const ADDRESS_KEYS: [&str; 3] = ["base.url", "oauth.authorization.url", "oauth.token.url"];
+
+impl Element {
+    /// The entries of the three addresses as this element has them. Internal: no caller may bend them.
+    pub fn address_entries(&self) -> Vec<ConfigurationEntry> {
+        let oauth2 = self.authentication.oauth2.as_ref();
+        let [base, authorize, token] = ADDRESS_KEYS;
+        let addresses = [
+            (base, "Base URL", Some(&self.base_url), None),
+            (
+                authorize,
+                "OAuth Authorization URL",
+                oauth2.map(|it| &it.authorize.url),
+                Some(AuthenticationType::OAuth2),
+            ),
+            (token, "OAuth Token URL", oauth2.map(|it| &it.token.url), Some(AuthenticationType::OAuth2)),
+        ];
+        let entries = addresses.into_iter().filter_map(|(key, name, url, authentication)| {
+            Some(ConfigurationEntry {
+                key: key.to_owned(),
+                name: name.to_owned(),
+                description: format!("{} {name}", self.name),
+                kind: ConfigurationType::Textfield1000,
+                default: Some(url?.to_string()),
+                required: false,
+                authentication,
+                hide_from_console: true,
+                internal: true,
+                secret: false,
+                group_control: false,
+                options: Vec::new(),
+                without_effect: Vec::new(),
+            })
+        });
+        entries.collect()
+    }
+    /// Every URL template with its place in the file, the base URL first.
+    pub fn templates(&self) -> Vec<(&'static str, &Template)> {
+        let mut templates = vec![("baseUrl", &self.base_url)];
+        if let Some(oauth2) = &self.authentication.oauth2 {
+            templates.push(("authentication/oauth2/authorize/url", &oauth2.authorize.url));
+            templates.push(("authentication/oauth2/token/url", &oauth2.token.url));
+            templates.extend(oauth2.refresh.url.iter().map(|url| ("authentication/oauth2/refresh/url", url)));
+            templates.extend(oauth2.revoke.iter().map(|revoke| ("authentication/oauth2/revoke/url", &revoke.url)));
+        }
+        templates
+    }
+
+    /// Moves every URL to another origin; paths stay.
+    pub fn move_to_origin(&mut self, origin: &str) {
+        let mut templates = vec![&mut self.base_url];
+        if let Some(oauth2) = &mut self.authentication.oauth2 {
+            templates.extend([&mut oauth2.authorize.url, &mut oauth2.token.url]);
+            templates.extend(&mut oauth2.refresh.url);
+            templates.extend(oauth2.revoke.as_mut().map(|revoke| &mut revoke.url));
+        }
+        for template in templates {
+            *template = template.at_origin(origin);
+        }
+    }
+}

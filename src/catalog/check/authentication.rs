@@ -1,0 +1,153 @@
+//! How instances authenticate: OAuth2, keys, the verification call.
+
+use super::{Findings, check_headers, is_token};
+use crate::catalog::element::{ApiKey, AuthenticationType, Element, Placement, Verification};
+use crate::catalog::oauth2::{OAuth2, Scopes};
+
+/// What the authorization request carries anyway (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
+const OWN_PARAMETERS: [&str; 7] =
+    ["response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"];
+
+pub fn check(element: &Element, findings: &mut Findings) {
+    let authentication = &element.authentication;
+    let default = authentication.default;
+    findings.demand(
+        element.authentication_types().contains(&default),
+        "authentication/type",
+        format!(
+            "the default type `{}` is not offered: `authentication.{}` is missing",
+            default.as_str(),
+            default.as_str()
+        ),
+    );
+    if let Some(oauth2) = &authentication.oauth2 {
+        check_oauth2(oauth2, findings);
+    }
+    if let Some(api_key) = &authentication.api_key {
+        check_api_key(element, api_key, findings);
+    }
+    if let Some(verification) = &element.verification {
+        check_verification(verification, findings);
+    }
+}
+
+fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
+    const AT: &str = "authentication/oauth2";
+    findings.demand(!oauth2.description.trim().is_empty(), format!("{AT}/description"), "`description` is empty");
+    for name in oauth2.authorize.parameters.keys() {
+        let own = OWN_PARAMETERS.contains(&name.as_str());
+        findings.demand(
+            !own,
+            format!("{AT}/authorize/parameters/{name}"),
+            format!("`{name}` is not the element's to set"),
+        );
+    }
+    check_scopes(&oauth2.scopes, findings);
+    check_headers(&format!("{AT}/token/headers"), &oauth2.token.headers, findings);
+    let reply = &oauth2.reply;
+    findings.demand(
+        !reply.access_token.is_empty(),
+        format!("{AT}/reply/accessToken"),
+        "no pointer to the access token",
+    );
+    let pointers = [
+        ("reply/accessToken", &reply.access_token),
+        ("reply/refreshToken", &reply.refresh_token),
+        ("reply/expiresIn", &reply.expires_in),
+        ("reply/scope", &reply.scope),
+        ("errors/code", &oauth2.errors.code),
+        ("errors/message", &oauth2.errors.message),
+    ];
+    for (member, pointers) in pointers {
+        for (at, pointer) in pointers.iter().enumerate() {
+            check_pointer(&format!("{AT}/{member}/{at}"), pointer, findings);
+        }
+    }
+    for code in oauth2.errors.terminal.iter().filter(|code| oauth2.errors.configuration.contains(code)) {
+        findings
+            .add(format!("{AT}/errors/terminal"), format!("`{code}` is both terminal and a fault of configuration"));
+    }
+    let lifetimes = [("defaultLifetime", oauth2.refresh.default_lifetime), ("idleLimit", oauth2.refresh.idle_limit)];
+    for (member, _) in lifetimes.iter().filter(|(_, seconds)| *seconds == Some(0)) {
+        findings.add(format!("{AT}/refresh/{member}"), format!("`{member}` is zero"));
+    }
+    check_placement(&format!("{AT}/placement"), &oauth2.placement, findings);
+}
+
+fn check_scopes(scopes: &Scopes, findings: &mut Findings) {
+    const AT: &str = "authentication/oauth2/scopes";
+    findings.demand(!scopes.separator.is_empty(), format!("{AT}/separator"), "`separator` is empty");
+    findings.demand(
+        scopes.optional_parameter.as_deref() != Some(""),
+        format!("{AT}/optionalParameter"),
+        "`optionalParameter` is empty",
+    );
+    let lists = [
+        ("default", Some(&scopes.default)),
+        ("whenEmpty", scopes.when_empty.as_ref()),
+        ("always", Some(&scopes.always)),
+    ];
+    for (member, list) in lists {
+        for (at, scope) in list.into_iter().flatten().enumerate() {
+            let separated = !scopes.separator.is_empty() && scope.contains(&scopes.separator);
+            let splits = scope.is_empty() || scope.contains(char::is_whitespace) || separated;
+            findings.demand(!splits, format!("{AT}/{member}/{at}"), format!("`{scope}` is not one scope"));
+        }
+    }
+}
+
+fn check_api_key(element: &Element, api_key: &ApiKey, findings: &mut Findings) {
+    const AT: &str = "authentication/apiKey";
+    let key = &api_key.configuration;
+    findings.demand(!api_key.description.trim().is_empty(), format!("{AT}/description"), "`description` is empty");
+    match element.entry(key) {
+        None => findings.add(format!("{AT}/configuration"), format!("the configuration key `{key}` is not declared")),
+        Some(entry) => {
+            let fits =
+                entry.applies_to(AuthenticationType::ApiKey) && entry.required && entry.is_secret() && !entry.internal;
+            let reason =
+                format!("the configuration key `{key}` must be required, secret, not internal, and for apiKey");
+            findings.demand(fits, format!("{AT}/configuration"), reason);
+        }
+    }
+    let last = api_key.forms.len().saturating_sub(1);
+    findings.demand(!api_key.forms.is_empty(), format!("{AT}/forms"), "a key has no way to travel");
+    for (at, form) in api_key.forms.iter().enumerate() {
+        check_placement(&format!("{AT}/forms/{at}/placement"), &form.placement, findings);
+        let reason = "the last form, and no other, must do without a prefix: it takes the keys that fit no other";
+        findings.demand(form.prefix.is_none() == (at == last), format!("{AT}/forms/{at}"), reason);
+    }
+}
+
+fn check_placement(at: &str, placement: &Placement, findings: &mut Findings) {
+    match placement {
+        Placement::Authorization { scheme } => {
+            findings.demand(
+                scheme.is_empty() || is_token(scheme),
+                at,
+                format!("`{scheme}` is no authentication scheme"),
+            );
+        }
+        Placement::Header { name } => findings.demand(is_token(name), at, format!("`{name}` is no header name")),
+        Placement::Query { name } => findings.demand(!name.is_empty(), at, "the query parameter has no name"),
+        Placement::Basic { username, password } => {
+            let holders = [username, password].into_iter().filter(|part| part.contains("{credential}")).count();
+            findings.demand(holders == 1, at, "exactly one of `username` and `password` must hold `{credential}`");
+            findings.demand(!username.contains(':'), at, "a colon in `username` would end it");
+        }
+    }
+}
+
+fn check_verification(verification: &Verification, findings: &mut Findings) {
+    let Verification { method, path, refused, .. } = verification;
+    findings.demand(path.starts_with('/'), "verification/path", format!("`{path}` does not begin with `/`"));
+    let known = matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE");
+    findings.demand(known, "verification/method", format!("`{method}` is no method, in capitals"));
+    let refusals = !refused.is_empty() && refused.iter().all(|status| (400..500).contains(status));
+    findings.demand(refusals, "verification/refused", "`refused` must list statuses from 400 to 499");
+}
+
+/// JSON pointers begin with `/` (RFC 6901).
+pub fn check_pointer(at: &str, pointer: &str, findings: &mut Findings) {
+    findings.demand(pointer.starts_with('/'), at, format!("the JSON pointer `{pointer}` does not begin with `/`"));
+}

@@ -1,0 +1,110 @@
+//! URLs and their variables.
+
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use super::Findings;
+use crate::catalog::element::{Element, Variable};
+use crate::kernel::template::{Place, Template, is_loopback};
+
+pub fn check(element: &Element, findings: &mut Findings) {
+    for (at, host) in element.hosts.iter().enumerate() {
+        let name = host.strip_prefix('.').unwrap_or(host);
+        let label = |label: &str| {
+            !label.is_empty()
+                && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        // One label alone (`.com`) would open a whole top-level domain.
+        let fits = name.contains('.') && name.split('.').all(label);
+        findings.demand(
+            fits,
+            format!("hosts/{at}"),
+            format!("`{host}` is no lower-case host name of two labels or more"),
+        );
+    }
+    let mut used = BTreeSet::new();
+    for (at, template) in element.templates() {
+        used.extend(template.places().map(|(name, _)| name));
+        check_template(element, at, template, findings);
+    }
+    for (name, variable) in &element.variables {
+        let at = format!("variables/{name}");
+        findings.demand(used.contains(name.as_str()), &at, format!("the variable `{name}` is used by no URL"));
+        check_variable(element, &at, name, variable, findings);
+    }
+}
+
+fn check_variable(element: &Element, at: &str, name: &str, variable: &Variable, findings: &mut Findings) {
+    let Variable { parameter, configuration, reply, default } = variable;
+    let sources = [parameter, configuration, reply, default];
+    findings.demand(
+        sources.iter().any(|source| source.is_some()),
+        at,
+        format!("the variable `{name}` comes from nowhere"),
+    );
+    if let Some(key) = configuration.as_ref().filter(|key| element.entry(key).is_none()) {
+        findings.add(format!("{at}/configuration"), format!("the configuration key `{key}` is not declared"));
+    }
+    // Only `oauth/url` takes parameters; what follows the login reads the instance.
+    if parameter.is_some() && configuration.is_none() {
+        findings.add(
+            format!("{at}/parameter"),
+            format!("the variable `{name}` needs a configuration key beside its parameter"),
+        );
+    }
+    if let Some(pointer) = reply {
+        super::authentication::check_pointer(&format!("{at}/reply"), pointer, findings);
+    }
+}
+
+fn check_template(element: &Element, at: &str, template: &Template, findings: &mut Findings) {
+    let mut whole = true;
+    for (name, place) in template.places() {
+        let Some(variable) = element.variables.get(name) else {
+            findings.add(at, format!("the variable `{name}` is not declared"));
+            whole = false;
+            continue;
+        };
+        if matches!(place, Place::Origin | Place::Host) && element.hosts.is_empty() {
+            findings.add(at, format!("the variable `{name}` chooses the host, so `hosts` must say which are allowed"));
+            whole = false;
+        }
+        let early = at.ends_with("authorize/url") || at.ends_with("token/url");
+        if early && variable.configuration.is_none() && variable.default.is_none() {
+            findings.add(at, format!("the variable `{name}` is needed before any reply, but comes from one only"));
+        }
+    }
+    let opened = template.as_str().strip_prefix('{').and_then(|rest| rest.split_once('}'));
+    if let Some((name, rest)) = opened
+        && !(rest.is_empty() || rest.starts_with('/'))
+    {
+        findings.add(at, format!("a path or nothing must follow `{{{name}}}`"));
+        whole = false;
+    }
+    if whole {
+        check_sample(element, at, template, findings);
+    }
+}
+
+/// Fills a template with defaults, or with samples that fit, and looks at the URL.
+fn check_sample(element: &Element, at: &str, template: &Template, findings: &mut Findings) {
+    let host = element.hosts.first().map(|host| format!("{}{host}", if host.starts_with('.') { "x" } else { "" }));
+    let host = host.unwrap_or_default();
+    let sample = |name: &str| {
+        let default = element.variables.get(name).and_then(|variable| variable.default.clone());
+        default.or_else(|| match template.places().find(|(placed, _)| *placed == name)?.1 {
+            Place::Origin => Some(format!("https://{host}")),
+            Place::Host => Some(host.clone()),
+            Place::Label | Place::Path => Some("x".to_owned()),
+        })
+    };
+    match template.url(sample, &element.hosts) {
+        Ok(url) => findings.demand(is_private(&url), at, "it is neither https nor on this machine"),
+        Err(fault) => findings.add(at, format!("`{template}`: {fault}")),
+    }
+}
+
+fn is_private(url: &Url) -> bool {
+    url.scheme() == "https" || is_loopback(url)
+}

@@ -1,0 +1,145 @@
+//! Complaints about authentication and configuration entries.
+
+use super::{CLOSEIO, FRESHDESK, HUBSPOTCRM, complaints, refused, refused_at};
+
+#[test]
+fn authentication_is_checked() {
+    refused(
+        FRESHDESK,
+        "type = \"apiKey\"",
+        "type = \"oauth2\"",
+        "the default type `oauth2` is not offered: `authentication.oauth2` is missing",
+    );
+    let holder = "exactly one of `username` and `password` must hold `{credential}`";
+    refused(FRESHDESK, "password = \"X\"", "password = \"{credential}\"", holder);
+    refused(FRESHDESK, "username = \"{credential}\"", "username = \"key\"", holder);
+    refused(
+        FRESHDESK,
+        "{ in = \"basic\", username = \"{credential}\", password = \"X\" }",
+        "{ in = \"header\", name = \"\" }",
+        "`` is no header name",
+    );
+    refused(FRESHDESK, "path = \"/api", "path = \"api", "`api/v2/agents/me` does not begin with `/`");
+    refused_at(
+        FRESHDESK,
+        "[verification]",
+        "[verification]\nmethod = \"get\"",
+        "method =",
+        "`get` is no method, in capitals",
+    );
+}
+
+#[test]
+fn the_key_of_an_api_key_is_checked() {
+    let undeclared = "the configuration key `x` is not declared";
+    refused(FRESHDESK, "configuration = \"freshdesk.api.key\"", "configuration = \"x\"", undeclared);
+    let prefix = "the last form, and no other, must do without a prefix: it takes the keys that fit no other";
+    refused_at(FRESHDESK, "placement =", "prefix = \"a\"\nplacement =", "[[authentication.apiKey.forms]]", prefix);
+    let secret = "the configuration key `freshdesk.api.key` must be required, secret, not internal, and for apiKey";
+    refused_at(FRESHDESK, "secret = true\n", "", "configuration = \"freshdesk.api.key\"", secret);
+}
+
+#[test]
+fn oauth2_is_checked() {
+    let own = "`state` is not the element's to set";
+    let url = "url = \"https://app.close.com/oauth2/authorize/\"";
+    refused_at(CLOSEIO, url, &format!("{url}\nparameters = {{ state = \"x\" }}"), "parameters", own);
+    let scope = "default = [\"all.full_access\"]";
+    refused(CLOSEIO, scope, "default = [\"a b\"]", "`a b` is not one scope");
+    refused_at(CLOSEIO, scope, "separator = \",\"\ndefault = [\"a,b\"]", "default = [\"a,b", "`a,b` is not one scope");
+    refused_at(CLOSEIO, scope, "separator = \"\"", "separator", "`separator` is empty");
+    refused(CLOSEIO, "defaultLifetime = 3600", "defaultLifetime = 0", "`defaultLifetime` is zero");
+    let reply = "[authentication.oauth2.refresh]";
+    let pointer = "the JSON pointer `a` does not begin with `/`";
+    let to = format!("[authentication.oauth2.reply]\nexpiresIn = [\"a\"]\n{reply}");
+    refused_at(CLOSEIO, reply, &to, "expiresIn", pointer);
+    let to = format!("[authentication.oauth2.errors]\ncode = [\"a\"]\n{reply}");
+    refused_at(CLOSEIO, reply, &to, "code = [\"a", pointer);
+    let to = format!("[authentication.oauth2.errors]\nterminal = [\"invalid_client\"]\n{reply}");
+    refused_at(CLOSEIO, reply, &to, "terminal", "`invalid_client` is both terminal and a fault of configuration");
+}
+
+#[test]
+fn the_keys_of_oauth2_are_checked() {
+    for key in
+        ["oauth.api.key", "oauth.api.secret", "oauth.callback.url", "oauth.user.token", "oauth.user.refresh_token"]
+    {
+        let reason = format!("OAuth2 needs the configuration key `{key}`");
+        let (from, to) = (format!("key = \"{key}\""), format!("key = \"x.{key}\""));
+        refused_at(CLOSEIO, &from, &to, "[authentication.oauth2]", &reason);
+    }
+    let text = CLOSEIO.replacen("internal = true\n", "", 1);
+    let at = text.lines().position(|line| line.contains("\"oauth.user.token\"")).unwrap();
+    assert_eq!(
+        complaints(&[("a.toml", &text)]),
+        [format!("a.toml:{at}: `oauth.user.token` must be internal and secret, and for oauth2")]
+    );
+}
+
+#[test]
+fn configuration_entries_are_checked() {
+    let twice = "the configuration key `create.bulk.properties` is declared twice";
+    refused_at(
+        HUBSPOTCRM,
+        "key = \"filter.response.nulls\"",
+        "key = \"create.bulk.properties\" # again",
+        "# again",
+        twice,
+    );
+    let flag = "key = \"filter.response.nulls\"\nname = \"Filter Nulls from Responses\"";
+    refused_at(HUBSPOTCRM, flag, "key = \"a b\"\nname = \"x\"", "key = \"a b\"", "`a b` is no configuration key");
+    refused_at(HUBSPOTCRM, flag, "key = \"a\"\nname = \"\"", "name = \"\"", "`name` of `a` is empty");
+    for key in ["base.url", "oauth.authorization.url", "oauth.token.url"] {
+        let to = format!("key = \"{key}\"\nname = \"x\"");
+        let reason = format!("`{key}` is derived from the element's URLs and not declared");
+        refused(HUBSPOTCRM, flag, &to, &reason);
+    }
+    let no_oauth2 = "the element does not offer `oauth2`";
+    refused(FRESHDESK, "key = \"subdomain\"", "authentication = \"oauth2\"\nkey = \"subdomain\"", no_oauth2);
+    let internal = "`subdomain` is internal: no caller can give what is required";
+    refused_at(
+        FRESHDESK,
+        "type = \"TEXTFIELD_64\"\nrequired = true",
+        "type = \"TEXTFIELD_64\"\ninternal = true\nrequired = true # x",
+        "# x",
+        internal,
+    );
+}
+
+#[test]
+fn values_of_configuration_entries_are_checked() {
+    let flag = "type = \"BOOLEAN\"\ndefault = \"true\"";
+    let reason = "`filter.response.nulls`: the default `yes` is not one of its values";
+    refused_at(HUBSPOTCRM, flag, "type = \"BOOLEAN\"\ndefault = \"yes\"", "default = \"yes\"", reason);
+    let reason = "`create.bulk.properties`: `yes` is not one of its values";
+    refused(HUBSPOTCRM, "withoutEffect = [\"true\"]", "withoutEffect = [\"yes\"]", reason);
+    let long = format!("default = \"{}\"", "1".repeat(33));
+    let reason = "`event.poller.refresh_interval`: the default is longer than 32 characters";
+    refused(HUBSPOTCRM, "default = \"15\"", &long, reason);
+    let secret = "`oauth.api.secret` is secret: a default would be everybody's";
+    let name = "name = \"OAuth API Secret\"";
+    refused_at(HUBSPOTCRM, name, &format!("{name}\ndefault = \"hush\""), "hush", secret);
+    let group = "`create.bulk.properties`: only a COMBO controls a group";
+    let name = "name = \"Create Bulk Properties for Migration\"";
+    refused_at(HUBSPOTCRM, name, &format!("groupControl = true # x\n{name}"), "# x", group);
+    let reason = "`event.vendor.type`: a COMBO has options, nothing else has";
+    let vendor = "key = \"event.vendor.type\"";
+    let options = format!("options = [{{ value = \"x\", description = \"x\" }}]\n{vendor}");
+    refused(HUBSPOTCRM, vendor, &options, reason);
+}
+
+#[test]
+fn the_choice_of_authentication_is_checked() {
+    let key = "key = \"authentication.type\"";
+    let reason = "with several authentication types `authentication.type` must be declared";
+    refused_at(CLOSEIO, key, "key = \"auth.type\"", "[[configuration]]", reason);
+    let option = "    { value = \"apiKey\", description = \"API key\" },\n";
+    let reason = "`authentication.type` must offer exactly: apiKey, oauth2";
+    refused_at(CLOSEIO, option, "", "options = [", reason);
+    let reason = "`authentication.type` must have `groupControl`";
+    let text = CLOSEIO.replace("groupControl = true\n", "");
+    let found = complaints(&[("a.toml", &text)]);
+    assert!(found.len() == 1 && found[0].ends_with(reason), "{found:?}");
+    let reason = "`authentication.type` must default to `oauth2`, as `authentication.type` of the element does";
+    refused(CLOSEIO, "default = \"oauth2\"", "default = \"apiKey\"", reason);
+}
