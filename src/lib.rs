@@ -4,5 +4,6 @@ pub mod catalog;
 pub mod kernel;
 pub mod outbound;
 pub mod protocol;
+pub mod service;
 pub mod store;
 pub mod vault;

@@ -1,0 +1,285 @@
+//! `PUT` and `PATCH`: change what was sent, keep id and token. A new code or key is proven before it replaces the old one.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::configuration::{AUTHENTICATION_TYPE, Configuration};
+use super::create_instance::Answer;
+use super::instance_input::InstanceInput;
+use super::instance_view::{InstanceConfiguration, InstanceView, token_place};
+use super::provision::{Provisioned, Provisioning, missing_code};
+use super::{Services, not_found};
+use crate::catalog::element::{AuthenticationType, Element};
+use crate::kernel::code::Code;
+use crate::kernel::entropy::base64_token;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::store::instances::{self, InstanceRow, Stored};
+use crate::store::time::UtcTime;
+use crate::store::{StoreFault, grants};
+use crate::vault::lookup::Purpose;
+
+/// How often a change is applied again because somebody else changed the row meanwhile.
+const TRIES: usize = 8;
+
+impl Services {
+    /// `reauthenticate`: get a new credential even if nothing that was sent asks for one.
+    pub async fn change_instance(
+        &self,
+        owner: Owner,
+        id: i64,
+        input: InstanceInput,
+        reauthenticate: bool,
+    ) -> Result<Answer, ApiError> {
+        if input.id.is_some_and(|in_body| in_body != id) {
+            return Err(ApiError::new(Code::IdMismatch, "The id in the body differs from the id in the path."));
+        }
+        input.refuse_denial()?;
+        let services = self.clone();
+        self.detached.run(async move { services.change(owner, id, &input, reauthenticate).await }).await
+    }
+
+    async fn change(
+        &self,
+        owner: Owner,
+        id: i64,
+        input: &InstanceInput,
+        reauthenticate: bool,
+    ) -> Result<Answer, ApiError> {
+        // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
+        let mut provisioned: Option<Arc<Provisioned>> = None;
+        for _ in 0..TRIES {
+            let stored = self.stored_instance(owner, id).await?;
+            let mut change = self.apply(&stored, input)?;
+            if provisioned.is_none()
+                && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?
+            {
+                provisioned = Some(Arc::new(self.provision(&provisioning).await?));
+            }
+            if let Some(provisioned) = &provisioned {
+                let version = stored.credential.version;
+                change.stored.credential = self.credential_row(id, version, owner, provisioned)?;
+                change.stored.instance.invalid_reason = None;
+            }
+            match self.write_change(owner, &change, provisioned.as_deref()).await {
+                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::NotFound) => return Err(no_instance(id)),
+                Err(fault) => return Err(fault.into()),
+                Ok(()) => {
+                    let instance = self.view_with(&change.stored, Some(&change.configuration))?;
+                    let trace = input.provider_data.as_ref().is_some_and(|data| data.debug());
+                    return Ok(Answer { instance, without_effect: change.without_effect, trace });
+                }
+            }
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+
+    async fn write_change(
+        &self,
+        owner: Owner,
+        change: &Change,
+        provisioned: Option<&Provisioned>,
+    ) -> Result<(), StoreFault> {
+        let (stored, tags) = (Arc::new(change.stored.clone()), change.stored.tags());
+        let replaces = provisioned.is_some();
+        let grant = provisioned.and_then(|provisioned| provisioned.grant);
+        self.commit(move |conn| {
+            instances::update(conn, owner, &stored.instance, &tags)?;
+            if replaces {
+                instances::update_credential(conn, owner, &stored.credential)?;
+            }
+            grant.map_or(Ok(()), |grant| grants::delete(conn, owner, grant))
+        })
+        .await
+    }
+
+    /// The row as it will be, but for its credential.
+    fn apply(&self, stored: &Stored, input: &InstanceInput) -> Result<Change, ApiError> {
+        let element = self.element_of_row(&stored.instance)?;
+        self.refuse_move(&element, input)?;
+        let before = self.configuration_of(stored)?;
+        let mut configuration = before.clone();
+        let sent = input.configuration.clone().unwrap_or_default();
+        let without_effect = configuration.merge(&element, sent.clone())?;
+        if input.is_external()? {
+            configuration.take_internal(&element, sent);
+        }
+        let authentication = configuration.authentication_type(&element)?;
+        let external = stored.instance.external_authentication == "initial" || input.is_external()?;
+        let except: &[&str] = if external { &["oauth.callback.url"] } else { &[] };
+        configuration.require(&element, authentication, except)?;
+        let mut stored = stored.clone();
+        let row = &mut stored.instance;
+        if let Some(name) = input.plain_name()? {
+            row.name = name;
+        }
+        if let Some(tags) = input.plain_tags()? {
+            row.tags = serde_json::to_string(&tags).map_err(ApiError::internal)?;
+        }
+        if let Some(external_id) = input.checked_external_id()? {
+            row.external_id = external_id;
+        }
+        if let Some(disabled) = input.disabled {
+            row.enabled = !disabled;
+        }
+        row.authentication_type = authentication.as_str().to_owned();
+        row.configuration_sealed = self.seal_configuration(row.id, &configuration)?;
+        row.updated_at = UtcTime(self.now());
+        Ok(Change { stored, before, configuration, element, authentication, without_effect })
+    }
+
+    /// What a new credential is got from, where the change asks for one.
+    fn new_credential(
+        &self,
+        stored: &Stored,
+        change: &Change,
+        input: &InstanceInput,
+        reauthenticate: bool,
+    ) -> Result<Option<Provisioning>, ApiError> {
+        let provider_data = input.provider_data.clone().unwrap_or_default();
+        let external = input.is_external()?;
+        let has_code = provider_data.text("code").is_some();
+        let switched = stored.instance.authentication_type != change.authentication.as_str();
+        let differing = change.configuration.differing(&change.before);
+        let asked = match change.authentication {
+            AuthenticationType::OAuth2 => {
+                let brings = external
+                    && (differing.contains_key("oauth.user.token")
+                        || differing.contains_key("oauth.user.refresh_token"));
+                if (switched || reauthenticate) && !has_code && !external {
+                    return Err(missing_code(&change.element));
+                }
+                has_code || brings || switched || reauthenticate
+            }
+            AuthenticationType::ApiKey => {
+                let key = change.element.authentication.api_key.as_ref().map(|key| key.configuration.as_str());
+                switched || reauthenticate || key.is_some_and(|key| differing.contains_key(key)) || change.moves_host()
+            }
+        };
+        Ok(asked.then(|| Provisioning {
+            owner: Owner { organization: stored.instance.organization_id, account: stored.instance.account_id },
+            element: Arc::clone(&change.element),
+            authentication: change.authentication,
+            configuration: change.configuration.clone(),
+            provider_data,
+            external,
+        }))
+    }
+
+    fn refuse_move(&self, element: &Element, input: &InstanceInput) -> Result<(), ApiError> {
+        let Some(named) = &input.element else { return Ok(()) };
+        let same =
+            named.key.as_ref().is_none_or(|key| *key == element.key) && named.id.is_none_or(|id| id == element.id);
+        if same {
+            return Ok(());
+        }
+        let message = format!("The instance is of {}: it cannot move to another element.", element.key);
+        Err(ApiError::new(Code::IdMismatch, message))
+    }
+
+    fn element_of_row(&self, row: &InstanceRow) -> Result<Arc<Element>, ApiError> {
+        self.catalog.by_id(row.element_id).cloned().ok_or_else(|| {
+            let message = format!("The element {} of this instance is no longer offered.", row.element_key);
+            ApiError::new(Code::ElementNotFound, message)
+        })
+    }
+
+    pub async fn stored_instance(&self, owner: Owner, id: i64) -> Result<Stored, ApiError> {
+        let read = self.store.read(move |conn| instances::find(conn, owner, id)).await;
+        read.map_err(|fault| match fault {
+            StoreFault::NotFound => no_instance(id),
+            other => other.into(),
+        })
+    }
+
+    /// The id of the instance that an Element token names.
+    pub async fn instance_of_token(
+        &self,
+        owner: Owner,
+        token: &crate::kernel::secret::Secret,
+    ) -> Result<i64, ApiError> {
+        let hash = self.lookup.hash(Purpose::InstanceToken, token);
+        let read = self.store.read(move |conn| instances::find_by_token(conn, owner, &hash)).await;
+        read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))
+    }
+
+    pub async fn enable_instance(&self, owner: Owner, id: i64, enabled: bool) -> Result<InstanceView, ApiError> {
+        let input = InstanceInput { disabled: Some(!enabled), ..InstanceInput::default() };
+        Ok(self.change_instance(owner, id, input, false).await?.instance)
+    }
+
+    /// A new token; the old one is refused from now on.
+    pub async fn reset_instance_token(&self, owner: Owner, id: i64) -> Result<InstanceView, ApiError> {
+        let token = base64_token(self.entropy.as_ref());
+        let kept = self.keep(Purpose::InstanceToken, token_place(id), &token)?;
+        for _ in 0..TRIES {
+            let mut stored = self.stored_instance(owner, id).await?;
+            stored.instance.token_hash.clone_from(&kept.hash);
+            stored.instance.token_sealed.clone_from(&kept.sealed);
+            stored.instance.updated_at = UtcTime(self.now());
+            let (row, tags) = (stored.instance.clone(), stored.tags());
+            match self.store.write(move |conn| instances::update(conn, owner, &row, &tags)).await {
+                Err(StoreFault::Conflict(_)) => continue,
+                other => other?,
+            }
+            return self.view(&stored, true);
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+
+    pub async fn instance_configuration(&self, owner: Owner, id: i64) -> Result<Vec<InstanceConfiguration>, ApiError> {
+        self.configuration_view(&self.stored_instance(owner, id).await?)
+    }
+
+    pub async fn configuration_entry(
+        &self,
+        owner: Owner,
+        id: i64,
+        entry: i64,
+    ) -> Result<InstanceConfiguration, ApiError> {
+        let entries = self.instance_configuration(owner, id).await?;
+        entries.into_iter().find(|known| known.id == entry).ok_or_else(|| {
+            let message = format!("The instance {id} has no configuration entry {entry}.");
+            ApiError::new(Code::ConfigurationNotFound, message)
+        })
+    }
+
+    /// Changes one entry, with everything that a change of the instance's configuration entails.
+    pub async fn change_configuration_entry(
+        &self,
+        owner: Owner,
+        id: i64,
+        entry: i64,
+        value: Value,
+    ) -> Result<(InstanceConfiguration, Vec<String>), ApiError> {
+        let key = self.configuration_entry(owner, id, entry).await?.key;
+        let configuration = Some(Map::from_iter([(key, value)]));
+        let input = InstanceInput { configuration, ..InstanceInput::default() };
+        let without_effect = self.change_instance(owner, id, input, false).await?.without_effect;
+        Ok((self.configuration_entry(owner, id, entry).await?, without_effect))
+    }
+}
+
+struct Change {
+    stored: Stored,
+    before: Configuration,
+    configuration: Configuration,
+    element: Arc<Element>,
+    authentication: AuthenticationType,
+    without_effect: Vec<String>,
+}
+
+impl Change {
+    /// Whether the vendor's address changes, so that the key must be proven there.
+    fn moves_host(&self) -> bool {
+        let differing = self.configuration.differing(&self.before);
+        let mut keys = self.element.variables.values().filter_map(|variable| variable.configuration.as_deref());
+        keys.any(|key| key != AUTHENTICATION_TYPE && differing.contains_key(key))
+    }
+}
+
+pub(super) fn no_instance(id: i64) -> ApiError {
+    ApiError::new(Code::InstanceNotFound, format!("No instance found with ID {id}."))
+}

@@ -1,0 +1,214 @@
+//! `POST /instances`: check everything, spend the code or the key, commit, answer.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Services;
+use super::configuration::Configuration;
+use super::idempotency::{Begun, Claimed, IdempotencyKey};
+use super::instance_input::{ElementReference, InstanceInput};
+use super::instance_view::{InstanceView, configuration_place, credential_place, token_place};
+use super::provision::{Provisioned, Provisioning};
+use crate::catalog::element::{AuthenticationType, Element};
+use crate::kernel::code::Code;
+use crate::kernel::entropy::base64_token;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::protocol::Credential;
+use crate::store::instances::{self, Creator, CredentialRow, InstanceRow, Stored};
+use crate::store::principals::Principal;
+use crate::store::time::UtcTime;
+use crate::store::{grants, idempotency};
+use crate::vault::lookup::Purpose;
+
+/// An instance, and what else the reply must say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answer {
+    pub instance: InstanceView,
+    /// Configuration that was stored but has no effect yet, as `key=value`.
+    pub without_effect: Vec<String>,
+    /// The caller asked for an `elements-trace-id`.
+    pub trace: bool,
+}
+
+/// Everything about a new instance that can be known before the vendor is asked.
+#[derive(Clone)]
+struct Draft {
+    name: String,
+    tags: Vec<String>,
+    external_id: Option<String>,
+    provisioning: Provisioning,
+    without_effect: Vec<String>,
+    trace: bool,
+    creator: Creator,
+}
+
+impl Services {
+    pub async fn create_instance(
+        &self,
+        caller: &Principal,
+        element_in_path: Option<&str>,
+        input: InstanceInput,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Answer, ApiError> {
+        let draft = self.draft(caller, element_in_path, input)?;
+        let services = self.clone();
+        self.detached.run(async move { services.create_once(draft, key).await }).await
+    }
+
+    async fn create_once(&self, draft: Draft, key: Option<IdempotencyKey>) -> Result<Answer, ApiError> {
+        let owner = draft.provisioning.owner;
+        let claimed = match key {
+            None => None,
+            Some(key) => match self.begin_once(owner, &key).await? {
+                Begun::First(claimed) => Some(claimed),
+                Begun::Repeated(answer) => return Ok(*answer),
+            },
+        };
+        let created = self.create(draft, claimed).await;
+        if let (Err(_), Some(claimed)) = (&created, claimed) {
+            self.release_key(owner, claimed).await;
+        }
+        created
+    }
+
+    async fn create(&self, draft: Draft, claimed: Option<Claimed>) -> Result<Answer, ApiError> {
+        let provisioned = self.provision(&draft.provisioning).await?;
+        let owner = draft.provisioning.owner;
+        let stored = self.stored(&draft, &provisioned).await?;
+        let answer = Answer {
+            instance: self.view_with(&stored, Some(&draft.provisioning.configuration))?,
+            without_effect: draft.without_effect,
+            trace: draft.trace,
+        };
+        let sealed_answer = claimed.map(|claimed| Ok::<_, ApiError>((claimed, self.seal_answer(claimed, &answer)?)));
+        let sealed_answer = sealed_answer.transpose()?;
+        let (tags, grant) = (draft.tags, provisioned.grant);
+        let stored = Arc::new(stored);
+        let commit = self.commit(move |conn| {
+            instances::insert(conn, owner, &stored.instance, &stored.credential, &tags)?;
+            if let Some(grant) = grant {
+                grants::delete(conn, owner, grant)?;
+            }
+            if let Some((claimed, answer)) = &sealed_answer {
+                idempotency::finish(conn, owner, claimed.id, answer)?;
+            }
+            Ok(())
+        });
+        commit.await?;
+        Ok(answer)
+    }
+
+    /// The rows of a new instance.
+    async fn stored(&self, draft: &Draft, provisioned: &Provisioned) -> Result<Stored, ApiError> {
+        let (id, now) = (self.store.next_id().await?, self.now());
+        let token = base64_token(self.entropy.as_ref());
+        let kept = self.keep(Purpose::InstanceToken, token_place(id), &token)?;
+        let Provisioning { owner, element, authentication, configuration, external, .. } = &draft.provisioning;
+        let instance = InstanceRow {
+            id,
+            organization_id: owner.organization,
+            account_id: owner.account,
+            element_id: element.id,
+            element_key: element.key.clone(),
+            name: draft.name.clone(),
+            tags: serde_json::to_string(&draft.tags).map_err(ApiError::internal)?,
+            external_id: draft.external_id.clone(),
+            token_hash: kept.hash,
+            token_sealed: kept.sealed,
+            authentication_type: authentication.as_str().to_owned(),
+            external_authentication: if *external { "initial" } else { "none" }.to_owned(),
+            configuration_sealed: self.seal_configuration(id, configuration)?,
+            enabled: true,
+            invalid_reason: None,
+            created_by: draft.creator.id,
+            version: 1,
+            created_at: UtcTime(now),
+            updated_at: UtcTime(now),
+        };
+        let credential = self.credential_row(id, 1, *owner, provisioned)?;
+        Ok(Stored { instance, credential, creator: draft.creator.clone() })
+    }
+
+    pub(super) fn seal_configuration(&self, id: i64, configuration: &Configuration) -> Result<Vec<u8>, ApiError> {
+        let document = configuration.document().map_err(ApiError::internal)?;
+        Ok(self.vault.seal(configuration_place(id), &document)?)
+    }
+
+    pub(super) fn credential_row(
+        &self,
+        instance_id: i64,
+        version: i64,
+        owner: Owner,
+        provisioned: &Provisioned,
+    ) -> Result<CredentialRow, ApiError> {
+        let credential = &provisioned.credential;
+        let refreshable = matches!(credential, Credential::OAuth2 { refresh_token: Some(_), .. });
+        Ok(CredentialRow {
+            instance_id,
+            organization_id: owner.organization,
+            account_id: owner.account,
+            version,
+            sealed: self.vault.seal(credential_place(instance_id), &credential.document())?,
+            grant_hash: credential.grant().map(|grant| self.lookup.hash(Purpose::VendorGrant, grant)),
+            refreshable,
+            lifetime: provisioned.lifetime,
+            expires_at: provisioned.expires_at.map(UtcTime),
+            refreshed_at: provisioned.refreshed_at.map(UtcTime),
+        })
+    }
+
+    fn draft(
+        &self,
+        caller: &Principal,
+        element_in_path: Option<&str>,
+        input: InstanceInput,
+    ) -> Result<Draft, ApiError> {
+        let element = self.element_of(element_in_path, input.element.as_ref())?;
+        let name =
+            input.plain_name()?.ok_or_else(|| ApiError::new(Code::BadName, "The name of the instance is missing."))?;
+        let tags = input.plain_tags()?.unwrap_or_else(|| vec![name.clone()]);
+        let external_id = input.checked_external_id()?.flatten();
+        let external = input.is_external()?;
+        input.refuse_denial()?;
+        let mut configuration = Configuration::of(&element);
+        let sent = input.configuration.unwrap_or_default();
+        let brought = external.then(|| sent.clone());
+        let without_effect = configuration.merge(&element, sent)?;
+        if let Some(brought) = brought {
+            configuration.take_internal(&element, brought);
+        }
+        let authentication = configuration.authentication_type(&element)?;
+        let external = external && authentication == AuthenticationType::OAuth2;
+        configuration.require(&element, authentication, if external { &["oauth.callback.url"] } else { &[] })?;
+        let provider_data = input.provider_data.unwrap_or_default();
+        if authentication == AuthenticationType::OAuth2 && !external && provider_data.text("code").is_none() {
+            return Err(super::provision::missing_code(&element));
+        }
+        let trace = provider_data.debug();
+        let creator = Creator {
+            id: caller.user,
+            email: caller.email.clone(),
+            first_name: caller.first_name.clone(),
+            last_name: caller.last_name.clone(),
+        };
+        let owner = caller.owner;
+        let provisioning = Provisioning { owner, element, authentication, configuration, provider_data, external };
+        Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator })
+    }
+
+    /// The element that path and body name. Both may, if they agree.
+    fn element_of(&self, in_path: Option<&str>, in_body: Option<&ElementReference>) -> Result<Arc<Element>, ApiError> {
+        let in_body = in_body.and_then(|body| body.key.clone().or_else(|| body.id.map(|id| id.to_string())));
+        let named = in_path.map(str::to_owned).or_else(|| in_body.clone()).ok_or_else(|| {
+            let message = "The body names no element: send {\"element\":{\"key\":\"…\"}} or {\"element\":{\"id\":…}}.";
+            ApiError::new(Code::MissingElement, message)
+        })?;
+        let element = self.element(&named)?;
+        if in_body.is_some_and(|body| self.element(&body).map(|other| other.id).ok() != Some(element.id)) {
+            return Err(ApiError::new(Code::IdMismatch, "The element in the body differs from the one in the path."));
+        }
+        Ok(element)
+    }
+}

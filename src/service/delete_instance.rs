@@ -1,0 +1,61 @@
+//! `DELETE`: the row goes at once, its grant at the vendor in a job that may fail without keeping the row.
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::Services;
+use super::change_instance::no_instance;
+use super::instance_view::credential_place;
+use super::revoke_grants::revocation_place;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::protocol::Credential;
+use crate::store::StoreFault;
+use crate::store::instances::{self, Stored};
+use crate::store::revocations::{self, Revocation};
+
+impl Services {
+    pub async fn delete_instance(&self, owner: Owner, id: i64) -> Result<(), ApiError> {
+        let stored = self.stored_instance(owner, id).await?;
+        let revocation = self.revocation_of(&stored).await?;
+        let grant_hash = stored.credential.grant_hash;
+        let now = self.now();
+        let deleted = self.store.write(move |conn| {
+            instances::delete(conn, owner, id)?;
+            let Some(revocation) = revocation else { return Ok(()) };
+            let shared = grant_hash.map_or(Ok(false), |hash| instances::any_with_grant(conn, &hash))?;
+            if shared { Ok(()) } else { revocations::insert(conn, owner, revocation, now) }
+        });
+        deleted.await.map_err(|fault| match fault {
+            StoreFault::NotFound => no_instance(id),
+            other => other.into(),
+        })
+    }
+
+    /// What the job needs to revoke the grant, where the element says how.
+    async fn revocation_of(&self, stored: &Stored) -> Result<Option<Revocation>, ApiError> {
+        let element = self.catalog.by_id(stored.instance.element_id);
+        if element.and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
+            return Ok(None);
+        }
+        let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
+        let Credential::OAuth2 { access_token, refresh_token, variables, .. } =
+            Credential::read(&document).map_err(ApiError::internal)?
+        else {
+            return Ok(None);
+        };
+        let (token, hint) = match &refresh_token {
+            Some(token) => (token, "refresh_token"),
+            None => (&access_token, "access_token"),
+        };
+        let configuration = self.configuration_of(stored)?.document().map_err(ApiError::internal)?;
+        let configuration: serde_json::Value = serde_json::from_slice(&configuration).map_err(ApiError::internal)?;
+        let document = json!({
+            "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
+        });
+        let document = Zeroizing::new(document.to_string());
+        let id = self.store.next_id().await?;
+        let sealed = self.vault.seal(revocation_place(id), document.as_bytes())?;
+        Ok(Some(Revocation { id, element_id: stored.instance.element_id, sealed, attempts: 0 }))
+    }
+}

@@ -1,0 +1,203 @@
+//! An instance as the API shows it (contract 5.4, 12.1).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::Services;
+use super::configuration::{Configuration, is_secret};
+use super::element_view::ElementView;
+use crate::catalog::element::{ConfigurationEntry, Element};
+use crate::kernel::clock::api_date;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::MASK;
+use crate::store::instances::Stored;
+use crate::vault::seal::Place;
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceView {
+    pub id: i64,
+    pub name: String,
+    #[schema(example = "2017-08-01T16:12:43Z")]
+    pub created_date: String,
+    /// The instance token: what callers send as `Element <token>`.
+    pub token: String,
+    pub element: ElementView,
+    pub element_id: i64,
+    pub tags: Vec<String>,
+    #[schema(value_type = Vec<Object>)]
+    pub provision_interactions: Vec<Value>,
+    /// False once the vendor has refused the credential for good; `invalidReason` says why.
+    pub valid: bool,
+    pub disabled: bool,
+    pub max_cache_size: i64,
+    pub cache_time_to_live: i64,
+    /// Every declared key and those that the caller added. Secrets are shown as `********`.
+    #[schema(value_type = std::collections::HashMap<String, Option<String>>)]
+    pub configuration: Map<String, Value>,
+    pub events_enabled: bool,
+    pub trace_logging_enabled: bool,
+    pub caching_enabled: bool,
+    /// `none`, or `initial` when the caller brought the first tokens itself.
+    pub external_authentication: String,
+    /// Who created it.
+    pub user: UserView,
+    /// The caller's own name for the customer.
+    pub external_id: Option<String>,
+    pub invalid_reason: Option<String>,
+    /// When the access token expires, where the vendor says so.
+    pub expires_at: Option<String>,
+    pub last_refresh_at: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserView {
+    pub id: i64,
+    pub email_address: String,
+    pub first_name: String,
+    pub last_name: String,
+}
+
+/// One configuration entry of an instance (contract 5.5).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceConfiguration {
+    pub id: i64,
+    pub key: String,
+    pub name: String,
+    pub description: String,
+    /// As text; a secret is shown as `********`.
+    pub property_value: Option<String>,
+    pub required: bool,
+    #[serde(rename = "type")]
+    pub kind: crate::catalog::element::ConfigurationType,
+    pub hide_from_console: bool,
+    pub active: bool,
+}
+
+pub(super) fn configuration_place(row: i64) -> Place {
+    Place { table: "instance", column: "configuration_sealed", row }
+}
+
+pub(super) fn token_place(row: i64) -> Place {
+    Place { table: "instance", column: "token_sealed", row }
+}
+
+pub(super) fn credential_place(row: i64) -> Place {
+    Place { table: "credential", column: "sealed", row }
+}
+
+impl Services {
+    /// Opens the instance's configuration.
+    pub(super) fn configuration_of(&self, stored: &Stored) -> Result<Configuration, ApiError> {
+        let instance = &stored.instance;
+        let element = self.catalog.by_id(instance.element_id);
+        let document = self.vault.open(configuration_place(instance.id), &instance.configuration_sealed)?;
+        Configuration::read(&document, element.map(AsRef::as_ref)).map_err(ApiError::internal)
+    }
+
+    /// The whole instance. `hydrate`: with its configuration.
+    pub(super) fn view(&self, stored: &Stored, hydrate: bool) -> Result<InstanceView, ApiError> {
+        let configuration = if hydrate { Some(self.configuration_of(stored)?) } else { None };
+        self.view_with(stored, configuration.as_ref())
+    }
+
+    pub(super) fn view_with(
+        &self,
+        stored: &Stored,
+        configuration: Option<&Configuration>,
+    ) -> Result<InstanceView, ApiError> {
+        let row = &stored.instance;
+        let element = self.catalog.by_id(row.element_id);
+        let token = self.vault.open_text(token_place(row.id), &row.token_sealed)?;
+        let events_enabled = configuration.and_then(|known| known.get("event.notification.enabled")) == Some("true");
+        let shown = configuration.map(|configuration| {
+            let shown = shown(element.map(AsRef::as_ref), configuration, stored);
+            shown.into_iter().map(|(_, key, value)| (key.to_owned(), value.into())).collect()
+        });
+        Ok(InstanceView {
+            id: row.id,
+            name: row.name.clone(),
+            created_date: api_date(row.created_at.into()),
+            token: token.expose().to_owned(),
+            element: element.map_or_else(|| ElementView::removed(row), |element| ElementView::of(element)),
+            element_id: row.element_id,
+            tags: stored.tags(),
+            provision_interactions: Vec::new(),
+            valid: row.invalid_reason.is_none(),
+            disabled: !row.enabled,
+            max_cache_size: 0,
+            cache_time_to_live: 0,
+            configuration: shown.unwrap_or_default(),
+            events_enabled,
+            trace_logging_enabled: false,
+            caching_enabled: false,
+            external_authentication: row.external_authentication.clone(),
+            user: UserView {
+                id: stored.creator.id,
+                email_address: stored.creator.email.clone(),
+                first_name: stored.creator.first_name.clone(),
+                last_name: stored.creator.last_name.clone(),
+            },
+            external_id: row.external_id.clone(),
+            invalid_reason: row.invalid_reason.clone(),
+            expires_at: stored.expires_at().map(api_date),
+            last_refresh_at: stored.refreshed_at().map(api_date),
+        })
+    }
+
+    /// The entries behind `instance.configuration`, with their ids.
+    pub(super) fn configuration_view(&self, stored: &Stored) -> Result<Vec<InstanceConfiguration>, ApiError> {
+        let configuration = self.configuration_of(stored)?;
+        let element = self.catalog.by_id(stored.instance.element_id).map(AsRef::as_ref);
+        let entries = shown(element, &configuration, stored).into_iter();
+        Ok(entries
+            .map(|(id, key, value)| entry_view(id, key, value, element.and_then(|known| known.entry(key))))
+            .collect())
+    }
+}
+
+fn entry_view(
+    id: i64,
+    key: &str,
+    value: Option<String>,
+    declared: Option<&ConfigurationEntry>,
+) -> InstanceConfiguration {
+    use crate::catalog::element::ConfigurationType;
+    InstanceConfiguration {
+        id,
+        key: key.to_owned(),
+        name: declared.map_or_else(|| key.to_owned(), |declared| declared.name.clone()),
+        description: declared.map_or_else(String::new, |declared| declared.description.clone()),
+        property_value: value,
+        required: declared.is_some_and(|declared| declared.required),
+        kind: declared.map_or(ConfigurationType::Textfield1000, |declared| declared.kind),
+        hide_from_console: declared.is_some_and(|declared| declared.hide_from_console),
+        active: true,
+    }
+}
+
+/// Ids, keys and values as they may be seen: secrets masked, tokens told from the credential.
+fn shown<'a>(
+    element: Option<&Element>,
+    configuration: &'a Configuration,
+    stored: &Stored,
+) -> Vec<(i64, &'a str, Option<String>)> {
+    let row = &stored.credential;
+    let oauth2 = stored.instance.authentication_type == "oauth2";
+    let masked = || Some(MASK.to_owned());
+    let value_of = |key: &str, value: Option<&str>| match key {
+        "oauth.user.token" if oauth2 => masked(),
+        "oauth.user.refresh_token" if row.refreshable => masked(),
+        "oauth.user.refresh_interval" if oauth2 => row.lifetime.map(|seconds| seconds.to_string()),
+        "oauth.user.refresh_time" if oauth2 => stored.refreshed_at().map(|time| time.timestamp().to_string()),
+        _ => {
+            let value = value?;
+            let secret = is_secret(element.and_then(|element| element.entry(key)), key) && !value.is_empty();
+            Some(if secret { MASK.to_owned() } else { value.to_owned() })
+        }
+    };
+    configuration.entries().map(|(id, key, value)| (id, key, value_of(key, value))).collect()
+}

@@ -1,0 +1,86 @@
+//! Lists and counts of instances (contract 5.1, 5.8).
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Services;
+use super::instance_view::InstanceView;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::paging::Page;
+use crate::store::instances::{self, Filter};
+
+/// How many instances there are.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceCount {
+    pub total_instances: i64,
+    pub element_instances: Vec<ElementInstances>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ElementInstances {
+    pub element_id: i64,
+    pub element_key: String,
+    pub instances: i64,
+}
+
+/// A list wants instances of one element, by tags, name or customer.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceQuery {
+    pub element: Option<String>,
+    pub tags: Vec<String>,
+    pub search_text: Option<String>,
+    pub external_id: Option<String>,
+    /// With configuration.
+    pub hydrate: bool,
+}
+
+impl Services {
+    pub async fn get_instance(&self, owner: Owner, id: i64) -> Result<InstanceView, ApiError> {
+        self.view(&self.stored_instance(owner, id).await?, true)
+    }
+
+    /// The instances in ascending order of ids, and the token of the next page.
+    pub async fn list_instances(
+        &self,
+        owner: Owner,
+        query: InstanceQuery,
+        page: Page,
+    ) -> Result<(Vec<InstanceView>, Option<String>), ApiError> {
+        let element_id = query.element.as_deref().map(|named| self.element(named).map(|element| element.id));
+        let texts = query.tags.iter().chain(&query.search_text).chain(&query.external_id);
+        // No stored text holds a null byte, and PostgreSQL would not even look.
+        if texts.into_iter().any(|text| text.contains('\0')) {
+            return Ok((Vec::new(), None));
+        }
+        let filter = Filter {
+            element_id: element_id.transpose()?,
+            tags: query.tags,
+            search_text: query.search_text,
+            external_id: query.external_id,
+        };
+        let rows = self.store.read(move |conn| instances::list(conn, owner, &filter, page)).await?;
+        let (rows, next) = page.cut(rows, |row| row.instance.id);
+        let views = rows.iter().map(|stored| self.view(stored, query.hydrate)).collect::<Result<Vec<_>, _>>()?;
+        Ok((views, next))
+    }
+
+    pub async fn count_instances(&self, owner: Owner) -> Result<InstanceCount, ApiError> {
+        let counts = self.store.read(move |conn| instances::count_by_element(conn, owner)).await?;
+        let total_instances = counts.iter().map(|(_, count)| count).sum();
+        let key_of = |id: i64| self.catalog.by_id(id).map_or_else(|| id.to_string(), |element| element.key.clone());
+        let by_element = counts.into_iter();
+        let element_instances = by_element
+            .map(|(element_id, instances)| ElementInstances { element_id, element_key: key_of(element_id), instances })
+            .collect();
+        Ok(InstanceCount { total_instances, element_instances })
+    }
+}
+
+/// The 404 of an empty list (contract 1.5): clients match `No … found`.
+pub fn nothing_found(things: &str) -> ApiError {
+    ApiError::new(Code::NothingFound, format!("No {things} found"))
+}

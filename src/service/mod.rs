@@ -1,0 +1,109 @@
+//! Floor 4: the use cases, one file each. What a caller wants done, whichever protocol it came by.
+
+pub mod authenticate;
+pub mod bootstrap;
+pub mod change_feed;
+pub mod change_instance;
+pub mod configuration;
+pub mod create_instance;
+pub mod delete_instance;
+pub mod element_view;
+pub mod idempotency;
+pub mod instance_input;
+pub mod instance_view;
+pub mod list_elements;
+pub mod list_instances;
+pub mod provision;
+pub mod revoke_grants;
+pub mod sign_in;
+pub mod start_oauth;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::Catalog;
+use crate::kernel::clock::Clock;
+use crate::kernel::code::Code;
+use crate::kernel::entropy::Entropy;
+use crate::kernel::error::ApiError;
+use crate::outbound::Sender;
+use crate::store::{Store, StoreFault};
+use crate::vault::{LookupKey, SessionKey, Vault};
+
+use authenticate::PrincipalCache;
+use sign_in::SignInLimits;
+
+/// Everything the use cases work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    pub catalog: Arc<Catalog>,
+    pub store: Store,
+    pub vault: Vault,
+    pub lookup: LookupKey,
+    pub session: SessionKey,
+    pub sender: Sender,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub principals: PrincipalCache,
+    pub sign_in_limits: Arc<SignInLimits>,
+    /// Password hashing is slow on purpose: this many at a time.
+    pub password_gate: Arc<Semaphore>,
+    /// Whether the catalogue and the OAuth helpers answer callers without credentials.
+    pub anonymous_catalog: bool,
+    pub detached: Detached,
+}
+
+/// Work that outlives the request that asked for it: whatever spends a one-time secret, with its commit.
+#[derive(Clone)]
+pub struct Detached {
+    runtime: Handle,
+    tasks: TaskTracker,
+}
+
+impl Detached {
+    /// `runtime`: not a worker's own, which dies with the worker.
+    pub fn new(runtime: Handle) -> Self {
+        Self { runtime, tasks: TaskTracker::new() }
+    }
+
+    /// Runs to its end even when the caller stops waiting.
+    pub async fn run<T, F>(&self, work: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ApiError>> + Send + 'static,
+    {
+        self.tasks.spawn_on(work, &self.runtime).await.unwrap_or_else(|error| Err(ApiError::internal(error)))
+    }
+
+    /// Waits until everything that was started has ended.
+    pub async fn drain(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// A missing row is a 404 with a name, every other fault speaks for itself.
+fn not_found(code: Code, message: impl FnOnce() -> String) -> impl FnOnce(StoreFault) -> ApiError {
+    move |fault| match fault {
+        StoreFault::NotFound => ApiError::new(code, message()),
+        other => other.into(),
+    }
+}
+
+impl Services {
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.now()
+    }
+
+    /// The element with this key or id.
+    pub fn element(&self, key_or_id: &str) -> Result<Arc<crate::catalog::element::Element>, ApiError> {
+        self.catalog.get(key_or_id).cloned().ok_or_else(|| {
+            let shown: String = key_or_id.chars().filter(|c| !c.is_control()).take(64).collect();
+            ApiError::new(Code::ElementNotFound, format!("No element found with key or id {shown}."))
+        })
+    }
+}

@@ -1,0 +1,293 @@
+//! Getting a credential: a code exchanged, tokens that the caller brought, or a key that was verified.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+
+use super::Services;
+use super::configuration::Configuration;
+use super::instance_input::ProviderData;
+use super::start_oauth::grant_place;
+use crate::catalog::element::{ApiKey, AuthenticationType, Element};
+use crate::catalog::oauth2::{OAuth2, Pkce};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::secret::{MASK, Secret};
+use crate::protocol::oauth2::reply;
+use crate::protocol::oauth2::reply::Token;
+use crate::protocol::oauth2::token::{self, Client};
+use crate::protocol::variables::Values;
+use crate::protocol::{Credential, VendorFault, VendorRequest, api_key};
+use crate::store::{StoreFault, grants};
+use crate::vault::lookup::Purpose;
+
+/// A credential that the vendor accepted, not stored yet.
+pub struct Provisioned {
+    pub credential: Credential,
+    pub lifetime: Option<i64>,
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When the token was got; none for a key.
+    pub refreshed_at: Option<DateTime<Utc>>,
+    /// The grant that this used up; it goes with the commit.
+    pub grant: Option<i64>,
+}
+
+/// What a credential is got from. Cheap to clone into a detached task.
+#[derive(Clone)]
+pub struct Provisioning {
+    pub owner: Owner,
+    pub element: Arc<Element>,
+    pub authentication: AuthenticationType,
+    pub configuration: Configuration,
+    pub provider_data: ProviderData,
+    /// The caller brings tokens of its own.
+    pub external: bool,
+}
+
+impl Services {
+    /// Spends what the caller brought. Runs detached: its result must be committed even when the caller is gone.
+    pub(super) async fn provision(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
+        let provisioned = match (input.authentication, input.external) {
+            (AuthenticationType::OAuth2, true) => self.take_over(input).await?,
+            (AuthenticationType::OAuth2, false) => self.exchange_code(input).await?,
+            (AuthenticationType::ApiKey, _) => self.verify_key(input).await?,
+        };
+        // A reply that names a foreign host must not be stored, let alone called.
+        input.url_of_vendor(provisioned.credential.variables())?;
+        Ok(provisioned)
+    }
+
+    async fn exchange_code(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
+        let oauth2 = input.oauth2()?;
+        let code = input.provider_data.secret("code").ok_or_else(|| missing_code(&input.element))?;
+        let redirect_uri = input.configuration.get("oauth.callback.url").unwrap_or_default().to_owned();
+        let client = input.client();
+        let grant = match oauth2.pkce {
+            Pkce::S256 => Some(self.open_grant(input, &client, &redirect_uri).await?),
+            Pkce::None => None,
+        };
+        let verifier = grant.as_ref().map(|(_, verifier)| verifier);
+        let request =
+            input.with_values(|values| token::exchange(oauth2, &client, &code, &redirect_uri, verifier, values))?;
+        let outcome = self.token_call(input, oauth2, &request).await;
+        let grant = grant.map(|(id, _)| id);
+        if let (Some(id), Err(VendorFault::Refused { .. })) = (grant, &outcome) {
+            // The code is spent: the verifier will never be of use again.
+            let owner = input.owner;
+            let forgotten = self.store.write(move |conn| grants::delete(conn, owner, id)).await;
+            if let Err(fault) = forgotten {
+                tracing::warn!(%fault, "a used grant could not be deleted");
+            }
+        }
+        let token = outcome.map_err(|fault| fault.into_error(&input.element.name, "the code"))?;
+        Ok(self.provisioned(token, None, grant))
+    }
+
+    /// Tokens that the caller obtained itself (contract 5.3, external authentication).
+    async fn take_over(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
+        let oauth2 = input.oauth2()?;
+        let brought = |member: &str, key: &str| {
+            let configured = || input.configuration.get(key).filter(|text| *text != MASK).map(Secret::new);
+            input.provider_data.secret(member).or_else(configured)
+        };
+        let access_token = brought("access_token", "oauth.user.token");
+        let refresh_token = brought("refresh_token", "oauth.user.refresh_token");
+        let lifetime = brought("expires_in", "oauth.user.refresh_interval").and_then(|text| text.expose().parse().ok());
+        match (access_token, refresh_token, lifetime) {
+            (Some(access_token), refresh_token, Some(lifetime)) => {
+                let since = input.configuration.get("oauth.user.refresh_time").and_then(|text| text.parse().ok());
+                let since =
+                    since.and_then(|seconds| DateTime::from_timestamp(seconds, 0)).unwrap_or_else(|| self.now());
+                let expires_at =
+                    TimeDelta::try_seconds(lifetime).and_then(|lifetime| since.checked_add_signed(lifetime));
+                Ok(Provisioned {
+                    credential: input.brought(access_token, refresh_token),
+                    lifetime: Some(lifetime),
+                    expires_at,
+                    refreshed_at: Some(since),
+                    grant: None,
+                })
+            }
+            (_, Some(refresh_token), _) => {
+                let client = input.client();
+                let request = input.with_values(|values| token::refresh(oauth2, &client, &refresh_token, values))?;
+                let token = self.token_call(input, oauth2, &request).await;
+                let token = token.map_err(|fault| fault.into_error(&input.element.name, "the refresh token"))?;
+                Ok(self.provisioned(token, Some(refresh_token), None))
+            }
+            (Some(access_token), None, None) => Ok(Provisioned {
+                credential: input.brought(access_token, None),
+                lifetime: None,
+                expires_at: None,
+                refreshed_at: Some(self.now()),
+                grant: None,
+            }),
+            (None, None, _) => {
+                let message = "externalAuthentication is `initial`: the configuration needs oauth.user.refresh_token, \
+                               or oauth.user.token with oauth.user.refresh_interval.";
+                Err(ApiError::new(Code::MissingConfiguration, message))
+            }
+        }
+    }
+
+    async fn verify_key(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
+        let declared = input.api_key()?;
+        let key = input.configuration.get(&declared.configuration).map(Secret::new).unwrap_or_default();
+        let form = api_key::form_of(declared, &key).ok_or_else(|| {
+            let message = format!("{} knows no keys of this form.", input.element.name);
+            ApiError::new(Code::BadConfiguration, message)
+        })?;
+        if let Some(call) = &input.element.verification {
+            let request = input.with_values(|values| api_key::verification_request(call, form, &key, values))?;
+            let reply = self.sender.send(&request).await;
+            let accepted = reply.and_then(|reply| api_key::read_verification(call, form, &request, &reply));
+            accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
+        }
+        let credential = Credential::ApiKey { key };
+        Ok(Provisioned { credential, lifetime: None, expires_at: None, refreshed_at: None, grant: None })
+    }
+
+    async fn token_call(
+        &self,
+        input: &Provisioning,
+        oauth2: &OAuth2,
+        request: &VendorRequest,
+    ) -> Result<Token, VendorFault> {
+        let reply = self.sender.send(request).await?;
+        reply::read(&input.element, oauth2, request, &reply, self.now())
+    }
+
+    fn provisioned(&self, token: Token, sent: Option<Secret>, grant: Option<i64>) -> Provisioned {
+        Provisioned {
+            credential: Credential::OAuth2 {
+                access_token: token.access_token,
+                // A reply without a refresh token means that the one that was sent stays good.
+                refresh_token: token.refresh_token.or(sent),
+                variables: token.variables,
+                scopes: token.scopes,
+            },
+            lifetime: token.lifetime,
+            expires_at: token.expires_at,
+            refreshed_at: Some(self.now()),
+            grant,
+        }
+    }
+
+    /// The open grant that `providerData.state` names, with its verifier.
+    async fn open_grant(
+        &self,
+        input: &Provisioning,
+        client: &Client,
+        redirect_uri: &str,
+    ) -> Result<(i64, Secret), ApiError> {
+        let unknown = |message: &str| ApiError::new(Code::UnknownGrant, message);
+        let state = input.provider_data.secret("state").ok_or_else(|| {
+            unknown("This element uses PKCE: send the state that the vendor's redirect carried as providerData.state.")
+        })?;
+        let (owner, element, now) = (input.owner, input.element.id, self.now());
+        let hash = self.lookup.hash(Purpose::State, &state);
+        let found = self.store.read(move |conn| grants::find(conn, owner, element, hash, now)).await?;
+        let grant = found.ok_or_else(|| {
+            unknown(
+                "No open authorization has this state: ask for a new authorization URL and send the user there again.",
+            )
+        })?;
+        let document = self.vault.open(grant_place(grant.id), &grant.sealed)?;
+        let remembered: Remembered = serde_json::from_slice(&document).map_err(ApiError::internal)?;
+        if remembered.client_id != client.id || remembered.redirect_uri != redirect_uri {
+            return Err(unknown(
+                "The authorization with this state was started with another client id or callback URL.",
+            ));
+        }
+        Ok((grant.id, remembered.verifier))
+    }
+}
+
+/// The document of a grant; `start_oauth` writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Remembered {
+    verifier: Secret,
+    client_id: Secret,
+    redirect_uri: String,
+}
+
+impl Provisioning {
+    fn oauth2(&self) -> Result<&OAuth2, ApiError> {
+        self.element.authentication.oauth2.as_ref().ok_or_else(|| Code::NoOauth.into())
+    }
+
+    fn api_key(&self) -> Result<&ApiKey, ApiError> {
+        self.element.authentication.api_key.as_ref().ok_or_else(|| Code::BadAuthenticationType.into())
+    }
+
+    fn client(&self) -> Client {
+        client(&self.configuration)
+    }
+
+    fn with_values<T>(&self, build: impl FnOnce(Values<'_>) -> Result<T, VendorFault>) -> Result<T, ApiError> {
+        with_values(&self.element, &self.configuration, None, build)
+    }
+
+    fn url_of_vendor(&self, given: Option<&std::collections::BTreeMap<String, String>>) -> Result<(), ApiError> {
+        with_values(&self.element, &self.configuration, given, |values| values.url(&self.element.base_url)).map(drop)
+    }
+
+    fn brought(&self, access_token: Secret, refresh_token: Option<Secret>) -> Credential {
+        // What the vendor would have said in its reply, the caller may say in providerData.
+        let named = self.element.variables.iter().filter_map(|(name, variable)| {
+            let member = variable.reply.as_deref()?.trim_start_matches('/');
+            Some((name.clone(), self.provider_data.text(member)?))
+        });
+        Credential::OAuth2 { access_token, refresh_token, variables: named.collect(), scopes: None }
+    }
+}
+
+/// The OAuth app that an instance's configuration names.
+pub(super) fn client(configuration: &Configuration) -> Client {
+    let value = |key: &str| configuration.get(key).map(Secret::new).unwrap_or_default();
+    Client { id: value("oauth.api.key"), secret: value("oauth.api.secret") }
+}
+
+pub(super) fn with_values<T>(
+    element: &Element,
+    configuration: &Configuration,
+    given_by_vendor: Option<&std::collections::BTreeMap<String, String>>,
+    build: impl FnOnce(Values<'_>) -> Result<T, VendorFault>,
+) -> Result<T, ApiError> {
+    let configured = |key: &str| configuration.get(key).map(str::to_owned);
+    let values = Values { element, parameters: &|_| None, configuration: &configured, given_by_vendor };
+    build(values).map_err(|fault| fault.into_error(&element.name, "the configuration"))
+}
+
+pub(super) fn missing_code(element: &Element) -> ApiError {
+    let message = format!(
+        "providerData.code is missing: send the user to the address of GET /elements/{}/oauth/url and pass on the code of \
+         the redirect.",
+        element.key
+    );
+    ApiError::new(Code::MissingCode, message)
+}
+
+impl Services {
+    /// Writes until the database takes it: what was spent at the vendor cannot be had again.
+    pub(super) async fn commit<T, F>(&self, transaction: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut crate::store::AnyConn) -> Result<T, StoreFault> + Clone + Send + 'static,
+    {
+        const TRIES: u32 = 8;
+        let mut pause = std::time::Duration::from_millis(100);
+        for _ in 1..TRIES {
+            match self.store.write(transaction.clone()).await {
+                Err(StoreFault::Unavailable(reason)) => tracing::warn!(reason, "a credential waits for the database"),
+                other => return other,
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2);
+        }
+        self.store.write(transaction).await
+    }
+}

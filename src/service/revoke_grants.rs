@@ -1,0 +1,79 @@
+//! Revoking the grants of deleted instances at their vendors. Best effort: eight tries over two days, then given up.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+use super::Services;
+use super::configuration::Configuration;
+use super::provision::{client, with_values};
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::protocol::oauth2::token;
+use crate::store::revocations::{self, Revocation};
+use crate::vault::seal::Place;
+
+const TRIES: i64 = 8;
+
+pub(super) fn revocation_place(row: i64) -> Place {
+    Place { table: "revocation", column: "sealed", row }
+}
+
+/// What `delete_instance` wrote down.
+#[derive(Deserialize)]
+struct Remembered {
+    token: Secret,
+    hint: String,
+    variables: BTreeMap<String, String>,
+    configuration: Configuration,
+}
+
+impl Services {
+    /// Revokes everything that is due. How many were dealt with.
+    pub async fn revoke_due_grants(&self) -> Result<usize, ApiError> {
+        let mut dealt_with: usize = 0;
+        while let Some(revocation) = self.take_due_revocation().await? {
+            dealt_with = dealt_with.saturating_add(1);
+            let (id, attempts) = (revocation.id, revocation.attempts);
+            match self.revoke(&revocation).await {
+                Ok(()) => tracing::info!(revocation = id, "a grant was revoked at its vendor"),
+                Err(error) if attempts < TRIES => {
+                    tracing::warn!(revocation = id, attempts, ?error, "a grant could not be revoked yet");
+                    continue;
+                }
+                Err(error) => tracing::warn!(revocation = id, ?error, "a grant could not be revoked, given up"),
+            }
+            self.store.write(move |conn| revocations::delete(conn, id)).await?;
+        }
+        Ok(dealt_with)
+    }
+
+    async fn take_due_revocation(&self) -> Result<Option<Revocation>, ApiError> {
+        let now = self.now();
+        // Longer after every try; the first answer of a slow vendor is awaited before anybody tries again.
+        let again = now.checked_add_signed(TimeDelta::minutes(15)).unwrap_or(now);
+        Ok(self.store.write(move |conn| revocations::take_due(conn, now, again)).await?)
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<(), ApiError> {
+        let document = self.vault.open(revocation_place(revocation.id), &revocation.sealed)?;
+        let remembered: Remembered = serde_json::from_slice(&document).map_err(ApiError::internal)?;
+        // The element or its rule may be gone by now: then there is nothing to do.
+        let Some(element) = self.catalog.by_id(revocation.element_id) else { return Ok(()) };
+        let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
+        let Some(rule) = &oauth2.revoke else { return Ok(()) };
+        let client = client(&remembered.configuration);
+        let given = Some(&remembered.variables);
+        let request = with_values(element, &remembered.configuration, given, |values| {
+            token::revoke(oauth2, rule, &client, (&remembered.token, &remembered.hint), values)
+        })?;
+        let reply =
+            self.sender.send(&request).await.map_err(|fault| fault.into_error(&element.name, "the revocation"))?;
+        // Any refusal means that the grant is gone already (RFC 7009 section 2.2).
+        if reply.is_transient() {
+            return Err(ApiError::internal(format!("the vendor answered {}", reply.status)));
+        }
+        Ok(())
+    }
+}
