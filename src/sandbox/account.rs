@@ -45,7 +45,7 @@ pub fn authenticate(sandbox: &Sandbox, request: &HttpRequest) -> Result<Option<V
     }
 }
 
-/// The three kinds of 401, in HubSpot's words (reference, sections 2 and 4).
+/// The three kinds of 401, in the words that HubSpot's API answers with.
 pub fn refuse(sandbox: &Sandbox, refusal: &AccessRefusal) -> HttpResponse {
     let (message, more): (String, Value) = match refusal {
         AccessRefusal::Nothing => (

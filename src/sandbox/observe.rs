@@ -126,7 +126,7 @@ fn fail(sandbox: &Sandbox, failure: &Failure) -> HttpResponse {
     reply
 }
 
-/// HubSpot's own words where they are known (reference, section 4).
+/// HubSpot's own words where they are known.
 fn message(status: StatusCode) -> &'static str {
     match status {
         StatusCode::TOO_MANY_REQUESTS => "You have reached your ten_secondly_rolling limit.",

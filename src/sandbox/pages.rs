@@ -2,7 +2,6 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::SecondsFormat;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::{Value, json};
 
@@ -75,8 +74,8 @@ impl Page {
 fn mark() -> Markup {
     html! {
         svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2.5" aria-hidden="true" {
-            circle cx="8.5" cy="12" r="5.5";
-            circle cx="15.5" cy="12" r="5.5";
+            circle cx="8.5" cy="12" r="5.5" {}
+            circle cx="15.5" cy="12" r="5.5" {}
         }
     }
 }
@@ -113,7 +112,7 @@ pub fn render_consent(sandbox: &Sandbox, asked: &Asked, fields: &Fields) -> Http
     let target = url::Url::parse(&asked.redirect_uri).ok();
     let target = target.map_or_else(String::new, |url| url.origin().ascii_serialization());
     let content = html! {
-        h1 { "Connect " (asked.client_id) " to your account?" }
+        h1 { "Connect " span.name { (asked.client_id) } " to your account?" }
         p.soft { "The app will be able to do what is listed here until you uninstall it." }
         div.account {
             span aria-hidden="true" { "S" }
@@ -145,7 +144,7 @@ fn scope_list(scopes: &[String]) -> Markup {
             @for scope in scopes {
                 li {
                     svg viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true" {
-                        path d="M3 8.5l3.5 3.5L13 4.5";
+                        path d="M3 8.5l3.5 3.5L13 4.5" {}
                     }
                     span { (in_words(scope)) }
                     code { (scope) }
@@ -199,7 +198,7 @@ fn render_code(sandbox: &Sandbox, code: &str, known: &IssuedCode) -> HttpRespons
         code.key { (code) }
         p.soft {
             "It works once, for " (seconds) " seconds, until "
-            (known.expires_at.to_rfc3339_opts(SecondsFormat::Secs, true)) "."
+            (known.expires_at.format("%H:%M:%S UTC")) "."
         }
         div.bar {
             h2 { "Paste this into your terminal" }
@@ -208,7 +207,7 @@ fn render_code(sandbox: &Sandbox, code: &str, known: &IssuedCode) -> HttpRespons
         pre #command tabindex="0" aria-label="Command that creates the instance" { (command(sandbox, code, known)) }
         p.soft {
             "The shell variables " code { "LIGAND_USER" } " and " code { "LIGAND_ORGANIZATION" }
-            " are set by the two lines that " code { "ligand serve --sandbox" } " prints at its start."
+            " are set by the export lines that " code { "ligand serve --sandbox" } " prints at its start."
         }
         p { a href=(again(sandbox, Some(known))) { "Too late? Connect again" } }
     };
@@ -244,8 +243,18 @@ fn command(sandbox: &Sandbox, code: &str, known: &IssuedCode) -> String {
         "curl -X POST {} \\\n  -H \"authorization: User $LIGAND_USER, Organization $LIGAND_ORGANIZATION\" \\\n  \
          -H 'content-type: application/json' \\\n  -d {}",
         quoted(&url),
-        quoted(&format!("{body:#}"))
+        quoted(&laid_out(&body))
     )
+}
+
+/// JSON with a line for each member, and for each of a larger object's: short, but still readable.
+fn laid_out(body: &Value) -> String {
+    let members = body.as_object().into_iter().flatten().map(|(name, value)| {
+        let large = value.as_object().is_some_and(|members| members.len() > 1);
+        let value = if large { format!("{value:#}").replace('\n', "\n  ") } else { value.to_string() };
+        format!("  {}: {value}", Value::from(name.as_str()))
+    });
+    format!("{{\n{}\n}}", members.collect::<Vec<_>>().join(",\n"))
 }
 
 /// One word of a POSIX shell.

@@ -105,7 +105,7 @@ async fn the_callback_page_has_the_command() {
         let text = page.text.replace("&quot;", "\"");
         assert!(text.contains("curl -X POST 'http://localhost:8080/elements/api-v2/instances'"), "{text}");
         assert!(text.contains("\"authorization: User $LIGAND_USER, Organization $LIGAND_ORGANIZATION\""));
-        assert!(text.contains(&format!("\"key\": \"{element}\"")), "{text}");
+        assert!(text.contains(&format!("\"element\": {{\"key\":\"{element}\"}}")), "{text}");
         assert!(text.contains("\"oauth.callback.url\": \"http://localhost:8081/callback\""));
         assert!(!text.contains("<b>"));
     }
