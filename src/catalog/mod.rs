@@ -6,7 +6,7 @@ pub mod element;
 pub mod events;
 pub mod load;
 pub mod oauth2;
-mod source;
+pub mod source;
 #[cfg(test)]
 mod tests;
 

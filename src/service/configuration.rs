@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::catalog::address::ADDRESS_KEYS;
 use crate::catalog::element::{AuthenticationType, ConfigurationEntry, ConfigurationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -13,8 +14,6 @@ use crate::kernel::secret::MASK;
 
 /// The key whose value chooses between the element's authentication types.
 pub const AUTHENTICATION_TYPE: &str = "authentication.type";
-/// Accepted from callers, never shown (contract 5.4).
-const HIDDEN: &[&str] = &["base.url", "oauth.authorization.url", "oauth.token.url"];
 /// An entry's value at most, in bytes: poller configurations are a few kilobytes.
 const LONGEST_VALUE: usize = 64 * 1024;
 const MOST_ENTRIES: usize = 500;
@@ -81,7 +80,7 @@ impl Configuration {
 
     /// Ids, keys and values in order, without the keys that are never shown.
     pub fn entries(&self) -> impl Iterator<Item = (i64, &str, Option<&str>)> {
-        let shown = self.0.iter().filter(|entry| !HIDDEN.contains(&entry.key.as_str()));
+        let shown = self.0.iter().filter(|entry| !ADDRESS_KEYS.contains(&entry.key.as_str()));
         shown.map(|entry| (entry.id, entry.key.as_str(), entry.value.as_deref()))
     }
 

@@ -184,9 +184,9 @@ impl ElementDetails {
 
 /// The declared entries, or those that apply to one authentication type.
 pub fn entries(element: &Element, of: Option<AuthenticationType>) -> Vec<ConfigurationEntryView> {
-    let declared = (1..).zip(&element.configuration);
-    let wanted = declared.filter(|(_, entry)| of.is_none_or(|of| entry.applies_to(of)));
-    wanted.map(|(id, entry)| entry_view(id, entry)).collect()
+    let addresses = element.address_entries();
+    let all = (1..).zip(element.configuration.iter().chain(&addresses));
+    all.filter(|(_, entry)| of.is_none_or(|of| entry.applies_to(of))).map(|(id, entry)| entry_view(id, entry)).collect()
 }
 
 fn entry_view(id: i64, entry: &ConfigurationEntry) -> ConfigurationEntryView {

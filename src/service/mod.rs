@@ -7,6 +7,7 @@ pub mod change_instance;
 pub mod configuration;
 pub mod create_instance;
 pub mod delete_instance;
+pub mod element_metadata;
 pub mod element_view;
 pub mod idempotency;
 pub mod instance_input;
@@ -97,6 +98,12 @@ fn not_found(code: Code, message: impl FnOnce() -> String) -> impl FnOnce(StoreF
 impl Services {
     pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
         self.clock.now()
+    }
+
+    /// Whether the database answers.
+    pub async fn ready(&self) -> Result<(), ApiError> {
+        self.store.read(crate::store::principals::any).await?;
+        Ok(())
     }
 
     /// The element with this key or id.

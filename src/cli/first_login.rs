@@ -1,0 +1,32 @@
+//! What the first administrator must be told once: on the terminal, or where there is none in a file of its own.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+use super::keys::{private_directory, write_private};
+use crate::service::bootstrap::CreatedUser;
+
+pub fn text(created: &CreatedUser) -> String {
+    format!(
+        "  login         {}\n  password      {}\n  user          {}\n  organization  {}",
+        created.email,
+        created.password.expose(),
+        created.user_secret.expose(),
+        created.organization_secret.expose()
+    )
+}
+
+/// Shows the login. Logs are collected and kept: without a terminal it goes to a file that only its owner may read.
+pub fn show(created: &CreatedUser, data_dir: &Path) -> Result<(), String> {
+    let text = text(created);
+    let mut terminal = std::io::stdout();
+    if terminal.is_terminal() {
+        let shown = writeln!(terminal, "The first administrator, shown only now:\n{text}");
+        return shown.map_err(|error| error.to_string());
+    }
+    private_directory(data_dir)?;
+    let path = data_dir.join(format!("first-login-{}.txt", created.email.replace(['/', '\\'], "_")));
+    write_private(&path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+    tracing::warn!(path = %path.display(), "the first administrator's login is in this file: read it and delete it");
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! The command line: what an operator can do beside the API.
+
+mod first_login;
+mod keys;
+mod sandbox_vendor;
+pub mod serve;
+mod users;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::catalog;
+use crate::config::{Cli, Command, Elements, Keys, Storage};
+use crate::kernel::clock::SystemClock;
+use crate::kernel::entropy::SystemEntropy;
+use crate::kernel::error::ApiError;
+use crate::store::{Address, Store};
+use crate::vault::KeyRing;
+
+/// What ends a command: one line for the terminal.
+pub type Ended = Result<(), String>;
+
+/// Runs a command to its end.
+pub fn main(cli: Cli) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("the runtime does not start: {error}")),
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => failed(&reason),
+    }
+}
+
+fn failed(reason: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "ligand: {reason}");
+    ExitCode::FAILURE
+}
+
+async fn run(command: Command) -> Ended {
+    crate::tls::install();
+    match command {
+        Command::Serve(settings) => serve::serve(*settings).await,
+        Command::Migrate(storage) => migrate(&storage).await,
+        Command::Keys(Keys::New) => print(KeyRing::generate(&SystemEntropy).expose()),
+        Command::Users(command) => users::run(command).await,
+        Command::Elements(Elements::Check { catalogue }) => {
+            match catalog::load::check(catalogue.elements_dir.as_deref()) {
+                Ok(count) => print(&format!("{count} elements are fine")),
+                Err(complaints) => Err(serve::complaints_text(&complaints)),
+            }
+        }
+        Command::Openapi { version } if version == "3.0" => print(crate::http::openapi::text_30().trim_end()),
+        Command::Openapi { .. } => print(crate::http::openapi::text().trim_end()),
+    }
+}
+
+fn print(text: &str) -> Ended {
+    writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
+}
+
+async fn migrate(storage: &Storage) -> Ended {
+    let store = open_store(storage)?;
+    let names = store.migrate().await.map_err(|fault| fault.to_string())?;
+    match names.len() {
+        0 => print("the schema is up to date"),
+        count => print(&format!("{count} migrations were run: {}", names.join(", "))),
+    }
+}
+
+/// Opens the database that the settings name, and makes the data directory where it is needed.
+fn open_store(storage: &Storage) -> Result<Store, String> {
+    let address = match &storage.database_url {
+        Some(address) => address.clone(),
+        None => {
+            keys::private_directory(&storage.data_dir)?;
+            Address::Sqlite(storage.data_dir.join("ligand.db"))
+        }
+    };
+    Store::open(address, storage.database_pooler, storage.database_connections).map_err(|fault| fault.to_string())
+}
+
+/// What the commands beside `serve` work with: no catalogue of their own, nothing is sent.
+async fn services(storage: &Storage) -> Result<crate::service::Services, String> {
+    let catalog = catalog::Catalog::load(None).map_err(|complaints| serve::complaints_text(&complaints))?;
+    let store = open_store(storage)?;
+    store.migrate().await.map_err(|fault| fault.to_string())?;
+    let ring = keys::key_ring(storage)?;
+    let build = serve::Build {
+        catalog,
+        store,
+        ring,
+        guard: crate::outbound::Guard::default(),
+        proxy: None,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        anonymous_catalog: false,
+    };
+    build.services().await.map_err(|error| told(&error))
+}
+
+/// An error for the terminal: the operator may see the cause.
+pub fn told(error: &ApiError) -> String {
+    match &error.source {
+        Some(source) => format!("{} ({source})", error.message),
+        None => error.message.clone(),
+    }
+}

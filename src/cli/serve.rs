@@ -1,0 +1,199 @@
+//! `ligand serve`: listen first, then bring the database up, then serve; on SIGTERM finish what was begun.
+
+use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::sandbox_vendor::{self, SandboxVendor};
+use super::{Ended, first_login, keys, open_store, told};
+use crate::catalog::Catalog;
+use crate::catalog::source::Complaint;
+use crate::config::{Serve, unknown_variables};
+use crate::http::{self, CorsOrigins, Shared};
+use crate::jobs::Jobs;
+use crate::kernel::clock::{Clock, SystemClock};
+use crate::kernel::entropy::{Entropy, SystemEntropy};
+use crate::kernel::error::ApiError;
+use crate::outbound::{Guard, Sender};
+use crate::service::authenticate::PrincipalCache;
+use crate::service::bootstrap::{self, UserInput, random_password};
+use crate::service::{Detached, Services};
+use crate::store::{Store, principals};
+use crate::telemetry;
+use crate::vault::{KeyRing, Vault};
+
+/// Seconds that work begun before SIGTERM may take.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What services are built from. The tests build theirs the same way.
+pub struct Build {
+    pub catalog: Catalog,
+    /// Migrated.
+    pub store: Store,
+    pub ring: KeyRing,
+    pub guard: Guard,
+    pub proxy: Option<String>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub anonymous_catalog: bool,
+}
+
+impl Build {
+    pub async fn services(self) -> Result<Services, ApiError> {
+        let vault = Vault::new(self.ring, Arc::clone(&self.entropy));
+        let (entropy, clock) = (self.entropy.as_ref(), self.clock.as_ref());
+        let (lookup, session) = bootstrap::data_keys(&self.store, &vault, entropy, clock).await?;
+        Ok(Services {
+            catalog: Arc::new(self.catalog),
+            store: self.store,
+            vault,
+            lookup,
+            session,
+            sender: Sender::new(self.guard, self.proxy.as_deref()).map_err(ApiError::internal)?,
+            clock: self.clock,
+            entropy: self.entropy,
+            principals: PrincipalCache::default(),
+            sign_in_limits: Arc::default(),
+            password_gate: Arc::new(Semaphore::new(2)),
+            anonymous_catalog: self.anonymous_catalog,
+            detached: Detached::new(Handle::current()),
+        })
+    }
+}
+
+pub async fn serve(mut settings: Serve) -> Ended {
+    telemetry::start(&settings.log)?;
+    check_variables(settings.strict)?;
+    if settings.sandbox {
+        // Never among real data: its instances would look like real ones.
+        settings.storage.data_dir = settings.storage.data_dir.join("sandbox");
+    }
+    let mut catalog =
+        Catalog::load(settings.catalogue.elements_dir.as_deref()).map_err(|complaints| complaints_text(&complaints))?;
+    let ring = keys::key_ring(&settings.storage)?;
+    if settings.check {
+        return super::print(&format!("settings, keys and {} elements are fine", catalog.iter().len()));
+    }
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let vendor = match settings.sandbox {
+        true => Some(start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?),
+        false => None,
+    };
+    let shared = web::Data::new(Shared {
+        services: OnceLock::new(),
+        entropy: Arc::clone(&entropy),
+        cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
+        trusted_proxies: settings.trusted_proxies.clone(),
+    });
+    let listener = std::net::TcpListener::bind(settings.listen)
+        .map_err(|error| format!("LIGAND_LISTEN {}: {error}", settings.listen))?;
+    let server = tokio::spawn(http_server(shared.clone(), listener)?);
+    let store = open_store(&settings.storage)?;
+    store.migrate().await.map_err(|fault| fault.to_string())?;
+    let build = Build {
+        catalog,
+        store,
+        ring,
+        guard: Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
+        proxy: settings.outbound_proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
+        clock,
+        entropy,
+        anonymous_catalog: settings.anonymous_catalog,
+    };
+    let services = build.services().await.map_err(|error| told(&error))?;
+    first_administrator(&services, &settings).await?;
+    let mut position = Default::default();
+    services.follow_changes(&mut position).await;
+    let jobs = Jobs::start(&services, position);
+    let _ = shared.services.set(services.clone());
+    tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
+    if let Some(vendor) = &vendor {
+        introduce(vendor, &services, &settings).await?;
+    }
+    let ended = server.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string());
+    if let Some(vendor) = vendor {
+        vendor.state.release();
+        vendor.handle.stop(false).await;
+    }
+    let drained = tokio::time::timeout(DRAIN, async {
+        jobs.stop().await;
+        services.detached.drain().await;
+    });
+    if drained.await.is_err() {
+        tracing::error!("some work did not end in time and was dropped");
+    }
+    ended
+}
+
+/// The server itself, as `main` and the tests run it.
+pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -> Result<Server, String> {
+    let server =
+        HttpServer::new(move || App::new().wrap(from_fn(http::envelope)).configure(http::routes(shared.clone())))
+            .tcp_nodelay(true)
+            .shutdown_timeout(DRAIN.as_secs())
+            .listen(listener)
+            .map_err(|error| error.to_string())?;
+    Ok(server.run())
+}
+
+pub fn complaints_text(complaints: &[Complaint]) -> String {
+    let lines: Vec<_> = complaints.iter().map(|complaint| format!("\n  {complaint}")).collect();
+    format!("the elements are not in order:{}", lines.concat())
+}
+
+fn check_variables(strict: bool) -> Ended {
+    let unknown = unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let text = format!("no setting reads {}: see `ligand serve --help`", unknown.join(", "));
+    if strict {
+        return Err(text);
+    }
+    tracing::warn!("{text}");
+    Ok(())
+}
+
+fn start_sandbox(
+    settings: &Serve,
+    catalog: &mut Catalog,
+    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+) -> Result<SandboxVendor, String> {
+    if !settings.listen.ip().is_loopback() {
+        return Err(format!("--sandbox serves loopback only: LIGAND_LISTEN is {}", settings.listen));
+    }
+    let (vendor, server) = sandbox_vendor::start(settings.sandbox_listen, settings.public_url(), clock, entropy)?;
+    vendor.redirect(catalog)?;
+    tokio::spawn(server);
+    Ok(vendor)
+}
+
+async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
+    let input = UserInput {
+        email: settings.admin_email.clone(),
+        password: settings.admin_password.clone().unwrap_or_else(|| random_password(&SystemEntropy)),
+        first_name: "First".to_owned(),
+        last_name: "Administrator".to_owned(),
+        organization_admin: true,
+    };
+    let created = services.first_administrator(input).await.map_err(|error| told(&error))?;
+    match created {
+        Some(created) => first_login::show(&created, &settings.storage.data_dir),
+        None => Ok(()),
+    }
+}
+
+/// The sandbox's secrets open nothing but the sandbox: they are shown at every start.
+async fn introduce(vendor: &SandboxVendor, services: &Services, settings: &Serve) -> Ended {
+    let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
+    let first = users.first().ok_or("the sandbox has no user")?;
+    let secrets = services.secrets(first).await.map_err(|error| told(&error))?;
+    let text = vendor.introduction(&settings.public_url(), &secrets);
+    write!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
+}

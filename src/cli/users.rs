@@ -1,0 +1,63 @@
+//! `ligand users`: for the operator who has the database and the key.
+
+use super::{Ended, first_login, print, services, told};
+use crate::config::Users;
+use crate::kernel::entropy::SystemEntropy;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::service::Services;
+use crate::service::bootstrap::{CreatedUser, UserInput, random_password};
+use crate::store::principals::{self, Principal};
+
+pub async fn run(command: Users) -> Ended {
+    match command {
+        Users::Create { storage, email, first_name, last_name, like, password } => {
+            let services = services(&storage).await?;
+            let of = match &like {
+                Some(colleague) => Some(find(&services, colleague).await?.owner),
+                None => None,
+            };
+            let password = password.unwrap_or_else(|| random_password(&SystemEntropy));
+            let input = UserInput { email, password, first_name, last_name, organization_admin: of.is_none() };
+            let created = services.create_user(input, of).await.map_err(|error| told(&error))?;
+            print(&format!("created\n{}", first_login::text(&created)))
+        }
+        Users::List { storage } => {
+            let services = services(&storage).await?;
+            let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
+            let lines: Vec<_> = users.iter().map(line).collect();
+            print(&lines.join("\n"))
+        }
+        Users::Reset { storage, email, password } => {
+            let services = services(&storage).await?;
+            let user = find(&services, &email).await?;
+            let password = password.unwrap_or_else(|| random_password(&SystemEntropy));
+            let created = reset(&services, &user, password).await.map_err(|error| told(&error))?;
+            print(&format!("reset\n{}", first_login::text(&created)))
+        }
+    }
+}
+
+fn line(user: &Principal) -> String {
+    let role = if user.organization_admin { "administrator" } else { "user" };
+    format!("{:>6}  {:<32} {:<14} {}", user.user, user.email, role, user.organization_name)
+}
+
+async fn find(services: &Services, email: &str) -> Result<Principal, String> {
+    let address = email.to_owned();
+    let found = services.store.read(move |conn| principals::find_by_email(conn, &address)).await;
+    let found = found.map_err(|fault| fault.to_string())?;
+    found.map(|(principal, _)| principal).ok_or_else(|| format!("there is no user {email}"))
+}
+
+async fn reset(services: &Services, user: &Principal, password: Secret) -> Result<CreatedUser, ApiError> {
+    services.set_password(user, password.clone()).await?;
+    services.reset_user_secret(user).await?;
+    let secrets = services.secrets(user).await?;
+    Ok(CreatedUser {
+        email: user.email.clone(),
+        password,
+        user_secret: Secret::new(secrets.user_secret),
+        organization_secret: Secret::new(secrets.organization_secret),
+    })
+}

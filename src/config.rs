@@ -1,0 +1,212 @@
+//! Settings: every flag is also an environment variable, and `--help` is their documentation.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use ipnet::IpNet;
+use url::Url;
+
+use crate::kernel::secret::Secret;
+use crate::store::{Address, Pooler};
+
+/// Connects your application to your customers' SaaS accounts.
+#[derive(Parser)]
+#[command(name = "ligand", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(Box<Serve>),
+    /// Bring the database's schema up to date, and exit
+    Migrate(Storage),
+    /// Keys that seal secrets
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Users and their organizations
+    #[command(subcommand)]
+    Users(Users),
+    /// The catalogue of elements
+    #[command(subcommand)]
+    Elements(Elements),
+    /// Print the OpenAPI document
+    Openapi {
+        /// The version to print: 3.1 or 3.0
+        #[arg(long, default_value = "3.1", value_parser = ["3.1", "3.0"])]
+        version: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Keys {
+    /// Print a fresh key for LIGAND_MASTER_KEY
+    New,
+}
+
+#[derive(Subcommand)]
+pub enum Users {
+    /// Create a user, in a new organization unless --like names a colleague
+    Create {
+        #[command(flatten)]
+        storage: Storage,
+        /// The user's address: what to sign in with
+        email: String,
+        #[arg(long, default_value = "")]
+        first_name: String,
+        #[arg(long, default_value = "")]
+        last_name: String,
+        /// The address of a user whose organization the new one joins
+        #[arg(long, value_name = "EMAIL")]
+        like: Option<String>,
+        /// The password; a random one is printed if none is given
+        #[arg(long, env = "LIGAND_USER_PASSWORD", hide_env_values = true)]
+        password: Option<Secret>,
+    },
+    /// List the users
+    List {
+        #[command(flatten)]
+        storage: Storage,
+    },
+    /// Give a user a new password and a new secret
+    Reset {
+        #[command(flatten)]
+        storage: Storage,
+        /// The user's address
+        email: String,
+        /// The password; a random one is printed if none is given
+        #[arg(long, env = "LIGAND_USER_PASSWORD", hide_env_values = true)]
+        password: Option<Secret>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Elements {
+    /// Check the element files; tells file, line and reason
+    Check {
+        #[command(flatten)]
+        catalogue: Catalogue,
+    },
+}
+
+/// Where elements come from.
+#[derive(Args, Clone)]
+pub struct Catalogue {
+    /// A directory of element files that add to the built-in ones or replace them by key
+    #[arg(long, env = "LIGAND_ELEMENTS_DIR", value_name = "DIR")]
+    pub elements_dir: Option<PathBuf>,
+}
+
+/// Where data rests, and the keys that seal it.
+#[derive(Args, Clone)]
+pub struct Storage {
+    /// `sqlite:PATH` or `postgres://…`; default: a SQLite file in the data directory
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<Address>,
+    /// What stands between the server and PostgreSQL
+    #[arg(long, env = "LIGAND_DATABASE_POOLER", value_enum, default_value_t)]
+    pub database_pooler: Pooler,
+    /// Connections that the server opens at most
+    #[arg(long, env = "LIGAND_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub database_connections: u32,
+    /// For the SQLite file, the key file and the first login
+    #[arg(long, env = "LIGAND_DATA_DIR", default_value = "ligand-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// The key ring `id:base64[,id:base64…]`: the first seals, all open. Required with PostgreSQL; default: a generated
+    /// key file in the data directory
+    #[arg(long, env = "LIGAND_MASTER_KEY", hide_env_values = true, value_name = "RING")]
+    pub master_key: Option<Secret>,
+}
+
+#[derive(Args, Clone)]
+pub struct Serve {
+    #[command(flatten)]
+    pub storage: Storage,
+    #[command(flatten)]
+    pub catalogue: Catalogue,
+    /// The address to listen on
+    #[arg(long, env = "LIGAND_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where browsers and callers reach this server; default: http://localhost:PORT
+    #[arg(long, env = "LIGAND_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<Url>,
+    /// The first administrator's address, used on an empty database
+    #[arg(long, env = "LIGAND_ADMIN_EMAIL", default_value = "admin@localhost", value_name = "EMAIL")]
+    pub admin_email: String,
+    /// The first administrator's password; default: a random one, shown once
+    #[arg(long, env = "LIGAND_ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
+    pub admin_password: Option<Secret>,
+    /// Inner networks that vendors may be reached in (CIDR, comma separated)
+    #[arg(long, env = "LIGAND_OUTBOUND_ALLOW", value_delimiter = ',', value_name = "CIDR")]
+    pub outbound_allow: Vec<IpNet>,
+    /// The proxy for calls to vendors; the environment's proxy settings are not used
+    #[arg(long, env = "LIGAND_OUTBOUND_PROXY", value_name = "URL")]
+    pub outbound_proxy: Option<Secret>,
+    /// Origins of pages that may call from a browser (comma separated)
+    #[arg(long, env = "LIGAND_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
+    pub cors_origins: Vec<String>,
+    /// Proxies whose X-Forwarded-For counts (CIDR, comma separated)
+    #[arg(long, env = "LIGAND_TRUSTED_PROXIES", value_delimiter = ',', value_name = "CIDR")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether the catalogue and oauth/url answer callers without credentials
+    #[arg(long, env = "LIGAND_ANONYMOUS_CATALOG", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub anonymous_catalog: bool,
+    /// Let hubspotcrm and hubspot speak with a vendor that is part of this program; loopback only, own data
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Where the sandbox vendor listens
+    #[arg(long, env = "LIGAND_SANDBOX_LISTEN", default_value = "127.0.0.1:8081")]
+    pub sandbox_listen: SocketAddr,
+    /// What is logged: error, warn, info, debug, trace, or a filter by module
+    #[arg(long, env = "LIGAND_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// Check settings, elements and keys, and exit
+    #[arg(long)]
+    pub check: bool,
+    /// Treat an unknown LIGAND_ variable as an error
+    #[arg(long)]
+    pub strict: bool,
+}
+
+impl Serve {
+    /// Without a trailing slash.
+    pub fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://localhost:{}", self.listen.port()),
+        }
+    }
+}
+
+/// `LIGAND_` variables that no setting reads: most likely misspelt. Those that Kubernetes injects for a service called
+/// `ligand` are none of ours.
+pub fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known = known_variables(&Cli::command());
+    let injected = |name: &str| name.contains("_SERVICE_") || name.contains("_PORT");
+    names.filter(|name| name.starts_with("LIGAND_") && !known.contains(name) && !injected(name)).collect()
+}
+
+fn known_variables(command: &clap::Command) -> BTreeSet<String> {
+    let own = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned));
+    own.chain(command.get_subcommands().flat_map(known_variables)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_variable_is_noticed_and_injected_ones_are_not() {
+        let names = ["LIGAND_LISTEN", "LIGAND_LISTN", "LIGAND_SERVICE_HOST", "LIGAND_PORT_80_TCP", "PATH"];
+        assert_eq!(unknown_variables(names.iter().map(ToString::to_string)), ["LIGAND_LISTN"]);
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

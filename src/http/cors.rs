@@ -1,0 +1,59 @@
+//! Cross-origin requests (Fetch standard): which pages may call, and what they may read.
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use url::{Host, Url};
+
+/// `LIGAND_CORS_ORIGINS`.
+#[derive(Debug, Clone, Default)]
+pub struct CorsOrigins {
+    /// Exact origins.
+    pub listed: Vec<String>,
+    /// Every `http://localhost` page: for the sandbox.
+    pub localhost: bool,
+}
+
+/// The exact text of contract 3.3.
+const EXPOSED: &str = "Elements-Returned-Count, Elements-Total-Count, Elements-Request-Id, Elements-Next-Page-Token, \
+                       Elements-Trace-Id, Elements-Error, Content-Disposition";
+const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
+const HEADERS: &str = "Authorization, Content-Type, Accept, Idempotency-Key, Elements-Version";
+
+impl CorsOrigins {
+    fn allows(&self, origin: &str) -> bool {
+        self.listed.iter().any(|listed| listed == origin) || (self.localhost && is_localhost(origin))
+    }
+
+    /// Adds what a browser needs to see to the answer of a request that carries `Origin`.
+    pub fn decorate(&self, request: &HeaderMap, response: &mut HeaderMap) {
+        let Some(origin) = request.get(header::ORIGIN) else { return };
+        response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        response.append(header::VARY, HeaderValue::from_static("Origin"));
+        if origin.to_str().is_ok_and(|text| self.allows(text)) {
+            response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        }
+    }
+
+    /// The answer to a preflight, or nothing if it is none or comes from a foreign page.
+    pub fn preflight(&self, method: &Method, request: &HeaderMap) -> Option<[(HeaderName, &'static str); 3]> {
+        let asks = method == Method::OPTIONS && request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let origin = request.get(header::ORIGIN)?.to_str().ok()?;
+        (asks && self.allows(origin)).then_some([
+            (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
+            (header::ACCESS_CONTROL_MAX_AGE, "600"),
+        ])
+    }
+}
+
+fn is_localhost(origin: &str) -> bool {
+    Url::parse(origin).is_ok_and(|url| {
+        let local = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        local && url.origin().ascii_serialization() == origin
+    })
+}

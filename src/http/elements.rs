@@ -1,0 +1,218 @@
+//! `/elements`: the catalogue and the OAuth helper (contract 4).
+
+use std::collections::BTreeMap;
+
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpResponse, get, post, web};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::extract::{JsonBody, Parameters, Public};
+use super::schemas::OAuthUrlRequest;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::service::element_metadata::ElementMetadata;
+use crate::service::element_view::{AuthenticationTypes, ConfigurationEntryView, ElementConfiguration, ElementDetails};
+use crate::service::list_elements::ElementQuery;
+use crate::service::start_oauth::OAuthUrl;
+
+pub fn routes(config: &mut ServiceConfig) {
+    // The literals share the place of the key and win (contract 4.1, routing).
+    config
+        .service(list_elements)
+        .service(list_element_keys)
+        .service(list_element_metadata)
+        .service(get_element)
+        .service(get_element_configuration)
+        .service(list_authentication_types)
+        .service(list_authentication_type_configuration)
+        .service(get_element_metadata)
+        .service(get_oauth_url)
+        .service(create_oauth_url);
+}
+
+/// List the elements
+///
+/// The kinds of connections that are offered, in ascending order of ids.
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    params(
+        ("abridged" = Option<bool>, Query, description = "Without configuration and resources"),
+        ("where" = Option<String>, Query, description = "`key in ('hubspot','sfdc') AND private='false'`"),
+        ("pageSize" = Option<i64>, Query, description = "1 to 200, default 200", minimum = 1, maximum = 200),
+        ("nextPage" = Option<String>, Query, description = "The value of `Elements-Next-Page-Token`"),
+    ),
+    responses((status = 200, description = "The elements", body = Vec<ElementDetails>,
+        headers(("elements-next-page-token" = Option<String>, description = "Present unless this is the last page")))))]
+#[get("/elements")]
+async fn list_elements(public: Public, parameters: Parameters) -> Result<HttpResponse, ApiError> {
+    let query = ElementQuery::read(parameters.flag("abridged", false)?, parameters.get("where"))?;
+    let (elements, next) = public.services.list_elements(&query, parameters.page()?);
+    Ok(page_of(&elements, next))
+}
+
+/// List the keys of the elements
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    params(
+        ("pageSize" = Option<i64>, Query, description = "1 to 200, default 200", minimum = 1, maximum = 200),
+        ("nextPage" = Option<String>, Query, description = "The value of `Elements-Next-Page-Token`"),
+    ),
+    responses((status = 200, description = "The keys, in ascending order of the elements' ids", body = Vec<String>,
+        headers(("elements-next-page-token" = Option<String>, description = "Present unless this is the last page")))))]
+#[get("/elements/keys")]
+async fn list_element_keys(public: Public, parameters: Parameters) -> Result<HttpResponse, ApiError> {
+    let (keys, next) = public.services.element_keys(parameters.page()?);
+    Ok(page_of(&keys, next))
+}
+
+/// List what every element can do
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    responses((status = 200, description = "The elements' metadata", body = Vec<ElementMetadata>)))]
+#[get("/elements/metadata")]
+async fn list_element_metadata(public: Public) -> web::Json<Vec<ElementMetadata>> {
+    web::Json(public.services.all_element_metadata())
+}
+
+/// Get an element
+///
+/// With its configuration: what an instance of it can be given.
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    params(("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm")),
+    responses((status = 200, description = "The element", body = ElementDetails)))]
+#[get("/elements/{keyOrId}")]
+async fn get_element(public: Public, path: web::Path<String>) -> Result<web::Json<ElementDetails>, ApiError> {
+    Ok(web::Json(ElementDetails::of(public.services.element(&path)?.as_ref(), false)))
+}
+
+/// Get the configuration that an element declares
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    params(("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm")),
+    responses((status = 200, description = "The declared configuration", body = ElementConfiguration)))]
+#[get("/elements/{keyOrId}/configuration")]
+async fn get_element_configuration(
+    public: Public,
+    path: web::Path<String>,
+) -> Result<web::Json<ElementConfiguration>, ApiError> {
+    public.services.element_configuration(&path).map(web::Json)
+}
+
+/// List an element's authentication types
+///
+/// Each with a line on when to use it.
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    params(("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm")),
+    responses((status = 200, description = "The authentication types", body = AuthenticationTypes)))]
+#[get("/elements/{keyOrId}/authentication-types")]
+async fn list_authentication_types(
+    public: Public,
+    path: web::Path<String>,
+) -> Result<web::Json<AuthenticationTypes>, ApiError> {
+    public.services.authentication_types(&path).map(web::Json)
+}
+
+/// List the configuration of one authentication type
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    params(
+        ("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm"),
+        ("type" = String, Path, description = "`oauth2` or `apiKey`", example = "oauth2"),
+    ),
+    responses((status = 200, description = "The entries that apply", body = Vec<ConfigurationEntryView>)))]
+#[get("/elements/{keyOrId}/authentication-types/{type}/configurations")]
+async fn list_authentication_type_configuration(
+    public: Public,
+    path: web::Path<(String, String)>,
+) -> Result<web::Json<Vec<ConfigurationEntryView>>, ApiError> {
+    public.services.authentication_type_configuration(&path.0, &path.1).map(web::Json)
+}
+
+/// Get what an element can do
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    params(
+        ("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm"),
+        ("expand" = Option<bool>, Query, description = "With everything that is known"),
+    ),
+    responses((status = 200, description = "The element's metadata", body = ElementMetadata)))]
+#[get("/elements/{keyOrId}/metadata")]
+async fn get_element_metadata(
+    public: Public,
+    path: web::Path<String>,
+    parameters: Parameters,
+) -> Result<web::Json<ElementMetadata>, ApiError> {
+    let expand = parameters.flag("expand", false)?;
+    public.services.element_metadata(&path, expand).map(web::Json)
+}
+
+/// Get the address to send a user to
+///
+/// The vendor asks the user for consent there and redirects to `callbackUrl` with a `code`, which then goes into
+/// `POST /instances`. Parameters that the element's own address needs (`subdomain`, `siteAddress`) are taken too. With
+/// POST the same goes into a body.
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    params(
+        ("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm"),
+        ("apiKey" = String, Query, description = "The client id of your OAuth app at the vendor"),
+        ("callbackUrl" = String, Query, description = "Where the vendor sends the user back to",
+            example = "https://www.mycoolapp.com/auth"),
+        ("apiSecret" = Option<String>, Query, description = "Accepted for older clients and never used: leave it out"),
+        ("scope" = Option<String>, Query,
+            description = "Scopes, separated by spaces; absent and empty have each their own default"),
+        ("optionalScope" = Option<String>, Query, description = "Scopes that the user may lack, where the vendor knows such"),
+        ("state" = Option<String>, Query, description = "Comes back with the code; default: the element's key"),
+        ("siteAddress" = Option<String>, Query, description = "The vendor's host for this user, where there are several"),
+    ),
+    responses((status = 200, description = "The address", body = OAuthUrl)))]
+#[get("/elements/{keyOrId}/oauth/url")]
+async fn get_oauth_url(
+    public: Public,
+    path: web::Path<String>,
+    parameters: Parameters,
+) -> Result<web::Json<OAuthUrl>, ApiError> {
+    public.services.start_oauth(public.principal, &path, parameters.into_map()).await.map(web::Json)
+}
+
+/// Get the address to send a user to, with the parameters in a body
+///
+/// For callers who keep client ids out of URLs and logs.
+#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
+    params(("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm")),
+    request_body = OAuthUrlRequest,
+    responses((status = 200, description = "The address", body = OAuthUrl)))]
+#[post("/elements/{keyOrId}/oauth/url")]
+async fn create_oauth_url(
+    public: Public,
+    path: web::Path<String>,
+    parameters: Parameters,
+    body: JsonBody<Map<String, Value>>,
+) -> Result<web::Json<OAuthUrl>, ApiError> {
+    let mut given = parameters.into_map();
+    given.extend(texts(body.value)?);
+    public.services.start_oauth(public.principal, &path, given).await.map(web::Json)
+}
+
+/// Members as texts; null means absent.
+fn texts(members: Map<String, Value>) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut texts = BTreeMap::new();
+    for (name, value) in members {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text,
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            Value::Array(_) | Value::Object(_) => {
+                let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+                return Err(ApiError::new(Code::BadBody, format!("`{shown}` must be a text.")));
+            }
+        };
+        texts.insert(name, text);
+    }
+    Ok(texts)
+}
+
+/// A page with the headers of contract 3.3.
+pub fn page_of<T: Serialize>(items: &[T], next: Option<String>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header(("elements-returned-count", items.len().to_string()));
+    if let Some(next) = next.and_then(|token| HeaderValue::from_str(&token).ok()) {
+        response.insert_header(("elements-next-page-token", next));
+    }
+    response.json(items)
+}

@@ -1,0 +1,123 @@
+//! Around every request: its id, forgiven slashes, cross-origin headers, failures in one shape, one log line.
+
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{StatusCode, Uri};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, web};
+
+use super::Shared;
+use super::error::{of_framework, render};
+use crate::kernel::entropy::hex;
+use crate::kernel::error::ApiError;
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("elements-request-id");
+
+pub async fn envelope(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let shared = request.app_data::<web::Data<Shared>>().cloned();
+    let request_id = shared.as_ref().map(|shared| hex::<12>(shared.entropy.as_ref())).unwrap_or_default();
+    forgive_trailing_slash(&mut request);
+    let headers = request.headers().clone();
+    let preflight = shared.as_ref().and_then(|shared| shared.cors.preflight(request.method(), &headers));
+    let mut response = match preflight {
+        Some(allowed) => {
+            let mut response = HttpResponse::Ok();
+            for header in allowed {
+                response.insert_header(header);
+            }
+            request.into_response(response.finish())
+        }
+        None => match next.call(request).await {
+            Ok(response) => response.map_into_boxed_body(),
+            Err(error) => return Err(error),
+        },
+    };
+    let failure = take_failure(&response);
+    if let Some(error) = &failure {
+        let body = render(error, &request_id, response.headers_mut());
+        response = response.map_body(|_, _| BoxBody::new(body));
+    }
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if let Some(shared) = &shared {
+        shared.cors.decorate(&headers, response.headers_mut());
+    }
+    log(&response, failure.as_ref(), &request_id, started);
+    Ok(response)
+}
+
+/// Below the API's base path and its aliases a trailing slash means nothing (contract 1.2).
+fn forgive_trailing_slash(request: &mut ServiceRequest) {
+    let path = request.path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.len() == path.len() || trimmed.is_empty() || trimmed.starts_with(super::urls::DOCS) {
+        return;
+    }
+    let target = match request.uri().query() {
+        Some(query) => format!("{trimmed}?{query}"),
+        None => trimmed.to_owned(),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    let Ok(target) = target.parse() else { return };
+    parts.path_and_query = Some(target);
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
+}
+
+/// Our own failure, or one that the framework noticed.
+fn take_failure(response: &ServiceResponse<BoxBody>) -> Option<ApiError> {
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    let Some(error) = response.response().error() else {
+        // A handler that made its own error reply gave it a body.
+        return matches!(
+            response.response().body().size(),
+            actix_web::body::BodySize::None | actix_web::body::BodySize::Sized(0)
+        )
+        .then(|| of_framework(status));
+    };
+    Some(error.as_error::<ApiError>().map_or_else(|| of_framework(status), copy))
+}
+
+/// What the reply and the log need; the cause is logged as text.
+fn copy(error: &ApiError) -> ApiError {
+    ApiError {
+        code: error.code,
+        message: error.message.clone(),
+        provider_message: error.provider_message.clone(),
+        retry_after: error.retry_after,
+        source: error.source.as_ref().map(|source| source.to_string().into()),
+        location: error.location,
+    }
+}
+
+/// Route patterns only: paths and queries can hold secrets.
+fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_id: &str, started: Instant) {
+    let request = response.request();
+    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
+    let (method, status) = (request.method().as_str(), response.status().as_u16());
+    let elapsed_ms = started.elapsed().as_millis();
+    match failure {
+        Some(error) if response.status() >= StatusCode::INTERNAL_SERVER_ERROR => {
+            tracing::error!(method, route, status, elapsed_ms, request_id, ?error, "request");
+        }
+        Some(error) => {
+            let code = error.code.name();
+            let cause = error.source.as_ref().map(tracing::field::display);
+            tracing::info!(method, route, status, elapsed_ms, request_id, code, cause, "request");
+        }
+        None => tracing::info!(method, route, status, elapsed_ms, request_id, "request"),
+    }
+}

@@ -1,0 +1,308 @@
+//! Who calls and what was sent, as types in the handlers' signatures. A route without one of them does not compile into
+//! anything useful: the services come with the caller.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+
+use super::Shared;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::paging::Page;
+use crate::kernel::secret::Secret;
+use crate::service::Services;
+use crate::service::authenticate::Presented;
+use crate::store::principals::Principal;
+
+/// Bytes of a request body at most.
+pub const LARGEST_BODY: usize = 1 << 20;
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
+
+/// A caller with User and Organization, or with a session token.
+pub struct Caller {
+    pub services: Services,
+    pub principal: Arc<Principal>,
+}
+
+impl Caller {
+    pub fn owner(&self) -> Owner {
+        self.principal.owner
+    }
+}
+
+/// A caller whose Element token names one of its instances.
+pub struct CallerInstance {
+    pub caller: Caller,
+    pub instance: i64,
+}
+
+/// Anybody; who presents credentials must present good ones.
+pub struct Public {
+    pub services: Services,
+    pub principal: Option<Arc<Principal>>,
+}
+
+/// A route that takes no credentials at all.
+pub struct Anonymous {
+    pub services: Services,
+    /// The caller's address, as far as trusted proxies tell it.
+    pub address: Option<IpAddr>,
+}
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let services = services(&request)?;
+            let principal = services.authenticate(&presented(&request)?).await?;
+            Ok(Self { services, principal })
+        })
+    }
+}
+
+impl FromRequest for CallerInstance {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let caller = caller.await?;
+            let token = presented(&request)?.element.ok_or_else(|| {
+                let message = "The Authorization header lacks Element: this call takes the instance from its token.";
+                ApiError::new(Code::MissingCredentials, message)
+            })?;
+            let instance = caller.services.instance_of_token(caller.owner(), &token).await?;
+            Ok(Self { caller, instance })
+        })
+    }
+}
+
+impl FromRequest for Public {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let services = services(&request)?;
+            let presented = presented(&request)?;
+            let anonymous = presented.is_empty() && services.anonymous_catalog;
+            let principal = if anonymous { None } else { Some(services.authenticate(&presented).await?) };
+            Ok(Self { services, principal })
+        })
+    }
+}
+
+impl FromRequest for Anonymous {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let found = services(request).map(|services| Self { services, address: address(request) });
+        std::future::ready(found)
+    }
+}
+
+fn shared(request: &HttpRequest) -> Result<&web::Data<Shared>, ApiError> {
+    request
+        .app_data::<web::Data<Shared>>()
+        .ok_or_else(|| ApiError::internal("the routes were set up without their data"))
+}
+
+fn services(request: &HttpRequest) -> Result<Services, ApiError> {
+    shared(request)?.services().cloned()
+}
+
+/// The parts of the Authorization header in any order (contract 2.3).
+fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
+    let mut presented = Presented::default();
+    for header in request.headers().get_all(header::AUTHORIZATION) {
+        let text = header.to_str().map_err(|_| broken_header())?;
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (label, value) = part.split_once(char::is_whitespace).ok_or_else(broken_header)?;
+            let place = match label.to_ascii_lowercase().as_str() {
+                "user" => &mut presented.user,
+                "organization" => &mut presented.organization,
+                "element" => &mut presented.element,
+                "bearer" => &mut presented.bearer,
+                _ => return Err(broken_header()),
+            };
+            // Of two different values neither can be meant.
+            if place.replace(Secret::new(value.trim())).is_some() {
+                return Err(broken_header());
+            }
+        }
+    }
+    Ok(presented)
+}
+
+fn broken_header() -> ApiError {
+    let message = "The Authorization header cannot be read: send `User <secret>, Organization <secret>`, with \
+                   `Element <token>` where the call takes one, or `Bearer <token>`.";
+    ApiError::new(Code::BadCredentials, message)
+}
+
+/// The peer, or the nearest address in front of the trusted proxies.
+fn address(request: &HttpRequest) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip();
+    let shared = shared(request).ok()?;
+    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+    let mut hops: Vec<IpAddr> =
+        forwarded.flat_map(|text| text.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+    hops.push(peer);
+    let first_untrusted = hops.iter().rev().find(|hop| !shared.trusts(**hop)).copied();
+    Some(first_untrusted.unwrap_or(peer))
+}
+
+/// A JSON body, and its bytes.
+pub struct JsonBody<T> {
+    pub value: T,
+    pub bytes: Vec<u8>,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let media_type =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let mut payload = payload.take();
+        Box::pin(async move {
+            if length.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > LARGEST_BODY)) {
+                return Err(too_large());
+            }
+            let mut bytes = Vec::new();
+            while let Some(chunk) = payload.next().await {
+                let chunk =
+                    chunk.map_err(|error| ApiError::new(Code::BadBody, "The body broke off.").with_source(error))?;
+                if bytes.len().saturating_add(chunk.len()) > LARGEST_BODY {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            if !media_type.as_deref().is_some_and(is_json) {
+                let message = "The body must be JSON: send it with `Content-Type: application/json`.";
+                return Err(ApiError::new(Code::UnsupportedMediaType, message));
+            }
+            let value = read_json(&bytes)?;
+            Ok(Self { value, bytes })
+        })
+    }
+}
+
+impl<T> Deref for JsonBody<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        // serde quotes what it did not expect, which can be a secret: only the place and the kind go out.
+        let place = error.path().to_string();
+        let inner = error.inner();
+        let at = format!("line {}, column {}", inner.line(), inner.column());
+        let message = match inner.classify() {
+            serde_json::error::Category::Data if place != "." => {
+                format!("The body does not fit at `{}`: the value there has the wrong type.", shortened(&place))
+            }
+            serde_json::error::Category::Data => "The body must be a JSON object.".to_owned(),
+            _ => format!("The body is not valid JSON: see {at}."),
+        };
+        ApiError::new(Code::BadBody, message)
+    })?;
+    deserializer.end().map_err(|_| ApiError::new(Code::BadBody, "The body has text behind its JSON value."))?;
+    Ok(value)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(Code::BodyTooLarge, format!("The body is larger than {LARGEST_BODY} bytes."))
+}
+
+/// Query parameters as sent.
+pub struct Parameters(Vec<(String, String)>);
+
+impl FromRequest for Parameters {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+        std::future::ready(Ok(Self(pairs.into_owned().collect())))
+    }
+}
+
+impl Parameters {
+    /// The first value, also an empty one.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The first value, unless it is empty: empty means not given (contract 1.2).
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.given(name).filter(|value| !value.is_empty())
+    }
+
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.0.iter().filter(move |(known, value)| known == name && !value.is_empty());
+        named.map(|(_, value)| value.as_str())
+    }
+
+    pub fn flag(&self, name: &str, default: bool) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(ApiError::new(Code::BadParameter, format!("{name} must be true or false."))),
+        }
+    }
+
+    pub fn page(&self) -> Result<Page, ApiError> {
+        Page::read(self.get("pageSize"), self.get("nextPage"))
+    }
+
+    pub fn into_map(self) -> BTreeMap<String, String> {
+        // The first of several counts, as in `given`.
+        self.0.into_iter().rev().collect()
+    }
+}
+
+/// An id in a path. What cannot be an id is an id that does not exist.
+pub fn id(text: &str, things: &str, code: Code) -> Result<i64, ApiError> {
+    text.parse().map_err(|_| ApiError::new(code, format!("No {things} found with ID {}.", shortened(text))))
+}
+
+/// The id of an instance in a path.
+pub fn instance_id(text: &str) -> Result<i64, ApiError> {
+    id(text, "instance", Code::InstanceNotFound)
+}

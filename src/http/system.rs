@@ -1,0 +1,58 @@
+//! Around the API: health, the document and its page, and what has no route.
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::extract::Anonymous;
+use super::openapi;
+use super::urls::{DOCS, DOCUMENT, DOCUMENT_30};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/health/live", web::get().to(live))
+        .route("/health/ready", web::get().to(ready))
+        .route(DOCUMENT, web::get().to(|| async { json_text(openapi::text()) }))
+        .route(DOCUMENT_30, web::get().to(|| async { json_text(openapi::text_30()) }))
+        .route(
+            DOCS,
+            web::get().to(|| async { HttpResponse::Found().insert_header((header::LOCATION, "/docs/")).finish() }),
+        )
+        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new([DOCUMENT])));
+}
+
+/// The process runs.
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "live" }))
+}
+
+/// The database answers.
+async fn ready(anonymous: Anonymous) -> Result<HttpResponse, ApiError> {
+    anonymous.services.ready().await?;
+    Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
+}
+
+fn json_text(text: &'static str) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(text)
+}
+
+/// 404, or 405 where another method would do.
+pub async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let allowed = openapi::methods_of(request.path());
+    if allowed.is_empty() {
+        let message = format!("There is no {} at this address: see {DOCS}.", request.method());
+        return Err(ApiError::new(Code::RouteNotFound, message));
+    }
+    let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+    let allowed = allowed.join(", ");
+    let message = format!("This address does not take {}: it takes {allowed}.", request.method());
+    let error = ApiError::new(Code::MethodNotAllowed, message);
+    let mut response = HttpResponse::from_error(error);
+    // RFC 9110 section 15.5.6 wants it with every 405.
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_str(&allowed).map_err(ApiError::internal)?);
+    Ok(response)
+}

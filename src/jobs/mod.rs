@@ -1,0 +1,90 @@
+//! Floor 5: what runs by itself.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::kernel::error::ApiError;
+use crate::service::Services;
+use crate::service::change_feed::FeedPosition;
+use crate::service::idempotency::KEPT_FOR;
+use crate::store::{StoreFault, changes, grants, idempotency};
+
+/// The running jobs.
+pub struct Jobs {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Jobs {
+    /// Starts them. `position`: how far the change feed was read.
+    pub fn start(services: &Services, position: FeedPosition) -> Self {
+        let jobs = Self { stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let position = Arc::new(Mutex::new(position));
+        jobs.every(Duration::from_secs(1), services, move |services| {
+            let position = Arc::clone(&position);
+            async move {
+                services.follow_changes(&mut *position.lock().await).await;
+                Ok(())
+            }
+        });
+        jobs.every(
+            Duration::from_secs(2),
+            services,
+            |services| async move { services.revoke_due_grants().await.map(drop) },
+        );
+        jobs.every(Duration::from_secs(600), services, |services| async move {
+            services.sign_in_limits.sweep();
+            purge(&services).await.map_err(ApiError::from)
+        });
+        jobs
+    }
+
+    /// Runs `work` again and again until `stop`; a failure is logged and the next round comes.
+    fn every<W, F>(&self, pause: Duration, services: &Services, work: W)
+    where
+        W: Fn(Services) -> F + Send + 'static,
+        F: Future<Output = Result<(), ApiError>> + Send,
+    {
+        let (stop, services) = (self.stop.clone(), services.clone());
+        self.tasks.spawn(async move {
+            loop {
+                if let Err(error) = work(services.clone()).await {
+                    tracing::warn!(?error, "a background job failed");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        });
+    }
+
+    /// Lets every job finish its round.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Removes what nobody will ask for again.
+pub async fn purge(services: &Services) -> Result<(), StoreFault> {
+    let now = services.now();
+    let before = |age: TimeDelta| now.checked_sub_signed(age).unwrap_or(now);
+    let (answers, feed) = (before(KEPT_FOR), before(TimeDelta::minutes(10)));
+    services
+        .store
+        .write(move |conn| {
+            grants::purge(conn, now)?;
+            idempotency::purge(conn, answers)?;
+            changes::purge(conn, feed)?;
+            Ok(())
+        })
+        .await
+}

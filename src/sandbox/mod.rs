@@ -1,0 +1,212 @@
+//! Floor 5: a small vendor that behaves like HubSpot, so that the whole story runs with no vendor account: consent page,
+//! token endpoints in all their versions, account details, and a control endpoint that makes it slow, failing or
+//! rotating. Everything is kept in memory. It may import only `kernel`; nothing but the CLI and tests may import it.
+
+mod account;
+mod control;
+mod fields;
+mod inspect;
+mod journal;
+mod oauth;
+mod observe;
+mod pages;
+mod refusal;
+mod scopes;
+mod state;
+mod switches;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpResponse, web};
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use self::journal::Journal;
+pub use self::journal::{Call, PresentedCredential, RouteCounts};
+pub use self::state::{EndOfGrant, PORTAL, PORTAL_DOMAIN};
+use self::state::{Ledger, Terms};
+pub use self::switches::{Consent, Failure, Hang, Switches, TOKEN_ROUTES, When};
+use crate::kernel::clock::Clock;
+use crate::kernel::entropy::Entropy;
+use crate::kernel::secret::Secret;
+
+/// What the vendor knows from the start: its one OAuth app and the two keys of its one account. The defaults are public,
+/// they open nothing but the sandbox.
+#[derive(Debug, Clone)]
+pub struct SandboxSettings {
+    /// Where browsers and scripts reach the sandbox: no trailing slash, and no IP address, because HubSpot takes none in
+    /// a redirect URI.
+    pub public_url: String,
+    /// Where Ligand is reached, for the commands on the pages; no trailing slash.
+    pub ligand_url: String,
+    pub client_id: String,
+    pub client_secret: Secret,
+    /// Taken as `?hapikey=`.
+    pub api_key: Secret,
+    /// Taken as `Authorization: Bearer`.
+    pub private_app_token: Secret,
+}
+
+impl Default for SandboxSettings {
+    fn default() -> Self {
+        Self {
+            public_url: "http://localhost:8081".to_owned(),
+            ligand_url: "http://localhost:8080".to_owned(),
+            client_id: "sandbox-client".to_owned(),
+            client_secret: Secret::new("sandbox-secret"),
+            api_key: Secret::new("3a9990ff-bf17-40b1-9ce1-e1702e36ab51"),
+            private_app_token: Secret::new("pat-na1-00000000-0000-4000-a000-000000062515"),
+        }
+    }
+}
+
+/// The vendor. One value serves all workers; the methods are the control endpoint for tests in the same process.
+pub struct Sandbox {
+    settings: SandboxSettings,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    inner: Mutex<Inner>,
+    /// Wakes the calls that hang.
+    released: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    ledger: Ledger,
+    switches: Switches,
+    journal: Journal,
+}
+
+impl Sandbox {
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, settings: SandboxSettings) -> Self {
+        Self { settings, clock, entropy, inner: Mutex::default(), released: Notify::new() }
+    }
+
+    pub fn settings(&self) -> &SandboxSettings {
+        &self.settings
+    }
+
+    /// Flips switches: `sandbox.set(|it| it.rotation = true)`.
+    pub fn set(&self, change: impl FnOnce(&mut Switches)) {
+        self.locked(|inner| change(&mut inner.switches));
+    }
+
+    /// The same in the JSON of `PATCH /control`; the error says what is wrong with it.
+    pub fn patch(&self, changes: &Value) -> Result<Switches, String> {
+        self.locked(|inner| {
+            inner.switches = inner.switches.merged(changes)?;
+            Ok(inner.switches.clone())
+        })
+    }
+
+    pub fn switches(&self) -> Switches {
+        self.locked(|inner| inner.switches.clone())
+    }
+
+    /// Every call since the start or the last reset, oldest first, but for `/control` itself; the last 10,000.
+    pub fn calls(&self) -> Vec<Call> {
+        self.locked(|inner| inner.journal.calls())
+    }
+
+    /// How often a route (`POST /oauth/v1/token`) was called, and how many calls of it ran at once.
+    pub fn counts(&self, route: &str) -> RouteCounts {
+        self.locked(|inner| inner.journal.counts(route))
+    }
+
+    pub fn forget_calls(&self) {
+        self.locked(|inner| inner.journal.forget());
+    }
+
+    /// Ends all access tokens now, as their own expiry would.
+    pub fn expire_access_tokens(&self) {
+        let now = self.clock.now();
+        self.locked(|inner| inner.ledger.expire_access_tokens(now));
+    }
+
+    /// Ends all grants, as an administrator of the account would.
+    pub fn revoke(&self, reason: EndOfGrant) {
+        self.locked(|inner| inner.ledger.end_grants(reason));
+    }
+
+    /// Grants that can still be refreshed.
+    pub fn live_grants(&self) -> usize {
+        self.locked(|inner| inner.ledger.live_grants())
+    }
+
+    /// Back to the start: no codes, grants, tokens or calls, default switches; calls that hang end with a 503.
+    pub fn reset(&self) {
+        self.locked(|inner| {
+            inner.ledger = Ledger::default();
+            inner.switches = Switches::default();
+            inner.journal.forget();
+        });
+        self.release();
+    }
+
+    /// Ends the calls that hang, with a 503; for a shutdown that does not want to wait.
+    pub fn release(&self) {
+        self.released.notify_waiters();
+    }
+
+    fn locked<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn terms(&self, switches: &Switches) -> Terms {
+        let token_lifetime = TimeDelta::try_seconds(switches.token_lifetime).unwrap_or(TimeDelta::MAX);
+        Terms { now: self.clock.now(), token_lifetime, rotation: switches.rotation }
+    }
+
+    fn api_error(&self, status: StatusCode, message: &str, more: Value) -> HttpResponse {
+        refusal::api_error(status, &state::uuid(self.entropy.as_ref()), message, more)
+    }
+}
+
+/// All routes. The same state goes to every worker: `App::new().configure(sandbox::configure(state.clone()))`.
+pub fn configure(state: web::Data<Sandbox>) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |config| {
+        config.app_data(state).service(control::scope()).service(
+            web::scope("")
+                .wrap(from_fn(observe::observe))
+                .route("/", web::get().to(pages::show_start))
+                .route("/callback", web::get().to(pages::show_callback))
+                .service(
+                    web::scope("/oauth")
+                        .configure(consent_routes)
+                        .configure(token_routes)
+                        .route("/v1/access-tokens/{token}", web::get().to(inspect::show_access_token))
+                        .route("/v1/refresh-tokens/{token}", web::get().to(inspect::show_refresh_token))
+                        .route("/v1/refresh-tokens/{token}", web::delete().to(inspect::delete_refresh_token)),
+                )
+                .route("/account-info/v3/details", web::get().to(account::show_details))
+                .default_service(web::to(not_found)),
+        );
+    }
+}
+
+fn consent_routes(config: &mut web::ServiceConfig) {
+    for path in ["/authorize", "/{portal}/authorize"] {
+        config.route(path, web::get().to(oauth::show_consent)).route(path, web::post().to(oauth::decide_consent));
+    }
+}
+
+/// The dated version is the current one; v1 works until 2027-02-16 and has its own reply (vendor's changelog).
+fn token_routes(config: &mut web::ServiceConfig) {
+    config.route("/v1/token", web::post().to(token::issue_classic));
+    for version in ["2026-03", "v3"] {
+        config
+            .route(&format!("/{version}/token"), web::post().to(token::issue))
+            .route(&format!("/{version}/token/introspect"), web::post().to(inspect::introspect))
+            .route(&format!("/{version}/token/revoke"), web::post().to(inspect::revoke));
+    }
+}
+
+async fn not_found(sandbox: web::Data<Sandbox>) -> HttpResponse {
+    sandbox.api_error(StatusCode::NOT_FOUND, "resource not found", json!({}))
+}

@@ -1,0 +1,6 @@
+//! TLS for the whole process: one provider, and the system's trust store for libpq's own OpenSSL.
+
+/// Must run before the first connection, in `main` and in tests alike. Running it again changes nothing.
+pub fn install() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,133 @@
+//! A part is a real program that tests run against. It never outlives the test process, not even one that is killed.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Obeys orders on its standard input. The kernel closes that pipe when the test process dies, however it dies: then the
+/// supervisor ends the program by its process id and removes its directory.
+const SUPERVISOR: &str = r#"
+directory=$1 last_signal=$2; shift 2
+start() { "$@" </dev/null >>"$directory/log" 2>&1 & pid=$!; }
+stop() { if [ -n "$pid" ]; then kill -s "$1" "$pid"; wait "$pid"; pid=; fi; } 2>/dev/null
+start "$@"
+while read -r order signal; do
+    case $order in
+        start) start "$@" ;;
+        stop) stop "$signal" ;;
+    esac
+    echo done
+done
+stop "$last_signal"
+rm -rf "$directory"
+"#;
+
+#[derive(Clone, Copy)]
+pub enum Signal {
+    /// Asks for an orderly end; PostgreSQL's "fast" shutdown.
+    Interrupt,
+    /// PostgreSQL's "immediate" shutdown, which takes its children along.
+    Quit,
+    Kill,
+}
+
+impl Signal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "INT",
+            Self::Quit => "QUIT",
+            Self::Kill => "KILL",
+        }
+    }
+}
+
+pub struct Part {
+    supervisor: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    log: PathBuf,
+    lines_read: usize,
+}
+
+impl Part {
+    /// The supervised form of `program`; arguments, environment and user are the caller's to add.
+    ///
+    /// When the test process ends, the program gets `last_signal`.
+    pub fn command(program: impl AsRef<OsStr>, directory: &Path, last_signal: Signal) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", SUPERVISOR, "part"]).arg(directory).arg(last_signal.name()).arg(program);
+        command
+    }
+
+    /// Starts what `command` made. The program's output goes to `log` in its directory, which is the part's from here on.
+    pub fn start(command: &mut Command, directory: TempDir) -> Self {
+        // In a group of its own, so that Ctrl-C reaches the tests alone and the supervisor is left to clean up.
+        let mut supervisor = command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh can be started");
+        let orders = supervisor.stdin.take();
+        let answers = BufReader::new(supervisor.stdout.take().expect("stdout is piped"));
+        let log = directory.keep().join("log");
+        Self { supervisor, orders, answers, log, lines_read: 0 }
+    }
+
+    /// Waits for a line that contains `text` and returns what follows it. Lines seen before are not looked at again.
+    pub fn wait_for(&mut self, text: &str, limit: Duration) -> String {
+        let deadline = Instant::now() + limit;
+        loop {
+            let log = String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned();
+            let whole_lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            for line in whole_lines.skip(self.lines_read) {
+                self.lines_read += 1;
+                if let Some((_, rest)) = line.split_once(text) {
+                    return rest.trim().to_owned();
+                }
+            }
+            assert!(Instant::now() < deadline, "no {text:?} within {limit:?}; {} says:\n{log}", self.log.display());
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends the program and returns once it is gone; its directory stays, so that it can be started again.
+    pub fn stop(&mut self, signal: Signal) {
+        self.order(&format!("stop {}", signal.name()));
+    }
+
+    pub fn start_again(&mut self) {
+        self.order("start");
+    }
+
+    fn order(&mut self, order: &str) {
+        let orders = self.orders.as_mut().expect("orders are open until drop");
+        writeln!(orders, "{order}").expect("the supervisor reads");
+        self.answers.read_line(&mut String::new()).expect("the supervisor answers");
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        // The supervisor's end means that the program has ended too; a failure to wait leaves nothing to do.
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// Says that a part is missing: a printed skip for plain `cargo test`, a failure where all parts are required.
+pub fn missing(what: &str) {
+    let required = std::env::var_os("LIGAND_TEST_REQUIRE_PARTS").is_some_and(|value| value == "1");
+    assert!(!required, "{what}, and LIGAND_TEST_REQUIRE_PARTS=1");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not `eprintln!`: the test runner swallows that when a test passes, and a skip must be seen.
+    let _ = writeln!(std::io::stderr(), "SKIPPED ({what}): {test}");
+}

@@ -1,0 +1,161 @@
+//! A real PostgreSQL server: one per test process, with the durability settings it comes with.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+use super::part::{Part, Signal, missing};
+
+const READY: &str = "database system is ready to accept connections";
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+pub struct Postgres {
+    part: Mutex<Part>,
+    programs: PathBuf,
+    port: u16,
+    password: String,
+    databases: AtomicU32,
+}
+
+/// The server of this test process, or `None` (and a printed skip) on a machine without PostgreSQL.
+pub fn postgres() -> Option<&'static Postgres> {
+    static SERVER: LazyLock<Option<Postgres>> = LazyLock::new(Postgres::start);
+    if SERVER.is_none() {
+        missing("no PostgreSQL on this machine");
+    }
+    SERVER.as_ref()
+}
+
+impl Postgres {
+    /// A server of one's own, for tests that stop it or fill it up.
+    pub fn start() -> Option<Self> {
+        let programs = find_programs()?;
+        let directory = tempfile::Builder::new().prefix("ligand-postgres-").tempdir().expect("a directory");
+        let account = Account::to_run_as();
+        let password = random_hex();
+        let password_file = directory.path().join("password");
+        fs::write(&password_file, &password).expect("the password file is written");
+        account.own(directory.path());
+        account.own(&password_file);
+
+        let data = directory.path().join("data");
+        let mut initdb = Command::new(programs.join("initdb"));
+        initdb.args(["--username=ligand", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"]);
+        initdb.arg("--pwfile").arg(&password_file).arg("--pgdata").arg(&data).current_dir(directory.path());
+        succeed(account.restrict(&mut initdb).output().expect("initdb can be started"));
+
+        let port = free_port();
+        let mut server = Part::command(programs.join("postgres"), directory.path(), Signal::Quit);
+        server.arg("-D").arg(&data).args(["-p", &port.to_string()]).current_dir(directory.path());
+        server.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+        server.args(["-c", "max_connections=300"]);
+        let mut part = Part::start(account.restrict(&mut server), directory);
+        part.wait_for(READY, START_LIMIT);
+        Some(Self { part: Mutex::new(part), programs, port, password, databases: AtomicU32::new(0) })
+    }
+
+    /// Makes an empty database and returns its address.
+    pub fn create_database(&self) -> String {
+        self.create_database_from("template1")
+    }
+
+    /// Makes a copy of the database `template`, to which nobody may be connected, and returns its address.
+    pub fn create_database_from(&self, template: &str) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.execute("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        self.url_of(&name)
+    }
+
+    pub fn url_of(&self, database: &str) -> String {
+        format!("postgres://ligand:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// Runs `sql` as the server's superuser, beside whatever the program under test does, and returns its plain output.
+    pub fn execute(&self, database: &str, sql: &str) -> String {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]).arg(self.url_of(database));
+        succeed(psql.output().expect("psql can be started"))
+    }
+
+    pub fn stop(&self, signal: Signal) {
+        self.part.lock().expect("no test panicked here").stop(signal);
+    }
+
+    pub fn start_again(&self) {
+        let mut part = self.part.lock().expect("no test panicked here");
+        part.start_again();
+        part.wait_for(READY, START_LIMIT);
+    }
+}
+
+/// Debian keeps the server's programs out of the path; the newest version wins.
+fn find_programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter_map(|home| Some((home.file_name()?.to_str()?.parse().ok()?, home.join("bin"))))
+        .collect();
+    versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    std::env::split_paths(&path)
+        .chain(versions.into_iter().map(|(_, programs)| programs))
+        .find(|programs| ["initdb", "postgres", "psql"].iter().all(|name| programs.join(name).is_file()))
+}
+
+/// Who the server runs as: PostgreSQL refuses to be root.
+struct Account(Option<(u32, u32)>);
+
+impl Account {
+    fn to_run_as() -> Self {
+        if id_of("-u", None) != Some(0) {
+            return Self(None);
+        }
+        let ids = |name| Some((id_of("-u", Some(name))?, id_of("-g", Some(name))?));
+        Self(Some(["postgres", "nobody"].into_iter().find_map(ids).expect("an unprivileged account")))
+    }
+
+    fn own(&self, path: &Path) {
+        if let Self(Some((user, group))) = *self {
+            chown(path, Some(user), Some(group)).expect("root may change owners");
+        }
+        let mode = if path.is_dir() { 0o700 } else { 0o600 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode is set");
+    }
+
+    fn restrict<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        match *self {
+            Self(Some((user, group))) => command.uid(user).gid(group),
+            Self(None) => command,
+        }
+    }
+}
+
+fn id_of(which: &str, account: Option<&str>) -> Option<u32> {
+    let output = Command::new("id").arg(which).args(account).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// A password keeps other accounts of the machine out: the superuser may start programs.
+fn random_hex() -> String {
+    let mut bytes = [0; 16];
+    let mut source = fs::File::open("/dev/urandom").expect("a random source");
+    std::io::Read::read_exact(&mut source, &mut bytes).expect("random bytes");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+fn succeed(output: Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
