@@ -1,1 +1,20 @@
+//! The one integration binary. `api`: through HTTP, on both databases. `store`: below it. `flows`: whole stories, real
+//! parts, processes that die.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may fail loudly, and waits for real programs in real time"
+)]
+
+mod api;
+mod floors;
+mod flows;
+mod store;
+mod support;

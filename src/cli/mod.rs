@@ -2,7 +2,7 @@
 
 mod first_login;
 mod keys;
-mod sandbox_vendor;
+pub mod sandbox_vendor;
 pub mod serve;
 mod users;
 

@@ -1,0 +1,81 @@
+//! The floors of ARCHITECTURE.md: a module imports only lower floors and its own folder, and each foreign library lives
+//! where it belongs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FLOORS: &[(&str, u8)] = &[
+    ("kernel", 0),
+    ("catalog", 1),
+    ("vault", 1),
+    ("protocol", 2),
+    ("store", 3),
+    ("outbound", 3),
+    ("service", 4),
+    ("jobs", 5),
+    ("http", 5),
+    ("sandbox", 5),
+    ("config", 5),
+    ("telemetry", 5),
+    ("tls", 5),
+    ("cli", 6),
+];
+
+/// Where a library may be named.
+const LIBRARIES: &[(&str, &[&str])] =
+    &[("diesel::", &["store"]), ("reqwest::", &["outbound"]), ("actix_web::", &["http", "sandbox", "cli"])];
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn floor(module: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+}
+
+#[test]
+fn modules_import_downwards_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    let mut complaints = Vec::new();
+    for path in paths {
+        let below = path.strip_prefix(&root).unwrap().with_extension("");
+        let own = below.iter().next().unwrap().to_str().unwrap().to_owned();
+        if matches!(own.as_str(), "main" | "lib") {
+            continue;
+        }
+        let own_floor = floor(&own).unwrap_or_else(|| panic!("{own} has no floor"));
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let at = format!("{}:{}", path.display(), number + 1);
+            for imported in line.split("crate::").skip(1) {
+                let module: String = imported.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let Some(floor) = floor(&module) else { continue };
+                let may = floor < own_floor || module == own;
+                if !may {
+                    complaints.push(format!("{at}: {own} (floor {own_floor}) imports {module} (floor {floor})"));
+                }
+                if module == "sandbox" && !matches!(own.as_str(), "sandbox" | "cli") {
+                    complaints.push(format!("{at}: {own} imports the sandbox"));
+                }
+                if own == "sandbox" && !matches!(module.as_str(), "sandbox" | "kernel") {
+                    complaints.push(format!("{at}: the sandbox imports {module}"));
+                }
+            }
+            for (library, homes) in LIBRARIES {
+                if line.contains(library) && !homes.contains(&own.as_str()) {
+                    complaints.push(format!("{at}: {own} uses {library}"));
+                }
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}

@@ -1,0 +1,55 @@
+//! A fresh database of either kind for one test.
+
+use std::sync::OnceLock;
+
+use ligand::store::{Address, Pooler, Store};
+use tempfile::TempDir;
+
+use super::postgres::postgres;
+
+pub struct Database {
+    pub url: String,
+    /// The SQLite file lives as long as this.
+    _directory: Option<TempDir>,
+}
+
+impl Database {
+    pub fn sqlite() -> Self {
+        let directory = tempfile::Builder::new().prefix("ligand-test-").tempdir().expect("a directory");
+        let url = format!("sqlite:{}", directory.path().join("ligand.db").display());
+        Self { url, _directory: Some(directory) }
+    }
+
+    /// A migrated database, copied from a template; none where there is no PostgreSQL.
+    pub fn postgres() -> Option<Self> {
+        static TEMPLATE: OnceLock<()> = OnceLock::new();
+        let server = postgres()?;
+        TEMPLATE.get_or_init(|| {
+            server.execute("postgres", "CREATE DATABASE ligand_template");
+            let url = server.url_of("ligand_template");
+            runtime().block_on(async {
+                let store = open(&url, 1);
+                store.migrate().await.expect("the template migrates");
+            });
+        });
+        Some(Self { url: server.create_database_from("ligand_template"), _directory: None })
+    }
+
+    /// An empty one.
+    pub fn empty_postgres() -> Option<Self> {
+        Some(Self { url: postgres()?.create_database(), _directory: None })
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.url.starts_with("postgres")
+    }
+}
+
+pub fn open(url: &str, connections: u32) -> Store {
+    let address: Address = url.parse().expect("a database URL");
+    Store::open(address, Pooler::None, connections).expect("the database opens")
+}
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}

@@ -1,0 +1,41 @@
+//! What the tests stand on: the very app that `main` starts, real parts, and a caller.
+
+pub mod caller;
+pub mod database;
+pub mod oidc_provider;
+pub mod part;
+pub mod postgres;
+pub mod server;
+
+pub use caller::{Caller, Reply};
+pub use database::Database;
+pub use server::TestServer;
+
+/// Runs a test on SQLite and on PostgreSQL: `on_both!(name, |server| async move { … })` makes `name::sqlite` and
+/// `name::postgres`. The second is a printed skip where there is no PostgreSQL.
+macro_rules! on_both {
+    ($(#[$meta:meta])* $name:ident, |$server:ident| $body:expr) => {
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "some tests need nothing from around them")]
+            use super::*;
+
+            async fn body($server: $crate::support::TestServer) {
+                $body.await;
+            }
+
+            #[test]
+            fn sqlite() {
+                $crate::support::server::run($crate::support::Database::sqlite(), body);
+            }
+
+            #[test]
+            fn postgres() {
+                if let Some(database) = $crate::support::Database::postgres() {
+                    $crate::support::server::run(database, body);
+                }
+            }
+        }
+    };
+}
+pub(crate) use on_both;

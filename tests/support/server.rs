@@ -1,0 +1,172 @@
+//! The server as `main` starts it, in this process: real sockets, an injected clock, the sandbox as its vendor.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use actix_web::{dev::ServerHandle, web};
+use chrono::{DateTime, TimeDelta, Utc};
+use ligand::catalog::Catalog;
+use ligand::cli::sandbox_vendor::{self, SandboxVendor};
+use ligand::cli::serve::{Build, http_server};
+use ligand::http::{CorsOrigins, Shared};
+use ligand::kernel::clock::{Clock, ManualClock};
+use ligand::kernel::entropy::{Entropy, SeededEntropy, SystemEntropy};
+use ligand::kernel::secret::Secret;
+use ligand::outbound::Guard;
+use ligand::sandbox::Sandbox;
+use ligand::service::Services;
+use ligand::service::bootstrap::{CreatedUser, UserInput};
+use ligand::vault::KeyRing;
+
+use super::caller::Caller;
+use super::database::{Database, open, runtime};
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A running server with its database and vendor. Everything ends with it.
+pub struct TestServer {
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+    pub clock: Arc<ManualClock>,
+    pub services: Services,
+    pub database: Database,
+    /// The first administrator.
+    pub admin: CreatedUser,
+    vendor: SandboxVendor,
+    handle: ServerHandle,
+}
+
+/// What a server can be started with beside the defaults.
+pub struct Setup {
+    pub elements: Option<PathBuf>,
+    /// Exact snapshots: tokens and ids come out the same.
+    pub seed: Option<u64>,
+    pub master_key: String,
+    pub anonymous_catalog: bool,
+    pub cors: CorsOrigins,
+    /// The loopback is allowed for elements of a test's own; the sandbox's socket always is.
+    pub allow_loopback: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            elements: None,
+            seed: None,
+            master_key: "test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned(),
+            anonymous_catalog: true,
+            cors: CorsOrigins { listed: vec!["https://app.example".to_owned()], localhost: false },
+            allow_loopback: true,
+        }
+    }
+}
+
+/// Runs a test against a server with the default set-up.
+pub fn run<F: Future<Output = ()>>(database: Database, test: impl FnOnce(TestServer) -> F) {
+    run_with(database, Setup::default(), test);
+}
+
+pub fn run_with<F: Future<Output = ()>>(database: Database, setup: Setup, test: impl FnOnce(TestServer) -> F) {
+    let runtime = runtime();
+    runtime.block_on(async {
+        let server = TestServer::start(database, setup).await;
+        test(server).await;
+    });
+    runtime.shutdown_background();
+}
+
+/// 2026-03-01T12:00:00.123456Z
+pub fn start_of_time() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(1_772_366_400_123_456).expect("a time")
+}
+
+impl TestServer {
+    pub async fn start(database: Database, setup: Setup) -> Self {
+        ligand::tls::install();
+        let clock = Arc::new(ManualClock::at(start_of_time()));
+        let entropy: Arc<dyn Entropy> = match setup.seed {
+            Some(seed) => Arc::new(SeededEntropy::new(seed)),
+            None => Arc::new(SystemEntropy),
+        };
+        let mut catalog = Catalog::load(setup.elements.as_deref()).expect("the elements load");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address: SocketAddr = listener.local_addr().expect("an address");
+        let (vendor, vendor_server) = sandbox_vendor::start(
+            "127.0.0.1:0".parse().expect("an address"),
+            format!("http://localhost:{}", address.port()),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::new(SystemEntropy),
+        )
+        .expect("the sandbox starts");
+        tokio::spawn(vendor_server);
+        vendor.redirect(&mut catalog).expect("the catalogue takes the sandbox");
+        let store = open(&database.url, 8);
+        store.migrate().await.expect("the schema migrates");
+        let allowed = if setup.allow_loopback { vec!["127.0.0.0/8".parse().expect("a network")] } else { Vec::new() };
+        let build = Build {
+            catalog,
+            store,
+            ring: KeyRing::parse(&Secret::new(setup.master_key)).expect("a key ring"),
+            guard: Guard::new(allowed, Some(vendor.address)),
+            proxy: None,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            entropy: Arc::clone(&entropy),
+            anonymous_catalog: setup.anonymous_catalog,
+        };
+        let services = build.services().await.expect("the services build");
+        let admin = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
+        services.follow_changes(&mut Default::default()).await;
+        let shared = Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: Vec::new() };
+        let _ = shared.services.set(services.clone());
+        let server = http_server(web::Data::new(shared), listener).expect("the server starts");
+        let handle = server.handle();
+        tokio::spawn(server);
+        let admin = admin.expect("the database is empty");
+        Self { url: format!("http://{address}"), clock, services, database, admin, vendor, handle }
+    }
+
+    /// A caller with the first administrator's secrets.
+    pub fn caller(&self) -> Caller {
+        Caller::new(&self.url, &self.admin)
+    }
+
+    pub fn anonymous(&self) -> Caller {
+        Caller::anonymous(&self.url)
+    }
+
+    /// A caller of another organization.
+    pub async fn stranger(&self) -> Caller {
+        let created = self.services.create_user(user("stranger@other.example", true), None).await.expect("a user");
+        Caller::new(&self.url, &created)
+    }
+
+    /// The vendor behind hubspotcrm and hubspot.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.vendor.state
+    }
+
+    /// Moves the clock of the server and of the sandbox.
+    pub fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.vendor.state.release();
+        drop(self.handle.stop(false));
+        drop(self.vendor.handle.stop(false));
+    }
+}
+
+pub fn user(email: &str, organization_admin: bool) -> UserInput {
+    UserInput {
+        email: email.to_owned(),
+        password: Secret::new(PASSWORD),
+        first_name: "Jo".to_owned(),
+        last_name: "Doe".to_owned(),
+        organization_admin,
+    }
+}
