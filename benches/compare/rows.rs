@@ -1,0 +1,268 @@
+//! The rows that need a server: `oauth/url`, a keyed read, a durable create.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use diesel::connection::{Connection as _, SimpleConnection as _};
+use ligand::kernel::owner::Owner;
+use ligand::service::Services;
+use ligand::store::AnyConn;
+use ligand::store::instances::{self, Stored};
+use serde_json::{Value, json};
+
+use crate::load::{http, rate};
+use crate::support::caller::BASE;
+use crate::support::database::runtime;
+use crate::support::server::Setup;
+use crate::support::{Database, TestServer};
+
+const CALLERS: usize = 32;
+const WARM_UP: Duration = Duration::from_millis(500);
+const TIME: Duration = Duration::from_secs(2);
+/// Odd: the median of the rounds counts.
+const ROUNDS: usize = 3;
+
+/// An element with an API key and no verification call.
+const ELEMENT: &str = r#"
+id = 10001
+key = "benchkey"
+name = "Bench"
+hookName = "Bench"
+description = "An element with an API key that nobody verifies."
+configDescription = "Any key will do."
+hub = "general"
+baseUrl = "https://bench.example"
+
+[authentication]
+type = "apiKey"
+
+[authentication.apiKey]
+description = "The only type."
+configuration = "bench.key"
+forms = [{ placement = { in = "authorization", scheme = "Bearer" } }]
+
+[[configuration]]
+key = "bench.key"
+name = "Key"
+description = "The key."
+type = "TEXTFIELD_128"
+required = true
+secret = true
+authentication = "apiKey"
+"#;
+
+pub fn measure(name: &str, database: Database) {
+    runtime().block_on(async {
+        let elements = tempfile::tempdir().expect("a directory");
+        std::fs::write(elements.path().join("benchkey.toml"), ELEMENT).expect("an element file");
+        let url = database.url.clone();
+        let setup = Setup { elements: Some(elements.path().to_owned()), ..Setup::default() };
+        let server = TestServer::start(database, setup).await;
+        let bench = Bench::new(&server).await;
+        if url.starts_with("sqlite") {
+            bench.oauth_url().await;
+        }
+        bench.keyed_read(name).await;
+        bench.durable_create(name, &url).await;
+    });
+}
+
+struct Bench<'a> {
+    server: &'a TestServer,
+    address: SocketAddr,
+    authorization: String,
+    /// An instance to read and to make rows like.
+    stored: Stored,
+}
+
+impl<'a> Bench<'a> {
+    async fn new(server: &'a TestServer) -> Self {
+        let caller = server.caller();
+        let created = caller.post("/instances", &new_instance()).await.ok();
+        let owner = owner(&server.services).await;
+        let id = created["id"].as_i64().expect("an id");
+        let stored = server.services.store.read(move |conn| instances::find(conn, owner, id)).await.expect("the row");
+        Self {
+            server,
+            address: server.url.trim_start_matches("http://").parse().expect("an address"),
+            authorization: caller.authorization.expect("an authorization"),
+            stored,
+        }
+    }
+
+    /// Against a bare handler that returns the same bytes.
+    async fn oauth_url(&self) {
+        let path =
+            format!("{BASE}/elements/hubspotcrm/oauth/url?apiKey=K&callbackUrl=https://www.mycoolapp.com/auth&state=x");
+        let reply = self.server.anonymous().get(path.trim_start_matches(BASE)).await.text;
+        let bare = serve_bytes(reply);
+        let (ours, base) =
+            alternate(|| rate_of(self.address, http("GET", &path, "", "")), || rate_of(bare, http("GET", "/", "", "")))
+                .await;
+        row("oauth/url against a bare handler", ours, base, "≥ 0.50");
+    }
+
+    /// Against a handler that does the same keyed read through the same pool.
+    async fn keyed_read(&self, name: &str) {
+        let id = self.stored.instance.id;
+        let path = format!("{BASE}/instances/{id}");
+        let reply = self.server.caller().get(&format!("/instances/{id}")).await.text;
+        let owner = owner(&self.server.services).await;
+        let bare = serve_read(self.server.services.clone(), owner, id, reply);
+        let (ours, base) = alternate(
+            || rate_of(self.address, http("GET", &path, &self.authorization, "")),
+            || rate_of(bare, http("GET", "/", "", "")),
+        )
+        .await;
+        row(&format!("GET /instances/{{id}} against the read, {name}"), ours, base, "≥ 0.80");
+    }
+
+    /// Against a loop that commits the same rows, one transaction for each, with the same concurrency; on SQLite against
+    /// the better of grouped and ungrouped commits.
+    async fn durable_create(&self, name: &str, url: &str) {
+        let owner = owner(&self.server.services).await;
+        let body = new_instance().to_string();
+        let request = http("POST", &format!("{BASE}/instances"), &self.authorization, &body);
+        // Far above every id that the server gives out meanwhile.
+        let next = Arc::new(AtomicI64::new(1 << 40));
+        let (ours, pooled) = alternate(
+            || rate_of(self.address, request.clone()),
+            || commits(self.server.services.clone(), owner, self.stored.clone(), Arc::clone(&next)),
+        )
+        .await;
+        let ungrouped = url.strip_prefix("sqlite:").map(|path| ungrouped_commits(path, owner, &self.stored, &next));
+        let base = ungrouped.map_or(pooled, |ungrouped| ungrouped.max(pooled));
+        row(&format!("POST /instances against the commits, {name}"), ours, base, "≥ 0.60");
+    }
+}
+
+fn new_instance() -> Value {
+    json!({ "name": "Bench", "element": { "key": "benchkey" }, "configuration": { "bench.key": "a-key-of-some-length" } })
+}
+
+async fn owner(services: &Services) -> Owner {
+    let users = services.store.read(ligand::store::principals::list).await.expect("the users");
+    users[0].owner
+}
+
+fn row(name: &str, ours: f64, base: f64, aim: &str) {
+    println!("{name:<44} {ours:>10.0}/s {base:>10.0}/s {:>8.2} {aim:>8}", ours / base);
+}
+
+async fn rate_of(address: SocketAddr, request: Vec<u8>) -> f64 {
+    let same = move |_| request.clone();
+    rate(address, CALLERS, TIME, same).await
+}
+
+/// The medians of both sides, measured in turn so that both see the same machine.
+async fn alternate<A, B>(ours: impl Fn() -> A, base: impl Fn() -> B) -> (f64, f64)
+where
+    A: Future<Output = f64>,
+    B: Future<Output = f64>,
+{
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    let _warm_up = (ours().await, base().await);
+    for _ in 0..ROUNDS {
+        left.push(ours().await);
+        right.push(base().await);
+        tokio::time::sleep(WARM_UP).await;
+    }
+    (median(left), median(right))
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+fn serve_bytes(bytes: String) -> SocketAddr {
+    let bytes = web::Bytes::from(bytes);
+    serve(move |config| {
+        let bytes = bytes.clone();
+        config.route("/", web::get().to(move || std::future::ready(json_reply(bytes.clone()))));
+    })
+}
+
+fn serve_read(services: Services, owner: Owner, id: i64, reply: String) -> SocketAddr {
+    let reply = web::Bytes::from(reply);
+    serve(move |config| {
+        let (services, reply) = (services.clone(), reply.clone());
+        let handler = move || {
+            let (services, reply) = (services.clone(), reply.clone());
+            async move {
+                services.store.read(move |conn| instances::find(conn, owner, id)).await.expect("the row");
+                json_reply(reply)
+            }
+        };
+        config.route("/", web::get().to(handler));
+    })
+}
+
+fn json_reply(bytes: web::Bytes) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(bytes)
+}
+
+fn serve(routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = HttpServer::new(move || App::new().configure(routes.clone())).tcp_nodelay(true);
+    tokio::spawn(server.disable_signals().listen(listener).expect("a listener").run());
+    address
+}
+
+fn rows_like(stored: &Stored, id: i64) -> Stored {
+    let mut stored = stored.clone();
+    stored.instance.id = id;
+    stored.instance.token_hash = [&id.to_be_bytes()[..], &[0; 24]].concat();
+    stored.credential.instance_id = id;
+    stored
+}
+
+fn insert(conn: &mut AnyConn, owner: Owner, stored: &Stored) -> Result<(), ligand::store::StoreFault> {
+    instances::insert(conn, owner, &stored.instance, &stored.credential, &stored.tags())
+}
+
+/// Durable commits per second through the application's own write lane.
+async fn commits(services: Services, owner: Owner, stored: Stored, next: Arc<AtomicI64>) -> f64 {
+    let started = Instant::now();
+    let tasks: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let (services, stored, next) = (services.clone(), stored.clone(), Arc::clone(&next));
+            tokio::spawn(async move {
+                let mut done: u64 = 0;
+                while started.elapsed() < TIME {
+                    let rows = rows_like(&stored, next.fetch_add(1, Ordering::Relaxed));
+                    services.store.write(move |conn| insert(conn, owner, &rows)).await.expect("a commit");
+                    done += 1;
+                }
+                done
+            })
+        })
+        .collect();
+    let mut done = 0;
+    for task in tasks {
+        done += task.await.expect("a task that ends well");
+    }
+    done as f64 / started.elapsed().as_secs_f64()
+}
+
+/// The same on one connection, one commit each: SQLite has one writer, so more callers would not help.
+fn ungrouped_commits(path: &str, owner: Owner, stored: &Stored, next: &AtomicI64) -> f64 {
+    let mut conn = diesel::SqliteConnection::establish(path).expect("the file");
+    conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")
+        .expect("settings");
+    let mut conn = AnyConn::Sqlite(conn);
+    let started = Instant::now();
+    let mut done: u64 = 0;
+    while started.elapsed() < TIME {
+        let rows = rows_like(stored, next.fetch_add(1, Ordering::Relaxed));
+        conn.batch_execute("BEGIN IMMEDIATE").expect("a transaction");
+        insert(&mut conn, owner, &rows).expect("rows");
+        conn.batch_execute("COMMIT").expect("a commit");
+        done += 1;
+    }
+    done as f64 / started.elapsed().as_secs_f64()
+}
