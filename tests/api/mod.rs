@@ -1,1 +1,4 @@
+mod cors;
+mod elements;
+mod oauth_url;
 mod story;
