@@ -143,8 +143,9 @@ fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
                 "bearer" => &mut presented.bearer,
                 _ => return Err(broken_header()),
             };
-            // Of two different values neither can be meant.
-            if place.replace(Secret::new(value.trim())).is_some() {
+            let value = value.trim();
+            // No value holds a space, so a comma is missing; and of two values neither can be meant.
+            if value.contains(char::is_whitespace) || place.replace(Secret::new(value)).is_some() {
                 return Err(broken_header());
             }
         }
