@@ -2,6 +2,7 @@ mod cors;
 mod credentials;
 mod element_files;
 mod elements;
+mod errors;
 mod identity;
 mod oauth_url;
 mod pkce;
