@@ -23,6 +23,7 @@ use crate::kernel::error::ApiError;
 use crate::outbound::{Guard, Sender};
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{self, UserInput, random_password};
+use crate::service::sign_in_limits::SignInLimits;
 use crate::service::{Detached, Services};
 use crate::store::{Store, principals};
 use crate::telemetry;
@@ -56,10 +57,10 @@ impl Build {
             lookup,
             session,
             sender: Sender::new(self.guard, self.proxy.as_deref()).map_err(ApiError::internal)?,
+            sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
             clock: self.clock,
             entropy: self.entropy,
             principals: PrincipalCache::default(),
-            sign_in_limits: Arc::default(),
             password_gate: Arc::new(Semaphore::new(2)),
             anonymous_catalog: self.anonymous_catalog,
             detached: Detached::new(Handle::current()),

@@ -143,8 +143,9 @@ fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
                 "bearer" => &mut presented.bearer,
                 _ => return Err(broken_header()),
             };
-            // Of two different values neither can be meant.
-            if place.replace(Secret::new(value.trim())).is_some() {
+            let value = value.trim();
+            // No value holds a space, so a comma is missing; and of two values neither can be meant.
+            if value.contains(char::is_whitespace) || place.replace(Secret::new(value)).is_some() {
                 return Err(broken_header());
             }
         }
@@ -221,6 +222,8 @@ fn is_json(media_type: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+const NOT_AN_OBJECT: &str = "The body must be a JSON object.";
+
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -232,12 +235,16 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             serde_json::error::Category::Data if place != "." => {
                 format!("The body does not fit at `{}`: the value there has the wrong type.", shortened(&place))
             }
-            serde_json::error::Category::Data => "The body must be a JSON object.".to_owned(),
+            serde_json::error::Category::Data => NOT_AN_OBJECT.to_owned(),
             _ => format!("The body is not valid JSON: see {at}."),
         };
         ApiError::new(Code::BadBody, message)
     })?;
     deserializer.end().map_err(|_| ApiError::new(Code::BadBody, "The body has text behind its JSON value."))?;
+    // serde reads a list as a struct's members in order, which nobody means.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(ApiError::new(Code::BadBody, NOT_AN_OBJECT));
+    }
     Ok(value)
 }
 

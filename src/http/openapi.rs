@@ -64,6 +64,10 @@ fn complete(document: &mut Value) {
         },
     });
     document["components"]["schemas"]["Error"] = serde_json::to_value(error_schema()).unwrap_or_default();
+    // No enum: a later version has more of them. All are here, also those of no operation (405).
+    let names: Vec<_> = Code::ALL.iter().map(|code| format!("`{}`", code.name())).collect();
+    document["components"]["schemas"]["Error"]["properties"]["code"]["description"] =
+        format!("A stable name for the failure: {}.", names.join(", ")).into();
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {

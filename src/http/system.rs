@@ -12,10 +12,15 @@ use super::urls::{DOCS, DOCUMENT, DOCUMENT_30};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 
+const LIVE: &str = "/health/live";
+const READY: &str = "/health/ready";
+/// What can only be read, beside the API.
+const PAGES: [&str; 5] = [LIVE, READY, DOCUMENT, DOCUMENT_30, DOCS];
+
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/health/live", web::get().to(live))
-        .route("/health/ready", web::get().to(ready))
+        .route(LIVE, web::get().to(live))
+        .route(READY, web::get().to(ready))
         .route(DOCUMENT, web::get().to(|| async { json_text(openapi::text()) }))
         .route(DOCUMENT_30, web::get().to(|| async { json_text(openapi::text_30()) }))
         .route(
@@ -42,7 +47,8 @@ fn json_text(text: &'static str) -> HttpResponse {
 
 /// 404, or 405 where another method would do.
 pub async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let allowed = openapi::methods_of(request.path());
+    let page = PAGES.contains(&request.path());
+    let allowed = if page { vec![Method::GET] } else { openapi::methods_of(request.path()) };
     if allowed.is_empty() {
         let message = format!("There is no {} at this address: see {DOCS}.", request.method());
         return Err(ApiError::new(Code::RouteNotFound, message));

@@ -25,6 +25,19 @@ impl Values<'_> {
         Ok(template.url(|name| self.value(name), &self.element.hosts)?)
     }
 
+    /// What a template needs and nobody gave, by the names under which `oauth/url` takes it.
+    pub fn missing(&self, template: &Template) -> Vec<&str> {
+        let mut missing = Vec::new();
+        for name in template.variables().filter(|name| self.value(name).is_none()) {
+            let Some((name, variable)) = self.element.variables.get_key_value(name) else { continue };
+            let asked = variable.parameter.as_deref().or(variable.configuration.as_deref()).unwrap_or(name);
+            if !missing.contains(&asked) {
+                missing.push(asked);
+            }
+        }
+        missing
+    }
+
     fn value(&self, name: &str) -> Option<String> {
         let from_vendor = self.given_by_vendor.and_then(|given| given.get(name).cloned());
         let variable = self.element.variables.get(name);

@@ -17,6 +17,7 @@ pub mod list_instances;
 pub mod provision;
 pub mod revoke_grants;
 pub mod sign_in;
+pub mod sign_in_limits;
 pub mod start_oauth;
 
 use std::future::Future;
@@ -36,7 +37,7 @@ use crate::store::{Store, StoreFault};
 use crate::vault::{LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
-use sign_in::SignInLimits;
+use sign_in_limits::SignInLimits;
 
 /// Everything the use cases work with. Cheap to clone.
 #[derive(Clone)]

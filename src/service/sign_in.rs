@@ -1,11 +1,8 @@
 //! Passwords, session tokens, and the secrets that they give access to.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,40 +16,6 @@ use crate::store::principals::{self, KeptSecret, Principal};
 use crate::vault::lookup::Purpose;
 use crate::vault::password;
 use crate::vault::seal::Place;
-
-/// Attempts to sign in, counted before the password is looked at.
-pub struct SignInLimits {
-    per_address: DefaultKeyedRateLimiter<IpAddr>,
-    per_name: DefaultKeyedRateLimiter<String>,
-}
-
-impl Default for SignInLimits {
-    fn default() -> Self {
-        const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(60).unwrap();
-        const PER_NAME: NonZeroU32 = NonZeroU32::new(10).unwrap();
-        Self {
-            per_address: RateLimiter::keyed(Quota::per_minute(PER_ADDRESS)),
-            per_name: RateLimiter::keyed(Quota::per_minute(PER_NAME)),
-        }
-    }
-}
-
-impl SignInLimits {
-    fn check(&self, address: Option<IpAddr>, name: &str) -> Result<(), ApiError> {
-        let by_address = address.map_or(Ok(()), |address| self.per_address.check_key(&address));
-        by_address.and_then(|()| self.per_name.check_key(&name.to_lowercase())).map_err(|wait| {
-            let seconds = wait.wait_time_from(DefaultClock::default().now()).as_secs().saturating_add(1);
-            let message = format!("Too many attempts to sign in: try again in {seconds} s.");
-            ApiError::new(Code::TooManyRequests, message).with_retry_after(seconds)
-        })
-    }
-
-    /// Forgets who has not tried for a while.
-    pub fn sweep(&self) {
-        self.per_address.retain_recent();
-        self.per_name.retain_recent();
-    }
-}
 
 /// Who signed in (contract 2.2).
 #[derive(Debug, Serialize, ToSchema)]
@@ -134,9 +97,8 @@ impl Services {
     pub async fn set_password(&self, caller: &Principal, password: Secret) -> Result<AuthenticatedUser, ApiError> {
         let hash = self.password_hash(password).await?;
         let (user, now) = (caller.user, self.now());
-        self.store.write(move |conn| principals::set_password(conn, user, &hash, now)).await?;
+        let session_generation = self.store.write(move |conn| principals::set_password(conn, user, &hash, now)).await?;
         self.principals.clear();
-        let session_generation = caller.session_generation.saturating_add(1);
         self.authenticated(&Principal { session_generation, ..caller.clone() })
     }
 

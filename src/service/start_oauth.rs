@@ -56,8 +56,13 @@ impl Services {
             return Err(ApiError::new(Code::NoOauth, message));
         };
         let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
-        let missing: Vec<_> = ["apiKey", "callbackUrl"].into_iter().filter(|name| value(name).is_none()).collect();
-        let (Some(client_id), Some(redirect_uri)) = (value("apiKey"), value("callbackUrl")) else {
+        let parameter = |name: &str| value(name).map(str::to_owned);
+        let values =
+            Values { element: &element, parameters: &parameter, configuration: &parameter, given_by_vendor: None };
+        let mut missing: Vec<_> = ["apiKey", "callbackUrl"].into_iter().filter(|name| value(name).is_none()).collect();
+        missing.extend(values.missing(&oauth2.authorize.url));
+        let (Some(client_id), Some(redirect_uri), true) = (value("apiKey"), value("callbackUrl"), missing.is_empty())
+        else {
             let message = format!("Required parameters are missing: {}.", missing.join(", "));
             return Err(ApiError::new(Code::MissingParameter, message));
         };
@@ -86,9 +91,6 @@ impl Services {
             optional_scope: value("optionalScope").or_else(|| value("optional_scope")),
             code_challenge: challenge.as_deref(),
         };
-        let parameter = |name: &str| value(name).map(str::to_owned);
-        let values =
-            Values { element: &element, parameters: &parameter, configuration: &parameter, given_by_vendor: None };
         let url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;
         Ok(OAuthUrl { element: element.key.clone(), oauth_url: url.into() })

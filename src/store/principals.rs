@@ -183,11 +183,12 @@ pub fn sealed_secrets(conn: &mut AnyConn, user: i64) -> Result<(Vec<u8>, Vec<u8>
     Ok(row.first(conn)?)
 }
 
-/// A new password ends the sessions that the old one opened.
-pub fn set_password(conn: &mut AnyConn, user: i64, hash: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
+/// A new password ends the sessions that the old one opened. Gives the generation of those to come.
+pub fn set_password(conn: &mut AnyConn, user: i64, hash: &str, now: DateTime<Utc>) -> Result<i64, StoreFault> {
     let values = (app_user::password_hash.eq(hash), app_user::session_generation.eq(app_user::session_generation + 1));
     diesel::update(app_user::table.find(user)).set(values).execute(conn)?;
-    changes::record(conn, Kind::User, user, now)
+    changes::record(conn, Kind::User, user, now)?;
+    Ok(app_user::table.find(user).select(app_user::session_generation).first(conn)?)
 }
 
 pub fn set_user_secret(

@@ -1,1 +1,9 @@
+mod cors;
+mod credentials;
+mod element_files;
+mod elements;
+mod errors;
+mod identity;
+mod oauth_url;
+mod pkce;
 mod story;

@@ -64,6 +64,12 @@ impl Caller {
         read(self.request("GET", path)).await
     }
 
+    /// A GET with these query parameters, encoded.
+    pub async fn get_with(&self, path: &str, query: &[(&str, &str)]) -> Reply {
+        let query = serde_urlencoded::to_string(query).expect("plain texts");
+        self.get(&format!("{path}?{query}")).await
+    }
+
     pub async fn delete(&self, path: &str) -> Reply {
         read(self.request("DELETE", path)).await
     }

@@ -39,3 +39,18 @@ macro_rules! on_both {
     };
 }
 pub(crate) use on_both;
+
+/// The same on SQLite alone, for what no database has a say in.
+macro_rules! on_sqlite {
+    ($(#[$meta:meta])* $name:ident, |$server:ident| $body:expr) => {
+        $(#[$meta])*
+        #[test]
+        fn $name() {
+            async fn body($server: $crate::support::TestServer) {
+                $body.await;
+            }
+            $crate::support::server::run($crate::support::Database::sqlite(), body);
+        }
+    };
+}
+pub(crate) use on_sqlite;

@@ -46,6 +46,8 @@ pub struct Setup {
     pub master_key: String,
     pub anonymous_catalog: bool,
     pub cors: CorsOrigins,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
     /// The loopback is allowed for elements of a test's own; the sandbox's socket always is.
     pub allow_loopback: bool,
 }
@@ -58,6 +60,7 @@ impl Default for Setup {
             master_key: "test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned(),
             anonymous_catalog: true,
             cors: CorsOrigins { listed: vec!["https://app.example".to_owned()], localhost: false },
+            trusted_proxies: Vec::new(),
             allow_loopback: true,
         }
     }
@@ -118,7 +121,8 @@ impl TestServer {
         let services = build.services().await.expect("the services build");
         let admin = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
         services.follow_changes(&mut Default::default()).await;
-        let shared = Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: Vec::new() };
+        let shared =
+            Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: setup.trusted_proxies };
         let _ = shared.services.set(services.clone());
         let server = http_server(web::Data::new(shared), listener).expect("the server starts");
         let handle = server.handle();

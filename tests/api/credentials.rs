@@ -1,0 +1,283 @@
+//! The Authorization header (contract 2.3–2.5), and how a revocation reaches other processes.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use ligand::catalog::Catalog;
+use ligand::cli::serve::Build;
+use ligand::kernel::clock::Clock;
+use ligand::kernel::entropy::SystemEntropy;
+use ligand::kernel::secret::Secret;
+use ligand::outbound::Guard;
+use ligand::service::Services;
+use ligand::service::authenticate::Presented;
+use ligand::vault::KeyRing;
+use reqwest::header::HeaderValue;
+use serde_json::{Value, json};
+
+use crate::support::caller::read;
+use crate::support::database::open;
+use crate::support::server::{PASSWORD, Setup};
+use crate::support::{Caller, Reply, TestServer, on_both, on_sqlite};
+
+const REFUSED: &str = "Invalid Organization or User secret, or invalid Element token provided.";
+
+/// The three parts as they stand in a header.
+struct Parts {
+    user: String,
+    organization: String,
+    element: String,
+}
+
+impl Parts {
+    async fn of(server: &TestServer) -> Self {
+        let instance = server.caller().create_with_key("One").await;
+        Self {
+            user: format!("User {}", server.admin.user_secret.expose()),
+            organization: format!("Organization {}", server.admin.organization_secret.expose()),
+            element: format!("Element {}", instance["token"].as_str().unwrap()),
+        }
+    }
+}
+
+async fn platform(caller: &Caller) -> Reply {
+    caller.get("/instances/count").await
+}
+
+/// A call that takes its instance from the Element part.
+async fn token_scoped(caller: &Caller) -> Reply {
+    caller.get("/instances/configuration").await
+}
+
+async fn bearer_of(server: &TestServer) -> String {
+    let body = json!({ "username": "admin@example.com", "password": PASSWORD });
+    let token = server.anonymous().post("/authentication", &body).await.ok()["token"].take();
+    format!("Bearer {}", token.as_str().unwrap())
+}
+
+on_both!(the_parts_come_in_any_order_and_case, |server| async move {
+    let Parts { user, organization, element } = &Parts::of(&server).await;
+    let with = |header: String| server.anonymous().with(&header);
+    let pairs = [format!("{user}, {organization}"), format!("{organization}, {user}")];
+    for header in &pairs {
+        platform(&with(header.clone())).await.ok();
+        token_scoped(&with(header.clone())).await.fails(401, "missing_credentials");
+    }
+    let triples = [
+        format!("{user}, {organization}, {element}"),
+        format!("{element}, {user}, {organization}"),
+        format!("{organization}, {user}, {element}"),
+        format!("{user}, {element}, {organization}"),
+    ];
+    for header in &triples {
+        platform(&with(header.clone())).await.ok();
+        token_scoped(&with(header.clone())).await.ok();
+    }
+    let header = &triples[0];
+    let label = |label: fn(&str) -> String| {
+        let spelled = ["User", "Organization", "Element"].into_iter();
+        spelled.fold(header.clone(), |header, name| header.replace(&format!("{name} "), &format!("{} ", label(name))))
+    };
+    let spellings = [
+        label(str::to_lowercase),
+        label(str::to_uppercase),
+        header.replace(", ", ","),
+        header.replace(", ", " ,\t "),
+        header.replace("User ", "User   ").replace("Element ", "Element\t"),
+        format!("{header},"),
+        format!(" , {header}"),
+    ];
+    for spelling in spellings {
+        token_scoped(&with(spelling)).await.ok();
+    }
+    // The same parts in several header lines (RFC 9110 section 5.3).
+    let request = server.anonymous().request("GET", "/instances/configuration");
+    read(request.header("authorization", user).header("Authorization", format!("{organization},{element}"))).await.ok();
+});
+
+on_both!(what_is_missing_is_named, |server| async move {
+    let Parts { user, organization, element } = &Parts::of(&server).await;
+    let cases = [
+        (user.clone(), "Organization"),
+        (organization.clone(), "User"),
+        (format!("{user}, {element}"), "Organization"),
+        (format!("{element}, {user}"), "Organization"),
+        (format!("{element}, {organization}"), "User"),
+        (element.clone(), "User"),
+        (String::new(), "User and Organization"),
+        (" , ".to_owned(), "User and Organization"),
+    ];
+    for (header, part) in cases {
+        for reply in
+            [platform(&server.anonymous().with(&header)).await, token_scoped(&server.anonymous().with(&header)).await]
+        {
+            let message = reply.fails(401, "missing_credentials");
+            assert!(message.starts_with(&format!("The Authorization header lacks {part}: ")), "{header}: {message}");
+        }
+    }
+    platform(&server.anonymous()).await.fails(401, "missing_credentials");
+    let message = token_scoped(&server.caller()).await.fails(401, "missing_credentials");
+    assert!(message.contains("lacks Element"), "{message}");
+});
+
+on_both!(a_session_stands_for_user_and_organization, |server| async move {
+    let Parts { element, .. } = &Parts::of(&server).await;
+    let bearer = bearer_of(&server).await;
+    platform(&server.anonymous().with(&bearer)).await.ok();
+    platform(&server.anonymous().with(&bearer.replacen("Bearer", "bearer", 1))).await.ok();
+    token_scoped(&server.anonymous().with(&bearer)).await.fails(401, "missing_credentials");
+    for header in [format!("{bearer}, {element}"), format!("{element}, {bearer}")] {
+        let caller = server.anonymous().with(&header);
+        platform(&caller).await.ok();
+        let entries = token_scoped(&caller).await.ok();
+        assert_eq!(entries.as_array().unwrap().len(), 20);
+        let renamed = caller.patch("/instances", &json!({ "name": "Renamed" })).await.ok();
+        assert_eq!(renamed["name"], "Renamed");
+    }
+    for path in ["/elements", "/elements/hubspotcrm/oauth/url?apiKey=K&callbackUrl=https://a.example/"] {
+        server.anonymous().with(&bearer).get(path).await.ok();
+    }
+});
+
+on_both!(every_wrong_part_is_refused, |server| async move {
+    let Parts { user, organization, element } = &Parts::of(&server).await;
+    let stranger = server.stranger().await;
+    let secrets = stranger.get("/authentication/secrets").await.ok();
+    let foreign_user = format!("User {}", secrets["userSecret"].as_str().unwrap());
+    let foreign_organization = format!("Organization {}", secrets["organizationSecret"].as_str().unwrap());
+    let swapped = format!(
+        "User {}, Organization {}",
+        server.admin.organization_secret.expose(),
+        server.admin.user_secret.expose()
+    );
+    let headers = [
+        format!("{user}x, {organization}"),
+        format!("{user}, {organization}x"),
+        format!("{}, {organization}", user.to_uppercase()),
+        format!("{user}, {}", organization.to_uppercase()),
+        format!("{user}, {foreign_organization}"),
+        format!("{foreign_user}, {organization}"),
+        format!("User {}, {organization}", element.split_once(' ').unwrap().1),
+        format!("User '--, {organization}"),
+        "User a, Organization b".to_owned(),
+        "Bearer nonsense".to_owned(),
+        format!("Bearer {}", server.admin.user_secret.expose()),
+        swapped,
+    ];
+    for header in headers {
+        let caller = server.anonymous().with(&header);
+        assert_eq!(platform(&caller).await.fails(401, "bad_credentials"), REFUSED, "{header}");
+        assert_eq!(token_scoped(&caller.with_element("x")).await.fails(401, "bad_credentials"), REFUSED, "{header}");
+    }
+    for token in ["x", "nonsense+/==", server.admin.user_secret.expose()] {
+        let reply = token_scoped(&server.caller().with_element(token)).await;
+        assert_eq!(reply.fails(401, "bad_credentials"), REFUSED, "{token}");
+    }
+    // A foreign token is as good as none; it says nothing about the instance.
+    let token = element.split_once(' ').unwrap().1;
+    let reply = token_scoped(&stranger.with_element(token)).await;
+    assert_eq!(reply.fails(401, "bad_credentials"), REFUSED);
+    // Platform calls ignore the Element part (2.4).
+    platform(&server.caller().with_element("x")).await.ok();
+});
+
+on_sqlite!(headers_that_cannot_be_read_are_refused, |server| async move {
+    let pair = server.caller().authorization.unwrap();
+    let (user, organization) = pair.split_once(", ").unwrap();
+    let headers = [
+        "User".to_owned(),
+        "Basic dXNlcjpwYXNz".to_owned(),
+        "nonsense".to_owned(),
+        format!("User, {organization}"),
+        format!("User , {organization}"),
+        format!("{user}, {organization}, Element"),
+        format!("{user}, {organization}, Something else"),
+        format!("{user}, {organization}, {user}"),
+        format!("{user}, {organization}, User other"),
+        "Bearer a, Bearer b".to_owned(),
+        format!("{user}; {organization}"),
+    ];
+    for header in headers {
+        for path in ["/instances/count", "/elements"] {
+            let message = server.anonymous().with(&header).get(path).await.fails(401, "bad_credentials");
+            assert!(!message.is_empty() && !message.contains(server.admin.user_secret.expose()), "{message}");
+        }
+    }
+    for bytes in [&b"User \xe9, Organization x"[..], b"\xff", b"User a\x80"] {
+        let value = HeaderValue::from_bytes(bytes).unwrap();
+        for path in ["/instances/count", "/elements"] {
+            let reply = read(server.anonymous().request("GET", path).header("authorization", value.clone())).await;
+            reply.fails(401, "bad_credentials");
+        }
+    }
+});
+
+/// Another process on the same database.
+async fn replica(server: &TestServer) -> Services {
+    let store = open(&server.database.url, 2);
+    let build = Build {
+        catalog: Catalog::load(None).expect("the elements load"),
+        store,
+        ring: KeyRing::parse(&Secret::new(Setup::default().master_key)).expect("a key ring"),
+        guard: Guard::new(Vec::new(), None),
+        proxy: None,
+        clock: Arc::clone(&server.clock) as Arc<dyn Clock>,
+        entropy: Arc::new(SystemEntropy),
+        anonymous_catalog: true,
+    };
+    build.services().await.expect("the services build")
+}
+
+fn presented(server: &TestServer) -> Presented {
+    Presented {
+        user: Some(server.admin.user_secret.clone()),
+        organization: Some(server.admin.organization_secret.clone()),
+        ..Presented::default()
+    }
+}
+
+on_both!(a_revocation_elsewhere_arrives_with_the_change_feed, |server| async move {
+    let replica = replica(&server).await;
+    let mut position = Default::default();
+    server.services.follow_changes(&mut position).await;
+    let (caller, session) = (server.caller(), server.anonymous().with(&bearer_of(&server).await));
+    platform(&caller).await.ok();
+    platform(&session).await.ok();
+
+    let principal = replica.authenticate(&presented(&server)).await.unwrap();
+    let fresh = replica.reset_user_secret(&principal).await.unwrap().secret;
+    replica.set_password(&principal, Secret::new("another horse")).await.unwrap();
+    // Warm: the feed has not been read since, and is less than five seconds old.
+    platform(&caller).await.ok();
+    platform(&session).await.ok();
+    server.services.follow_changes(&mut position).await;
+    platform(&caller).await.fails(401, "bad_credentials");
+    platform(&session).await.fails(401, "bad_credentials");
+
+    let renewed = |organization: &str| caller.with(&format!("User {fresh}, Organization {organization}"));
+    let caller = renewed(server.admin.organization_secret.expose());
+    platform(&caller).await.ok();
+    let organization = replica.reset_organization_secret(&principal).await.unwrap().secret;
+    platform(&caller).await.ok();
+    server.services.follow_changes(&mut position).await;
+    platform(&caller).await.fails(401, "bad_credentials");
+    platform(&renewed(&organization)).await.ok();
+});
+
+on_both!(a_feed_that_is_not_read_is_not_trusted, |server| async move {
+    let replica = replica(&server).await;
+    server.services.follow_changes(&mut Default::default()).await;
+    let (caller, session) = (server.caller(), server.anonymous().with(&bearer_of(&server).await));
+    platform(&caller).await.ok();
+    platform(&session).await.ok();
+    let principal = replica.authenticate(&presented(&server)).await.unwrap();
+    replica.reset_user_secret(&principal).await.unwrap();
+    replica.set_password(&principal, Secret::new("another horse")).await.unwrap();
+    server.advance(TimeDelta::seconds(5));
+    platform(&caller).await.ok();
+    server.advance(TimeDelta::seconds(1));
+    platform(&caller).await.fails(401, "bad_credentials");
+    platform(&session).await.fails(401, "bad_credentials");
+    let body = Value::Null;
+    caller.post("/authentication/user-secret-reset", &body).await.fails(401, "bad_credentials");
+});

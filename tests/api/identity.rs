@@ -1,0 +1,270 @@
+//! Signing in, and the secrets that it gives access to (contract 2.1, 2.2).
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use ligand::kernel::owner::Owner;
+use ligand::kernel::secret::Secret;
+use ligand::service::authenticate::Presented;
+use ligand::store::principals::Principal;
+use serde_json::{Value, json};
+
+use crate::support::caller::read;
+use crate::support::server::{PASSWORD, Setup, run_with, user};
+use crate::support::{Caller, Database, Reply, TestServer, on_both, on_sqlite};
+
+async fn sign_in(server: &TestServer, name: &str, password: &str) -> Reply {
+    server.anonymous().post("/authentication", &json!({ "username": name, "password": password })).await
+}
+
+async fn bearer(server: &TestServer) -> Caller {
+    let token = sign_in(server, "admin@example.com", PASSWORD).await.ok()["token"].take();
+    server.anonymous().with(&format!("Bearer {}", token.as_str().unwrap()))
+}
+
+async fn principal(server: &TestServer) -> Arc<Principal> {
+    let presented = Presented {
+        user: Some(server.admin.user_secret.clone()),
+        organization: Some(server.admin.organization_secret.clone()),
+        ..Presented::default()
+    };
+    server.services.authenticate(&presented).await.expect("the administrator")
+}
+
+/// Somebody of the administrator's organization who is no administrator.
+async fn colleague(server: &TestServer) -> Caller {
+    let of: Owner = principal(server).await.owner;
+    let created = server.services.create_user(user("colleague@example.com", false), Some(of)).await.expect("a user");
+    Caller::new(&server.url, &created)
+}
+
+async fn accepted(caller: &Caller) -> bool {
+    let reply = caller.get("/instances?emptyList=200").await;
+    match reply.status {
+        200 => true,
+        401 => {
+            let message = reply.fails(401, "bad_credentials");
+            assert_eq!(message, "Invalid Organization or User secret, or invalid Element token provided.");
+            assert!(reply.header("www-authenticate").is_some(), "RFC 9110 wants a challenge");
+            false
+        }
+        _ => panic!("{reply:?}"),
+    }
+}
+
+on_both!(the_right_password_opens_a_session, |server| async move {
+    for name in ["admin@example.com", "Admin@Example.COM", " admin@example.com "] {
+        let mut user = sign_in(&server, name, PASSWORD).await.ok();
+        let token = user["token"].take();
+        assert!(token.as_str().unwrap().len() > 40);
+        let principal = principal(&server).await;
+        let expected = json!({
+            "id": principal.user, "username": "admin@example.com", "firstName": "Jo", "lastName": "Doe", "token": null,
+            "accountId": principal.owner.account, "accountName": "example.com",
+            "organizationId": principal.owner.organization, "organizationName": "example.com",
+            "roles": [{
+                "id": 1, "key": "org-admin", "name": "Organization administrator",
+                "description": "May reset the organization's secret and manage its users.",
+                "active": true, "hide": false, "features": [], "privileges": [],
+            }],
+            "sysAdmin": false, "organizationAdmin": true, "accountAdmin": true, "twoFactor": false,
+            "registeredForTwoFactor": false, "inIntelligenceRole": false,
+            "lastLoginDate": "2026-03-01T12:00:00Z", "createdDate": "2026-03-01T12:00:00Z",
+        });
+        assert_eq!(user, expected);
+        assert!(accepted(&server.anonymous().with(&format!("Bearer {}", token.as_str().unwrap()))).await);
+    }
+});
+
+on_both!(a_wrong_password_and_an_unknown_name_look_the_same, |server| async move {
+    let wrong = [
+        ("admin@example.com", "wrong horse battery"),
+        ("admin@example.com", ""),
+        ("admin@example.com", "correct horse battery "),
+        ("nobody@example.com", PASSWORD),
+        ("", PASSWORD),
+        ("admin@example.com\u{0}", PASSWORD),
+        ("admin@example.com", "correct horse battery\u{0}"),
+        ("admin@example.com' OR '1'='1", PASSWORD),
+    ];
+    for (name, password) in wrong {
+        let message = sign_in(&server, name, password).await.fails(401, "login_refused");
+        assert_eq!(message, "The user name or the password is wrong.");
+    }
+    let endless = "x".repeat(100_000);
+    sign_in(&server, "admin@example.com", &endless).await.fails(401, "login_refused");
+    sign_in(&server, &endless, PASSWORD).await.fails(401, "login_refused");
+    for body in [json!({}), json!({ "username": "a" }), json!({ "username": 1, "password": "b" }), json!([])] {
+        server.anonymous().post("/authentication", &body).await.fails(400, "bad_body");
+    }
+});
+
+on_both!(a_session_shows_the_two_secrets, |server| async move {
+    let expected = json!({
+        "userSecret": server.admin.user_secret.expose(),
+        "organizationSecret": server.admin.organization_secret.expose(),
+    });
+    let session = bearer(&server).await;
+    assert_eq!(session.get("/authentication/secrets").await.ok(), expected);
+    assert_eq!(server.caller().get("/authentication/secrets").await.ok(), expected);
+    server.anonymous().get("/authentication/secrets").await.fails(401, "missing_credentials");
+    // Shapes of contract 2.1.
+    let (user, organization) = (server.admin.user_secret.expose(), server.admin.organization_secret.expose());
+    assert!(user.len() == 44 && !user.contains(['+', '/']), "{}", user.len());
+    assert!(organization.len() == 32 && organization.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+    let stranger = server.stranger().await.get("/authentication/secrets").await.ok();
+    assert_ne!(stranger["organizationSecret"], expected["organizationSecret"]);
+});
+
+on_both!(a_new_password_ends_the_sessions_of_the_old_one, |server| async move {
+    let (session, other) = (bearer(&server).await, bearer(&server).await);
+    assert!(accepted(&session).await && accepted(&other).await);
+    for short in ["", "1234567", "\u{e9}\u{e9}\u{e9}"] {
+        session.post("/authentication/passwords", &json!({ "password": short })).await.fails(400, "bad_password");
+    }
+    session
+        .post("/authentication/passwords", &json!({ "password": "x".repeat(1025) }))
+        .await
+        .fails(400, "bad_password");
+    let changed = session.post("/authentication/passwords", &json!({ "password": "another horse" })).await.ok();
+    assert_eq!(changed["username"], "admin@example.com");
+    let fresh = server.anonymous().with(&format!("Bearer {}", changed["token"].as_str().unwrap()));
+    assert!(accepted(&fresh).await && !accepted(&session).await && !accepted(&other).await);
+    sign_in(&server, "admin@example.com", PASSWORD).await.fails(401, "login_refused");
+    sign_in(&server, "admin@example.com", "another horse").await.ok();
+    assert!(accepted(&server.caller()).await, "secrets outlive passwords");
+    let anonymous = server.anonymous().post("/authentication/passwords", &json!({ "password": "a new horse" })).await;
+    anonymous.fails(401, "missing_credentials");
+});
+
+on_both!(of_two_password_changes_at_once_the_later_one_counts, |server| async move {
+    let caller = server.caller();
+    let change = async |password: &str| {
+        caller.post("/authentication/passwords", &json!({ "password": password })).await.ok()["token"].take()
+    };
+    let tokens = tokio::join!(change("the first horse"), change("the second horse"));
+    let mut works = Vec::new();
+    for token in [tokens.0, tokens.1] {
+        works.push(accepted(&server.anonymous().with(&format!("Bearer {}", token.as_str().unwrap()))).await);
+    }
+    assert_eq!(works.iter().filter(|works| **works).count(), 1, "{works:?}");
+    let password = if works[0] { "the first horse" } else { "the second horse" };
+    sign_in(&server, "admin@example.com", password).await.ok();
+});
+
+on_both!(a_user_secret_is_replaced_at_once, |server| async move {
+    let old = server.caller();
+    let session = bearer(&server).await;
+    assert!(accepted(&old).await);
+    let fresh = old.post("/authentication/user-secret-reset", &Value::Null).await.ok()["secret"].take();
+    let fresh = Secret::new(fresh.as_str().unwrap());
+    assert!(!accepted(&old).await && accepted(&session).await);
+    let organization = server.admin.organization_secret.expose();
+    let renewed = old.with(&format!("User {}, Organization {organization}", fresh.expose()));
+    assert!(accepted(&renewed).await);
+    assert_eq!(renewed.get("/authentication/secrets").await.ok()["userSecret"], fresh.expose());
+    // No body and no content type, as clients send it.
+    read(renewed.request("POST", "/authentication/user-secret-reset").header("content-length", "0")).await.ok();
+    assert!(!accepted(&renewed).await);
+});
+
+on_both!(an_organization_secret_is_replaced_for_everybody, |server| async move {
+    let (admin, colleague) = (server.caller(), colleague(&server).await);
+    assert!(accepted(&colleague).await);
+    let refused = colleague.post("/authentication/organization-secret-reset", &Value::Null).await;
+    assert_eq!(refused.fails(403, "not_allowed"), "Only an administrator of the organization may reset its secret.");
+    assert!(accepted(&admin).await && accepted(&colleague).await, "nothing happened");
+    let stranger = server.stranger().await;
+    let fresh = admin.post("/authentication/organization-secret-reset", &Value::Null).await.ok()["secret"].take();
+    assert!(!accepted(&admin).await && !accepted(&colleague).await);
+    assert!(accepted(&stranger).await, "another organization is not touched");
+    let user = server.admin.user_secret.expose();
+    assert!(accepted(&admin.with(&format!("User {user}, Organization {}", fresh.as_str().unwrap()))).await);
+});
+
+on_both!(a_session_ends_after_twelve_hours, |server| async move {
+    let session = bearer(&server).await;
+    server.advance(TimeDelta::hours(12) - TimeDelta::seconds(1));
+    assert!(accepted(&session).await);
+    server.advance(TimeDelta::seconds(1));
+    assert!(!accepted(&session).await);
+    assert!(accepted(&bearer(&server).await).await);
+});
+
+on_sqlite!(tokens_of_another_key_are_refused, |server| async move {
+    let elsewhere = TestServer::start(Database::sqlite(), Setup::default()).await;
+    let foreign = bearer(&elsewhere).await;
+    assert!(accepted(&foreign).await);
+    let header = foreign.authorization.unwrap();
+    assert!(!accepted(&server.anonymous().with(&header)).await);
+    // Unsigned, and with a signature that was tampered with.
+    let own = bearer(&server).await.authorization.unwrap();
+    let (signed, _) = own.rsplit_once('.').unwrap();
+    for header in [format!("{signed}."), format!("{signed}.AAAA"), signed.to_owned(), own.replacen("ey", "eyJ", 1)] {
+        assert!(!accepted(&server.anonymous().with(&header)).await, "{header}");
+    }
+    let payload = signed.split_once('.').unwrap().1;
+    let unsigned = format!("Bearer eyJhbGciOiJub25lIn0.{payload}.");
+    assert!(!accepted(&server.anonymous().with(&unsigned)).await);
+});
+
+#[track_caller]
+fn waits(reply: &Reply) -> i64 {
+    let message = reply.fails(429, "too_many_requests");
+    let seconds = reply.header("retry-after").expect("a time to wait").parse().expect("seconds");
+    assert_eq!(message, format!("Too many attempts to sign in: try again in {seconds} s."));
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    seconds
+}
+
+on_sqlite!(attempts_are_limited_by_user_name, |server| async move {
+    for attempt in 0..10 {
+        // However it is spelled, it is one name.
+        let name = ["admin@example.com", "ADMIN@example.com", "  admin@example.com"][attempt % 3];
+        sign_in(&server, name, "wrong horse").await.fails(401, "login_refused");
+    }
+    let seconds = waits(&sign_in(&server, "admin@example.com", PASSWORD).await);
+    waits(&sign_in(&server, " Admin@Example.com ", PASSWORD).await);
+    sign_in(&server, "nobody@example.com", PASSWORD).await.fails(401, "login_refused");
+    assert!(accepted(&server.caller()).await, "secrets are not passwords");
+    server.advance(TimeDelta::seconds(seconds));
+    sign_in(&server, "admin@example.com", PASSWORD).await.ok();
+});
+
+on_sqlite!(attempts_are_limited_by_address, |server| async move {
+    // Too long for any hash: this test need not burn the processor.
+    let password = "x".repeat(2000);
+    let attempt = async |number: u32, forwarded: String| {
+        let body = json!({ "username": format!("user{number}@example.com"), "password": password }).to_string();
+        let request = server.anonymous().request("POST", "/authentication").header("content-type", "application/json");
+        read(request.header("x-forwarded-for", forwarded).body(body)).await
+    };
+    for number in 0..60 {
+        attempt(number, format!("203.0.113.{number}")).await.fails(401, "login_refused");
+    }
+    let seconds = waits(&attempt(60, "198.51.100.1".to_owned()).await);
+    waits(&sign_in(&server, "admin@example.com", PASSWORD).await);
+    server.advance(TimeDelta::seconds(seconds));
+    sign_in(&server, "admin@example.com", PASSWORD).await.ok();
+});
+
+#[test]
+fn behind_a_trusted_proxy_the_forwarded_address_counts() {
+    let setup = Setup { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Setup::default() };
+    run_with(Database::sqlite(), setup, |server: TestServer| async move {
+        let password = "x".repeat(2000);
+        let attempt = async |number: u32, forwarded: &str| {
+            let body = json!({ "username": format!("user{number}@example.com"), "password": password }).to_string();
+            let request = server.anonymous().request("POST", "/authentication");
+            let request = request.header("content-type", "application/json").header("x-forwarded-for", forwarded);
+            read(request.body(body)).await
+        };
+        for number in 0..60 {
+            // What the client itself wrote in front is not to be believed.
+            let forged = format!("198.51.100.{number}, 203.0.113.7");
+            attempt(number, &forged).await.fails(401, "login_refused");
+        }
+        waits(&attempt(60, "203.0.113.7").await);
+        attempt(61, "203.0.113.8").await.fails(401, "login_refused");
+    });
+}
