@@ -1,9 +1,12 @@
 //! Settings: every flag is also an environment variable, and `--help` is their documentation.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use ipnet::IpNet;
 use url::Url;
@@ -105,7 +108,7 @@ pub struct Catalogue {
 #[derive(Args, Clone)]
 pub struct Storage {
     /// `sqlite:PATH` or `postgres://…`; default: a SQLite file in the data directory
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", value_parser = DatabaseUrl)]
     pub database_url: Option<Address>,
     /// What stands between the server and PostgreSQL
     #[arg(long, env = "LIGAND_DATABASE_POOLER", value_enum, default_value_t)]
@@ -120,6 +123,19 @@ pub struct Storage {
     /// key file in the data directory
     #[arg(long, env = "LIGAND_MASTER_KEY", hide_env_values = true, value_name = "RING")]
     pub master_key: Option<Secret>,
+}
+
+/// Reads `DATABASE_URL` without repeating what cannot be read: it may hold a password.
+#[derive(Clone)]
+struct DatabaseUrl;
+
+impl TypedValueParser for DatabaseUrl {
+    type Value = Address;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&clap::Arg>, value: &OsStr) -> Result<Address, clap::Error> {
+        let refused = |reason| clap::Error::raw(ErrorKind::ValueValidation, reason).with_cmd(command);
+        value.to_string_lossy().parse().map_err(|reason: String| refused(format!("{reason}\n")))
+    }
 }
 
 #[derive(Args, Clone)]

@@ -1,8 +1,10 @@
 //! One connection type for both databases, and how each is opened.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use diesel::connection::{CacheSize, SimpleConnection as _};
+use diesel::connection::{CacheSize, SimpleConnection as _, TransactionManager as _};
 use diesel::prelude::*;
 
 use super::address::{Address, Pooler};
@@ -39,12 +41,29 @@ pub(super) struct Opener {
     pub address: Address,
     pub pooler: Pooler,
     pub access: Access,
+    /// How often the database went away: whatever was opened before went with it.
+    pub outages: Arc<AtomicU64>,
 }
 
-/// A pooled connection, and whether it was seen failing.
 pub(super) struct Pooled {
     pub conn: AnyConn,
-    pub broken: bool,
+    opened_after: u64,
+    outages: Arc<AtomicU64>,
+}
+
+impl Pooled {
+    /// After a failure: if this connection is lost, so are its idle fellows, and nobody else needs to find out by failing.
+    pub fn examine(&mut self) {
+        if self.conn.batch_execute("SELECT 1").is_err() {
+            let next = self.opened_after.saturating_add(1);
+            // Fellows that fail at the same moment count one outage, not many.
+            let _ = self.outages.compare_exchange(self.opened_after, next, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    fn outdated(&self) -> bool {
+        self.opened_after != self.outages.load(Ordering::Acquire)
+    }
 }
 
 impl Opener {
@@ -61,15 +80,18 @@ impl r2d2::ManageConnection for Opener {
     type Error = StoreFault;
 
     fn connect(&self) -> Result<Pooled, StoreFault> {
-        self.open().map(|conn| Pooled { conn, broken: false })
+        let opened_after = self.outages.load(Ordering::Acquire);
+        Ok(Pooled { conn: self.open()?, opened_after, outages: Arc::clone(&self.outages) })
     }
 
-    fn is_valid(&self, _: &mut Pooled) -> Result<(), StoreFault> {
-        Ok(())
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreFault> {
+        if pooled.outdated() { Err(StoreFault::Unavailable("the connection was lost".to_owned())) } else { Ok(()) }
     }
 
+    /// A panic leaves its transaction open: the next caller's writes would become part of it, and be lost with it.
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        pooled.broken
+        type Transactions = <AnyConn as Connection>::TransactionManager;
+        pooled.outdated() || Transactions::is_broken_transaction_manager(&mut pooled.conn)
     }
 }
 

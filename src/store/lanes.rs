@@ -8,11 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::QueryResult;
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::address::{Address, Pooler};
-use super::connection::{Access, AnyConn, Opener, Pooled};
+use super::connection::{Access, AnyConn, Opener};
 use super::fault::StoreFault;
 use super::ids::IdBlocks;
 use super::migrate;
@@ -20,6 +21,8 @@ use super::migrate;
 /// Writes that share one commit at most: a bound on what one failing commit takes along.
 const GROUP: usize = 64;
 const QUEUE: usize = 1024;
+/// How long a caller waits for a connection before it is told that the database is not available.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The database.
 #[derive(Clone)]
@@ -44,16 +47,20 @@ struct Pool {
     gate: Arc<Semaphore>,
 }
 
-type Outcome = Result<(), StoreFault>;
-type Finish = Box<dyn FnOnce(Outcome) + Send>;
-/// Does the work in a savepoint of an open transaction, or fails with the reason why there is none. What it returns is
-/// told the fate of the commit.
-type Write = Box<dyn FnOnce(Result<&mut AnyConn, StoreFault>) -> Finish + Send>;
+/// Does the work in a savepoint of an open transaction, or fails with the reason why there is none.
+type Write = Box<dyn FnOnce(Result<&mut AnyConn, StoreFault>) -> Done + Send>;
+
+/// A write that waits for its commit.
+struct Done {
+    failed: bool,
+    /// Is told the fate of the commit.
+    finish: Box<dyn FnOnce(Result<(), StoreFault>) + Send>,
+}
 
 impl Store {
     /// Connects, without touching the schema. `size`: connections of a pool.
     pub fn open(address: Address, pooler: Pooler, size: u32) -> Result<Self, StoreFault> {
-        let opener = Opener { address, pooler, access: Access::Write };
+        let opener = Opener { address, pooler, access: Access::Write, outages: Arc::default() };
         let (reads, writes) = match &opener.address {
             Address::Sqlite(_) => {
                 // The writer creates the file and puts it into WAL mode before any reader looks.
@@ -95,8 +102,10 @@ impl Store {
             Writes::Queue(queue) => {
                 let (tell, told) = oneshot::channel();
                 let write: Write = Box::new(move |conn| {
-                    let result = conn.and_then(|conn| in_savepoint(conn, transaction));
-                    Box::new(move |commit| drop(tell.send(commit.and(result))))
+                    let result = conn.and_then(|conn| catching(|| transaction(conn)));
+                    let failed = result.is_err();
+                    let tell_all = move |commit: Result<(), _>| tell.send(result.and_then(|value| commit.map(|()| value)));
+                    Done { failed, finish: Box::new(|commit| drop(tell_all(commit))) }
                 });
                 queue.send(write).await.map_err(|_| stopped())?;
                 told.await.map_err(|_| stopped())?
@@ -115,7 +124,8 @@ impl Pool {
         let connections = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
-            .test_on_check_out(false)
+            // Costs a comparison, not a query: see `Opener::is_valid`.
+            .test_on_check_out(true)
             .connection_timeout(Duration::from_secs(2))
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .build_unchecked(opener);
@@ -128,15 +138,16 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
-        let permit = Arc::clone(&self.gate).acquire_owned().await.map_err(|_| stopped())?;
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
+        let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
         let connections = self.connections.clone();
         blocking(move || {
             let _permit = permit;
             let mut pooled = connections.get().map_err(|error| StoreFault::Unavailable(error.to_string()))?;
-            let Pooled { conn, broken } = &mut *pooled;
-            let result = catching(|| query(conn));
-            // A connection that failed for reasons of its own is not given to the next caller.
-            *broken = matches!(result, Err(StoreFault::Unavailable(_)));
+            let result = catching(|| query(&mut pooled.conn));
+            if matches!(result, Err(StoreFault::Unavailable(_))) {
+                pooled.examine();
+            }
             result
         })
         .await
@@ -157,31 +168,35 @@ fn spawn_writer(mut conn: AnyConn) -> Result<mpsc::Sender<Write>, StoreFault> {
 /// One commit for the first write and for those that queued up behind it.
 fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Write>) {
     if let Err(error) = conn.batch_execute("BEGIN IMMEDIATE") {
-        return first(Err(error.into()))(Ok(()));
+        return (first(Err(error.into())).finish)(Ok(()));
     }
-    let mut finishes = vec![first(Ok(conn))];
-    while let Some(next) = (finishes.len() < GROUP).then(|| queue.try_recv().ok()).flatten() {
-        finishes.push(next(Ok(conn)));
+    let mut group = Vec::new();
+    let mut next = Some(first);
+    let mut intact = Ok(());
+    while let Some(write) = next.filter(|_| intact.is_ok()) {
+        let (done, ended) = in_savepoint(conn, write);
+        group.push(done);
+        intact = ended;
+        next = if intact.is_ok() && group.len() < GROUP { queue.try_recv().ok() } else { None };
     }
-    let failure = conn.batch_execute("COMMIT").err().map(|error| {
+    let failure = intact.and_then(|()| conn.batch_execute("COMMIT")).err().map(|error| {
         // Without this the next BEGIN would find an open transaction.
         let _ = conn.batch_execute("ROLLBACK");
         error.to_string()
     });
-    for finish in finishes {
-        finish(failure.clone().map_or(Ok(()), |text| Err(StoreFault::Unavailable(text))));
+    for done in group {
+        (done.finish)(failure.clone().map_or(Ok(()), |text| Err(StoreFault::Unavailable(text))));
     }
 }
 
-/// Runs one write so that its failure undoes only itself.
-fn in_savepoint<T>(
-    conn: &mut AnyConn,
-    write: impl FnOnce(&mut AnyConn) -> Result<T, StoreFault>,
-) -> Result<T, StoreFault> {
-    conn.batch_execute("SAVEPOINT one")?;
-    let result = catching(|| write(conn));
-    conn.batch_execute(if result.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" })?;
-    result
+/// Runs one write so that its failure undoes only itself. Fails when the whole transaction is gone, as after a full disk.
+fn in_savepoint(conn: &mut AnyConn, write: Write) -> (Done, QueryResult<()>) {
+    if let Err(error) = conn.batch_execute("SAVEPOINT one") {
+        return (write(Err(StoreFault::Unavailable(error.to_string()))), Err(error));
+    }
+    let done = write(Ok(conn));
+    let ended = conn.batch_execute(if done.failed { "ROLLBACK TO one; RELEASE one" } else { "RELEASE one" });
+    (done, ended)
 }
 
 /// A panic in a query is that query's failure; the thread and the connection go on.
@@ -200,6 +215,10 @@ where
     F: FnOnce() -> Result<T, StoreFault> + Send + 'static,
 {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(StoreFault::Other(error.to_string())))
+}
+
+fn busy() -> StoreFault {
+    StoreFault::Unavailable("all connections are busy".to_owned())
 }
 
 fn stopped() -> StoreFault {

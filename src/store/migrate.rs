@@ -1,6 +1,6 @@
 //! The two migration trees: same numbers, same names.
 
-use diesel::connection::Connection as _;
+use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::migration::MigrationSource as _;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -13,11 +13,16 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// Any number that no other program takes in the same database ("LIGAND" on a telephone).
 const ADVISORY_LOCK: i64 = 544_263;
 
-/// Runs what is pending, in one transaction, while other processes wait. The names of what was run.
+/// Runs what is pending, in one transaction, while other processes wait: for as long as it takes, so without the limits
+/// that queries have. The names of what was run.
 pub(super) fn up(conn: &mut AnyConn) -> Result<Vec<String>, StoreFault> {
     match conn {
-        AnyConn::Sqlite(conn) => conn.immediate_transaction(|conn| run(conn, SQLITE)),
+        AnyConn::Sqlite(conn) => {
+            conn.batch_execute("PRAGMA busy_timeout = 3600000")?;
+            conn.immediate_transaction(|conn| run(conn, SQLITE))
+        }
         AnyConn::Pg(conn) => conn.transaction(|conn| {
+            conn.batch_execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")?;
             // Released at the end of the transaction, also behind a transaction-mode pooler.
             diesel::sql_query(format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).execute(conn)?;
             run(conn, POSTGRES)

@@ -40,6 +40,11 @@ impl Database {
         Some(Self { url: postgres()?.create_database(), _directory: None })
     }
 
+    /// A database that stands elsewhere: on a server of the test's own.
+    pub fn at(url: String) -> Self {
+        Self { url, _directory: None }
+    }
+
     pub fn is_postgres(&self) -> bool {
         self.url.starts_with("postgres")
     }

@@ -5,6 +5,7 @@ pub mod database;
 pub mod oidc_provider;
 pub mod part;
 pub mod postgres;
+pub mod program;
 pub mod server;
 
 pub use caller::{Caller, Reply};

@@ -16,14 +16,13 @@ use tempfile::TempDir;
 const SUPERVISOR: &str = r#"
 directory=$1 last_signal=$2; shift 2
 start() { "$@" </dev/null >>"$directory/log" 2>&1 & pid=$!; }
-stop() { if [ -n "$pid" ]; then kill -s "$1" "$pid"; wait "$pid"; pid=; fi; } 2>/dev/null
+stop() { if [ -n "$pid" ]; then kill -s "$1" "$pid"; wait "$pid"; status=$?; pid=; fi; } 2>/dev/null
 start "$@"
 while read -r order signal; do
     case $order in
-        start) start "$@" ;;
-        stop) stop "$signal" ;;
+        start) start "$@"; echo 0 ;;
+        stop) stop "$signal"; echo "$status" ;;
     esac
-    echo done
 done
 stop "$last_signal"
 rm -rf "$directory"
@@ -35,6 +34,8 @@ pub enum Signal {
     Interrupt,
     /// PostgreSQL's "immediate" shutdown, which takes its children along.
     Quit,
+    /// What a service manager sends.
+    Terminate,
     Kill,
 }
 
@@ -43,6 +44,7 @@ impl Signal {
         match self {
             Self::Interrupt => "INT",
             Self::Quit => "QUIT",
+            Self::Terminate => "TERM",
             Self::Kill => "KILL",
         }
     }
@@ -86,7 +88,7 @@ impl Part {
     pub fn wait_for(&mut self, text: &str, limit: Duration) -> String {
         let deadline = Instant::now() + limit;
         loop {
-            let log = String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned();
+            let log = self.log();
             let whole_lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
             for line in whole_lines.skip(self.lines_read) {
                 self.lines_read += 1;
@@ -99,19 +101,26 @@ impl Part {
         }
     }
 
-    /// Ends the program and returns once it is gone; its directory stays, so that it can be started again.
-    pub fn stop(&mut self, signal: Signal) {
-        self.order(&format!("stop {}", signal.name()));
+    /// Ends the program and returns its exit status once it is gone; its directory stays, so that it can be started again.
+    pub fn stop(&mut self, signal: Signal) -> i32 {
+        self.order(&format!("stop {}", signal.name()))
     }
 
     pub fn start_again(&mut self) {
         self.order("start");
     }
 
-    fn order(&mut self, order: &str) {
+    /// What the program said so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    fn order(&mut self, order: &str) -> i32 {
         let orders = self.orders.as_mut().expect("orders are open until drop");
         writeln!(orders, "{order}").expect("the supervisor reads");
-        self.answers.read_line(&mut String::new()).expect("the supervisor answers");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("the supervisor answers");
+        answer.trim().parse().expect("the supervisor answers with a status")
     }
 }
 

@@ -124,7 +124,7 @@ CREATE TABLE data_key (
 
 -- Ids are taken in blocks before the insert and are never used again.
 CREATE TABLE id_block (
-    name TEXT PRIMARY KEY,
+    name TEXT PRIMARY KEY NOT NULL,
     next BIGINT NOT NULL
 );
 

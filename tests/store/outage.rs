@@ -1,0 +1,106 @@
+//! PostgreSQL goes away and comes back: errors that say so meanwhile, and afterwards everything works without a restart.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use ligand::store::{StoreFault, principals};
+
+use crate::support::caller::{read, with_code};
+use crate::support::database::{open, runtime};
+use crate::support::part::{Signal, missing};
+use crate::support::postgres::Postgres;
+use crate::support::server::{run, start_of_time};
+use crate::support::{Caller, Database, TestServer};
+
+fn own_server() -> Option<Postgres> {
+    let server = Postgres::start();
+    if server.is_none() {
+        missing("no PostgreSQL on this machine");
+    }
+    server
+}
+
+#[test]
+fn callers_get_503_while_it_is_down_and_answers_when_it_is_back() {
+    let Some(postgres) = own_server() else { return };
+    run(Database::at(postgres.create_database()), |server: TestServer| async move {
+        let caller = server.caller();
+        let instance = caller.create_with_key("Kept").await;
+        let path = format!("/instances/{}", instance["id"]);
+        // Every pooled connection has been used when the server goes.
+        join_all((0..16).map(|_| caller.get(&path))).await;
+        postgres.stop(Signal::Interrupt);
+        for reply in [caller.get(&path).await, caller.delete(&path).await] {
+            let message = reply.fails(503, "database_unavailable");
+            assert!(!message.contains("127.0.0.1") && !message.contains("connection"), "{message}");
+            assert!(reply.header("retry-after").is_some());
+        }
+        let at_root = |path: &'static str| read(caller.request_at_root("GET", path));
+        at_root("/health/ready").await.fails(503, "database_unavailable");
+        assert_eq!(at_root("/health/live").await.status, 200);
+        postgres.start_again();
+        at_root("/health/ready").await.ok();
+        assert_eq!(caller.get(&path).await.ok()["name"], "Kept");
+        caller.create_with_key("New").await;
+        assert_eq!(names(&caller).await, ["Kept", "New"]);
+    });
+}
+
+/// The vendor has spent the code: the credential waits for the database rather than being lost.
+#[test]
+fn a_code_that_was_exchanged_while_it_was_down_is_not_lost() {
+    let Some(postgres) = own_server() else { return };
+    run(Database::at(postgres.create_database()), |server: TestServer| async move {
+        let caller = server.caller();
+        caller.create_with_key("First").await;
+        let code = caller.code(server.sandbox()).await;
+        postgres.stop(Signal::Interrupt);
+        let creation = tokio::spawn({
+            let caller = caller.clone();
+            async move { caller.post("/instances", &with_code("Second", &code)).await }
+        });
+        while server.sandbox().calls().iter().all(|call| !call.path.ends_with("/token")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        postgres.start_again();
+        creation.await.expect("no panic").ok();
+        assert_eq!(names(&caller).await, ["First", "Second"]);
+    });
+}
+
+async fn names(caller: &Caller) -> Vec<String> {
+    let listed = caller.get("/instances").await.ok();
+    let instances = listed.as_array().expect("a list");
+    instances.iter().map(|instance| instance["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// The connections that were idle meanwhile are all dead; one failure is enough to know.
+#[test]
+fn after_a_restart_unseen_at_most_one_call_fails() {
+    let Some(postgres) = own_server() else { return };
+    let database = Database::at(postgres.create_database());
+    runtime().block_on(async {
+        let store = open(&database.url, 8);
+        store.migrate().await.expect("the schema migrates");
+        let slow_read = || {
+            store.read(|conn| {
+                std::thread::sleep(Duration::from_millis(50));
+                principals::any(conn)
+            })
+        };
+        // Slow enough that each takes a connection of its own.
+        assert!(join_all((0..8).map(|_| slow_read())).await.iter().all(Result::is_ok));
+        for _ in 0..2 {
+            postgres.stop(Signal::Interrupt);
+            postgres.start_again();
+            let mut failures = Vec::new();
+            for _ in 0..16 {
+                failures.extend(store.read(principals::any).await.err());
+                let now = start_of_time();
+                failures.extend(store.write(move |conn| principals::record_login(conn, 1, now)).await.err());
+            }
+            assert!(failures.len() <= 1, "{failures:?}");
+            assert!(failures.iter().all(|fault| matches!(fault, StoreFault::Unavailable(_))), "{failures:?}");
+        }
+    });
+}

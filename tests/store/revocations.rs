@@ -1,0 +1,42 @@
+//! Revocations: several processes take them, each is taken once.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use ligand::store::Store;
+use ligand::store::revocations::{self, Revocation};
+
+use super::on_both_databases;
+use super::rows::{db_organization, now};
+
+/// As a process takes them: until there is none.
+async fn take_all(store: &Store, at: DateTime<Utc>) -> Vec<Revocation> {
+    let mut taken = Vec::new();
+    let again = at + TimeDelta::minutes(15);
+    while let Some(revocation) = store.write(move |conn| revocations::take_due(conn, at, again)).await.expect("a query") {
+        taken.push(revocation);
+    }
+    taken
+}
+
+on_both_databases!(each_is_taken_once_and_comes_again_later, |database| async move {
+    const COUNT: i64 = 30;
+    let stores = [open(&database.url, 4), open(&database.url, 4)];
+    let owner = db_organization(&stores[0]).await.owner;
+    for id in 1..=COUNT {
+        let revocation = Revocation { id, element_id: 168, sealed: vec![1], attempts: 0 };
+        let due = now() + TimeDelta::microseconds(id);
+        stores[0].write(move |conn| revocations::insert(conn, owner, revocation, due)).await.unwrap();
+    }
+    assert!(take_all(&stores[0], now()).await.is_empty(), "none is due yet");
+    let later = now() + TimeDelta::seconds(1);
+    let takers = (0..4).map(|taker| take_all(&stores[taker % 2], later));
+    let mut taken: Vec<i64> = futures_util::future::join_all(takers).await.concat().iter().map(|it| it.id).collect();
+    // A taker that loses a race stops early; the next round finds what is left.
+    taken.extend(take_all(&stores[0], later).await.iter().map(|it| it.id));
+    taken.sort_unstable();
+    assert_eq!(taken, (1..=COUNT).collect::<Vec<_>>());
+    for id in 1..COUNT {
+        stores[1].write(move |conn| revocations::delete(conn, id)).await.unwrap();
+    }
+    let again = take_all(&stores[1], later + TimeDelta::minutes(15)).await;
+    assert_eq!(again.iter().map(|it| (it.id, it.attempts)).collect::<Vec<_>>(), [(COUNT, 2)]);
+});

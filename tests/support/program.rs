@@ -1,0 +1,151 @@
+//! The built program, run as an operator runs it: with a directory of its own, and nothing of the test's environment.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::caller::{Caller, Reply};
+use super::part::{Part, Signal};
+use super::server::PASSWORD;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ligand");
+const LIMIT: Duration = Duration::from_secs(30);
+pub const ADMIN: &str = "admin@example.com";
+
+pub struct Ligand {
+    directory: TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+/// A command that came to its end.
+#[derive(Debug)]
+pub struct Ended {
+    pub success: bool,
+    pub output: String,
+    pub errors: String,
+}
+
+impl Ligand {
+    /// With SQLite in its own directory, where also relative paths lead.
+    pub fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("ligand-program-").tempdir().expect("a directory");
+        Self { directory, environment: BTreeMap::new() }
+    }
+
+    /// An empty value means: not set.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.directory.path().join(relative)
+    }
+
+    /// Every file below its directory, as relative paths.
+    pub fn files(&self) -> Vec<String> {
+        fn walk(root: &Path, directory: &Path, found: &mut Vec<String>) {
+            for entry in fs::read_dir(directory).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    walk(root, &path, found);
+                } else {
+                    found.push(path.strip_prefix(root).expect("it is below").display().to_string());
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(self.directory.path(), self.directory.path(), &mut found);
+        found.sort();
+        found
+    }
+
+    /// Runs a command to its end; one that does not end is killed and fails.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", &LIMIT.as_secs().to_string(), PROGRAM]).args(arguments);
+        let output = self.surround(&mut command).stdin(Stdio::null()).output().expect("timeout can be started");
+        Ended {
+            success: output.status.success(),
+            output: String::from_utf8_lossy(&output.stdout).into_owned(),
+            errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts the server on free ports and waits until it is ready.
+    pub fn serve(&self, arguments: &[&str]) -> Serving {
+        let (listen, sandbox) = (free_address(), free_address());
+        let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
+        let mut command = Part::command(PROGRAM, logs.path(), Signal::Kill);
+        command.arg("serve").args(arguments);
+        self.surround(&mut command).env("LIGAND_LISTEN", &listen).env("LIGAND_SANDBOX_LISTEN", &sandbox);
+        let mut part = Part::start(&mut command, logs);
+        part.wait_for("ready listen=", LIMIT);
+        Serving { url: format!("http://{listen}"), vendor: format!("http://{sandbox}"), part }
+    }
+
+    fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.environment.iter().filter(|(_, value)| !value.is_empty()));
+        command.current_dir(self.directory.path())
+    }
+}
+
+/// A running server. It is killed when this goes.
+pub struct Serving {
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+    /// The sandbox, with `--sandbox`.
+    pub vendor: String,
+    part: Part,
+}
+
+impl Serving {
+    /// Ends the server and gives its exit status.
+    pub fn stop(mut self, signal: Signal) -> (i32, String) {
+        let status = self.part.stop(signal);
+        (status, self.part.log())
+    }
+
+    pub fn log(&self) -> String {
+        self.part.log()
+    }
+
+    /// A caller with the secrets that a password gives access to.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Caller {
+        let anonymous = Caller::anonymous(&self.url);
+        let session = self.try_to_sign_in(email, password).await.ok();
+        let bearer = anonymous.with(&format!("Bearer {}", session["token"].as_str().expect("a token")));
+        let secrets = bearer.get("/authentication/secrets").await.ok();
+        let (user, organization) = (&secrets["userSecret"], &secrets["organizationSecret"]);
+        let text = |value: &serde_json::Value| value.as_str().expect("a secret").to_owned();
+        anonymous.with(&format!("User {}, Organization {}", text(user), text(organization)))
+    }
+
+    pub async fn try_to_sign_in(&self, email: &str, password: &str) -> Reply {
+        let body = serde_json::json!({ "username": email, "password": password });
+        Caller::anonymous(&self.url).post("/authentication", &body).await
+    }
+}
+
+/// With a first administrator whose password the test knows.
+pub fn with_admin() -> Ligand {
+    Ligand::new().set("LIGAND_ADMIN_EMAIL", ADMIN).set("LIGAND_ADMIN_PASSWORD", PASSWORD)
+}
+
+/// Below the range that the system takes ports of outgoing connections from, so that a restart finds it free again.
+fn free_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 12_000).expect("a small number");
+    (0..12_000)
+        .map(|_| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000)
+        .map(|port| format!("127.0.0.1:{port}"))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .expect("a free port")
+}
