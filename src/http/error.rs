@@ -65,7 +65,7 @@ pub fn of_framework(status: StatusCode) -> ApiError {
         405 => Code::MethodNotAllowed,
         413 => Code::BodyTooLarge,
         415 => Code::UnsupportedMediaType,
-        408 | 400..=499 => Code::BadBody,
+        400..=499 => Code::BadBody,
         _ => Code::Internal,
     };
     code.into()
