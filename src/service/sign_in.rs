@@ -54,7 +54,7 @@ impl SignInLimits {
     }
 }
 
-/// Who signed in (contract 2.2).
+/// Who signed in.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticatedUser {
@@ -76,6 +76,7 @@ pub struct AuthenticatedUser {
     pub two_factor: bool,
     pub registered_for_two_factor: bool,
     pub in_intelligence_role: bool,
+    #[schema(required)]
     pub last_login_date: Option<String>,
     pub created_date: String,
 }

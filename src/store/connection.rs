@@ -1,6 +1,6 @@
 //! One connection type for both databases, and how each is opened.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use diesel::connection::{CacheSize, SimpleConnection as _};
 use diesel::prelude::*;
