@@ -38,7 +38,7 @@ pub struct NewPassword {
 /// Sign in with user name and password
 ///
 /// Gives a session token, to be sent as `Authorization: Bearer`. Attempts are limited per address and per user name.
-#[utoipa::path(tag = "authentication", security(()), request_body = SignIn,
+#[utoipa::path(security(()), request_body = SignIn,
     responses((status = 200, description = "Who signed in, with a session token", body = AuthenticatedUser)))]
 #[post("/authentication")]
 async fn sign_in(anonymous: Anonymous, body: JsonBody<SignIn>) -> Result<web::Json<AuthenticatedUser>, ApiError> {
@@ -49,7 +49,7 @@ async fn sign_in(anonymous: Anonymous, body: JsonBody<SignIn>) -> Result<web::Js
 /// Show the caller's user and organization secrets
 ///
 /// They make the `Authorization: User …, Organization …` header.
-#[utoipa::path(tag = "authentication", responses((status = 200, description = "The two secrets", body = Secrets)))]
+#[utoipa::path(responses((status = 200, description = "The two secrets", body = Secrets)))]
 #[get("/authentication/secrets")]
 async fn get_secrets(caller: Caller) -> Result<web::Json<Secrets>, ApiError> {
     caller.services.secrets(&caller.principal).await.map(web::Json)
@@ -58,7 +58,7 @@ async fn get_secrets(caller: Caller) -> Result<web::Json<Secrets>, ApiError> {
 /// Set the caller's password
 ///
 /// Sessions that the old password opened end; the reply has a new token.
-#[utoipa::path(tag = "authentication", request_body = NewPassword,
+#[utoipa::path(request_body = NewPassword,
     responses((status = 200, description = "The caller, with a session token", body = AuthenticatedUser)))]
 #[post("/authentication/passwords")]
 async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web::Json<AuthenticatedUser>, ApiError> {
@@ -68,7 +68,7 @@ async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web
 /// Replace the caller's user secret
 ///
 /// The old one is refused from now on.
-#[utoipa::path(tag = "authentication", responses((status = 200, description = "The new secret", body = NewSecret)))]
+#[utoipa::path(responses((status = 200, description = "The new secret", body = NewSecret)))]
 #[post("/authentication/user-secret-reset")]
 async fn reset_user_secret(caller: Caller) -> Result<web::Json<NewSecret>, ApiError> {
     caller.services.reset_user_secret(&caller.principal).await.map(web::Json)
@@ -77,7 +77,7 @@ async fn reset_user_secret(caller: Caller) -> Result<web::Json<NewSecret>, ApiEr
 /// Replace the organization's secret
 ///
 /// For administrators of the organization. The old one is refused from now on, for every user.
-#[utoipa::path(tag = "authentication", responses((status = 200, description = "The new secret", body = NewSecret)))]
+#[utoipa::path(responses((status = 200, description = "The new secret", body = NewSecret)))]
 #[post("/authentication/organization-secret-reset")]
 async fn reset_organization_secret(caller: Caller) -> Result<web::Json<NewSecret>, ApiError> {
     caller.services.reset_organization_secret(&caller.principal).await.map(web::Json)

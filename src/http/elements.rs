@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::extract::{JsonBody, Parameters, Public};
-use super::schemas::OAuthUrlRequest;
+use super::openapi::bodies::OAuthUrlRequest;
+use super::openapi::queries::{ElementListQuery, MetadataQuery, OAuthUrlQuery, PageQuery};
+use super::path::{AuthenticationTypePath, ElementPath};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::element_metadata::ElementMetadata;
@@ -35,15 +37,8 @@ pub fn routes(config: &mut ServiceConfig) {
 /// List the elements
 ///
 /// The kinds of connections that are offered, in ascending order of ids.
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    params(
-        ("abridged" = Option<bool>, Query, description = "Without configuration and resources"),
-        ("where" = Option<String>, Query, description = "`key in ('hubspot','sfdc') AND private='false'`"),
-        ("pageSize" = Option<i64>, Query, description = "1 to 200, default 200", minimum = 1, maximum = 200),
-        ("nextPage" = Option<String>, Query, description = "The value of `Elements-Next-Page-Token`"),
-    ),
-    responses((status = 200, description = "The elements", body = Vec<ElementDetails>,
-        headers(("elements-next-page-token" = Option<String>, description = "Present unless this is the last page")))))]
+#[utoipa::path(params(ElementListQuery, PageQuery),
+    responses((status = 200, description = "The elements", body = Vec<ElementDetails>)))]
 #[get("/elements")]
 async fn list_elements(public: Public, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let query = ElementQuery::read(parameters.flag("abridged", false)?, parameters.get("where"))?;
@@ -52,13 +47,8 @@ async fn list_elements(public: Public, parameters: Parameters) -> Result<HttpRes
 }
 
 /// List the keys of the elements
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    params(
-        ("pageSize" = Option<i64>, Query, description = "1 to 200, default 200", minimum = 1, maximum = 200),
-        ("nextPage" = Option<String>, Query, description = "The value of `Elements-Next-Page-Token`"),
-    ),
-    responses((status = 200, description = "The keys, in ascending order of the elements' ids", body = Vec<String>,
-        headers(("elements-next-page-token" = Option<String>, description = "Present unless this is the last page")))))]
+#[utoipa::path(params(PageQuery),
+    responses((status = 200, description = "The keys, in ascending order of the elements' ids", body = Vec<String>)))]
 #[get("/elements/keys")]
 async fn list_element_keys(public: Public, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let (keys, next) = public.services.element_keys(parameters.page()?);
@@ -66,8 +56,7 @@ async fn list_element_keys(public: Public, parameters: Parameters) -> Result<Htt
 }
 
 /// List what every element can do
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    responses((status = 200, description = "The elements' metadata", body = Vec<ElementMetadata>)))]
+#[utoipa::path(responses((status = 200, description = "The elements' metadata", body = Vec<ElementMetadata>)))]
 #[get("/elements/metadata")]
 async fn list_element_metadata(public: Public) -> web::Json<Vec<ElementMetadata>> {
     web::Json(public.services.all_element_metadata())
@@ -76,70 +65,58 @@ async fn list_element_metadata(public: Public) -> web::Json<Vec<ElementMetadata>
 /// Get an element
 ///
 /// With its configuration: what an instance of it can be given.
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    params(("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm")),
-    responses((status = 200, description = "The element", body = ElementDetails)))]
+#[utoipa::path(params(ElementPath), responses((status = 200, description = "The element", body = ElementDetails)))]
 #[get("/elements/{keyOrId}")]
-async fn get_element(public: Public, path: web::Path<String>) -> Result<web::Json<ElementDetails>, ApiError> {
-    Ok(web::Json(ElementDetails::of(public.services.element(&path)?.as_ref(), false)))
+async fn get_element(public: Public, path: web::Path<ElementPath>) -> Result<web::Json<ElementDetails>, ApiError> {
+    Ok(web::Json(ElementDetails::of(public.services.element(&path.key_or_id)?.as_ref(), false)))
 }
 
 /// Get the configuration that an element declares
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    params(("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm")),
+#[utoipa::path(params(ElementPath),
     responses((status = 200, description = "The declared configuration", body = ElementConfiguration)))]
 #[get("/elements/{keyOrId}/configuration")]
 async fn get_element_configuration(
     public: Public,
-    path: web::Path<String>,
+    path: web::Path<ElementPath>,
 ) -> Result<web::Json<ElementConfiguration>, ApiError> {
-    public.services.element_configuration(&path).map(web::Json)
+    public.services.element_configuration(&path.key_or_id).map(web::Json)
 }
 
 /// List an element's authentication types
 ///
 /// Each with a line on when to use it.
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    params(("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm")),
+#[utoipa::path(params(ElementPath),
     responses((status = 200, description = "The authentication types", body = AuthenticationTypes)))]
 #[get("/elements/{keyOrId}/authentication-types")]
 async fn list_authentication_types(
     public: Public,
-    path: web::Path<String>,
+    path: web::Path<ElementPath>,
 ) -> Result<web::Json<AuthenticationTypes>, ApiError> {
-    public.services.authentication_types(&path).map(web::Json)
+    public.services.authentication_types(&path.key_or_id).map(web::Json)
 }
 
 /// List the configuration of one authentication type
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    params(
-        ("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm"),
-        ("type" = String, Path, description = "`oauth2` or `apiKey`", example = "oauth2"),
-    ),
+#[utoipa::path(params(AuthenticationTypePath),
     responses((status = 200, description = "The entries that apply", body = Vec<ConfigurationEntryView>)))]
 #[get("/elements/{keyOrId}/authentication-types/{type}/configurations")]
 async fn list_authentication_type_configuration(
     public: Public,
-    path: web::Path<(String, String)>,
+    path: web::Path<AuthenticationTypePath>,
 ) -> Result<web::Json<Vec<ConfigurationEntryView>>, ApiError> {
-    public.services.authentication_type_configuration(&path.0, &path.1).map(web::Json)
+    public.services.authentication_type_configuration(&path.key_or_id, &path.kind).map(web::Json)
 }
 
 /// Get what an element can do
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    params(
-        ("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm"),
-        ("expand" = Option<bool>, Query, description = "With everything that is known"),
-    ),
+#[utoipa::path(params(ElementPath, MetadataQuery),
     responses((status = 200, description = "The element's metadata", body = ElementMetadata)))]
 #[get("/elements/{keyOrId}/metadata")]
 async fn get_element_metadata(
     public: Public,
-    path: web::Path<String>,
+    path: web::Path<ElementPath>,
     parameters: Parameters,
 ) -> Result<web::Json<ElementMetadata>, ApiError> {
     let expand = parameters.flag("expand", false)?;
-    public.services.element_metadata(&path, expand).map(web::Json)
+    public.services.element_metadata(&path.key_or_id, expand).map(web::Json)
 }
 
 /// Get the address to send a user to
@@ -147,46 +124,32 @@ async fn get_element_metadata(
 /// The vendor asks the user for consent there and redirects to `callbackUrl` with a `code`, which then goes into
 /// `POST /instances`. Parameters that the element's own address needs (`subdomain`, `siteAddress`) are taken too. With
 /// POST the same goes into a body.
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    params(
-        ("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm"),
-        ("apiKey" = String, Query, description = "The client id of your OAuth app at the vendor"),
-        ("callbackUrl" = String, Query, description = "Where the vendor sends the user back to",
-            example = "https://www.mycoolapp.com/auth"),
-        ("apiSecret" = Option<String>, Query, description = "Accepted for older clients and never used: leave it out"),
-        ("scope" = Option<String>, Query,
-            description = "Scopes, separated by spaces; absent and empty have each their own default"),
-        ("optionalScope" = Option<String>, Query, description = "Scopes that the user may lack, where the vendor knows such"),
-        ("state" = Option<String>, Query, description = "Comes back with the code; default: the element's key"),
-        ("siteAddress" = Option<String>, Query, description = "The vendor's host for this user, where there are several"),
-    ),
+#[utoipa::path(params(ElementPath, OAuthUrlQuery),
     responses((status = 200, description = "The address", body = OAuthUrl)))]
 #[get("/elements/{keyOrId}/oauth/url")]
 async fn get_oauth_url(
     public: Public,
-    path: web::Path<String>,
+    path: web::Path<ElementPath>,
     parameters: Parameters,
 ) -> Result<web::Json<OAuthUrl>, ApiError> {
-    public.services.start_oauth(public.principal, &path, parameters.into_map()).await.map(web::Json)
+    public.services.start_oauth(public.principal, &path.key_or_id, parameters.into_map()).await.map(web::Json)
 }
 
 /// Get the address to send a user to, with the parameters in a body
 ///
 /// For callers who keep client ids out of URLs and logs.
-#[utoipa::path(tag = "elements", security((), ("userOrganization" = []), ("bearer" = [])),
-    params(("keyOrId" = String, Path, description = "The element's key or id", example = "hubspotcrm")),
-    request_body = OAuthUrlRequest,
+#[utoipa::path(params(ElementPath), request_body = OAuthUrlRequest,
     responses((status = 200, description = "The address", body = OAuthUrl)))]
 #[post("/elements/{keyOrId}/oauth/url")]
 async fn create_oauth_url(
     public: Public,
-    path: web::Path<String>,
+    path: web::Path<ElementPath>,
     parameters: Parameters,
     body: JsonBody<Map<String, Value>>,
 ) -> Result<web::Json<OAuthUrl>, ApiError> {
     let mut given = parameters.into_map();
     given.extend(texts(body.value)?);
-    public.services.start_oauth(public.principal, &path, given).await.map(web::Json)
+    public.services.start_oauth(public.principal, &path.key_or_id, given).await.map(web::Json)
 }
 
 /// Members as texts; null means absent.

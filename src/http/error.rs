@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 
-/// What every failure looks like (contract 3.1).
+/// What every failure looks like.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Error)]
@@ -20,11 +20,12 @@ pub struct ErrorBody {
     pub request_id: String,
     /// One sentence: what was wrong and what to do.
     pub message: String,
-    /// A stable name for the failure.
+    /// A stable name for the failure; each reply lists those that it can have.
     #[schema(example = "missing_parameter")]
     pub code: String,
     /// The vendor's own words, when its refusal caused the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub provider_message: Option<String>,
 }
 
@@ -65,7 +66,7 @@ pub fn of_framework(status: StatusCode) -> ApiError {
         405 => Code::MethodNotAllowed,
         413 => Code::BodyTooLarge,
         415 => Code::UnsupportedMediaType,
-        408 | 400..=499 => Code::BadBody,
+        400..=499 => Code::BadBody,
         _ => Code::Internal,
     };
     code.into()

@@ -248,7 +248,8 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
-fn shortened(text: &str) -> String {
+/// For messages: what was sent, but not all of it.
+pub fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
@@ -302,14 +303,4 @@ impl Parameters {
         // The first of several counts, as in `given`.
         self.0.into_iter().rev().collect()
     }
-}
-
-/// An id in a path. What cannot be an id is an id that does not exist.
-pub fn id(text: &str, things: &str, code: Code) -> Result<i64, ApiError> {
-    text.parse().map_err(|_| ApiError::new(code, format!("No {things} found with ID {}.", shortened(text))))
-}
-
-/// The id of an instance in a path.
-pub fn instance_id(text: &str) -> Result<i64, ApiError> {
-    id(text, "instance", Code::InstanceNotFound)
 }

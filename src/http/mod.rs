@@ -2,15 +2,16 @@
 
 mod authentication;
 mod cors;
+mod element_instances;
 mod elements;
 mod envelope;
 mod error;
 mod extract;
+mod instance_configuration;
 mod instances;
 pub mod openapi;
-mod openapi_30;
 mod own_instance;
-mod schemas;
+mod path;
 mod system;
 mod urls;
 
@@ -54,22 +55,61 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
         config
             .app_data(shared)
             .configure(system::routes)
-            .service(web::scope(urls::BASE).configure(plain(api)).default_service(web::to(system::no_route)))
+            .service(web::scope(urls::BASE).configure(api).default_service(web::to(system::no_route)))
             // For people who leave the base path out.
-            .configure(plain(api))
+            .configure(api)
             .default_service(web::to(system::no_route));
     }
 }
 
-/// The API below its base path; the OpenAPI document is made of the same lines.
-fn api(config: &mut ServiceConfig) {
-    config
-        .configure(authentication::routes)
-        .configure(elements::routes)
-        .configure(own_instance::routes)
-        .configure(instances::routes);
+/// A part of the API: what its operations have in common is said once.
+struct Area {
+    tag: &'static str,
+    /// For the first area of a tag.
+    about: Option<&'static str>,
+    callers: Callers,
+    routes: fn(&mut ServiceConfig),
 }
 
-fn plain(routes: fn(&mut ServiceConfig)) -> impl FnOnce(&mut web::ServiceConfig) {
-    move |config| routes(&mut ServiceConfig::new(config))
+/// Who may call; the extractors in the handlers' signatures see to it.
+#[derive(Clone, Copy)]
+enum Callers {
+    Anyone,
+    Known,
+    /// Known, with the token of an instance.
+    WithElement,
+}
+
+/// The routes and the OpenAPI document are made of the same lines. A literal that shares its place with a parameter comes
+/// first and wins.
+const AREAS: &[Area] = &[
+    Area {
+        tag: "authentication",
+        about: Some("Passwords, sessions and secrets"),
+        callers: Callers::Known,
+        routes: authentication::routes,
+    },
+    Area {
+        tag: "elements",
+        about: Some("The kinds of connections that are offered"),
+        callers: Callers::Anyone,
+        routes: elements::routes,
+    },
+    Area {
+        tag: "own-instance",
+        about: Some("The calls without an id: the instance is the one whose token is sent as `Element <token>`"),
+        callers: Callers::WithElement,
+        routes: own_instance::routes,
+    },
+    Area { tag: "instances", about: Some("Connected accounts"), callers: Callers::Known, routes: instances::routes },
+    Area { tag: "instances", about: None, callers: Callers::Known, routes: instance_configuration::routes },
+    Area { tag: "instances", about: None, callers: Callers::Known, routes: element_instances::routes },
+];
+
+/// The API below its base path.
+fn api(config: &mut web::ServiceConfig) {
+    let mut config = ServiceConfig::new(config);
+    for area in AREAS {
+        config.configure(area.routes);
+    }
 }

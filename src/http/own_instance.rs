@@ -5,8 +5,11 @@ use serde_json::{Map, Value};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::extract::{CallerInstance, JsonBody, Parameters};
-use super::instances::{change, change_entry, entry_id, remove};
-use super::schemas::{ConfigurationChange, UpdateInstance};
+use super::instance_configuration::change_entry;
+use super::instances::{change, remove};
+use super::openapi::bodies::{ConfigurationChange, UpdateInstance};
+use super::openapi::queries::ChangeQuery;
+use super::path::OwnEntryPath;
 use crate::kernel::error::ApiError;
 use crate::service::instance_input::InstanceInput;
 use crate::service::instance_view::{InstanceConfiguration, InstanceView};
@@ -24,8 +27,7 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 /// Change the instance of the Element token
-#[utoipa::path(tag = "instances", request_body = UpdateInstance, security(("userOrganizationElement" = [])),
-    params(("reAuthenticate" = Option<bool>, Query, description = "Get a new credential in any case")),
+#[utoipa::path(params(ChangeQuery), request_body = UpdateInstance,
     responses((status = 200, description = "The instance", body = InstanceView)))]
 #[put("/instances")]
 async fn replace_own_instance(
@@ -37,8 +39,7 @@ async fn replace_own_instance(
 }
 
 /// Change some of the instance of the Element token
-#[utoipa::path(tag = "instances", request_body = UpdateInstance, security(("userOrganizationElement" = [])),
-    params(("reAuthenticate" = Option<bool>, Query, description = "Get a new credential in any case")),
+#[utoipa::path(params(ChangeQuery), request_body = UpdateInstance,
     responses((status = 200, description = "The instance", body = InstanceView)))]
 #[patch("/instances")]
 async fn update_own_instance(
@@ -50,16 +51,14 @@ async fn update_own_instance(
 }
 
 /// Delete the instance of the Element token
-#[utoipa::path(tag = "instances", security(("userOrganizationElement" = [])),
-    responses((status = 200, description = "Deleted; the body is empty")))]
+#[utoipa::path(responses((status = 200, description = "Deleted; the body is empty")))]
 #[delete("/instances")]
 async fn delete_own_instance(own: CallerInstance) -> Result<HttpResponse, ApiError> {
     remove(&own.caller, own.instance).await
 }
 
 /// List the configuration of the instance of the Element token
-#[utoipa::path(tag = "instances", security(("userOrganizationElement" = [])),
-    responses((status = 200, description = "The entries", body = Vec<InstanceConfiguration>)))]
+#[utoipa::path(responses((status = 200, description = "The entries", body = Vec<InstanceConfiguration>)))]
 #[get("/instances/configuration")]
 async fn list_own_instance_configuration(
     own: CallerInstance,
@@ -68,43 +67,39 @@ async fn list_own_instance_configuration(
 }
 
 /// Get one configuration entry of the instance of the Element token
-#[utoipa::path(tag = "instances", security(("userOrganizationElement" = [])),
-    params(("configId" = i64, Path, description = "The entry's id, unique within the instance")),
+#[utoipa::path(params(OwnEntryPath),
     responses((status = 200, description = "The entry", body = InstanceConfiguration)))]
 #[get("/instances/configuration/{configId}")]
 async fn get_own_instance_configuration(
     own: CallerInstance,
-    path: web::Path<String>,
+    path: web::Path<OwnEntryPath>,
 ) -> Result<web::Json<InstanceConfiguration>, ApiError> {
-    let entry = entry_id(&path)?;
+    let entry = path.entry()?;
     own.caller.services.configuration_entry(own.caller.owner(), own.instance, entry).await.map(web::Json)
 }
 
 /// Change one configuration entry of the instance of the Element token
-#[utoipa::path(tag = "instances", request_body = ConfigurationChange, security(("userOrganizationElement" = [])),
-    params(("configId" = i64, Path, description = "The entry's id, unique within the instance")),
+#[utoipa::path(params(OwnEntryPath), request_body = ConfigurationChange,
     responses((status = 200, description = "The entry", body = InstanceConfiguration)))]
 #[patch("/instances/configuration/{configId}")]
 async fn update_own_instance_configuration(
     own: CallerInstance,
-    path: web::Path<String>,
+    path: web::Path<OwnEntryPath>,
     body: JsonBody<Map<String, Value>>,
 ) -> Result<HttpResponse, ApiError> {
-    let entry = entry_id(&path)?;
+    let entry = path.entry()?;
     change_entry(&own.caller, own.instance, entry, body.value).await
 }
 
 /// Enable the instance of the Element token
-#[utoipa::path(tag = "instances", security(("userOrganizationElement" = [])),
-    responses((status = 200, description = "The instance, enabled", body = InstanceView)))]
+#[utoipa::path(responses((status = 200, description = "The instance, enabled", body = InstanceView)))]
 #[put("/instances/enabled")]
 async fn enable_own_instance(own: CallerInstance) -> Result<web::Json<InstanceView>, ApiError> {
     own.caller.services.enable_instance(own.caller.owner(), own.instance, true).await.map(web::Json)
 }
 
 /// Disable the instance of the Element token
-#[utoipa::path(tag = "instances", security(("userOrganizationElement" = [])),
-    responses((status = 200, description = "The instance, disabled", body = InstanceView)))]
+#[utoipa::path(responses((status = 200, description = "The instance, disabled", body = InstanceView)))]
 #[delete("/instances/enabled")]
 async fn disable_own_instance(own: CallerInstance) -> Result<web::Json<InstanceView>, ApiError> {
     own.caller.services.enable_instance(own.caller.owner(), own.instance, false).await.map(web::Json)

@@ -61,7 +61,8 @@ impl Resolve for Guard {
             if good.is_empty() {
                 return Err(RefusedAddress(name.as_str().to_owned()).into());
             }
-            Ok(Box::new(good.into_iter()) as Addrs)
+            let addresses: Addrs = Box::new(good.into_iter());
+            Ok(addresses)
         })
     }
 }

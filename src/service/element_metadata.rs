@@ -8,7 +8,7 @@ use super::Services;
 use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
 
-/// `expand=true` adds the members behind `authenticationType`.
+/// What an element can do.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ElementMetadata {
@@ -18,6 +18,7 @@ pub struct ElementMetadata {
     pub description: String,
     pub events: EventMetadata,
     #[serde(flatten)]
+    #[schema(value_type = ExpandedMetadata)]
     pub expanded: Option<ExpandedMetadata>,
 }
 
@@ -28,10 +29,11 @@ pub struct EventMetadata {
     pub methods: Vec<String>,
     /// By resource: event types and the polled address.
     #[serde(skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Option<std::collections::HashMap<String, Object>>)]
+    #[schema(value_type = Option<std::collections::HashMap<String, Object>>, nullable = false)]
     pub polling: Map<String, Value>,
 }
 
+/// With `expand=true` only.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpandedMetadata {

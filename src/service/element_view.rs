@@ -10,6 +10,7 @@ use crate::store::instances::InstanceRow;
 /// The copy of an element inside an instance: without configuration and resources.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InstanceElement)]
 pub struct ElementView {
     pub id: i64,
     #[schema(example = "hubspotcrm")]
@@ -19,6 +20,7 @@ pub struct ElementView {
     pub description: String,
     #[schema(example = "crm")]
     pub hub: String,
+    #[schema(required)]
     pub image: Option<String>,
     pub active: bool,
     pub deleted: bool,
@@ -45,6 +47,7 @@ pub struct ElementView {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Authentication)]
 pub struct AuthenticationView {
     /// `oauth2` or `apiKey`: the default where an element offers both.
     #[serde(rename = "type")]
@@ -53,24 +56,28 @@ pub struct AuthenticationView {
 
 /// An element with its configuration; resources come with a later version.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Element)]
 pub struct ElementDetails {
     #[serde(flatten)]
     pub element: ElementView,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub configuration: Option<Vec<ConfigurationEntryView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(value_type = Option<Vec<Object>>, nullable = false)]
     pub resources: Option<Vec<Value>>,
 }
 
-/// One declared input (contract 4.3).
+/// One declared input.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ConfigurationEntry)]
 pub struct ConfigurationEntryView {
     pub id: i64,
     pub key: String,
     pub name: String,
     pub description: String,
+    #[schema(required)]
     pub default_value: Option<String>,
     #[serde(rename = "type")]
     pub kind: ConfigurationType,
@@ -89,7 +96,7 @@ pub struct ConfigurationEntryView {
     pub options: Vec<ChoiceOption>,
 }
 
-/// `GET /elements/{keyOrId}/configuration`.
+/// What an element declares.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ElementConfiguration {

@@ -16,6 +16,7 @@ use crate::vault::seal::Place;
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Instance)]
 pub struct InstanceView {
     pub id: i64,
     pub name: String,
@@ -44,15 +45,20 @@ pub struct InstanceView {
     /// Who created it.
     pub user: UserView,
     /// The caller's own name for the customer.
+    #[schema(required)]
     pub external_id: Option<String>,
+    #[schema(required)]
     pub invalid_reason: Option<String>,
     /// When the access token expires, where the vendor says so.
+    #[schema(required)]
     pub expires_at: Option<String>,
+    #[schema(required)]
     pub last_refresh_at: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = User)]
 pub struct UserView {
     pub id: i64,
     pub email_address: String,
@@ -60,7 +66,7 @@ pub struct UserView {
     pub last_name: String,
 }
 
-/// One configuration entry of an instance (contract 5.5).
+/// One configuration entry of an instance.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceConfiguration {
@@ -69,6 +75,7 @@ pub struct InstanceConfiguration {
     pub name: String,
     pub description: String,
     /// As text; a secret is shown as `********`.
+    #[schema(required)]
     pub property_value: Option<String>,
     pub required: bool,
     #[serde(rename = "type")]

@@ -17,7 +17,7 @@ use crate::vault::lookup::Purpose;
 use crate::vault::password;
 use crate::vault::seal::Place;
 
-/// Who signed in (contract 2.2).
+/// Who signed in.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticatedUser {
@@ -39,6 +39,7 @@ pub struct AuthenticatedUser {
     pub two_factor: bool,
     pub registered_for_two_factor: bool,
     pub in_intelligence_role: bool,
+    #[schema(required)]
     pub last_login_date: Option<String>,
     pub created_date: String,
 }

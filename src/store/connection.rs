@@ -1,6 +1,6 @@
 //! One connection type for both databases, and how each is opened.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -96,7 +96,7 @@ impl r2d2::ManageConnection for Opener {
 }
 
 /// `synchronous=FULL`: a rotated refresh token that is lost in a power cut cannot be had again.
-fn open_sqlite(path: &PathBuf, access: Access) -> Result<SqliteConnection, StoreFault> {
+fn open_sqlite(path: &Path, access: Access) -> Result<SqliteConnection, StoreFault> {
     let unavailable = |error: &dyn std::fmt::Display| StoreFault::Unavailable(error.to_string());
     let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| unavailable(&error))?;
     conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;")?;

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 pub fn downgraded(mut document: Value) -> Value {
-    document["openapi"] = json!("3.0.3");
+    if let Some(version) = document.get_mut("openapi") {
+        *version = json!("3.0.3");
+    }
     if let Some(license) = document.pointer_mut("/info/license").and_then(Value::as_object_mut) {
         license.remove("identifier");
         license.insert("url".to_owned(), json!("https://www.apache.org/licenses/LICENSE-2.0"));
@@ -19,8 +21,7 @@ fn walk(value: &mut Value) {
             members.values_mut().for_each(walk);
             nullable_type(members);
             nullable_choice(members);
-            // Any value at all: the older dialect wants no type for it, and no names of types either.
-            members.remove("propertyNames");
+            described_reference(members);
         }
         _ => {}
     }
@@ -55,5 +56,14 @@ fn nullable_choice(members: &mut Map<String, Value>) {
             members.insert("type".to_owned(), json!("object"));
             members.insert("nullable".to_owned(), json!(true));
         }
+    }
+}
+
+/// What stands beside a `$ref` is ignored there, unless the reference moves into a list of its own.
+fn described_reference(members: &mut Map<String, Value>) {
+    if members.len() > 1
+        && let Some(target) = members.shift_remove("$ref")
+    {
+        members.insert("allOf".to_owned(), json!([{ "$ref": target }]));
     }
 }

@@ -1,5 +1,5 @@
-//! Bodies for the OpenAPI document only: what callers should send. What is accepted is wider (contract 1.2), and is read
-//! by the use cases' own types; a test holds the two together.
+//! Bodies for the OpenAPI document only: what callers should send. What is accepted is wider (contract 1.2), and is
+//! read by the use cases' own types; a test holds the two together.
 
 #![expect(dead_code, reason = "the members are read by the derive only")]
 
@@ -22,18 +22,25 @@ use utoipa::ToSchema;
 }))]
 pub struct CreateInstance {
     /// Markup in it is removed.
+    #[schema(min_length = 1, max_length = 255)]
     name: String,
     /// Required, unless the path names the element.
+    #[schema(nullable = false)]
     element: Option<ElementReference>,
-    /// Values of any JSON type are kept as text.
+    /// The inputs that the element declares, by key; others are kept too. Values of any JSON type are kept as text.
+    #[schema(nullable = false)]
     configuration: Option<HashMap<String, Value>>,
     /// What the vendor's redirect brought: `code`, `state`, or `error`. Never echoed.
+    #[schema(nullable = false)]
     provider_data: Option<HashMap<String, Value>>,
     /// Absent: the name.
+    #[schema(nullable = false, max_items = 100)]
     tags: Option<Vec<String>>,
-    /// `none`, or `initial`: the caller brings tokens that it obtained itself.
+    /// `none`, or `initial`: you bring tokens that you obtained yourself.
+    #[schema(nullable = false)]
     external_authentication: Option<String>,
-    /// The caller's own name for the customer; a filter of the list.
+    /// Your own name for the customer; a filter of the list.
+    #[schema(max_length = 255)]
     external_id: Option<String>,
 }
 
@@ -42,25 +49,39 @@ pub struct CreateInstance {
 #[schema(rename_all = "camelCase", example = json!({ "name": "Renamed", "tags": ["Docs"] }))]
 pub struct UpdateInstance {
     /// Must equal the id in the path.
+    #[schema(nullable = false)]
     id: Option<i64>,
+    /// Markup in it is removed.
+    #[schema(nullable = false, min_length = 1, max_length = 255)]
     name: Option<String>,
+    /// Must be the instance's own.
+    #[schema(nullable = false)]
     element: Option<ElementReference>,
     /// Other keys keep their values; `null` resets a key to its default, `********` leaves a secret alone.
+    #[schema(nullable = false)]
     configuration: Option<HashMap<String, Value>>,
     /// A new `code` gets a new credential; id and token stay.
+    #[schema(nullable = false)]
     provider_data: Option<HashMap<String, Value>>,
     /// Replaces the whole set.
+    #[schema(nullable = false, max_items = 100)]
     tags: Option<Vec<String>>,
+    /// `none`, or `initial`: you bring tokens that you obtained yourself.
+    #[schema(nullable = false)]
     external_authentication: Option<String>,
+    /// `null` removes it.
+    #[schema(max_length = 255)]
     external_id: Option<String>,
+    #[schema(nullable = false)]
     disabled: Option<bool>,
 }
 
 /// An element by key or id.
 #[derive(ToSchema)]
 pub struct ElementReference {
-    #[schema(example = "hubspotcrm")]
+    #[schema(example = "hubspotcrm", nullable = false)]
     key: Option<String>,
+    #[schema(nullable = false)]
     id: Option<i64>,
 }
 
@@ -81,11 +102,21 @@ pub struct ConfigurationChange {
 pub struct OAuthUrlRequest {
     /// The client id of your OAuth app at the vendor.
     api_key: String,
+    /// Where the vendor sends the user back to.
     callback_url: String,
     /// Accepted for older clients and never used: leave it out.
+    #[schema(nullable = false)]
     api_secret: Option<String>,
+    /// Scopes, separated by spaces; absent and empty have each their own default.
+    #[schema(nullable = false)]
     scope: Option<String>,
+    /// Scopes that the user may lack, where the vendor knows such.
+    #[schema(nullable = false)]
     optional_scope: Option<String>,
+    /// Comes back with the code; default: the element's key.
+    #[schema(nullable = false)]
     state: Option<String>,
+    /// The vendor's host for this user, where there are several.
+    #[schema(nullable = false)]
     site_address: Option<String>,
 }

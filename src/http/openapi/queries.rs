@@ -1,0 +1,88 @@
+//! Query parameters and headers for the OpenAPI document only. They are read by name, because an empty one counts as
+//! not given and an unknown one as nothing.
+
+#![expect(dead_code, reason = "the members are read by the derive only")]
+
+use utoipa::IntoParams;
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct PageQuery {
+    /// How many at most
+    #[param(minimum = 1, maximum = 200, default = 200)]
+    page_size: Option<i64>,
+    /// The `Elements-Next-Page-Token` of the page before
+    next_page: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ElementListQuery {
+    /// Without configuration and resources
+    abridged: Option<bool>,
+    /// Conditions on `key`, `hub`, `name`, `active`, `private` and `extended`, joined by AND
+    #[param(example = "key in ('hubspot','sfdc') AND private='false'")]
+    r#where: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MetadataQuery {
+    /// With everything that is known
+    expand: Option<bool>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct OAuthUrlQuery {
+    /// The client id of your OAuth app at the vendor
+    #[param(example = "sandbox-client")]
+    api_key: String,
+    /// Where the vendor sends the user back to
+    #[param(example = "https://www.mycoolapp.com/auth")]
+    callback_url: String,
+    /// Accepted for older clients and never used: leave it out
+    api_secret: Option<String>,
+    /// Scopes, separated by spaces; absent and empty have each their own default
+    scope: Option<String>,
+    /// Scopes that the user may lack, where the vendor knows such
+    optional_scope: Option<String>,
+    /// Comes back with the code; default: the element's key
+    state: Option<String>,
+    /// The vendor's host for this user, where there are several
+    site_address: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct InstanceListQuery {
+    /// Instances with all of these tags
+    #[param(rename = "tags[]", style = Form, explode)]
+    tags: Option<Vec<String>>,
+    /// A part of the name
+    search_text: Option<String>,
+    /// Your own name for the customer
+    external_id: Option<String>,
+    /// `false`: without configuration
+    #[param(default = true)]
+    hydrate: Option<bool>,
+    /// `200`: an empty list is no failure
+    #[param(example = "200")]
+    empty_list: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ChangeQuery {
+    /// Get a new credential in any case
+    #[param(default = false)]
+    re_authenticate: Option<bool>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IdempotencyHeader {
+    /// Of your choice, kept for a day: a repeated call with the same key gets the first one's answer
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    idempotency_key: Option<String>,
+}

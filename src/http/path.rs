@@ -1,0 +1,106 @@
+//! What stands in the paths: read by the handlers, told by the OpenAPI document.
+
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::extract::shortened;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct ElementPath {
+    /// The element's key or id
+    #[param(example = "hubspotcrm")]
+    pub key_or_id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthenticationTypePath {
+    /// The element's key or id
+    #[param(example = "hubspotcrm")]
+    pub key_or_id: String,
+    /// `oauth2` or `apiKey`
+    #[serde(rename = "type")]
+    #[param(example = "oauth2")]
+    pub kind: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+pub struct InstancePath {
+    /// The instance's id
+    #[param(value_type = i64)]
+    id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct ElementInstancePath {
+    /// The element's key or id
+    #[param(example = "hubspotcrm")]
+    pub key_or_id: String,
+    /// The instance's id
+    #[param(value_type = i64)]
+    id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct EntryPath {
+    /// The instance's id
+    #[param(value_type = i64)]
+    id: String,
+    /// The entry's id, unique within the instance
+    #[param(value_type = i64)]
+    config_id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnEntryPath {
+    /// The entry's id, unique within the instance
+    #[param(value_type = i64)]
+    config_id: String,
+}
+
+impl InstancePath {
+    pub fn id(&self) -> Result<i64, ApiError> {
+        instance_id(&self.id)
+    }
+}
+
+impl ElementInstancePath {
+    pub fn id(&self) -> Result<i64, ApiError> {
+        instance_id(&self.id)
+    }
+}
+
+impl EntryPath {
+    pub fn id(&self) -> Result<i64, ApiError> {
+        instance_id(&self.id)
+    }
+
+    pub fn entry(&self) -> Result<i64, ApiError> {
+        entry_id(&self.config_id)
+    }
+}
+
+impl OwnEntryPath {
+    pub fn entry(&self) -> Result<i64, ApiError> {
+        entry_id(&self.config_id)
+    }
+}
+
+fn instance_id(text: &str) -> Result<i64, ApiError> {
+    id(text, "instance", Code::InstanceNotFound)
+}
+
+fn entry_id(text: &str) -> Result<i64, ApiError> {
+    id(text, "configuration entry", Code::ConfigurationNotFound)
+}
+
+/// What cannot be an id is an id that does not exist.
+fn id(text: &str, thing: &str, code: Code) -> Result<i64, ApiError> {
+    text.parse().map_err(|_| ApiError::new(code, format!("No {thing} found with ID {}.", shortened(text))))
+}
