@@ -139,7 +139,14 @@ impl Services {
             accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
         }
         let credential = Credential::ApiKey { key };
-        Ok(Provisioned { credential, lifetime: None, expires_at: None, refreshed_at: None, grant: None, external: false })
+        Ok(Provisioned {
+            credential,
+            lifetime: None,
+            expires_at: None,
+            refreshed_at: None,
+            grant: None,
+            external: false,
+        })
     }
 
     async fn token_call(

@@ -229,7 +229,7 @@ fn insert_tags(conn: &mut AnyConn, owner: Owner, id: i64, tags: &[String]) -> Re
 }
 
 diesel::define_sql_function! {
-    /// SQLite folds ASCII only; so both sides of a comparison are folded by the database.
+    /// SQLite folds ASCII only, so the database folds both sides of a comparison.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
