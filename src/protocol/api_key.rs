@@ -44,11 +44,8 @@ pub fn read_verification(
     }
     let said = reply.json().and_then(|body| body.pointer("/message")?.as_str().map(|text| request.mask(text)));
     if verification.refused.contains(&reply.status) {
-        let message = match (said, &form.refused_hint) {
-            (Some(said), Some(hint)) => Some(format!("{said} {hint}")),
-            (said, hint) => said.or_else(|| hint.clone()),
-        };
-        return Err(VendorFault::Refused { status: reply.status, code: None, message });
+        let hint = form.refused_hint.clone();
+        return Err(VendorFault::Refused { status: reply.status, code: None, message: said, hint });
     }
     if reply.is_transient() {
         return Err(VendorFault::Unavailable { status: reply.status, retry_after: reply.retry_after, message: said });

@@ -6,9 +6,9 @@ use crate::kernel::template::TemplateFault;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VendorFault {
-    /// The grant, the code or the key is refused: the user must act.
+    /// The grant, the code or the key is refused: the user must act. The hint is ours, the message the vendor's.
     #[error("refused with status {status}, code {code:?}")]
-    Refused { status: u16, code: Option<String>, message: Option<String> },
+    Refused { status: u16, code: Option<String>, message: Option<String>, hint: Option<String> },
     /// The OAuth app is refused: the operator of the app must act. The grant lives.
     #[error("the OAuth app is refused with status {status}, code {code:?}")]
     Configuration { status: u16, code: Option<String>, message: Option<String> },
@@ -35,9 +35,12 @@ impl VendorFault {
     pub fn into_error(self, vendor: &str, what: &str) -> ApiError {
         let said = |message: &Option<String>| message.as_ref().map_or(String::new(), |text| format!(": {text}"));
         match &self {
-            Self::Refused { message, .. } => {
-                ApiError::new(Code::VendorRefused, format!("{vendor} refused {what}{}", ended(said(message))))
-                    .with_provider_message(message.clone())
+            Self::Refused { message, hint, .. } => {
+                let mut text = format!("{vendor} refused {what}{}", ended(said(message)));
+                if let Some(hint) = hint {
+                    text = format!("{text} {hint}");
+                }
+                ApiError::new(Code::VendorRefused, text).with_provider_message(message.clone())
             }
             Self::Configuration { message, .. } => {
                 let text = format!(
@@ -47,7 +50,7 @@ impl VendorFault {
                 ApiError::new(Code::VendorConfiguration, text).with_provider_message(message.clone())
             }
             Self::Unavailable { message, retry_after, .. } => {
-                let text = format!("{vendor} is not available at the moment; {what} was not used up, try again.");
+                let text = format!("{vendor} is not available at the moment and did not take {what}: try again later.");
                 let error = ApiError::new(Code::VendorUnreachable, text).with_provider_message(message.clone());
                 match retry_after {
                     Some(seconds) => error.with_retry_after(*seconds),

@@ -8,7 +8,7 @@ use super::configuration::{AUTHENTICATION_TYPE, Configuration};
 use super::create_instance::Answer;
 use super::instance_input::InstanceInput;
 use super::instance_view::{InstanceConfiguration, InstanceView, token_place};
-use super::provision::{Provisioned, Provisioning, missing_code};
+use super::provision::{Provisioned, Provisioning, missing_code, needless};
 use super::{Services, not_found};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
@@ -61,6 +61,7 @@ impl Services {
                 let version = stored.credential.version;
                 change.stored.credential = self.credential_row(id, version, owner, provisioned)?;
                 change.stored.instance.invalid_reason = None;
+                change.stored.instance.external_authentication = provisioned.external_authentication().to_owned();
             }
             match self.write_change(owner, &change, provisioned.as_deref()).await {
                 Err(StoreFault::Conflict(_)) => continue,
@@ -101,15 +102,10 @@ impl Services {
         self.refuse_move(&element, input)?;
         let before = self.configuration_of(stored)?;
         let mut configuration = before.clone();
-        let sent = input.configuration.clone().unwrap_or_default();
-        let without_effect = configuration.merge(&element, sent.clone())?;
-        if input.is_external()? {
-            configuration.take_internal(&element, sent);
-        }
+        let without_effect = configuration.merge(&element, input.configuration.clone().unwrap_or_default())?;
         let authentication = configuration.authentication_type(&element)?;
-        let external = stored.instance.external_authentication == "initial" || input.is_external()?;
-        let except: &[&str] = if external { &["oauth.callback.url"] } else { &[] };
-        configuration.require(&element, authentication, except)?;
+        let external = stored.instance.external_authentication == "initial" || input.brought()?.is_some();
+        configuration.require(&element, authentication, needless(external && !input.has_code()))?;
         let mut stored = stored.clone();
         let row = &mut stored.instance;
         if let Some(name) = input.plain_name()? {
@@ -138,22 +134,19 @@ impl Services {
         input: &InstanceInput,
         reauthenticate: bool,
     ) -> Result<Option<Provisioning>, ApiError> {
-        let provider_data = input.provider_data.clone().unwrap_or_default();
-        let external = input.is_external()?;
-        let has_code = provider_data.text("code").is_some();
+        // An instance that is sent back as it was returned says `initial` too, and brings nothing.
+        let brought = input.brought()?.filter(|brought| !brought.is_empty());
         let switched = stored.instance.authentication_type != change.authentication.as_str();
-        let differing = change.configuration.differing(&change.before);
         let asked = match change.authentication {
             AuthenticationType::OAuth2 => {
-                let brings = external
-                    && (differing.contains_key("oauth.user.token")
-                        || differing.contains_key("oauth.user.refresh_token"));
-                if (switched || reauthenticate) && !has_code && !external {
+                let brings = input.has_code() || brought.is_some();
+                if (switched || reauthenticate) && !brings {
                     return Err(missing_code(&change.element));
                 }
-                has_code || brings || switched || reauthenticate
+                brings
             }
             AuthenticationType::ApiKey => {
+                let differing = change.configuration.differing(&change.before);
                 let key = change.element.authentication.api_key.as_ref().map(|key| key.configuration.as_str());
                 switched || reauthenticate || key.is_some_and(|key| differing.contains_key(key)) || change.moves_host()
             }
@@ -163,8 +156,8 @@ impl Services {
             element: Arc::clone(&change.element),
             authentication: change.authentication,
             configuration: change.configuration.clone(),
-            provider_data,
-            external,
+            provider_data: input.provider_data.clone().unwrap_or_default(),
+            brought,
         }))
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::catalog::address::ADDRESS_KEYS;
-use crate::catalog::element::{AuthenticationType, ConfigurationEntry, ConfigurationType, Element};
+use crate::catalog::element::{AuthenticationType, ConfigurationEntry, Element};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::MASK;
@@ -91,6 +91,9 @@ impl Configuration {
         let mut without_effect = Vec::new();
         for (key, value) in sent {
             let declared = element.entry(&key);
+            if declared.is_some_and(|declared| declared.internal) {
+                continue;
+            }
             let Some(text) = text_of(value) else {
                 match declared {
                     Some(declared) => self.set(&key, declared.default.clone()),
@@ -98,7 +101,7 @@ impl Configuration {
                 }
                 continue;
             };
-            if (text == MASK && is_secret(declared, &key)) || declared.is_some_and(|declared| declared.internal) {
+            if text == MASK && is_secret(declared, &key) {
                 continue;
             }
             match check(declared, &key, text) {
@@ -118,15 +121,6 @@ impl Configuration {
             return Ok(without_effect);
         }
         Err(ApiError::new(Code::BadConfiguration, format!("Configuration is not acceptable: {}.", refused.join("; "))))
-    }
-
-    /// With external authentication the caller brings the tokens under the keys that are otherwise ours.
-    pub fn take_internal(&mut self, element: &Element, sent: Map<String, Value>) {
-        for (key, value) in sent {
-            if element.entry(&key).is_some_and(|declared| declared.internal) {
-                self.set(&key, text_of(value).filter(|text| text != MASK));
-            }
-        }
     }
 
     /// The instance's authentication type.
@@ -175,7 +169,7 @@ pub fn is_secret(declared: Option<&ConfigurationEntry>, key: &str) -> bool {
 }
 
 /// Values of any JSON type are kept as text; null is none.
-fn text_of(value: Value) -> Option<String> {
+pub(super) fn text_of(value: Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(text),
@@ -195,10 +189,6 @@ fn check(declared: Option<&ConfigurationEntry>, key: &str, text: String) -> Resu
     if text.is_empty() && !declared.required {
         return Ok(text);
     }
-    let text = if declared.kind == ConfigurationType::Combo { text } else { text.to_lowercase() };
-    if allowed.iter().any(|value| value.eq_ignore_ascii_case(&text)) {
-        Ok(text)
-    } else {
-        Err(format!("{key} must be one of {}", allowed.join(", ")))
-    }
+    let fitting = allowed.iter().find(|value| value.eq_ignore_ascii_case(&text));
+    fitting.map(|value| (*value).to_owned()).ok_or_else(|| format!("{key} must be one of {}", allowed.join(", ")))
 }

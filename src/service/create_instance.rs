@@ -9,7 +9,7 @@ use super::configuration::Configuration;
 use super::idempotency::{Begun, Claimed, IdempotencyKey};
 use super::instance_input::{ElementReference, InstanceInput};
 use super::instance_view::{InstanceView, configuration_place, credential_place, token_place};
-use super::provision::{Provisioned, Provisioning};
+use super::provision::{Provisioned, Provisioning, needless};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
@@ -105,7 +105,7 @@ impl Services {
         let (id, now) = (self.store.next_id().await?, self.now());
         let token = base64_token(self.entropy.as_ref());
         let kept = self.keep(Purpose::InstanceToken, token_place(id), &token)?;
-        let Provisioning { owner, element, authentication, configuration, external, .. } = &draft.provisioning;
+        let Provisioning { owner, element, authentication, configuration, .. } = &draft.provisioning;
         let instance = InstanceRow {
             id,
             organization_id: owner.organization,
@@ -118,7 +118,7 @@ impl Services {
             token_hash: kept.hash,
             token_sealed: kept.sealed,
             authentication_type: authentication.as_str().to_owned(),
-            external_authentication: if *external { "initial" } else { "none" }.to_owned(),
+            external_authentication: provisioned.external_authentication().to_owned(),
             configuration_sealed: self.seal_configuration(id, configuration)?,
             enabled: true,
             invalid_reason: None,
@@ -170,20 +170,15 @@ impl Services {
             input.plain_name()?.ok_or_else(|| ApiError::new(Code::BadName, "The name of the instance is missing."))?;
         let tags = input.plain_tags()?.unwrap_or_else(|| vec![name.clone()]);
         let external_id = input.checked_external_id()?.flatten();
-        let external = input.is_external()?;
+        let brought = input.brought()?;
         input.refuse_denial()?;
         let mut configuration = Configuration::of(&element);
-        let sent = input.configuration.unwrap_or_default();
-        let brought = external.then(|| sent.clone());
-        let without_effect = configuration.merge(&element, sent)?;
-        if let Some(brought) = brought {
-            configuration.take_internal(&element, brought);
-        }
+        let without_effect = configuration.merge(&element, input.configuration.unwrap_or_default())?;
         let authentication = configuration.authentication_type(&element)?;
-        let external = external && authentication == AuthenticationType::OAuth2;
-        configuration.require(&element, authentication, if external { &["oauth.callback.url"] } else { &[] })?;
+        let brought = brought.filter(|_| authentication == AuthenticationType::OAuth2);
+        configuration.require(&element, authentication, needless(brought.is_some()))?;
         let provider_data = input.provider_data.unwrap_or_default();
-        if authentication == AuthenticationType::OAuth2 && !external && provider_data.text("code").is_none() {
+        if authentication == AuthenticationType::OAuth2 && brought.is_none() && provider_data.text("code").is_none() {
             return Err(super::provision::missing_code(&element));
         }
         let trace = provider_data.debug();
@@ -194,7 +189,7 @@ impl Services {
             last_name: caller.last_name.clone(),
         };
         let owner = caller.owner;
-        let provisioning = Provisioning { owner, element, authentication, configuration, provider_data, external };
+        let provisioning = Provisioning { owner, element, authentication, configuration, provider_data, brought };
         Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator })
     }
 

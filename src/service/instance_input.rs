@@ -1,13 +1,15 @@
 //! What a caller sends to create or change an instance (contract 5.2).
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::configuration::text_of;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
 use crate::kernel::plain_text::plain_text;
-use crate::kernel::secret::Secret;
+use crate::kernel::secret::{MASK, Secret};
 
 const LONGEST_NAME: usize = 255;
 const MOST_TAGS: usize = 100;
@@ -86,6 +88,23 @@ impl ProviderData {
     }
 }
 
+/// Tokens that the caller obtained itself (contract 5.3, external authentication).
+#[derive(Clone, Default)]
+pub struct Brought {
+    pub access_token: Option<Secret>,
+    pub refresh_token: Option<Secret>,
+    /// Seconds that the access token lives.
+    pub lifetime: Option<i64>,
+    /// When it was issued.
+    pub since: Option<DateTime<Utc>>,
+}
+
+impl Brought {
+    pub fn is_empty(&self) -> bool {
+        self.access_token.is_none() && self.refresh_token.is_none()
+    }
+}
+
 impl InstanceInput {
     /// The name without markup; none where the caller sent none.
     pub fn plain_name(&self) -> Result<Option<String>, ApiError> {
@@ -144,13 +163,31 @@ impl InstanceInput {
         Ok(Some(change))
     }
 
-    /// Whether the caller brings tokens of its own (contract 5.3).
-    pub fn is_external(&self) -> Result<bool, ApiError> {
+    /// What the caller brings instead of a code, under the keys that are otherwise ours or in `providerData`. A masked
+    /// token is none.
+    pub fn brought(&self) -> Result<Option<Brought>, ApiError> {
         match self.external_authentication.as_deref() {
-            None | Some("" | "none") => Ok(false),
-            Some("initial") => Ok(true),
-            Some(_) => Err(ApiError::new(Code::BadBody, "externalAuthentication must be `none` or `initial`.")),
+            None | Some("" | "none") => return Ok(None),
+            Some("initial") => {}
+            Some(_) => return Err(ApiError::new(Code::BadBody, "externalAuthentication must be `none` or `initial`.")),
         }
+        let configured = |key: &str| self.configuration.as_ref()?.get(key).cloned().and_then(text_of);
+        let text = |member: &str, key: &str| {
+            let provided = self.provider_data.as_ref().and_then(|data| data.text(member));
+            provided.or_else(|| configured(key)).filter(|text| !text.is_empty() && text != MASK)
+        };
+        let lifetime = text("expires_in", "oauth.user.refresh_interval").and_then(|text| text.parse().ok());
+        let since = configured("oauth.user.refresh_time").and_then(|text| text.parse().ok());
+        Ok(Some(Brought {
+            access_token: text("access_token", "oauth.user.token").map(Secret::new),
+            refresh_token: text("refresh_token", "oauth.user.refresh_token").map(Secret::new),
+            lifetime: lifetime.filter(|seconds| *seconds > 0),
+            since: since.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+        }))
+    }
+
+    pub fn has_code(&self) -> bool {
+        self.provider_data.as_ref().is_some_and(|data| data.text("code").is_some())
     }
 
     /// The vendor's redirect brought an error instead of a code: it is the caller's answer.

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::Services;
 use super::configuration::Configuration;
-use super::instance_input::ProviderData;
+use super::instance_input::{Brought, ProviderData};
 use super::start_oauth::grant_place;
 use crate::catalog::element::{ApiKey, AuthenticationType, Element};
 use crate::catalog::oauth2::{OAuth2, Pkce};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::kernel::secret::{MASK, Secret};
+use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::reply;
 use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token::{self, Client};
@@ -32,6 +32,15 @@ pub struct Provisioned {
     pub refreshed_at: Option<DateTime<Utc>>,
     /// The grant that this used up; it goes with the commit.
     pub grant: Option<i64>,
+    /// The caller brought the tokens.
+    pub external: bool,
+}
+
+impl Provisioned {
+    /// As the API spells it.
+    pub fn external_authentication(&self) -> &'static str {
+        if self.external { "initial" } else { "none" }
+    }
 }
 
 /// What a credential is got from. Cheap to clone into a detached task.
@@ -42,16 +51,16 @@ pub struct Provisioning {
     pub authentication: AuthenticationType,
     pub configuration: Configuration,
     pub provider_data: ProviderData,
-    /// The caller brings tokens of its own.
-    pub external: bool,
+    /// With external authentication: the caller's own tokens.
+    pub brought: Option<Brought>,
 }
 
 impl Services {
     /// Spends what the caller brought. Runs detached: its result must be committed even when the caller is gone.
     pub(super) async fn provision(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
-        let provisioned = match (input.authentication, input.external) {
-            (AuthenticationType::OAuth2, true) => self.take_over(input).await?,
-            (AuthenticationType::OAuth2, false) => self.exchange_code(input).await?,
+        let provisioned = match (input.authentication, &input.brought) {
+            (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought).await?,
+            (AuthenticationType::OAuth2, None) => self.exchange_code(input).await?,
             (AuthenticationType::ApiKey, _) => self.verify_key(input).await?,
         };
         // A reply that names a foreign host must not be stored, let alone called.
@@ -85,46 +94,30 @@ impl Services {
         Ok(self.provisioned(token, None, grant))
     }
 
-    /// Tokens that the caller obtained itself (contract 5.3, external authentication).
-    async fn take_over(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
+    /// Tokens that the caller obtained itself: an access token with its lifetime is taken as it is, a refresh token is
+    /// proven first.
+    async fn take_over(&self, input: &Provisioning, brought: &Brought) -> Result<Provisioned, ApiError> {
         let oauth2 = input.oauth2()?;
-        let brought = |member: &str, key: &str| {
-            let configured = || input.configuration.get(key).filter(|text| *text != MASK).map(Secret::new);
-            input.provider_data.secret(member).or_else(configured)
-        };
-        let access_token = brought("access_token", "oauth.user.token");
-        let refresh_token = brought("refresh_token", "oauth.user.refresh_token");
-        let lifetime = brought("expires_in", "oauth.user.refresh_interval").and_then(|text| text.expose().parse().ok());
-        match (access_token, refresh_token, lifetime) {
-            (Some(access_token), refresh_token, Some(lifetime)) => {
-                let since = input.configuration.get("oauth.user.refresh_time").and_then(|text| text.parse().ok());
-                let since =
-                    since.and_then(|seconds| DateTime::from_timestamp(seconds, 0)).unwrap_or_else(|| self.now());
-                let expires_at =
-                    TimeDelta::try_seconds(lifetime).and_then(|lifetime| since.checked_add_signed(lifetime));
+        match (&brought.access_token, &brought.refresh_token) {
+            (Some(access_token), refresh_token) if refresh_token.is_none() || brought.lifetime.is_some() => {
+                let since = brought.since.unwrap_or_else(|| self.now());
                 Ok(Provisioned {
-                    credential: input.brought(access_token, refresh_token),
-                    lifetime: Some(lifetime),
-                    expires_at,
+                    credential: input.brought(access_token.clone(), refresh_token.clone()),
+                    lifetime: brought.lifetime,
+                    expires_at: brought.lifetime.and_then(|seconds| reply::expiry(since, seconds)),
                     refreshed_at: Some(since),
                     grant: None,
+                    external: true,
                 })
             }
-            (_, Some(refresh_token), _) => {
+            (_, Some(refresh_token)) => {
                 let client = input.client();
-                let request = input.with_values(|values| token::refresh(oauth2, &client, &refresh_token, values))?;
+                let request = input.with_values(|values| token::refresh(oauth2, &client, refresh_token, values))?;
                 let token = self.token_call(input, oauth2, &request).await;
                 let token = token.map_err(|fault| fault.into_error(&input.element.name, "the refresh token"))?;
-                Ok(self.provisioned(token, Some(refresh_token), None))
+                Ok(Provisioned { external: true, ..self.provisioned(token, Some(refresh_token.clone()), None) })
             }
-            (Some(access_token), None, None) => Ok(Provisioned {
-                credential: input.brought(access_token, None),
-                lifetime: None,
-                expires_at: None,
-                refreshed_at: Some(self.now()),
-                grant: None,
-            }),
-            (None, None, _) => {
+            (_, None) => {
                 let message = "externalAuthentication is `initial`: the configuration needs oauth.user.refresh_token, \
                                or oauth.user.token with oauth.user.refresh_interval.";
                 Err(ApiError::new(Code::MissingConfiguration, message))
@@ -146,7 +139,14 @@ impl Services {
             accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
         }
         let credential = Credential::ApiKey { key };
-        Ok(Provisioned { credential, lifetime: None, expires_at: None, refreshed_at: None, grant: None })
+        Ok(Provisioned {
+            credential,
+            lifetime: None,
+            expires_at: None,
+            refreshed_at: None,
+            grant: None,
+            external: false,
+        })
     }
 
     async fn token_call(
@@ -172,6 +172,7 @@ impl Services {
             expires_at: token.expires_at,
             refreshed_at: Some(self.now()),
             grant,
+            external: false,
         }
     }
 
@@ -260,6 +261,11 @@ pub(super) fn with_values<T>(
     let configured = |key: &str| configuration.get(key).map(str::to_owned);
     let values = Values { element, parameters: &|_| None, configuration: &configured, given_by_vendor };
     build(values).map_err(|fault| fault.into_error(&element.name, "the configuration"))
+}
+
+/// Required configuration that a caller who brings tokens need not give.
+pub(super) fn needless(brings_tokens: bool) -> &'static [&'static str] {
+    if brings_tokens { &["oauth.callback.url"] } else { &[] }
 }
 
 pub(super) fn missing_code(element: &Element) -> ApiError {

@@ -15,6 +15,7 @@ use crate::store::revocations::{self, Revocation};
 use crate::vault::seal::Place;
 
 const TRIES: i64 = 8;
+const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(20);
 
 pub(super) fn revocation_place(row: i64) -> Place {
     Place { table: "revocation", column: "sealed", row }
@@ -51,8 +52,11 @@ impl Services {
 
     async fn take_due_revocation(&self) -> Result<Option<Revocation>, ApiError> {
         let now = self.now();
-        // Longer after every try; the first answer of a slow vendor is awaited before anybody tries again.
-        let again = now.checked_add_signed(TimeDelta::minutes(15)).unwrap_or(now);
+        // Twice as long after every try; the first answer of a slow vendor is awaited before anybody tries again.
+        let again = move |attempt: i64| {
+            let factor = u32::try_from(attempt.saturating_sub(1)).map_or(1, |exponent| 2_i32.saturating_pow(exponent));
+            FIRST_PAUSE.checked_mul(factor).and_then(|pause| now.checked_add_signed(pause)).unwrap_or(now)
+        };
         Ok(self.store.write(move |conn| revocations::take_due(conn, now, again)).await?)
     }
 

@@ -139,7 +139,7 @@ pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Re
         rows = rows.filter(instance::external_id.eq(external_id));
     }
     if let Some(text) = &filter.search_text {
-        rows = rows.filter(lower(instance::name).like(contains(text)).escape('\\'));
+        rows = rows.filter(lower(instance::name).like(lower(contains(text))).escape('\\'));
     }
     for tag in &filter.tags {
         let tagged = instance_tag::table
@@ -229,13 +229,13 @@ fn insert_tags(conn: &mut AnyConn, owner: Owner, id: i64, tags: &[String]) -> Re
 }
 
 diesel::define_sql_function! {
-    /// SQLite folds ASCII only; names are compared the same way on both databases as far as it goes.
+    /// SQLite folds ASCII only, so the database folds both sides of a comparison.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
 /// A LIKE pattern for a part of a text, with the pattern's own characters taken literally.
 fn contains(text: &str) -> String {
-    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
 }
 

@@ -46,23 +46,20 @@ pub fn insert(conn: &mut AnyConn, owner: Owner, revocation: Revocation, now: Dat
     Ok(())
 }
 
-/// Takes the next due one, and puts it off to `again` so that no other process takes it meanwhile.
+/// Takes the next due one, and puts it off so that no other process takes it meanwhile. `again`: to when, by the number
+/// of the try.
 pub fn take_due(
     conn: &mut AnyConn,
     now: DateTime<Utc>,
-    again: DateTime<Utc>,
+    again: impl Fn(i64) -> DateTime<Utc>,
 ) -> Result<Option<Revocation>, StoreFault> {
     let due = dsl::revocation.filter(dsl::due_at.le(UtcTime(now))).order(dsl::due_at);
     let Some(row) = due.first::<Row>(conn).optional()? else { return Ok(None) };
     let unchanged = dsl::revocation.filter(dsl::id.eq(row.id)).filter(dsl::attempts.eq(row.attempts));
-    let values = (dsl::attempts.eq(row.attempts.saturating_add(1)), dsl::due_at.eq(UtcTime(again)));
+    let attempts = row.attempts.saturating_add(1);
+    let values = (dsl::attempts.eq(attempts), dsl::due_at.eq(UtcTime(again(attempts))));
     let won = diesel::update(unchanged).set(values).execute(conn)? == 1;
-    Ok(won.then_some(Revocation {
-        id: row.id,
-        element_id: row.element_id,
-        sealed: row.sealed,
-        attempts: row.attempts.saturating_add(1),
-    }))
+    Ok(won.then_some(Revocation { id: row.id, element_id: row.element_id, sealed: row.sealed, attempts }))
 }
 
 /// Done, or given up.

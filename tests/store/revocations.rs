@@ -10,7 +10,7 @@ use super::rows::{db_organization, now};
 /// As a process takes them: until there is none.
 async fn take_all(store: &Store, at: DateTime<Utc>) -> Vec<Revocation> {
     let mut taken = Vec::new();
-    let again = at + TimeDelta::minutes(15);
+    let again = move |_| at + TimeDelta::minutes(15);
     while let Some(revocation) = store.write(move |conn| revocations::take_due(conn, at, again)).await.expect("a query")
     {
         taken.push(revocation);

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use diesel::Connection as _;
+use diesel::connection::SimpleConnection as _;
 use ligand::store::{Address, Pooler, Store};
 use tempfile::TempDir;
 
@@ -43,6 +45,30 @@ impl Database {
     /// A database that stands elsewhere: on a server of the test's own.
     pub fn at(url: String) -> Self {
         Self { url, _directory: None }
+    }
+
+    /// Runs SQL beside the server. Both databases get the same.
+    pub fn execute(&self, sql: &str) {
+        let busy = "PRAGMA busy_timeout = 5000";
+        let done = match self.url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let mut conn = diesel::SqliteConnection::establish(path).expect("the file opens");
+                conn.batch_execute(busy).and_then(|()| conn.batch_execute(sql))
+            }
+            None => diesel::PgConnection::establish(&self.url).expect("PostgreSQL answers").batch_execute(sql),
+        };
+        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Everything that is stored, as bytes: what a thief of the disk or of a backup gets.
+    pub fn dump(&self) -> Vec<u8> {
+        match self.url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let files = ["", "-wal", "-shm"].map(|suffix| std::fs::read(format!("{path}{suffix}")));
+                files.into_iter().flatten().flatten().collect()
+            }
+            None => postgres().expect("it runs").dump(&self.url).into_bytes(),
+        }
     }
 
     pub fn is_postgres(&self) -> bool {

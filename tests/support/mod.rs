@@ -7,6 +7,7 @@ pub mod part;
 pub mod postgres;
 pub mod program;
 pub mod server;
+pub mod vendor;
 
 pub use caller::{Caller, Reply};
 pub use database::Database;
@@ -14,7 +15,32 @@ pub use server::TestServer;
 
 /// Runs a test on SQLite and on PostgreSQL: `on_both!(name, |server| async move { … })` makes `name::sqlite` and
 /// `name::postgres`. The second is a printed skip where there is no PostgreSQL.
+///
+/// `on_both!(name, in |database| { … })` leaves it to the test to start a server, or several.
 macro_rules! on_both {
+    ($(#[$meta:meta])* $name:ident, in |$database:ident| $body:expr) => {
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "some tests need nothing from around them")]
+            use super::*;
+
+            fn body($database: $crate::support::Database) {
+                $body
+            }
+
+            #[test]
+            fn sqlite() {
+                body($crate::support::Database::sqlite());
+            }
+
+            #[test]
+            fn postgres() {
+                if let Some(database) = $crate::support::Database::postgres() {
+                    body(database);
+                }
+            }
+        }
+    };
     ($(#[$meta:meta])* $name:ident, |$server:ident| $body:expr) => {
         $(#[$meta])*
         mod $name {

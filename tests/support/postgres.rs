@@ -83,6 +83,12 @@ impl Postgres {
         succeed(psql.output().expect("psql can be started"))
     }
 
+    /// The whole database at this address as SQL.
+    pub fn dump(&self, url: &str) -> String {
+        let mut pg_dump = Command::new(self.programs.join("pg_dump"));
+        succeed(pg_dump.arg(url).output().expect("pg_dump can be started"))
+    }
+
     pub fn stop(&self, signal: Signal) {
         self.part.lock().expect("no test panicked here").stop(signal);
     }

@@ -131,6 +131,11 @@ impl TestServer {
         Self { url: format!("http://{address}"), clock, services, database, admin, vendor, handle }
     }
 
+    /// How many instances the first administrator's organization has.
+    pub async fn count(&self) -> i64 {
+        self.caller().get("/instances/count").await.ok()["totalInstances"].as_i64().expect("a number")
+    }
+
     /// A caller with the first administrator's secrets.
     pub fn caller(&self) -> Caller {
         Caller::new(&self.url, &self.admin)

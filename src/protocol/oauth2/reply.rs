@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde_json::Value;
 
 use crate::catalog::element::Element;
@@ -49,11 +49,16 @@ pub fn read(
         access_token: Secret::new(access_token),
         refresh_token: text_at(&body, &oauth2.reply.refresh_token).map(Secret::new),
         lifetime,
-        // A lifetime beyond the calendar means "never" (1e18 seconds have been seen).
-        expires_at: lifetime.and_then(TimeDelta::try_seconds).and_then(|lifetime| now.checked_add_signed(lifetime)),
+        expires_at: lifetime.and_then(|seconds| expiry(now, seconds)),
         scopes: first_at(&body, &oauth2.reply.scope).and_then(scopes),
         variables: variables::given_by_reply(element, &body),
     })
+}
+
+/// When a token expires. A lifetime beyond four-digit years means "never" (1e18 seconds have been seen).
+pub fn expiry(since: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
+    let end = TimeDelta::try_seconds(seconds).and_then(|lifetime| since.checked_add_signed(lifetime));
+    end.filter(|end| end.year() <= 9999)
 }
 
 fn refusal(oauth2: &OAuth2, request: &VendorRequest, reply: &VendorReply, body: Option<&Value>) -> VendorFault {
@@ -72,7 +77,7 @@ fn refusal(oauth2: &OAuth2, request: &VendorRequest, reply: &VendorReply, body: 
         return VendorFault::Configuration { status, code: Some(code), message };
     }
     let code = listed(&oauth2.errors.terminal).or_else(|| codes.first().cloned());
-    VendorFault::Refused { status, code, message }
+    VendorFault::Refused { status, code, message, hint: None }
 }
 
 fn first_at<'a>(body: &'a Value, pointers: &[String]) -> Option<&'a Value> {

@@ -1,0 +1,96 @@
+//! `Idempotency-Key` on creation: a lost reply means a spent code.
+
+use chrono::TimeDelta;
+use ligand::sandbox::{Failure, TOKEN_ROUTES};
+use serde_json::{Value, json};
+
+use crate::support::caller::{read, with_code, with_key};
+use crate::support::{Caller, Reply, on_both};
+
+async fn create(caller: &Caller, path: &str, key: &str, body: &Value) -> Reply {
+    let request = caller.request("POST", path).header("content-type", "application/json");
+    read(request.header("idempotency-key", key).body(body.to_string())).await
+}
+
+on_both!(a_repeated_call_gets_the_first_answer, |server| async move {
+    let caller = server.caller();
+    let mut body = with_code("Once", &caller.code(server.sandbox()).await);
+    body["providerData"]["debug"] = true.into();
+    body["configuration"]["create.bulk.properties"] = true.into();
+    let first = create(&caller, "/instances", "key-1", &body).await;
+    let id = first.ok()["id"].clone();
+    caller.patch(&format!("/instances/{id}"), &json!({ "name": "Renamed" })).await.ok();
+    server.advance(TimeDelta::hours(23));
+    let again = create(&caller, "/instances", "key-1", &body).await;
+    assert_eq!(again.text, first.text, "byte for byte");
+    for header in ["elements-error", "elements-trace-id", "content-type"] {
+        assert!(first.header(header).is_some());
+        assert_eq!(again.header(header), first.header(header));
+    }
+    assert_eq!(server.count().await, 1);
+    // Another key is another call: the code is spent.
+    create(&caller, "/instances", "key-2", &body).await.fails(400, "vendor_refused");
+});
+
+on_both!(another_request_with_the_same_key_is_a_conflict, |server| async move {
+    let caller = server.caller();
+    create(&caller, "/instances", "key", &with_key("One")).await.ok();
+    create(&caller, "/instances", "key", &with_key("Two")).await.fails(409, "idempotency_conflict");
+    let elsewhere = create(&caller, "/elements/hubspotcrm/instances", "key", &with_key("One")).await;
+    elsewhere.fails(409, "idempotency_conflict");
+    assert_eq!(server.count().await, 1);
+    // Keys are the caller's own: another organization has others.
+    let stranger = server.stranger().await;
+    let theirs = create(&stranger, "/instances", "key", &with_key("Two")).await.ok();
+    assert_eq!(theirs["name"], "Two");
+});
+
+on_both!(a_failed_call_frees_the_key, |server| async move {
+    let caller = server.caller();
+    let code = caller.code(server.sandbox()).await;
+    let body = with_code("Retried", &code);
+    server.sandbox().set(|switches| switches.failure = Some(Failure::of(TOKEN_ROUTES, 503, 1)));
+    create(&caller, "/instances", "key", &body).await.fails(502, "vendor_unreachable");
+    create(&caller, "/instances", "key", &with_code("Wrong", "unknown")).await.fails(400, "vendor_refused");
+    create(&caller, "/instances", "key", &json!({})).await.fails(400, "missing_element");
+    create(&caller, "/instances", "key", &body).await.ok();
+    assert_eq!(server.count().await, 1);
+});
+
+on_both!(calls_at_once_create_one_instance, |server| async move {
+    let caller = server.caller();
+    let body = with_key("Once");
+    server.sandbox().patch(&json!({ "delayMs": { "*": 200 } })).expect("a switch");
+    let calls = (0..8).map(|_| create(&caller, "/instances", "key", &body));
+    let replies = futures_util::future::join_all(calls).await;
+    let done: Vec<_> = replies.iter().filter(|reply| reply.status == 200).collect();
+    assert!(!done.is_empty());
+    for reply in &replies {
+        if reply.status != 200 {
+            reply.fails(409, "idempotency_conflict");
+            assert!(reply.header("retry-after").is_some(), "the same call succeeds in a moment");
+        }
+    }
+    let again = create(&caller, "/instances", "key", &body).await;
+    assert!(done.iter().all(|reply| reply.text == again.text));
+    assert_eq!(server.count().await, 1);
+    assert_eq!(server.sandbox().calls().len(), 1);
+});
+
+on_both!(answers_are_kept_for_a_day, |server| async move {
+    let caller = server.caller();
+    let first = create(&caller, "/instances", "key", &with_key("Once")).await.ok();
+    server.advance(TimeDelta::hours(25));
+    ligand::jobs::purge(&server.services).await.expect("the job runs");
+    let later = create(&caller, "/instances", "key", &with_key("Once")).await.ok();
+    assert_ne!(first["id"], later["id"]);
+});
+
+on_both!(a_key_is_visible_ascii, |server| async move {
+    for key in ["", "tab\there", "\u{e4}", &"x".repeat(256)] {
+        let reply = create(&server.caller(), "/instances", key, &with_key("Key")).await;
+        assert!(reply.fails(400, "bad_idempotency_key").contains("1 to 255"));
+    }
+    assert_eq!(server.count().await, 0);
+    create(&server.caller(), "/instances", &"x".repeat(255), &with_key("Key")).await.ok();
+});

@@ -1,0 +1,103 @@
+//! A vendor of a test's own: answers what it was told to, and remembers every word. For what the sandbox is too well
+//! behaved to say, and too discreet to keep.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub struct Vendor {
+    pub address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By path.
+    replies: Mutex<BTreeMap<String, (u16, Value)>>,
+    requests: Mutex<Vec<Request>>,
+}
+
+/// A request, every byte of it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub path: String,
+    pub head: String,
+    pub body: String,
+}
+
+impl Request {
+    /// A field of a form.
+    pub fn field(&self, name: &str) -> Option<String> {
+        let mut fields = url::form_urlencoded::parse(self.body.as_bytes());
+        fields.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    }
+}
+
+impl Vendor {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let state = Arc::<State>::default();
+        let shared = Arc::clone(&state);
+        // Ends with the test process.
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&shared);
+                thread::spawn(move || state.serve(&stream));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// What a path answers from now on; others answer 404.
+    pub fn answers(&self, path: &str, status: u16, body: Value) {
+        self.state.replies.lock().expect("no test panicked here").insert(path.to_owned(), (status, body));
+    }
+
+    pub fn requests(&self) -> Vec<Request> {
+        self.state.requests.lock().expect("no test panicked here").clone()
+    }
+}
+
+impl State {
+    fn serve(&self, stream: &TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            (reader.read_line(&mut head).ok()? > 0).then_some(())?;
+        }
+        let length =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        reader.read_exact(&mut body).ok()?;
+        let path = head.split(' ').nth(1)?.split('?').next()?.to_owned();
+        let reply = self.replies.lock().ok()?.get(&path).cloned();
+        let (status, reply) = reply.unwrap_or((404, Value::Null));
+        let body = String::from_utf8_lossy(&body).into_owned();
+        self.requests.lock().ok()?.push(Request { path, head, body });
+        let reply = reply.to_string();
+        let head = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\nconnection: close\r\n");
+        write!(&*stream, "{head}content-length: {}\r\n\r\n{reply}", reply.len()).ok()
+    }
+}
+
+/// A directory of elements: each a shipped one with some of its text replaced.
+pub fn elements(copies: &[(&str, &[(&str, &str)])]) -> TempDir {
+    let directory = tempfile::Builder::new().prefix("ligand-elements-").tempdir().expect("a directory");
+    for (number, (key, changes)) in copies.iter().enumerate() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("elements/{key}.toml"));
+        let mut text = std::fs::read_to_string(shipped).expect("a shipped element");
+        for (from, to) in *changes {
+            assert!(text.contains(from), "{key} has no {from:?}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(directory.path().join(format!("{number}.toml")), text).expect("the element is written");
+    }
+    directory
+}
