@@ -104,7 +104,8 @@ impl Store {
                 let write: Write = Box::new(move |conn| {
                     let result = conn.and_then(|conn| catching(|| transaction(conn)));
                     let failed = result.is_err();
-                    let tell_all = move |commit: Result<(), _>| tell.send(result.and_then(|value| commit.map(|()| value)));
+                    let tell_all =
+                        move |commit: Result<(), _>| tell.send(result.and_then(|value| commit.map(|()| value)));
                     Done { failed, finish: Box::new(|commit| drop(tell_all(commit))) }
                 });
                 queue.send(write).await.map_err(|_| stopped())?;

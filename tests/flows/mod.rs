@@ -1,1 +1,4 @@
-
+mod cli;
+mod kill;
+mod oidc_provider;
+mod server_process;

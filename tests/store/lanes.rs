@@ -54,7 +54,8 @@ on_both_databases!(of_200_writes_at_once_only_those_that_fail_fail, |database| a
         assert_eq!(result.is_ok(), *end == End::Commits, "{id}: {result:?}");
         assert_eq!(organization.db_exists(&witness, *id).await, result.is_ok(), "{id}");
     }
-    let panicked = results.iter().find_map(|result| result.as_ref().err().filter(|fault| fault.to_string().contains("panic")));
+    let panicked =
+        results.iter().find_map(|result| result.as_ref().err().filter(|fault| fault.to_string().contains("panic")));
     assert!(panicked.is_some_and(|fault| fault.to_string().contains("the use case panics")), "{panicked:?}");
     for id in 20_000..20_010 {
         write(&store, &organization, id, End::Commits).await.expect("the store goes on");

@@ -11,7 +11,8 @@ use super::rows::{db_organization, now};
 async fn take_all(store: &Store, at: DateTime<Utc>) -> Vec<Revocation> {
     let mut taken = Vec::new();
     let again = at + TimeDelta::minutes(15);
-    while let Some(revocation) = store.write(move |conn| revocations::take_due(conn, at, again)).await.expect("a query") {
+    while let Some(revocation) = store.write(move |conn| revocations::take_due(conn, at, again)).await.expect("a query")
+    {
         taken.push(revocation);
     }
     taken
