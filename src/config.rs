@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
@@ -108,7 +109,7 @@ pub struct Catalogue {
 #[derive(Args, Clone)]
 pub struct Storage {
     /// `sqlite:PATH` or `postgres://…`; default: a SQLite file in the data directory
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", value_parser = DatabaseUrl)]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", value_parser = Unrepeated(Address::from_str))]
     pub database_url: Option<Address>,
     /// What stands between the server and PostgreSQL
     #[arg(long, env = "LIGAND_DATABASE_POOLER", value_enum, default_value_t)]
@@ -125,16 +126,24 @@ pub struct Storage {
     pub master_key: Option<Secret>,
 }
 
-/// Reads `DATABASE_URL` without repeating what cannot be read: it may hold a password.
+/// Reads a value that may hold a password: a refusal says what is wrong without repeating it.
 #[derive(Clone)]
-struct DatabaseUrl;
+struct Unrepeated<T>(fn(&str) -> Result<T, String>);
 
-impl TypedValueParser for DatabaseUrl {
-    type Value = Address;
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Unrepeated<T> {
+    type Value = T;
 
-    fn parse_ref(&self, command: &clap::Command, _: Option<&clap::Arg>, value: &OsStr) -> Result<Address, clap::Error> {
-        let refused = |reason| clap::Error::raw(ErrorKind::ValueValidation, reason).with_cmd(command);
-        value.to_string_lossy().parse().map_err(|reason: String| refused(format!("{reason}\n")))
+    fn parse_ref(&self, command: &clap::Command, _: Option<&clap::Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        let Self(parse) = self;
+        let refused = |reason| clap::Error::raw(ErrorKind::ValueValidation, format!("{reason}\n")).with_cmd(command);
+        parse(&value.to_string_lossy()).map_err(refused)
+    }
+}
+
+fn proxy_url(text: &str) -> Result<Secret, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Secret::new(text)),
+        _ => Err("LIGAND_OUTBOUND_PROXY must be http://HOST:PORT or https://HOST:PORT".to_owned()),
     }
 }
 
@@ -160,7 +169,7 @@ pub struct Serve {
     #[arg(long, env = "LIGAND_OUTBOUND_ALLOW", value_delimiter = ',', value_name = "CIDR")]
     pub outbound_allow: Vec<IpNet>,
     /// The proxy for calls to vendors; the environment's proxy settings are not used
-    #[arg(long, env = "LIGAND_OUTBOUND_PROXY", value_name = "URL")]
+    #[arg(long, env = "LIGAND_OUTBOUND_PROXY", hide_env_values = true, value_name = "URL", value_parser = Unrepeated(proxy_url))]
     pub outbound_proxy: Option<Secret>,
     /// Origins of pages that may call from a browser (comma separated)
     #[arg(long, env = "LIGAND_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]

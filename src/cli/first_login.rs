@@ -26,6 +26,8 @@ pub fn show(created: &CreatedUser, data_dir: &Path) -> Result<(), String> {
     }
     private_directory(data_dir)?;
     let path = data_dir.join(format!("first-login-{}.txt", created.email.replace(['/', '\\'], "_")));
+    // One that lies there is of an earlier database. Not telling would lock everybody out of this one.
+    let _ = std::fs::remove_file(&path);
     write_private(&path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
     tracing::warn!(path = %path.display(), "the first administrator's login is in this file: read it and delete it");
     Ok(())

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::Storage;
 use crate::kernel::entropy::SystemEntropy;
@@ -13,8 +13,22 @@ use crate::vault::KeyRing;
 
 /// `LIGAND_MASTER_KEY`; without it, on SQLite, the key file, which is made where there is none.
 pub fn key_ring(storage: &Storage) -> Result<KeyRing, String> {
-    let text = match (&storage.master_key, &storage.database_url) {
-        (Some(ring), _) => ring.clone(),
+    ring(storage, || {
+        make_key_file(&storage.data_dir)?;
+        read_key_file(&storage.data_dir)
+    })
+}
+
+/// The same, but where there is no key file yet, none is made.
+pub fn check(storage: &Storage) -> Result<(), String> {
+    let fresh = || Ok(KeyRing::generate(&SystemEntropy));
+    let made = key_path(&storage.data_dir).exists();
+    ring(storage, || if made { read_key_file(&storage.data_dir) } else { fresh() }).map(drop)
+}
+
+fn ring(storage: &Storage, key_file: impl FnOnce() -> Result<Secret, String>) -> Result<KeyRing, String> {
+    let (text, origin) = match (&storage.master_key, &storage.database_url) {
+        (Some(ring), _) => (ring.clone(), "LIGAND_MASTER_KEY".to_owned()),
         (None, Some(Address::Postgres(_))) => {
             return Err(
                 "LIGAND_MASTER_KEY is required with PostgreSQL: every replica needs the same key. `ligand keys new` \
@@ -22,23 +36,32 @@ pub fn key_ring(storage: &Storage) -> Result<KeyRing, String> {
                     .to_owned(),
             );
         }
-        (None, _) => key_file(&storage.data_dir)?,
+        (None, _) => (key_file()?, key_path(&storage.data_dir).display().to_string()),
     };
-    KeyRing::parse(&text).map_err(|fault| format!("LIGAND_MASTER_KEY: {fault}"))
+    KeyRing::parse(&text).map_err(|fault| format!("{origin}: {fault}"))
 }
 
-fn key_file(directory: &Path) -> Result<Secret, String> {
+fn key_path(directory: &Path) -> PathBuf {
+    directory.join("master.key")
+}
+
+fn read_key_file(directory: &Path) -> Result<Secret, String> {
+    let path = key_path(directory);
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Secret::new(text.trim()))
+}
+
+fn make_key_file(directory: &Path) -> Result<(), String> {
     private_directory(directory)?;
-    let path = directory.join("master.key");
-    let told = |error: std::io::Error| format!("{}: {error}", path.display());
+    let path = key_path(directory);
     match write_private(&path, KeyRing::generate(&SystemEntropy).expose()) {
         Ok(()) => {
-            tracing::info!(path = %path.display(), "a key was made: keep a copy, without it the data cannot be opened")
+            tracing::info!(path = %path.display(), "a key was made: keep a copy, without it the data cannot be opened");
+            Ok(())
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(told(error)),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
     }
-    fs::read_to_string(&path).map(|text| Secret::new(text.trim())).map_err(told)
 }
 
 /// A new file that only its owner may read; fails where there is one.

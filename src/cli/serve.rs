@@ -77,10 +77,11 @@ pub async fn serve(mut settings: Serve) -> Ended {
     }
     let mut catalog =
         Catalog::load(settings.catalogue.elements_dir.as_deref()).map_err(|complaints| complaints_text(&complaints))?;
-    let ring = keys::key_ring(&settings.storage)?;
     if settings.check {
+        keys::check(&settings.storage)?;
         return super::print(&format!("settings, keys and {} elements are fine", catalog.iter().len()));
     }
+    let ring = keys::key_ring(&settings.storage)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let vendor = match settings.sandbox {
         true => Some(start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?),

@@ -34,7 +34,10 @@ pub enum VaultFault {
     /// The operator must put this key back into the ring.
     #[error("the key ring has no key `{0}`")]
     UnknownKey(String),
-    #[error("the sealed value of {table}.{column}, row {row}, does not open")]
+    #[error(
+        "the sealed value of {table}.{column}, row {row}, does not open: LIGAND_MASTER_KEY (or the key file) has another \
+         key under the same id, or the value was altered"
+    )]
     Corrupt { table: &'static str, column: &'static str, row: i64 },
     #[error("the value is too long to seal")]
     TooLong,

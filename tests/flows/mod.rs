@@ -1,2 +1,5 @@
-
+mod cli;
+mod kill;
+mod oidc_provider;
 mod readme;
+mod server_process;

@@ -34,6 +34,8 @@ pub struct Ended {
 impl Ligand {
     /// With SQLite in its own directory, where also relative paths lead.
     pub fn new() -> Self {
+        // For the callers: the program does so itself.
+        ligand::tls::install();
         let directory = tempfile::Builder::new().prefix("ligand-program-").tempdir().expect("a directory");
         Self { directory, environment: BTreeMap::new() }
     }
@@ -70,7 +72,8 @@ impl Ligand {
     pub fn run(&self, arguments: &[&str]) -> Ended {
         let mut command = Command::new("timeout");
         command.args(["--signal=KILL", &LIMIT.as_secs().to_string(), PROGRAM]).args(arguments);
-        let output = self.surround(&mut command).stdin(Stdio::null()).output().expect("timeout can be started");
+        self.surround(&mut command).env("LIGAND_LISTEN", free_address()).env("LIGAND_SANDBOX_LISTEN", free_address());
+        let output = command.stdin(Stdio::null()).output().expect("timeout can be started");
         Ended {
             success: output.status.success(),
             output: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -1,0 +1,192 @@
+//! The command line: what each command says, to people and to scripts.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::support::Database;
+use crate::support::program::{Ended, Ligand};
+
+impl Ended {
+    #[track_caller]
+    fn succeeds(&self) -> &str {
+        assert!(self.success, "{self:?}");
+        &self.output
+    }
+
+    /// One line that says why, without a panic.
+    #[track_caller]
+    fn fails(&self, reason: &str) {
+        assert!(!self.success && self.errors.contains(reason), "no {reason:?}: {self:?}");
+        assert!(!self.errors.contains("panicked"), "{self:?}");
+    }
+}
+
+const FRESHDESK: &str = include_str!("../../elements/freshdesk.toml");
+
+/// A directory with one element file in it.
+fn with_element(text: &str) -> Ligand {
+    let ligand = Ligand::new();
+    fs::create_dir(ligand.path("elements")).expect("the directory is made");
+    fs::write(ligand.path("elements/desk.toml"), text).expect("the file is written");
+    ligand.set("LIGAND_ELEMENTS_DIR", "elements")
+}
+
+fn desk() -> String {
+    FRESHDESK.replace("id = 9002", "id = 10001").replace("key = \"freshdesk\"", "key = \"desk\"")
+}
+
+#[test]
+fn elements_check_counts_the_good_and_names_the_place_of_the_bad() {
+    assert_eq!(Ligand::new().run(&["elements", "check"]).succeeds(), "6 elements are fine\n");
+    assert_eq!(with_element(&desk()).run(&["elements", "check"]).succeeds(), "7 elements are fine\n");
+    let misspelt = desk().replace("hub = \"helpdesk\"", "hubb = \"helpdesk\"");
+    let line = misspelt.lines().position(|line| line.starts_with("hubb")).expect("a line") + 1;
+    let ligand = with_element(&misspelt);
+    let place = format!("elements/desk.toml:{line}: ");
+    ligand.run(&["elements", "check"]).fails(&place);
+    ligand.run(&["elements", "check"]).fails("hubb");
+    with_element("id = ").run(&["elements", "check"]).fails("elements/desk.toml:1: ");
+    Ligand::new().set("LIGAND_ELEMENTS_DIR", "nowhere").run(&["elements", "check"]).fails("nowhere");
+}
+
+#[test]
+fn a_broken_element_stops_the_start_with_the_same_text() {
+    let misspelt = desk().replace("hub = \"helpdesk\"", "hubb = \"helpdesk\"");
+    let ligand = with_element(&misspelt);
+    let checked = ligand.run(&["elements", "check"]).errors;
+    for arguments in [["serve"].as_slice(), &["serve", "--check"], &["serve", "--sandbox"]] {
+        let ended = ligand.run(arguments);
+        ended.fails("the elements are not in order");
+        assert_eq!(ended.errors, checked);
+    }
+    assert_eq!(ligand.files(), ["elements/desk.toml"], "nothing was made for a start that did not come");
+}
+
+#[test]
+fn serve_check_looks_at_everything_and_leaves_nothing_behind() {
+    let ligand = Ligand::new();
+    assert_eq!(ligand.run(&["serve", "--check"]).succeeds(), "settings, keys and 6 elements are fine\n");
+    assert_eq!(ligand.files(), Vec::<String>::new());
+    for (name, value, reason) in [
+        ("LIGAND_MASTER_KEY", "k1:c2hvcnQ=", "LIGAND_MASTER_KEY: key 1 of the ring is not 32 bytes"),
+        ("LIGAND_LISTEN", "localhost", "--listen"),
+        ("LIGAND_LOG", "ligand=loud", "LIGAND_LOG"),
+        ("LIGAND_OUTBOUND_ALLOW", "127.0.0.1/99", "--outbound-allow"),
+        ("LIGAND_OUTBOUND_PROXY", "not a proxy", "LIGAND_OUTBOUND_PROXY"),
+        ("LIGAND_PUBLIC_URL", "example.com", "--public-url"),
+    ] {
+        let flag = format!("--{}", name.trim_start_matches("LIGAND_").to_lowercase().replace('_', "-"));
+        Ligand::new().run(&["serve", "--check", &flag, value]).fails(reason);
+    }
+    let ended = Ligand::new().set("LIGAND_MASTER_KEY", "k1:c2hvcnQ=").run(&["serve", "--check"]);
+    assert!(!ended.errors.contains("c2hvcnQ"), "a key is not repeated: {ended:?}");
+}
+
+#[test]
+fn keys_new_prints_a_key_that_is_accepted_and_differs_each_time() {
+    let keys: BTreeSet<String> =
+        (0..3).map(|_| Ligand::new().run(&["keys", "new"]).succeeds().trim().to_owned()).collect();
+    assert_eq!(keys.len(), 3);
+    for key in &keys {
+        Ligand::new().set("LIGAND_MASTER_KEY", key).run(&["serve", "--check"]).succeeds();
+    }
+    let ring = keys.into_iter().collect::<Vec<_>>().join(",");
+    Ligand::new().set("LIGAND_MASTER_KEY", &ring).run(&["serve", "--check"]).succeeds();
+}
+
+#[test]
+fn postgres_without_a_master_key_is_refused_before_anything_is_written() {
+    let url = "postgres://ligand:hunter2@127.0.0.1:1/ligand";
+    for arguments in [["serve"].as_slice(), &["serve", "--check"]] {
+        let ligand = Ligand::new().set("DATABASE_URL", url);
+        let ended = ligand.run(arguments);
+        ended.fails("LIGAND_MASTER_KEY is required with PostgreSQL");
+        ended.fails("ligand keys new");
+        assert!(!ended.errors.contains("hunter2"), "{ended:?}");
+        assert_eq!(ligand.files(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_unknown_variable_is_a_warning_and_with_strict_an_error() {
+    let ligand = || Ligand::new().set("LIGAND_LISTN", "127.0.0.1:1").set("LIGAND_SERVICE_HOST", "10.0.0.1");
+    let warned = ligand().run(&["serve", "--check"]);
+    warned.succeeds();
+    assert!(warned.errors.contains("WARN") && warned.errors.contains("no setting reads LIGAND_LISTN"), "{warned:?}");
+    assert!(!warned.errors.contains("LIGAND_SERVICE_HOST"), "Kubernetes sets it: {warned:?}");
+    ligand().run(&["serve", "--check", "--strict"]).fails("no setting reads LIGAND_LISTN");
+    Ligand::new().set("LIGAND_SERVICE_HOST", "10.0.0.1").run(&["serve", "--check", "--strict"]).succeeds();
+}
+
+#[test]
+fn migrate_says_what_it_did_on_both_databases() {
+    let postgres = Database::empty_postgres();
+    let urls = [Some("sqlite:data.db".to_owned()), postgres.map(|database| database.url)];
+    for url in urls.into_iter().flatten() {
+        let ligand = Ligand::new().set("DATABASE_URL", &url);
+        assert!(ligand.run(&["migrate"]).succeeds().starts_with("1 migrations were run: "), "{url}");
+        assert_eq!(ligand.run(&["migrate"]).succeeds(), "the schema is up to date\n");
+    }
+    let ligand = Ligand::new().set("LIGAND_DATA_DIR", "made/on/demand");
+    ligand.run(&["migrate"]).succeeds();
+    assert!(ligand.path("made/on/demand/ligand.db").is_file());
+}
+
+const STORAGE: &[&str] = &["DATABASE_URL", "LIGAND_DATABASE_POOLER", "LIGAND_DATA_DIR", "LIGAND_MASTER_KEY"];
+const OF_SERVE: &[&str] = &[
+    "LIGAND_LISTEN",
+    "LIGAND_PUBLIC_URL",
+    "LIGAND_ADMIN_EMAIL",
+    "LIGAND_ADMIN_PASSWORD",
+    "LIGAND_ELEMENTS_DIR",
+    "LIGAND_OUTBOUND_ALLOW",
+    "LIGAND_OUTBOUND_PROXY",
+    "LIGAND_CORS_ORIGINS",
+    "LIGAND_TRUSTED_PROXIES",
+    "LIGAND_SANDBOX_LISTEN",
+    "LIGAND_LOG",
+];
+
+#[test]
+fn help_documents_every_variable_of_a_command_and_shows_no_secret() {
+    for (command, variables) in [
+        (["serve"].as_slice(), [STORAGE, OF_SERVE].concat()),
+        (&["migrate"], STORAGE.to_vec()),
+        (&["users", "create"], STORAGE.to_vec()),
+        (&["users", "list"], STORAGE.to_vec()),
+        (&["users", "reset"], STORAGE.to_vec()),
+        (&["elements", "check"], vec!["LIGAND_ELEMENTS_DIR"]),
+        (&["keys", "new"], vec![]),
+        (&["openapi"], vec![]),
+    ] {
+        let secret = "hunter2-hunter2";
+        let ligand = ["LIGAND_MASTER_KEY", "LIGAND_ADMIN_PASSWORD", "LIGAND_USER_PASSWORD", "LIGAND_OUTBOUND_PROXY"]
+            .into_iter()
+            .fold(Ligand::new(), |ligand, name| ligand.set(name, secret))
+            .set("DATABASE_URL", &format!("postgres://ligand:{secret}@db/ligand"));
+        let ended = ligand.run(&[command, &["--help"]].concat());
+        let help = ended.succeeds();
+        for variable in variables {
+            assert!(help.contains(&format!("[env: {variable}")), "{command:?} does not mention {variable}:\n{help}");
+        }
+        assert!(!help.contains(secret), "{help}");
+    }
+    let help = Ligand::new().run(&["--help"]);
+    for command in ["serve", "migrate", "keys", "users", "elements", "openapi"] {
+        assert!(help.succeeds().contains(command), "{command}");
+    }
+}
+
+#[test]
+fn openapi_prints_the_document_in_both_versions() {
+    for (arguments, version) in [
+        (["openapi"].as_slice(), "3.1."),
+        (&["openapi", "--version", "3.1"], "3.1."),
+        (&["openapi", "--version", "3.0"], "3.0."),
+    ] {
+        let ended = Ligand::new().run(arguments);
+        let document: serde_json::Value = serde_json::from_str(ended.succeeds()).expect("JSON");
+        assert!(document["openapi"].as_str().expect("a version").starts_with(version), "{arguments:?}");
+        assert!(document["paths"].as_object().expect("paths").len() > 10);
+    }
+}
