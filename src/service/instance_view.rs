@@ -69,6 +69,8 @@ pub struct UserView {
 /// One configuration entry of an instance.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+// Generators give the map in Instance the name InstanceConfiguration.
+#[schema(as = InstanceConfigurationEntry)]
 pub struct InstanceConfiguration {
     pub id: i64,
     pub key: String,

@@ -21,8 +21,7 @@ use utoipa::ToSchema;
     "tags": ["Docs"]
 }))]
 pub struct CreateInstance {
-    /// Markup in it is removed.
-    #[schema(min_length = 1, max_length = 255)]
+    /// At most 255 characters. Markup in it is removed.
     name: String,
     /// Required, unless the path names the element.
     #[schema(nullable = false)]
@@ -40,7 +39,6 @@ pub struct CreateInstance {
     #[schema(nullable = false)]
     external_authentication: Option<String>,
     /// Your own name for the customer; a filter of the list.
-    #[schema(max_length = 255)]
     external_id: Option<String>,
 }
 
@@ -51,8 +49,8 @@ pub struct UpdateInstance {
     /// Must equal the id in the path.
     #[schema(nullable = false)]
     id: Option<i64>,
-    /// Markup in it is removed.
-    #[schema(nullable = false, min_length = 1, max_length = 255)]
+    /// At most 255 characters. Markup in it is removed.
+    #[schema(nullable = false)]
     name: Option<String>,
     /// Must be the instance's own.
     #[schema(nullable = false)]
@@ -70,7 +68,6 @@ pub struct UpdateInstance {
     #[schema(nullable = false)]
     external_authentication: Option<String>,
     /// `null` removes it.
-    #[schema(max_length = 255)]
     external_id: Option<String>,
     #[schema(nullable = false)]
     disabled: Option<bool>,

@@ -82,7 +82,7 @@ pub struct ChangeQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IdempotencyHeader {
-    /// Of your choice, kept for a day: a repeated call with the same key gets the first one's answer
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    /// 1 to 255 visible ASCII characters of your choice, kept for a day: a repeated call gets the first one's answer
+    #[param(rename = "Idempotency-Key", nullable = false)]
     idempotency_key: Option<String>,
 }

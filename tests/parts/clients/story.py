@@ -7,6 +7,7 @@ import sys
 from generated.ligand_client import AuthenticatedClient
 from generated.ligand_client.api.elements import get_oauth_url
 from generated.ligand_client.api.instances import (
+    create_element_instance,
     create_instance,
     delete_instance,
     get_instance,
@@ -24,7 +25,7 @@ ligand = AuthenticatedClient(
 )
 
 url = get_oauth_url.sync(
-    "hubspotcrm", client=ligand, api_key="client-story", callback_url=CALLBACK, state="from-python"
+    "hubspotcrm", client=ligand, api_key="sandbox-client", callback_url=CALLBACK, state="from-python"
 )
 
 # A user who agrees, played by the script that all stories share.
@@ -41,8 +42,8 @@ connected = create_instance.sync(
             "configuration": {
                 "authentication.type": "oauth2",
                 "oauth.callback.url": CALLBACK,
-                "oauth.api.key": "client-story",
-                "oauth.api.secret": "secret-of-client-story",
+                "oauth.api.key": "sandbox-client",
+                "oauth.api.secret": "sandbox-secret",
             },
             "tags": ["story"],
         }
@@ -61,8 +62,31 @@ change = UpdateInstance(name="Python story, told twice")
 changed = update_instance.sync(connected.id, client=ligand, body=change)
 assert changed.name == change.name
 
+with_key = create_element_instance.sync(
+    "hubspotcrm",
+    client=ligand,
+    body=CreateInstance.from_dict(
+        {
+            "name": "Python story, with a key",
+            "configuration": {
+                "authentication.type": "apiKey",
+                "hubspot.authorization.apikey": "3a9990ff-bf17-40b1-9ce1-e1702e36ab51",
+            },
+        }
+    ),
+)
+assert isinstance(with_key, Instance), with_key
+assert with_key.configuration["hubspot.authorization.apikey"] == "********"
+delete_instance.sync_detailed(with_key.id, client=ligand)
+
 assert delete_instance.sync_detailed(connected.id, client=ligand).status_code == 200
 
 gone = get_instance.sync_detailed(connected.id, client=ligand)
 assert gone.status_code == 404
 assert isinstance(gone.parsed, Error), gone.parsed
+assert gone.parsed.code == "instance_not_found"
+
+# The one 404 that is no mistake: a list without members, unless it is asked for.
+empty = list_instances.sync(client=ligand, search_text=change.name)
+assert isinstance(empty, Error) and empty.message == "No instances found", empty
+assert list_instances.sync(client=ligand, search_text=change.name, empty_list="200") == []

@@ -21,7 +21,7 @@ const { oauthUrl } = present(
   await ligand.GET('/elements/{keyOrId}/oauth/url', {
     params: {
       path: { keyOrId: 'hubspotcrm' },
-      query: { apiKey: 'client-story', callbackUrl, state: 'from-typescript' },
+      query: { apiKey: 'sandbox-client', callbackUrl, state: 'from-typescript' },
     },
   }),
 );
@@ -38,8 +38,8 @@ const connected = present(
       configuration: {
         'authentication.type': 'oauth2',
         'oauth.callback.url': callbackUrl,
-        'oauth.api.key': 'client-story',
-        'oauth.api.secret': 'secret-of-client-story',
+        'oauth.api.key': 'sandbox-client',
+        'oauth.api.secret': 'sandbox-secret',
       },
       tags: ['story'],
     },
@@ -58,9 +58,31 @@ const body = { name: 'TypeScript story, told twice' };
 const changed = present(await ligand.PATCH('/instances/{id}', { ...path, body }));
 assert.equal(changed.name, body.name);
 
+const withKey = present(
+  await ligand.POST('/elements/{keyOrId}/instances', {
+    params: { path: { keyOrId: 'hubspotcrm' } },
+    body: {
+      name: 'TypeScript story, with a key',
+      configuration: {
+        'authentication.type': 'apiKey',
+        'hubspot.authorization.apikey': '3a9990ff-bf17-40b1-9ce1-e1702e36ab51',
+      },
+    },
+  }),
+);
+assert.equal(withKey.configuration['hubspot.authorization.apikey'], '********');
+await ligand.DELETE('/instances/{id}', { params: { path: { id: withKey.id } }, parseAs: 'text' });
+
 const { response: deleted } = await ligand.DELETE('/instances/{id}', { ...path, parseAs: 'text' });
 assert.equal(deleted.status, 200);
 
 const { response: gone, error } = await ligand.GET('/instances/{id}', path);
 assert.equal(gone.status, 404);
-assert(error?.message);
+assert.equal(error?.code, 'instance_not_found');
+
+// The one 404 that is no mistake: a list without members, unless it is asked for.
+const query = { searchText: body.name };
+const { error: empty } = await ligand.GET('/instances', { params: { query } });
+assert.equal(empty?.message, 'No instances found');
+const none = present(await ligand.GET('/instances', { params: { query: { ...query, emptyList: '200' } } }));
+assert.deepEqual(none, []);

@@ -1,12 +1,13 @@
 //! The whole story through a client that progenitor generated from the OpenAPI document.
 
-use std::collections::HashMap;
 use std::env;
 use std::process::Command;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-use ligand::types::{Configuration, CreateInstance, ElementReference, UpdateInstance};
+use serde_json::{Map, Value, json};
+
+use ligand::types::{CreateInstance, ElementReference, UpdateInstance};
 use ligand::{Client, Error};
 
 mod ligand {
@@ -24,7 +25,7 @@ async fn main() -> Result<(), Failure> {
     let url = client
         .get_oauth_url()
         .key_or_id("hubspotcrm")
-        .api_key("client-story")
+        .api_key("sandbox-client")
         .callback_url(CALLBACK)
         .state("from-rust")
         .send()
@@ -35,9 +36,14 @@ async fn main() -> Result<(), Failure> {
         .body(
             CreateInstance::builder()
                 .name("Rust story")
-                .element(ElementReference::builder().key("hubspotcrm"))
-                .provider_data(HashMap::from([("code".to_owned(), consent(&url.oauth_url)?)]))
-                .configuration(configuration())
+                .element(ElementReference { key: Some("hubspotcrm".to_owned()), id: None })
+                .provider_data(map(json!({ "code": consent(&url.oauth_url)? })))
+                .configuration(map(json!({
+                    "authentication.type": "oauth2",
+                    "oauth.callback.url": CALLBACK,
+                    "oauth.api.key": "sandbox-client",
+                    "oauth.api.secret": "sandbox-secret",
+                })))
                 .tags(vec!["story".to_owned()]),
         )
         .send()
@@ -56,9 +62,27 @@ async fn main() -> Result<(), Failure> {
     let changed = client.update_instance().id(id).body(change).send().await?;
     assert_eq!(changed.name, "Rust story, told twice");
 
+    let with_key = client
+        .create_element_instance()
+        .key_or_id("hubspotcrm")
+        .body(CreateInstance::builder().name("Rust story, with a key").configuration(map(json!({
+            "authentication.type": "apiKey",
+            "hubspot.authorization.apikey": "3a9990ff-bf17-40b1-9ce1-e1702e36ab51",
+        }))))
+        .send()
+        .await?;
+    assert_eq!(with_key.configuration["hubspot.authorization.apikey"].as_deref(), Some("********"));
+    client.delete_instance().id(with_key.id).send().await?;
+
     client.delete_instance().id(id).send().await?;
     let gone = client.get_instance().id(id).send().await;
-    assert!(matches!(gone, Err(Error::ErrorResponse(reply)) if reply.status() == 404));
+    assert!(matches!(gone, Err(Error::ErrorResponse(reply)) if reply.code == "instance_not_found"));
+
+    // The one 404 that is no mistake: a list without members, unless it is asked for.
+    let empty = client.list_instances().search_text(&changed.name).send().await;
+    assert!(matches!(empty, Err(Error::ErrorResponse(reply)) if reply.message == "No instances found"));
+    let none = client.list_instances().search_text(&changed.name).empty_list("200").send().await?;
+    assert!(none.is_empty());
     Ok(())
 }
 
@@ -71,14 +95,8 @@ fn client() -> Result<Client, Failure> {
     Ok(Client::new_with_client(&base, http))
 }
 
-fn configuration() -> Configuration {
-    serde_json::from_value(serde_json::json!({
-        "authentication.type": "oauth2",
-        "oauth.callback.url": CALLBACK,
-        "oauth.api.key": "client-story",
-        "oauth.api.secret": "secret-of-client-story",
-    }))
-    .expect("a plain map of text")
+fn map(members: Value) -> Map<String, Value> {
+    serde_json::from_value(members).expect("an object")
 }
 
 /// A user who agrees, played by the script that all stories share.
