@@ -70,10 +70,6 @@ impl Database {
             None => postgres().expect("it runs").dump(&self.url).into_bytes(),
         }
     }
-
-    pub fn is_postgres(&self) -> bool {
-        self.url.starts_with("postgres")
-    }
 }
 
 pub fn open(url: &str, connections: u32) -> Store {

@@ -27,7 +27,6 @@ struct State {
 #[derive(Debug, Clone)]
 pub struct Request {
     pub path: String,
-    pub head: String,
     pub body: String,
 }
 
@@ -80,7 +79,7 @@ impl State {
         let reply = self.replies.lock().ok()?.get(&path).cloned();
         let (status, reply) = reply.unwrap_or((404, Value::Null));
         let body = String::from_utf8_lossy(&body).into_owned();
-        self.requests.lock().ok()?.push(Request { path, head, body });
+        self.requests.lock().ok()?.push(Request { path, body });
         let reply = reply.to_string();
         let head = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\nconnection: close\r\n");
         write!(&*stream, "{head}content-length: {}\r\n\r\n{reply}", reply.len()).ok()
