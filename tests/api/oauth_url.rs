@@ -42,7 +42,6 @@ fn body_with(scope: Option<Value>) -> Value {
 }
 
 /// Every row of the scope table, by key and by id, by GET and POST.
-#[track_caller]
 async fn asks_for(server: &TestServer, elements: [&str; 2], query: &str, bodies: &[Value], expected: &str) {
     let encoded = expected.replace(' ', "%20");
     for element in elements {
