@@ -207,10 +207,14 @@ impl Serve {
     }
 }
 
+/// Set by people who call the server from the same shell: the sandbox tells them to.
+const OF_CALLERS: [&str; 2] = ["LIGAND_USER", "LIGAND_ORGANIZATION"];
+
 /// `LIGAND_` variables that no setting reads: most likely misspelt. Those that Kubernetes injects for a service called
 /// `ligand` are none of ours.
 pub fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
-    let known = known_variables(&Cli::command());
+    let mut known = known_variables(&Cli::command());
+    known.extend(OF_CALLERS.map(str::to_owned));
     let injected = |name: &str| name.contains("_SERVICE_") || name.contains("_PORT");
     names.filter(|name| name.starts_with("LIGAND_") && !known.contains(name) && !injected(name)).collect()
 }

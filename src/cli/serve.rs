@@ -24,6 +24,7 @@ use crate::outbound::{Guard, Sender};
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{self, UserInput, random_password};
 use crate::service::sign_in_limits::SignInLimits;
+use crate::service::sign_in::Secrets;
 use crate::service::{Detached, Services};
 use crate::store::{Store, principals};
 use crate::telemetry;
@@ -191,11 +192,17 @@ async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
     }
 }
 
-/// The sandbox's secrets open nothing but the sandbox: they are shown at every start.
+/// The secrets of the sandbox's own data open nothing but the sandbox: they are shown at every start. Those of a database
+/// that the operator named are not.
 async fn introduce(vendor: &SandboxVendor, services: &Services, settings: &Serve) -> Ended {
-    let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
-    let first = users.first().ok_or("the sandbox has no user")?;
-    let secrets = services.secrets(first).await.map_err(|error| told(&error))?;
+    let secrets = match settings.storage.database_url {
+        Some(_) => Secrets { user_secret: "…".to_owned(), organization_secret: "…".to_owned() },
+        None => {
+            let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
+            let first = users.first().ok_or("the sandbox has no user")?;
+            services.secrets(first).await.map_err(|error| told(&error))?
+        }
+    };
     let text = vendor.introduction(&settings.public_url(), &secrets);
     write!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::http::{StatusCode, Uri};
+use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
@@ -24,6 +24,10 @@ pub async fn envelope(
     let shared = request.app_data::<web::Data<Shared>>().cloned();
     let request_id = shared.as_ref().map(|shared| hex::<12>(shared.entropy.as_ref())).unwrap_or_default();
     forgive_trailing_slash(&mut request);
+    // What answers GET answers HEAD (RFC 9110 section 9.3.2); the connection leaves the body out.
+    if request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
     let headers = request.headers().clone();
     let preflight = shared.as_ref().and_then(|shared| shared.cors.preflight(request.method(), &headers));
     let mut response = match preflight {
