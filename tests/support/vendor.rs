@@ -1,4 +1,4 @@
-//! A vendor of a test's own: answers what it was told to, and remembers every word. For what the sandbox is too well
+//! A vendor of a test's own: answers what it was told to, and remembers what it was sent. For what the sandbox is too well
 //! behaved to say, and too discreet to keep.
 
 use std::collections::BTreeMap;
@@ -23,11 +23,10 @@ struct State {
     requests: Mutex<Vec<Request>>,
 }
 
-/// A request, every byte of it.
+/// A request to it.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub path: String,
-    pub head: String,
     pub body: String,
 }
 
@@ -80,7 +79,7 @@ impl State {
         let reply = self.replies.lock().ok()?.get(&path).cloned();
         let (status, reply) = reply.unwrap_or((404, Value::Null));
         let body = String::from_utf8_lossy(&body).into_owned();
-        self.requests.lock().ok()?.push(Request { path, head, body });
+        self.requests.lock().ok()?.push(Request { path, body });
         let reply = reply.to_string();
         let head = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\nconnection: close\r\n");
         write!(&*stream, "{head}content-length: {}\r\n\r\n{reply}", reply.len()).ok()
