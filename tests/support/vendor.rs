@@ -1,4 +1,4 @@
-//! A vendor of a test's own: answers what it was told to, and remembers every word. For what the sandbox is too well
+//! A vendor of a test's own: answers what it was told to, and remembers what it was sent. For what the sandbox is too well
 //! behaved to say, and too discreet to keep.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ struct State {
     requests: Mutex<Vec<Request>>,
 }
 
-/// A request, every byte of it.
+/// A request to it.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub path: String,
