@@ -1,4 +1,4 @@
-//! TLS for the whole process: one provider, and the system's trust store for libpq's own OpenSSL.
+//! TLS of everything but the database: one provider for the whole process. The database's is libpq's own OpenSSL.
 
 /// Must run before the first connection, in `main` and in tests alike. Running it again changes nothing.
 pub fn install() {

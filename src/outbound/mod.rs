@@ -5,3 +5,6 @@ mod send;
 
 pub use guard::Guard;
 pub use send::Sender;
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use url::Url;
-use url::form_urlencoded::Serializer;
+use url::form_urlencoded::{Serializer, byte_serialize};
+use zeroize::Zeroizing;
 
 use crate::catalog::element::{Element, Placement};
 use crate::catalog::oauth2::BodyEncoding;
@@ -109,8 +110,11 @@ impl VendorRequest {
     pub fn mask(&self, text: &str) -> String {
         const LONGEST: usize = 500;
         let mut masked = text.to_owned();
-        for secret in self.secrets.iter().filter(|secret| secret.expose().len() >= 4) {
-            masked = masked.replace(secret.expose(), "***");
+        for secret in self.secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= 4) {
+            // A vendor may repeat the form or the query as it came.
+            let travelled = Zeroizing::new(byte_serialize(secret.as_bytes()).collect::<String>());
+            masked = masked.replace(secret, "***").replace(&*travelled, "***");
+            masked = masked.replace(&*Zeroizing::new(travelled.replace('+', "%20")), "***");
         }
         masked.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
     }
@@ -147,5 +151,55 @@ impl fmt::Debug for VendorRequest {
 impl fmt::Debug for VendorReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "status {} ({} bytes of {})", self.status, self.body.len(), self.content_type)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(secrets: &[&str]) -> VendorRequest {
+        VendorRequest {
+            method: "GET".to_owned(),
+            url: Url::parse("https://user:pw@vendor.example/path?hapikey=hunter2").unwrap(),
+            headers: vec![("Authorization".to_owned(), Secret::new("Bearer hunter2"))],
+            body: Some(Secret::new("client_secret=hunter2")),
+            timeout: Duration::from_secs(1),
+            secrets: secrets.iter().map(|secret| Secret::new(*secret)).collect(),
+        }
+    }
+
+    #[test]
+    fn debug_shows_where_a_request_goes_and_nothing_secret() {
+        assert_eq!(format!("{:?}", request(&[])), "GET https://vendor.example/path");
+    }
+
+    #[test]
+    fn a_mask_hides_every_occurrence_and_keeps_texts_short_and_plain() {
+        let request = request(&["hunter2", "a:b c", "abc"]);
+        assert_eq!(request.mask("hunter2 is hunter2, a:b c"), "*** is ***, ***");
+        assert_eq!(request.mask("abc"), "abc", "too short to be a secret, and too common to be masked");
+        assert_eq!(request.mask("a\nb\u{7}\u{1b}[31m"), "ab[31m");
+        assert_eq!(request.mask(&"ü".repeat(600)).chars().count(), 500);
+        // Masked before it is cut: half a secret is one too.
+        let cut = request.mask(&format!("{}hunter2", "x".repeat(497)));
+        assert!(cut.ends_with("x***"), "{cut}");
+    }
+
+    #[test]
+    fn secrets_are_masked_also_as_they_travelled() {
+        let mut request = request(&[]);
+        request.secrets = vec![Secret::new("p&ss wörd")];
+        for travelled in ["p&ss wörd", "p%26ss+w%C3%B6rd", "p%26ss%20w%C3%B6rd"] {
+            assert_eq!(request.mask(&format!("bad: {travelled}")), "bad: ***", "{travelled}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_sent_once_whatever_its_case() {
+        let mut request = request(&[]);
+        request.set_header("authorization", Secret::new("Bearer other"));
+        assert_eq!(request.headers.len(), 1);
+        assert_eq!(request.headers[0].1.expose(), "Bearer other");
     }
 }

@@ -45,9 +45,57 @@ impl FromStr for Address {
     }
 }
 
+/// `sslrootcert=system` means the places that OpenSSL was built for, and ours was built here: it gets the file that this
+/// system really has. As with `system`, certificate and host name are both checked; libpq itself refuses less.
+pub(super) fn with_system_roots(url: &Secret, roots: Option<&Path>) -> Secret {
+    let (base, query) = url.expose().split_once('?').unwrap_or((url.expose(), ""));
+    let weaker = |pair: &&str| pair.starts_with("sslmode=") && *pair != "sslmode=verify-full";
+    let pairs = || query.split('&');
+    match roots {
+        Some(roots) if pairs().any(|pair| pair == SYSTEM_ROOTS) && !pairs().any(|pair| weaker(&pair)) => {
+            let kept = pairs().filter(|pair| *pair != SYSTEM_ROOTS && !pair.starts_with("sslmode="));
+            let kept: String = kept.map(|pair| format!("{pair}&")).collect();
+            let roots: String = percent_encode(roots.as_os_str().as_encoded_bytes());
+            Secret::new(format!("{base}?{kept}sslmode=verify-full&sslrootcert={roots}"))
+        }
+        _ => url.clone(),
+    }
+}
+
+const SYSTEM_ROOTS: &str = "sslrootcert=system";
+
+/// libpq reads `+` in a URL as it stands.
+fn percent_encode(bytes: &[u8]) -> String {
+    url::form_urlencoded::byte_serialize(bytes).map(|piece| if piece == "+" { "%20" } else { piece }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_certificates_are_found_and_never_checked_less() {
+        let rewritten = |url: &str| {
+            let roots = Some(Path::new("/etc/my certs/ca.pem"));
+            with_system_roots(&Secret::new(url), roots).expose().to_owned()
+        };
+        let file = "sslmode=verify-full&sslrootcert=%2Fetc%2Fmy%20certs%2Fca.pem";
+        assert_eq!(rewritten("postgres://h/d?sslrootcert=system"), format!("postgres://h/d?{file}"));
+        assert_eq!(
+            rewritten("postgres://h1,h2:2/d?sslrootcert=system&sslmode=verify-full&application_name=x"),
+            format!("postgres://h1,h2:2/d?application_name=x&{file}")
+        );
+        for untouched in [
+            "postgres://h/d",
+            "postgres://h/d?sslmode=require",
+            "postgres://h/d?sslmode=verify-full&sslrootcert=/ca.pem",
+            "postgres://h/d?sslmode=require&sslrootcert=system",
+        ] {
+            assert_eq!(rewritten(untouched), untouched);
+        }
+        let url = Secret::new("postgres://h/d?sslrootcert=system");
+        assert_eq!(with_system_roots(&url, None), url, "libpq says what is missing");
+    }
 
     #[test]
     fn only_what_is_meant_is_accepted() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use diesel::connection::{CacheSize, SimpleConnection as _, TransactionManager as _};
 use diesel::prelude::*;
 
-use super::address::{Address, Pooler};
+use super::address::{Address, Pooler, with_system_roots};
 use super::fault::StoreFault;
 use crate::kernel::secret::Secret;
 
@@ -113,7 +113,8 @@ fn open_postgres(url: &Secret, pooler: Pooler) -> Result<PgConnection, StoreFaul
         ConnectionError::BadConnection(text) => StoreFault::Unavailable(without_secret(&text, url)),
         other => StoreFault::Unavailable(without_secret(&other.to_string(), url)),
     };
-    let mut conn = PgConnection::establish(url.expose()).map_err(refused)?;
+    let roots = openssl_probe::probe().cert_file;
+    let mut conn = PgConnection::establish(with_system_roots(url, roots.as_deref()).expose()).map_err(refused)?;
     match pooler {
         Pooler::Transaction => conn.set_prepared_statement_cache_size(CacheSize::Disabled),
         Pooler::None => conn.batch_execute(

@@ -4,3 +4,6 @@ pub mod authorize;
 pub mod pkce;
 pub mod reply;
 pub mod token;
+
+#[cfg(test)]
+mod tests;
