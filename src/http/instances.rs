@@ -9,6 +9,7 @@ use super::extract::{Caller, JsonBody, Parameters};
 use super::openapi::bodies::{CreateInstance, UpdateInstance};
 use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery, PageQuery};
 use super::path::InstancePath;
+use super::system::no_route;
 use crate::kernel::error::ApiError;
 use crate::service::create_instance::Answer;
 use crate::service::idempotency::IdempotencyKey;
@@ -21,6 +22,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(create_instance)
         .service(list_instances)
         .service(count_instances)
+        // The literals are no ids, whatever the method.
+        .route("/instances/{literal:count|configuration|enabled}", web::to(no_route))
         .service(get_instance)
         .service(replace_instance)
         .service(update_instance)

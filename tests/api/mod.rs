@@ -13,6 +13,7 @@ mod idempotency;
 mod identity;
 mod list_instances;
 mod oauth_url;
+mod openapi;
 mod pkce;
 mod provisioning;
 mod secrecy;

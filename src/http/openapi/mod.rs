@@ -2,13 +2,14 @@
 
 pub mod bodies;
 mod failures;
+mod links;
 pub mod queries;
 mod version_30;
 
 use std::sync::LazyLock;
 
 use actix_web::App;
-use actix_web::dev::{Path, ResourceDef};
+use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
 use serde_json::Value;
 use utoipa::OpenApi as _;
@@ -150,6 +151,7 @@ fn complete(operation: &mut Operation, area: &Area) {
             add_header(response, SOFT_ERROR);
         }
     }
+    links::add(operation);
     for (status, codes) in failures {
         operation.responses.responses.insert(status.to_string(), failures::response(&codes));
     }
@@ -182,13 +184,8 @@ fn add_header(response: &mut Response, (name, description): NamedHeader) {
 pub fn methods_of(path: &str) -> Vec<Method> {
     static ROUTES: LazyLock<Vec<(ResourceDef, Vec<Method>)>> = LazyLock::new(all_routes);
     let below = path.strip_prefix(BASE).unwrap_or(path);
-    let mut found = Vec::new();
-    for (pattern, methods) in ROUTES.iter() {
-        if pattern.capture_match_info(&mut Path::new(below)) {
-            found.extend(methods.iter().filter(|method| !found.contains(*method)).cloned().collect::<Vec<_>>());
-        }
-    }
-    found
+    let first = ROUTES.iter().find(|(pattern, _)| pattern.is_match(below));
+    first.map(|(_, methods)| methods.clone()).unwrap_or_default()
 }
 
 fn all_routes() -> Vec<(ResourceDef, Vec<Method>)> {
