@@ -65,8 +65,6 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
 /// A part of the API: what its operations have in common is said once.
 struct Area {
     tag: &'static str,
-    /// For the first area of a tag.
-    about: Option<&'static str>,
     callers: Callers,
     routes: fn(&mut ServiceConfig),
 }
@@ -83,27 +81,12 @@ enum Callers {
 /// The routes and the OpenAPI document are made of the same lines. A literal that shares its place with a parameter comes
 /// first and wins.
 const AREAS: &[Area] = &[
-    Area {
-        tag: "authentication",
-        about: Some("Passwords, sessions and secrets"),
-        callers: Callers::Known,
-        routes: authentication::routes,
-    },
-    Area {
-        tag: "elements",
-        about: Some("The kinds of connections that are offered"),
-        callers: Callers::Anyone,
-        routes: elements::routes,
-    },
-    Area {
-        tag: "own-instance",
-        about: Some("The calls without an id: the instance is the one whose token is sent as `Element <token>`"),
-        callers: Callers::WithElement,
-        routes: own_instance::routes,
-    },
-    Area { tag: "instances", about: Some("Connected accounts"), callers: Callers::Known, routes: instances::routes },
-    Area { tag: "instances", about: None, callers: Callers::Known, routes: instance_configuration::routes },
-    Area { tag: "instances", about: None, callers: Callers::Known, routes: element_instances::routes },
+    Area { tag: "authentication", callers: Callers::Known, routes: authentication::routes },
+    Area { tag: "elements", callers: Callers::Anyone, routes: elements::routes },
+    Area { tag: "own-instance", callers: Callers::WithElement, routes: own_instance::routes },
+    Area { tag: "instances", callers: Callers::Known, routes: instances::routes },
+    Area { tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },
+    Area { tag: "instances", callers: Callers::Known, routes: element_instances::routes },
 ];
 
 /// The API below its base path.

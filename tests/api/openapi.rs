@@ -263,6 +263,7 @@ fn documented_members_are_accepted() {
 
 on_both!(every_operation_is_served_and_asks_for_the_credentials_it_declares, |server| async move {
     let document = document();
+    assert_eq!(document["servers"][0]["url"], crate::support::caller::BASE);
     let anonymous = server.anonymous();
     for operation in operations(&document) {
         let id = operation.id();

@@ -4,12 +4,15 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::Operation;
 
-const INSTANCE: &[(&str, &str)] = &[("id", "$response.body#/id")];
-const ELEMENT_INSTANCE: &[(&str, &str)] = &[("keyOrId", "$response.body#/element/key"), ("id", "$response.body#/id")];
-const ENTRY: &[(&str, &str)] = &[("id", "$request.path.id"), ("configId", "$response.body#/0/id")];
+/// Parameters to send, and where they are.
+type Parameters = &'static [(&'static str, &'static str)];
 
-/// From an operation's success to another operation, with the parameters to send.
-const LINKS: &[(&str, &str, &[(&str, &str)])] = &[
+const INSTANCE: Parameters = &[("id", "$response.body#/id")];
+const ELEMENT_INSTANCE: Parameters = &[("keyOrId", "$response.body#/element/key"), ("id", "$response.body#/id")];
+const ENTRY: Parameters = &[("id", "$request.path.id"), ("configId", "$response.body#/0/id")];
+
+/// From an operation's success to another operation.
+const LINKS: &[(&str, &str, Parameters)] = &[
     ("create_instance", "get_instance", INSTANCE),
     ("create_instance", "update_instance", INSTANCE),
     ("create_instance", "delete_instance", INSTANCE),

@@ -18,7 +18,6 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, OpenApi, RefOr, Response, Schema};
 use utoipa_actix_web::AppExt as _;
 
@@ -74,6 +73,13 @@ fn without_property_names(value: &mut Value) {
     servers((url = "/elements/api-v2", description = "This server")),
     security(("userOrganization" = []), ("bearer" = [])),
     components(schemas(ErrorBody)),
+    tags(
+        (name = "authentication", description = "Passwords, sessions and secrets"),
+        (name = "elements", description = "The kinds of connections that are offered"),
+        (name = "instances", description = "Connected accounts"),
+        (name = "own-instance",
+            description = "Calls without an id: the instance is the one whose token is sent as `Element <token>`"),
+    ),
 )]
 struct Frame;
 
@@ -83,16 +89,13 @@ fn document() -> OpenApi {
     components.responses = failures::shared().collect();
     name_all_codes(components);
     add_security_schemes(components);
-    let mut tags = Vec::new();
     for area in AREAS {
         let (_, mut part) = App::new().into_utoipa_app().configure(area.routes).split_for_parts();
         for operation in part.paths.paths.values_mut().flat_map(operations_mut) {
             complete(operation, area);
         }
         document.merge(part);
-        tags.extend(area.about.map(|about| TagBuilder::new().name(area.tag).description(Some(about)).build()));
     }
-    document.tags = Some(tags);
     let schemas = document.components.get_or_insert_default().schemas.get_mut("ExpandedMetadata");
     if let Some(RefOr::T(Schema::Object(expanded))) = schemas {
         // Its members come and go together; utoipa has no word for an option that is flattened.
