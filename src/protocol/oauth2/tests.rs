@@ -196,17 +196,23 @@ fn refusals_are_sorted_by_who_can_do_something() {
     let fault = |status: u16, body: Value| read(&hubspot, status, &body).unwrap_err();
     let refused = fault(400, json!({ "status": "BAD_AUTH_CODE", "message": "missing or unknown auth code" }));
     let message = Some("missing or unknown auth code".to_owned());
-    assert_eq!(refused, VendorFault::Refused { status: 400, code: Some("BAD_AUTH_CODE".to_owned()), message });
+    assert_eq!(
+        refused,
+        VendorFault::Refused { status: 400, code: Some("BAD_AUTH_CODE".to_owned()), message, hint: None }
+    );
     let both = fault(400, json!({ "error": "invalid_client", "status": "BAD_CLIENT_SECRET" }));
     assert!(matches!(both, VendorFault::Configuration { status: 400, .. }), "{both:?}");
     let unknown = fault(403, json!({ "error": "something_new", "error_description": "Ask us." }));
     let message = Some("Ask us.".to_owned());
-    assert_eq!(unknown, VendorFault::Refused { status: 403, code: Some("something_new".to_owned()), message });
+    assert_eq!(
+        unknown,
+        VendorFault::Refused { status: 403, code: Some("something_new".to_owned()), message, hint: None }
+    );
     for status in [408, 425, 429, 477, 500, 502, 503, 504] {
         let down = fault(status, json!({ "error": "invalid_grant" }));
         assert!(matches!(down, VendorFault::Unavailable { retry_after: Some(3), .. }), "{status}: {down:?}");
     }
-    assert!(matches!(fault(302, json!({})), VendorFault::Refused { status: 302, code: None, message: None }));
+    assert!(matches!(fault(302, json!({})), VendorFault::Refused { status: 302, code: None, message: None, .. }));
     let inside = fault(200, json!({ "error": "invalid_grant" }));
     assert!(matches!(inside, VendorFault::Refused { status: 200, .. }), "{inside:?}");
     for nonsense in [json!({}), json!([]), json!("at"), json!({ "access_token": "" }), json!({ "access_token": 7 })] {
