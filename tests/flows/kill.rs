@@ -43,7 +43,7 @@ async fn rounds(ligand: Ligand) {
         };
         authorization = caller.authorization.clone();
         // After every kill those of the round before, in the end all.
-        let fresh = if round + 1 == ROUNDS { 0 } else { acknowledged.len().saturating_sub(50) };
+        let fresh = if round + 1 == ROUNDS { 0 } else { acknowledged.len().saturating_sub(25) };
         check(&caller, &acknowledged[fresh..]).await;
         // At another moment in every round: after so many acknowledgements, or so many milliseconds later.
         acknowledged.extend(create_until_killed(server, &caller, 1 + round * 3 % 17, round as u64 % 5).await);
