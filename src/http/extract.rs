@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -26,6 +27,8 @@ use crate::store::principals::Principal;
 
 /// Bytes of a request body at most.
 pub const LARGEST_BODY: usize = 1 << 20;
+/// A body that trickles in holds memory and a connection: it has this long.
+const BODY_DEADLINE: Duration = Duration::from_secs(15);
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -164,11 +167,25 @@ fn address(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     let shared = shared(request).ok()?;
     let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let mut hops: Vec<IpAddr> =
-        forwarded.flat_map(|text| text.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
-    hops.push(peer);
-    let first_untrusted = hops.iter().rev().find(|hop| !shared.trusts(**hop)).copied();
-    Some(first_untrusted.unwrap_or(peer))
+    let hops: Vec<&str> = forwarded.flat_map(|text| text.split(',')).collect();
+    let mut nearest = peer.to_canonical();
+    // From the nearest hop outwards, as far as trusted proxies vouch; what cannot be read ends the chain.
+    for hop in hops.into_iter().rev() {
+        if !shared.trusts(nearest) {
+            break;
+        }
+        match hop_address(hop.trim()) {
+            Some(address) => nearest = address,
+            None => break,
+        }
+    }
+    Some(nearest)
+}
+
+/// An address, or one with a port, as some proxies write it.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let address = hop.parse().ok().or_else(|| hop.parse().ok().map(|socket: SocketAddr| socket.ip()));
+    address.map(|address| address.to_canonical())
 }
 
 /// A JSON body, and its bytes.
@@ -185,20 +202,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
         let media_type =
             request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let mut payload = payload.take();
+        let payload = payload.take();
         Box::pin(async move {
             if length.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > LARGEST_BODY)) {
                 return Err(too_large());
             }
-            let mut bytes = Vec::new();
-            while let Some(chunk) = payload.next().await {
-                let chunk =
-                    chunk.map_err(|error| ApiError::new(Code::BadBody, "The body broke off.").with_source(error))?;
-                if bytes.len().saturating_add(chunk.len()) > LARGEST_BODY {
-                    return Err(too_large());
-                }
-                bytes.extend_from_slice(&chunk);
-            }
+            let bytes =
+                tokio::time::timeout(BODY_DEADLINE, read_whole(payload)).await.unwrap_or_else(|_| Err(too_slow()))?;
             if !media_type.as_deref().is_some_and(is_json) {
                 let message = "The body must be JSON: send it with `Content-Type: application/json`.";
                 return Err(ApiError::new(Code::UnsupportedMediaType, message));
@@ -207,6 +217,18 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
             Ok(Self { value, bytes })
         })
     }
+}
+
+async fn read_whole(mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| ApiError::new(Code::BadBody, "The body broke off.").with_source(error))?;
+        if bytes.len().saturating_add(chunk.len()) > LARGEST_BODY {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
 
 impl<T> Deref for JsonBody<T> {
@@ -251,6 +273,10 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 /// For messages: what was sent, but not all of it.
 pub fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect()
+}
+
+fn too_slow() -> ApiError {
+    ApiError::new(Code::BadBody, format!("The body did not arrive within {} s.", BODY_DEADLINE.as_secs()))
 }
 
 fn too_large() -> ApiError {

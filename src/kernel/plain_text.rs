@@ -1,44 +1,45 @@
 //! Names and tags are plain text: markup in them is removed before storing (contract 5.2).
 
-/// Removes tags and comments, control characters and outer white space. What merely looks like markup stays:
-/// `R&D`, `a < b`.
+/// Removes tags and comments, control characters and outer white space, in one pass. What merely looks like markup stays:
+/// `R&D`, `a < b`. Of a tag that is never closed only the `<` goes: pasted into a page it would close there.
 pub fn plain_text(text: &str) -> String {
-    let mut text = text.to_owned();
-    // `<<b>script>` would leave a tag behind: strip until nothing changes. Every round shortens the text.
-    loop {
-        let stripped = strip_tags(&text);
-        if stripped.len() == text.len() {
-            break;
+    let mut kept: Vec<char> = Vec::new();
+    // Where a tag may have begun. What is removed in between can make one of it (`<<b>script>`).
+    let mut open: Vec<usize> = Vec::new();
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if c == '>'
+            && let Some(start) = pop_tag(&mut open, &kept)
+        {
+            kept.truncate(start);
+            continue;
         }
-        text = stripped;
+        if c == '<' {
+            open.push(kept.len());
+        }
+        kept.push(c);
     }
-    text.retain(|c| !c.is_control());
-    text.trim().to_owned()
-}
-
-fn strip_tags(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, from_tag)) = split_at(rest, '<') {
-        plain.push_str(before);
-        let end = if from_tag.starts_with("<!--") { "-->" } else { ">" };
-        let opens_tag =
-            from_tag.chars().nth(1).is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'));
-        match from_tag.split_once(end) {
-            Some((_, after)) if opens_tag => rest = after,
-            _ => {
-                plain.push('<');
-                rest = from_tag.strip_prefix('<').unwrap_or_default();
-            }
+    let mut plain: Vec<char> = Vec::with_capacity(kept.len());
+    for c in kept.into_iter().rev() {
+        if c != '<' || !plain.last().is_some_and(opens_tag) {
+            plain.push(c);
         }
     }
-    plain.push_str(rest);
-    plain
+    plain.iter().rev().collect::<String>().trim().to_owned()
 }
 
-/// The text before the first `at`, and the text from it on.
-fn split_at(text: &str, at: char) -> Option<(&str, &str)> {
-    text.find(at).and_then(|index| text.split_at_checked(index))
+/// The start of the innermost tag that a `>` closes.
+fn pop_tag(open: &mut Vec<usize>, kept: &[char]) -> Option<usize> {
+    while let Some(start) = open.pop() {
+        if kept.get(start.saturating_add(1)).is_some_and(opens_tag) {
+            return Some(start);
+        }
+    }
+    None
+}
+
+/// What behind a `<` makes it markup (HTML standard, tag open state).
+fn opens_tag(c: &char) -> bool {
+    c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?')
 }
 
 #[cfg(test)]
@@ -55,7 +56,10 @@ mod tests {
             ("<<b>script>alert(1)</script>", "alert(1)"),
             ("<!-- <b> -->x", "x"),
             ("1 <3", "1 <3"),
-            ("<b", "<b"),
+            ("<b", "b"),
+            ("<<b", "b"),
+            ("<\u{1}img src=x>y", "y"),
+            ("<img src=x onerror=alert(1)//", "img src=x onerror=alert(1)//"),
             ("  <br/> ", ""),
             ("a\u{0}b", "ab"),
         ];

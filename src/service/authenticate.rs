@@ -90,7 +90,7 @@ pub struct PrincipalCache {
 }
 
 /// Seconds that the feed may be unreadable before the cache is not trusted.
-const TRUSTED_FOR: i64 = 5;
+pub const TRUSTED_FOR: i64 = 5;
 const CAPACITY: u64 = 10_000;
 
 impl Default for PrincipalCache {
@@ -106,7 +106,8 @@ impl Default for PrincipalCache {
 
 impl PrincipalCache {
     fn trusted(&self, now: i64) -> bool {
-        now.saturating_sub(self.feed_read_at.load(Ordering::Relaxed)) <= TRUSTED_FOR
+        // In both directions: a clock that was set back must not prolong the trust.
+        now.saturating_sub(self.feed_read_at.load(Ordering::Relaxed)).unsigned_abs() <= TRUSTED_FOR.unsigned_abs()
     }
 
     fn by_secret(&self, hash: &Vec<u8>, now: i64) -> Option<Arc<Principal>> {

@@ -17,6 +17,10 @@ pub const AUTHENTICATION_TYPE: &str = "authentication.type";
 /// An entry's value at most, in bytes: poller configurations are a few kilobytes.
 const LONGEST_VALUE: usize = 64 * 1024;
 const MOST_ENTRIES: usize = 500;
+/// Keys and values together, in bytes: lists show two hundred of them.
+const LARGEST_DOCUMENT: usize = 256 * 1024;
+/// Refusals that one reply names at most.
+const MOST_REASONS: usize = 20;
 
 /// One entry of the document. Ids are unique within the instance and stay with the key.
 #[derive(Clone, Serialize, Deserialize)]
@@ -24,6 +28,12 @@ struct Entry {
     id: i64,
     key: String,
     value: Option<String>,
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        self.value.as_ref().map_or(0, String::len).saturating_add(self.key.len())
+    }
 }
 
 /// The document. It holds secrets: no `Debug`.
@@ -87,6 +97,10 @@ impl Configuration {
     /// Takes over what the caller sent. `null` resets to the default, a masked secret is left alone, internal keys are
     /// ignored. What was sent for keys that exist but have no effect yet is named in the reply's `Elements-Error`.
     pub fn merge(&mut self, element: &Element, sent: Map<String, Value>) -> Result<Vec<String>, ApiError> {
+        if sent.len() > MOST_ENTRIES {
+            let message = format!("At most {MOST_ENTRIES} configuration keys are accepted, {} were sent.", sent.len());
+            return Err(ApiError::new(Code::BadConfiguration, message));
+        }
         let mut refused = Vec::new();
         let mut without_effect = Vec::new();
         for (key, value) in sent {
@@ -117,9 +131,13 @@ impl Configuration {
         if self.0.len() > MOST_ENTRIES {
             refused.push(format!("at most {MOST_ENTRIES} keys are accepted"));
         }
+        if self.0.iter().map(Entry::size).sum::<usize>() > LARGEST_DOCUMENT {
+            refused.push(format!("all keys and values together must not exceed {LARGEST_DOCUMENT} bytes"));
+        }
         if refused.is_empty() {
             return Ok(without_effect);
         }
+        refused.truncate(MOST_REASONS);
         Err(ApiError::new(Code::BadConfiguration, format!("Configuration is not acceptable: {}.", refused.join("; "))))
     }
 

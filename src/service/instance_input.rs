@@ -12,7 +12,9 @@ use crate::kernel::plain_text::plain_text;
 use crate::kernel::secret::{MASK, Secret};
 
 const LONGEST_NAME: usize = 255;
-const MOST_TAGS: usize = 100;
+/// Bytes of a name or tag with its markup: more is not even looked at.
+const LONGEST_RAW: usize = 4096;
+pub const MOST_TAGS: usize = 100;
 const LONGEST_EXTERNAL_ID: usize = 255;
 
 /// The body of `POST`, `PUT` and `PATCH`. Members that are not named here are ignored, so that an instance may be sent
@@ -112,6 +114,9 @@ impl InstanceInput {
         let name = match &self.name {
             Patch::Absent => return Ok(None),
             Patch::Null => return refused("The name must be a text: it cannot be null."),
+            Patch::Value(name) if name.len() > LONGEST_RAW => {
+                return refused("The name must not be longer than 255 characters.");
+            }
             Patch::Value(name) => plain_text(name),
         };
         if name.is_empty() {
@@ -137,6 +142,9 @@ impl InstanceInput {
         }
         let mut tags: Vec<String> = Vec::new();
         for text in &texts {
+            if text.len() > LONGEST_RAW {
+                return refused(format!("A tag must not be longer than {LONGEST_NAME} characters."));
+            }
             let tag = plain_text(text);
             if tag.is_empty() {
                 return refused("Nothing is left of a tag without markup: send plain texts.".to_owned());

@@ -1,9 +1,12 @@
 //! Lists and counts of instances (contract 5.1, 5.8).
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Services;
+use super::instance_input::MOST_TAGS;
 use super::instance_view::InstanceView;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -50,15 +53,21 @@ impl Services {
         query: InstanceQuery,
         page: Page,
     ) -> Result<(Vec<InstanceView>, Option<String>), ApiError> {
+        let tags: BTreeSet<String> = query.tags.into_iter().collect();
+        // No instance has more, and every one of them is a condition of the statement.
+        if tags.len() > MOST_TAGS {
+            let message = format!("At most {MOST_TAGS} different tags can be asked for.");
+            return Err(ApiError::new(Code::BadTags, message));
+        }
         let element_id = query.element.as_deref().map(|named| self.element(named).map(|element| element.id));
-        let texts = query.tags.iter().chain(&query.search_text).chain(&query.external_id);
+        let texts = tags.iter().chain(&query.search_text).chain(&query.external_id);
         // No stored text holds a null byte, and PostgreSQL would not even look.
         if texts.into_iter().any(|text| text.contains('\0')) {
             return Ok((Vec::new(), None));
         }
         let filter = Filter {
             element_id: element_id.transpose()?,
-            tags: query.tags,
+            tags: tags.into_iter().collect(),
             search_text: query.search_text,
             external_id: query.external_id,
         };

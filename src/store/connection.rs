@@ -1,5 +1,8 @@
 //! One connection type for both databases, and how each is opened.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,6 +101,14 @@ impl r2d2::ManageConnection for Opener {
 /// `synchronous=FULL`: a rotated refresh token that is lost in a power cut cannot be had again.
 fn open_sqlite(path: &Path, access: Access) -> Result<SqliteConnection, StoreFault> {
     let unavailable = |error: &dyn std::fmt::Display| StoreFault::Unavailable(error.to_string());
+    if access == Access::Write {
+        // Password hashes and addresses lie in the clear; `-wal` and `-shm` take the mode of the file.
+        let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        new.map(drop).or_else(|error| match error.kind() {
+            ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(unavailable(&format!("{}: {error}", path.display()))),
+        })?;
+    }
     let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| unavailable(&error))?;
     conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;")?;
     conn.batch_execute(match access {
