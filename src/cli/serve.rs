@@ -23,7 +23,6 @@ use crate::kernel::error::ApiError;
 use crate::outbound::{Guard, Sender};
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{self, UserInput, random_password};
-use crate::service::sign_in::Secrets;
 use crate::service::sign_in_limits::SignInLimits;
 use crate::service::{Detached, Services};
 use crate::store::{Store, principals};
@@ -110,6 +109,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         anonymous_catalog: settings.anonymous_catalog,
     };
     let services = build.services().await.map_err(|error| told(&error))?;
+    services.keep_sandbox_apart(settings.sandbox).await.map_err(|error| told(&error))?;
     first_administrator(&services, &settings).await?;
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
@@ -192,17 +192,11 @@ async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
     }
 }
 
-/// The secrets of the sandbox's own data open nothing but the sandbox: they are shown at every start. Those of a database
-/// that the operator named are not.
+/// The sandbox's secrets open nothing but the sandbox: they are shown at every start.
 async fn introduce(vendor: &SandboxVendor, services: &Services, settings: &Serve) -> Ended {
-    let secrets = match settings.storage.database_url {
-        Some(_) => Secrets { user_secret: "…".to_owned(), organization_secret: "…".to_owned() },
-        None => {
-            let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
-            let first = users.first().ok_or("the sandbox has no user")?;
-            services.secrets(first).await.map_err(|error| told(&error))?
-        }
-    };
+    let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
+    let first = users.first().ok_or("the sandbox has no user")?;
+    let secrets = services.secrets(first).await.map_err(|error| told(&error))?;
     let text = vendor.introduction(&settings.public_url(), &secrets);
     write!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
 }

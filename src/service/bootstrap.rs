@@ -2,6 +2,7 @@
 
 use super::Services;
 use crate::kernel::clock::Clock;
+use crate::kernel::code::Code;
 use crate::kernel::entropy::{Entropy, hex};
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -70,6 +71,23 @@ pub struct CreatedUser {
 }
 
 impl Services {
+    /// The sandbox and real data never share a database: its instances look like real ones, and it prints its secrets.
+    pub async fn keep_sandbox_apart(&self, sandbox: bool) -> Result<(), ApiError> {
+        const MARK: &str = "sandbox";
+        let marked = self.store.read(|conn| data_keys::find(conn, MARK)).await?.is_some();
+        let refused = |message: &str| Err(ApiError::new(Code::NotAllowed, message));
+        match (sandbox, marked) {
+            (false, true) => refused("This database belongs to `serve --sandbox`: name another one."),
+            (true, false) if self.store.read(principals::any).await? => refused(
+                "This database holds data of a start without --sandbox: leave DATABASE_URL unset, or name an empty one.",
+            ),
+            (true, false) => {
+                data_key(&self.store, &self.vault, self.clock.as_ref(), MARK, MARK.as_bytes()).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The first administrator, unless there is a user already. `None`: somebody was first.
     pub async fn first_administrator(&self, input: UserInput) -> Result<Option<CreatedUser>, ApiError> {
         if self.store.read(principals::any).await? {
@@ -78,7 +96,7 @@ impl Services {
         let created = self.create_user(input, None).await;
         match created {
             // The address is unique: of several replicas that try, one wins.
-            Err(error) if error.code == crate::kernel::code::Code::BadParameter => Ok(None),
+            Err(error) if error.code == Code::BadParameter => Ok(None),
             other => other.map(Some),
         }
     }
@@ -119,7 +137,7 @@ impl Services {
         written.await.map_err(|fault| match fault {
             StoreFault::Conflict(_) => {
                 let message = format!("A user with the address {} exists.", input.email);
-                ApiError::new(crate::kernel::code::Code::BadParameter, message)
+                ApiError::new(Code::BadParameter, message)
             }
             other => other.into(),
         })?;

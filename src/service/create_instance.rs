@@ -19,7 +19,7 @@ use crate::protocol::Credential;
 use crate::store::instances::{self, Creator, CredentialRow, InstanceRow, Stored};
 use crate::store::principals::Principal;
 use crate::store::time::UtcTime;
-use crate::store::{grants, idempotency};
+use crate::store::{StoreFault, grants, idempotency};
 use crate::vault::lookup::Purpose;
 
 /// An instance, and what else the reply must say.
@@ -74,9 +74,11 @@ impl Services {
     }
 
     async fn create(&self, draft: Draft, claimed: Option<Claimed>) -> Result<Answer, ApiError> {
+        // First: once the code is spent nothing may fail but the commit, which is tried again.
+        let id = self.store.next_id().await?;
         let provisioned = self.provision(&draft.provisioning).await?;
         let owner = draft.provisioning.owner;
-        let stored = self.stored(&draft, &provisioned).await?;
+        let stored = self.stored(id, &draft, &provisioned)?;
         let answer = Answer {
             instance: self.view_with(&stored, Some(&draft.provisioning.configuration))?,
             without_effect: draft.without_effect,
@@ -86,6 +88,7 @@ impl Services {
         let sealed_answer = sealed_answer.transpose()?;
         let (tags, grant) = (draft.tags, provisioned.grant);
         let stored = Arc::new(stored);
+        let token_hash = stored.instance.token_hash.clone();
         let commit = self.commit(move |conn| {
             instances::insert(conn, owner, &stored.instance, &stored.credential, &tags)?;
             if let Some(grant) = grant {
@@ -96,13 +99,20 @@ impl Services {
             }
             Ok(())
         });
-        commit.await?;
-        Ok(answer)
+        match commit.await {
+            // A commit whose acknowledgement was lost is tried again, and meets its own row.
+            Err(StoreFault::Conflict(_)) if self.has_token(owner, id, token_hash).await => Ok(answer),
+            outcome => outcome.map(|()| answer).map_err(ApiError::from),
+        }
+    }
+
+    async fn has_token(&self, owner: Owner, id: i64, token_hash: Vec<u8>) -> bool {
+        self.stored_instance(owner, id).await.is_ok_and(|stored| stored.instance.token_hash == token_hash)
     }
 
     /// The rows of a new instance.
-    async fn stored(&self, draft: &Draft, provisioned: &Provisioned) -> Result<Stored, ApiError> {
-        let (id, now) = (self.store.next_id().await?, self.now());
+    fn stored(&self, id: i64, draft: &Draft, provisioned: &Provisioned) -> Result<Stored, ApiError> {
+        let now = self.now();
         let token = base64_token(self.entropy.as_ref());
         let kept = self.keep(Purpose::InstanceToken, token_place(id), &token)?;
         let Provisioning { owner, element, authentication, configuration, .. } = &draft.provisioning;

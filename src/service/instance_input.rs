@@ -190,7 +190,8 @@ impl InstanceInput {
             access_token: text("access_token", "oauth.user.token").map(Secret::new),
             refresh_token: text("refresh_token", "oauth.user.refresh_token").map(Secret::new),
             lifetime: lifetime.filter(|seconds| *seconds > 0),
-            since: since.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+            // From 1970 on: what lies before is no time of a token, and not every database has it.
+            since: since.filter(|seconds| *seconds >= 0).and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
         }))
     }
 

@@ -204,7 +204,8 @@ fn shown<'a>(
         "oauth.user.refresh_time" if oauth2 => stored.refreshed_at().map(|time| time.timestamp().to_string()),
         _ => {
             let value = value?;
-            let secret = is_secret(element.and_then(|element| element.entry(key)), key) && !value.is_empty();
+            // Without its element nobody knows what is a secret: then everything is.
+            let secret = element.is_none_or(|element| is_secret(element.entry(key), key)) && !value.is_empty();
             Some(if secret { MASK.to_owned() } else { value.to_owned() })
         }
     };
