@@ -203,7 +203,7 @@ fn version_3_0_says_what_may_be_null_its_own_way() {
     let document: Value = serde_json::from_str(openapi::text_30()).unwrap();
     assert_eq!(document["openapi"], "3.0.3");
     walk("", &document, &mut |way, value| {
-        assert!(!(value["type"].is_array() && !way.ends_with("/example")), "{way} has several types");
+        assert!(!value["type"].is_array() || way.ends_with("/example"), "{way} has several types");
         assert_ne!(value["type"], "null", "{way}");
         let beside = value.as_object().is_some_and(|members| members.contains_key("$ref") && members.len() > 1);
         assert!(!beside, "{way} has members beside $ref");
