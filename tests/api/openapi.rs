@@ -273,14 +273,14 @@ on_both!(every_operation_is_served_and_asks_for_the_credentials_it_declares, |se
         assert!(!reply.text.contains("route_not_found"), "{id} is not served");
         let requirements = operation.value.get("security").unwrap_or(&document["security"]);
         let is_public = requirements.as_array().unwrap().contains(&json!({}));
-        assert_eq!(reply.text.contains("missing_credentials"), !is_public, "{id}: {reply:?}");
+        assert_eq!(reply.text.contains("missing_credentials"), !is_public, "{id}: {}", reply.status);
         // These would end the caller's own credentials.
         if id.starts_with("reset_") {
             continue;
         }
         let reply = server.caller().send(&method, &operation.address(), &json!({})).await;
         let wants_element = requirements.to_string().contains("Element");
-        assert_eq!(reply.text.contains("missing_credentials"), wants_element, "{id}: {reply:?}");
+        assert_eq!(reply.text.contains("missing_credentials"), wants_element, "{id}: {}", reply.status);
     }
 });
 
