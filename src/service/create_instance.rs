@@ -23,7 +23,7 @@ use crate::store::{StoreFault, grants, idempotency};
 use crate::vault::lookup::Purpose;
 
 /// An instance, and what else the reply must say.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Answer {
     pub instance: InstanceView,
     /// Configuration that was stored but has no effect yet, as `key=value`.

@@ -14,7 +14,7 @@ use crate::kernel::secret::MASK;
 use crate::store::instances::Stored;
 use crate::vault::seal::Place;
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Instance)]
 pub struct InstanceView {

@@ -18,7 +18,7 @@ use crate::vault::password;
 use crate::vault::seal::Place;
 
 /// Who signed in.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticatedUser {
     pub id: i64,
@@ -58,7 +58,7 @@ pub struct Role {
 }
 
 /// The two secrets of the `Authorization: User …, Organization …` header.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Secrets {
     pub user_secret: String,
@@ -66,7 +66,7 @@ pub struct Secrets {
 }
 
 /// A secret that was just made; the old one no longer works.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct NewSecret {
     pub secret: String,
 }

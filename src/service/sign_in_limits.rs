@@ -1,6 +1,6 @@
 //! Attempts to sign in, counted before the password is looked at.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl SignInLimits {
     pub fn check(&self, address: Option<IpAddr>, name: &str) -> Result<(), ApiError> {
         // As the database looks it up, or padding would make a new name; no longer than an address can be.
         let name = name.trim().chars().take(LONGEST_ADDRESS).collect::<String>().to_lowercase();
-        let by_address = address.map_or(Ok(()), |address| self.per_address.check_key(&address));
+        let by_address = address.map_or(Ok(()), |address| self.per_address.check_key(&network(address)));
         by_address.and_then(|()| self.per_name.check_key(&name)).map_err(|wait| {
             let seconds = wait.wait_time_from(self.clock.now()).as_secs().saturating_add(1);
             let message = format!("Too many attempts to sign in: try again in {seconds} s.");
@@ -66,5 +66,13 @@ impl SignInLimits {
     pub fn sweep(&self) {
         self.per_address.retain_recent();
         self.per_name.retain_recent();
+    }
+}
+
+/// Who has one IPv6 address has a network of them (RFC 6177): the network counts.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
     }
 }

@@ -80,20 +80,20 @@ impl From<Columns> for Principal {
 
 pub fn find_by_secret(conn: &mut AnyConn, secret_hash: &[u8]) -> Result<Option<Principal>, StoreFault> {
     let row = active_users().filter(app_user::secret_hash.eq(secret_hash));
-    Ok(row.first::<Columns>(conn).optional()?.map(Into::into))
+    Ok(row.get_result::<Columns>(conn).optional()?.map(Into::into))
 }
 
 pub fn find(conn: &mut AnyConn, user: i64) -> Result<Option<Principal>, StoreFault> {
     let row = active_users().filter(app_user::id.eq(user));
-    Ok(row.first::<Columns>(conn).optional()?.map(Into::into))
+    Ok(row.get_result::<Columns>(conn).optional()?.map(Into::into))
 }
 
 pub fn find_by_email(conn: &mut AnyConn, email: &str) -> Result<Option<(Principal, String)>, StoreFault> {
     let email = email.trim().to_lowercase();
     let hash = app_user::table.filter(app_user::email.eq(&email)).select(app_user::password_hash);
-    let Some(hash) = hash.first::<String>(conn).optional()? else { return Ok(None) };
+    let Some(hash) = hash.get_result::<String>(conn).optional()? else { return Ok(None) };
     let row = active_users().filter(app_user::email.eq(&email));
-    Ok(row.first::<Columns>(conn).optional()?.map(|columns| (columns.into(), hash)))
+    Ok(row.get_result::<Columns>(conn).optional()?.map(|columns| (columns.into(), hash)))
 }
 
 pub fn list(conn: &mut AnyConn) -> Result<Vec<Principal>, StoreFault> {

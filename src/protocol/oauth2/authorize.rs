@@ -42,9 +42,16 @@ pub fn url(oauth2: &OAuth2, authorization: &Authorization<'_>, values: Values<'_
         pairs.extend([("code_challenge", challenge), ("code_challenge_method", "S256")]);
     }
     pairs.extend(oauth2.authorize.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let own = url.query().map(str::to_owned);
-    let query = own.into_iter().chain(pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))));
-    url.set_query(Some(&query.collect::<Vec<_>>().join("&")));
+    let mut query = url.query().map(str::to_owned).unwrap_or_default();
+    for (name, value) in pairs {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        encode(name, &mut query);
+        query.push('=');
+        encode(value, &mut query);
+    }
+    url.set_query(Some(&query));
     Ok(url)
 }
 
@@ -75,6 +82,6 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 /// Percent-encoding with `%20` for a space, which every vendor reads.
-fn encode(text: &str) -> String {
-    byte_serialize(text.as_bytes()).map(|piece| if piece == "+" { "%20" } else { piece }).collect()
+fn encode(text: &str, query: &mut String) {
+    byte_serialize(text.as_bytes()).for_each(|piece| query.push_str(if piece == "+" { "%20" } else { piece }));
 }
