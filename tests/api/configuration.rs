@@ -40,6 +40,25 @@ on_both!(booleans_and_choices_are_checked_all_at_once, |server| async move {
     assert_eq!(instance["configuration"]["filter.response.nulls"], "false");
 });
 
+on_both!(what_one_body_can_cost_is_bounded, |server| async move {
+    let caller = server.caller();
+    let mut body = with_key("Bounds");
+    for at in 0..501 {
+        body["configuration"][format!("k{at}")] = json!("v");
+    }
+    caller.post("/instances", &body).await.fails(400, "bad_configuration");
+    let mut body = with_key("Bounds");
+    for at in 0..5 {
+        body["configuration"][format!("k{at}")] = json!("v".repeat(60_000));
+    }
+    let said = caller.post("/instances", &body).await.fails(400, "bad_configuration");
+    assert!(said.contains("together"), "{said}");
+    for raw in ["<a".repeat(200_000), "<".repeat(100_000) + &"b>".repeat(100_000)] {
+        caller.post("/instances", &with_key(&raw)).await.fails(400, "bad_name");
+    }
+    assert_eq!(server.count().await, 0);
+});
+
 on_both!(everything_that_is_missing_is_named_at_once, |server| async move {
     let caller = server.caller();
     let mut body = with_code("Missing", "code");

@@ -46,6 +46,17 @@ on_both!(tags_are_matched_exactly_and_all_of_them, |server| async move {
     }
 });
 
+on_both!(as_many_tags_as_an_instance_may_have_can_be_asked_for, |server| async move {
+    let caller = server.caller();
+    create(&caller, "one", &["a"], None).await;
+    // Every tag nests a condition: nine thousand of them once overflowed a thread's stack.
+    let different = |count: usize| (0..count).map(|at| format!("tags%5B%5D=t{at}&")).collect::<String>();
+    assert!(found(&caller, &different(100)).await.is_empty());
+    caller.get(&format!("/instances?{}", different(101))).await.fails(400, "bad_tags");
+    caller.get(&format!("/instances?{}", different(4000))).await.fails(400, "bad_tags");
+    assert_eq!(found(&caller, &"tags%5B%5D=a&".repeat(4000)).await, ["one"]);
+});
+
 on_both!(search_text_is_a_part_of_the_name_whatever_its_case, |server| async move {
     let caller = server.caller();
     for name in ["Alpha 50%", "ALPHABET", "under_score", "back\\slash", "ÄRGER"] {

@@ -190,3 +190,14 @@ fn openapi_prints_the_document_in_both_versions() {
         assert!(document["paths"].as_object().expect("paths").len() > 10);
     }
 }
+
+#[test]
+fn the_sandbox_and_real_data_never_share_a_database() {
+    let real = Ligand::new().set("DATABASE_URL", "sqlite:real.db");
+    drop(real.serve(&[]));
+    real.run(&["serve", "--sandbox"]).fails("holds data of a start without --sandbox");
+    let played = Ligand::new().set("DATABASE_URL", "sqlite:played.db");
+    drop(played.serve(&["--sandbox"]));
+    drop(played.serve(&["--sandbox"]));
+    played.run(&["serve"]).fails("belongs to `serve --sandbox`");
+}

@@ -10,7 +10,7 @@ fn a_mistyped_database_url_never_creates_a_file() {
         ("postgres:/ligand:hunter2@db/ligand", "must be postgres://"),
         ("ligand.db", "must be postgres://"),
         ("sqlite:", "needs a path"),
-        ("sqlite:no/such/directory/ligand.db", "unable to open database file"),
+        ("sqlite:no/such/directory/ligand.db", "No such file or directory"),
         // Nobody listens there; the name of the database is no file name either.
         ("postgres://ligand:hunter2@127.0.0.1:1/ligand.db", "not available"),
     ] {
