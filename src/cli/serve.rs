@@ -8,6 +8,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use super::sandbox_vendor::{self, SandboxVendor};
@@ -70,6 +71,8 @@ impl Build {
 
 pub async fn serve(mut settings: Serve) -> Ended {
     telemetry::start(&settings.log)?;
+    // From the first moment on: a signal that comes while the server starts must not kill it half way.
+    let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
     check_variables(settings.strict)?;
     if settings.sandbox {
         // Never among real data: its instances would look like real ones.
@@ -95,7 +98,9 @@ pub async fn serve(mut settings: Serve) -> Ended {
     });
     let listener = std::net::TcpListener::bind(settings.listen)
         .map_err(|error| format!("LIGAND_LISTEN {}: {error}", settings.listen))?;
-    let server = tokio::spawn(http_server(shared.clone(), listener)?);
+    let server = http_server(shared.clone(), listener)?;
+    let handle = server.handle();
+    let mut server = tokio::spawn(server);
     let store = open_store(&settings.storage)?;
     store.migrate().await.map_err(|fault| fault.to_string())?;
     let build = Build {
@@ -119,7 +124,14 @@ pub async fn serve(mut settings: Serve) -> Ended {
     if let Some(vendor) = &vendor {
         introduce(vendor, &services, &settings).await?;
     }
-    let ended = server.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string());
+    let ended = tokio::select! {
+        ended = &mut server => ended,
+        () = signals.asked() => {
+            handle.stop(true).await;
+            server.await
+        }
+    };
+    let ended = ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string());
     if let Some(vendor) = vendor {
         vendor.state.release();
         vendor.handle.stop(false).await;
@@ -134,12 +146,32 @@ pub async fn serve(mut settings: Serve) -> Ended {
     ended
 }
 
+/// SIGTERM and SIGINT: finish what was begun.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// The server itself, as `main` and the tests run it.
 pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -> Result<Server, String> {
     let server =
         HttpServer::new(move || App::new().wrap(from_fn(http::envelope)).configure(http::routes(shared.clone())))
             .tcp_nodelay(true)
             .shutdown_timeout(DRAIN.as_secs())
+            .disable_signals()
             .listen(listener)
             .map_err(|error| error.to_string())?;
     Ok(server.run())

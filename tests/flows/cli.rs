@@ -193,10 +193,11 @@ fn openapi_prints_the_document_in_both_versions() {
 
 #[test]
 fn the_sandbox_and_real_data_never_share_a_database() {
-    let real = Ligand::new().set("DATABASE_URL", "sqlite:real.db");
+    let key = Ligand::new().run(&["keys", "new"]).succeeds().trim().to_owned();
+    let real = Ligand::new().set("DATABASE_URL", "sqlite:real.db").set("LIGAND_MASTER_KEY", &key);
     drop(real.serve(&[]));
     real.run(&["serve", "--sandbox"]).fails("holds data of a start without --sandbox");
-    let played = Ligand::new().set("DATABASE_URL", "sqlite:played.db");
+    let played = Ligand::new().set("DATABASE_URL", "sqlite:played.db").set("LIGAND_MASTER_KEY", &key);
     drop(played.serve(&["--sandbox"]));
     drop(played.serve(&["--sandbox"]));
     played.run(&["serve"]).fails("belongs to `serve --sandbox`");
