@@ -112,7 +112,7 @@ pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Stored, StoreFa
         .filter(instance::id.eq(id))
         .filter(instance::organization_id.eq(owner.organization))
         .filter(instance::account_id.eq(owner.account));
-    // No `first`: its bound LIMIT makes SQLite plan the statement anew at every call, which was more than half of it.
+    // No `first`: its bound LIMIT makes SQLite plan the statement anew at every call.
     Ok(row.get_result(conn)?)
 }
 
