@@ -166,6 +166,8 @@ impl Services {
             lifetime: provisioned.lifetime,
             expires_at: provisioned.expires_at.map(UtcTime),
             refreshed_at: provisioned.refreshed_at.map(UtcTime),
+            due_at: None,
+            refused_at: None,
         })
     }
 

@@ -21,6 +21,7 @@ pub fn insert(conn: &mut AnyConn, id: i64, purpose: &str, sealed: &[u8], now: Da
         data_key::purpose.eq(purpose),
         data_key::sealed.eq(sealed),
         data_key::created_at.eq(UtcTime(now)),
+        data_key::generation.eq(1),
     );
     diesel::insert_into(data_key::table).values(row).execute(conn)?;
     Ok(())

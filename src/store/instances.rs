@@ -54,6 +54,10 @@ pub struct CredentialRow {
     pub lifetime: Option<i64>,
     pub expires_at: Option<UtcTime>,
     pub refreshed_at: Option<UtcTime>,
+    /// When the background job looks at it again; none: nobody uses it.
+    pub due_at: Option<UtcTime>,
+    /// When a refusal of the vendor last caused a refresh.
+    pub refused_at: Option<UtcTime>,
 }
 
 /// Who created an instance, as the API shows it.

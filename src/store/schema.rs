@@ -102,6 +102,30 @@ diesel::table! {
         lifetime -> Nullable<BigInt>,
         expires_at -> Nullable<UtcTimestamp>,
         refreshed_at -> Nullable<UtcTimestamp>,
+        due_at -> Nullable<UtcTimestamp>,
+        refused_at -> Nullable<UtcTimestamp>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    instance_usage (instance_id) {
+        instance_id -> BigInt,
+        last_used_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    lease (name) {
+        name -> Text,
+        holder -> BigInt,
+        beat -> BigInt,
+        unsettled -> Bool,
     }
 }
 
@@ -161,6 +185,8 @@ diesel::table! {
         purpose -> Text,
         sealed -> Binary,
         created_at -> UtcTimestamp,
+        generation -> BigInt,
+        retires_at -> Nullable<UtcTimestamp>,
     }
 }
 
@@ -190,4 +216,4 @@ diesel::joinable!(credential -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));
 diesel::joinable!(app_user -> organization (organization_id));
 
-diesel::allow_tables_to_appear_in_same_query!(account, app_user, credential, instance, instance_tag, organization);
+diesel::allow_tables_to_appear_in_same_query!(account, app_user, credential, instance, instance_tag, instance_usage, organization);

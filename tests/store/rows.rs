@@ -92,6 +92,8 @@ impl Organization {
             lifetime: None,
             expires_at: None,
             refreshed_at: None,
+            due_at: None,
+            refused_at: None,
         }
     }
 

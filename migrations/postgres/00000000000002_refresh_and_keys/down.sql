@@ -1,0 +1,11 @@
+DROP INDEX change_by_transaction;
+DELETE FROM data_key older USING data_key newer WHERE newer.purpose = older.purpose AND newer.generation > older.generation;
+ALTER TABLE data_key DROP CONSTRAINT data_key_purpose_generation_key;
+ALTER TABLE data_key DROP COLUMN retires_at;
+ALTER TABLE data_key DROP COLUMN generation;
+ALTER TABLE data_key ADD UNIQUE (purpose);
+DROP TABLE instance_usage;
+DROP INDEX credential_by_due;
+ALTER TABLE credential DROP COLUMN refused_at;
+ALTER TABLE credential DROP COLUMN due_at;
+DROP TABLE lease;
