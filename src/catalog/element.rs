@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::events::Events;
-use super::oauth2::OAuth2;
+use super::oauth2::{OAuth2, Refresh};
 use crate::kernel::template::Template;
 
 /// One element. Unknown members are refused, so that a misspelt quirk cannot pass unnoticed.
@@ -262,6 +262,16 @@ impl Element {
         let mut offered: Vec<_> = offered.into_iter().flatten().collect();
         offered.sort_by_key(|offered| *offered != self.authentication.default);
         offered
+    }
+
+    /// How its tokens are refreshed, where they are at all.
+    pub fn refresh(&self) -> Option<&Refresh> {
+        self.authentication.oauth2.as_ref().map(|oauth2| &oauth2.refresh).filter(|refresh| refresh.supported)
+    }
+
+    /// Token calls at once, from one process.
+    pub fn concurrency(&self) -> usize {
+        self.refresh().map_or(1, |refresh| usize::try_from(refresh.concurrency).unwrap_or(usize::MAX)).max(1)
     }
 
     pub fn entry(&self, key: &str) -> Option<&ConfigurationEntry> {

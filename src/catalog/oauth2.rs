@@ -27,6 +27,9 @@ pub struct OAuth2 {
     pub revoke: Option<Revoke>,
     #[serde(default)]
     pub errors: Errors,
+    /// Which answers to an API call mean that the access token is not good any more. Absent: every 401.
+    #[serde(default = "any_401")]
+    pub expired: Vec<ExpirySign>,
     /// How the access token travels.
     #[serde(default = "bearer")]
     pub placement: Placement,
@@ -161,11 +164,13 @@ pub struct Refresh {
     /// Seconds after which an unused refresh token dies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_limit: Option<u64>,
+    /// Token calls at once, from one process; a quarter is kept for callers who wait.
+    pub concurrency: u32,
 }
 
 impl Default for Refresh {
     fn default() -> Self {
-        Self { supported: true, url: None, rotates: false, default_lifetime: None, idle_limit: None }
+        Self { supported: true, url: None, rotates: false, default_lifetime: None, idle_limit: None, concurrency: 16 }
     }
 }
 
@@ -177,6 +182,19 @@ pub struct Revoke {
     /// Client authentication as at the token endpoint unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_authentication: Option<ClientAuthentication>,
+}
+
+/// An answer to an API call that says "the token has expired".
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ExpirySign {
+    pub status: u16,
+    /// JSON pointer into the body; absent: the status is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// What stands there, as text.
+    #[serde(default)]
+    pub is: Vec<String>,
 }
 
 /// What the vendor's refusals mean. Compared with the `error` and `status` members of the reply.
@@ -206,6 +224,10 @@ impl Default for Errors {
 
 fn yes() -> bool {
     true
+}
+
+fn any_401() -> Vec<ExpirySign> {
+    vec![ExpirySign { status: 401, at: None, is: Vec::new() }]
 }
 
 fn bearer() -> Placement {

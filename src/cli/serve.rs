@@ -19,12 +19,15 @@ use crate::config::{Serve, unknown_variables};
 use crate::http::{self, CorsOrigins, Shared};
 use crate::jobs::Jobs;
 use crate::kernel::clock::{Clock, SystemClock};
-use crate::kernel::entropy::{Entropy, SystemEntropy};
+use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
 use crate::kernel::error::ApiError;
 use crate::outbound::{Guard, Sender};
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{self, UserInput, random_password};
+use crate::service::memory::FeedTrust;
+use crate::service::metrics::Metrics;
 use crate::service::sign_in_limits::SignInLimits;
+use crate::service::warm_instances::WarmInstances;
 use crate::service::{Detached, Services};
 use crate::store::{Store, principals};
 use crate::telemetry;
@@ -51,6 +54,7 @@ impl Build {
         let vault = Vault::new(self.ring, Arc::clone(&self.entropy));
         let (entropy, clock) = (self.entropy.as_ref(), self.clock.as_ref());
         let (lookup, session) = bootstrap::data_keys(&self.store, &vault, entropy, clock).await?;
+        let feed_trust = FeedTrust::default();
         Ok(Services {
             catalog: Arc::new(self.catalog),
             store: self.store,
@@ -60,11 +64,18 @@ impl Build {
             sender: Sender::new(self.guard, self.proxy.as_deref()).map_err(ApiError::internal)?,
             sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
             clock: self.clock,
-            entropy: self.entropy,
-            principals: PrincipalCache::default(),
+            // Zero means nobody.
+            process: i64::from_be_bytes(bytes(self.entropy.as_ref())).saturating_abs().max(1),
+            principals: PrincipalCache::new(feed_trust.clone()),
+            warm: WarmInstances::new(feed_trust.clone()),
+            feed_trust,
+            refreshes: Arc::default(),
+            usage: Arc::default(),
+            metrics: Metrics::default(),
             password_gate: Arc::new(Semaphore::new(2)),
             anonymous_catalog: self.anonymous_catalog,
             detached: Detached::new(Handle::current()),
+            entropy: self.entropy,
         })
     }
 }

@@ -4,9 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::extract::{Caller, JsonBody, Parameters};
-use super::instances::{change, create, list, remove};
+use super::instances::{change, create, list, remove, show};
 use super::openapi::bodies::{CreateInstance, UpdateInstance};
-use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery, PageQuery};
+use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery, PageQuery, RefreshQuery};
 use super::path::{ElementInstancePath, ElementPath};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -52,15 +52,16 @@ async fn list_element_instances(
 }
 
 /// Get an instance of an element
-#[utoipa::path(params(ElementInstancePath),
+#[utoipa::path(params(ElementInstancePath, RefreshQuery),
     responses((status = 200, description = "The instance", body = InstanceView)))]
 #[get("/elements/{keyOrId}/instances/{id}")]
 async fn get_element_instance(
     caller: Caller,
     path: web::Path<ElementInstancePath>,
-) -> Result<web::Json<InstanceView>, ApiError> {
+    parameters: Parameters,
+) -> Result<HttpResponse, ApiError> {
     let id = of_element(&caller, &path).await?;
-    caller.services.get_instance(caller.owner(), id).await.map(web::Json)
+    show(&caller, id, &parameters).await
 }
 
 /// Change an instance of an element

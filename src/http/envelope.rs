@@ -96,19 +96,7 @@ fn take_failure(response: &ServiceResponse<BoxBody>) -> Option<ApiError> {
         )
         .then(|| of_framework(status));
     };
-    Some(error.as_error::<ApiError>().map_or_else(|| of_framework(status), copy))
-}
-
-/// What the reply and the log need; the cause is logged as text.
-fn copy(error: &ApiError) -> ApiError {
-    ApiError {
-        code: error.code,
-        message: error.message.clone(),
-        provider_message: error.provider_message.clone(),
-        retry_after: error.retry_after,
-        source: error.source.as_ref().map(|source| source.to_string().into()),
-        location: error.location,
-    }
+    Some(error.as_error::<ApiError>().map_or_else(|| of_framework(status), ApiError::copy))
 }
 
 /// Route patterns only: paths and queries can hold secrets.

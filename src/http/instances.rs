@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::elements::page_of;
 use super::extract::{Caller, JsonBody, Parameters};
 use super::openapi::bodies::{CreateInstance, UpdateInstance};
-use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery, PageQuery};
+use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery, PageQuery, RefreshQuery};
 use super::path::InstancePath;
 use super::system::no_route;
 use crate::kernel::error::ApiError;
@@ -67,10 +67,15 @@ async fn count_instances(caller: Caller) -> Result<web::Json<InstanceCount>, Api
 }
 
 /// Get an instance
-#[utoipa::path(params(InstancePath), responses((status = 200, description = "The instance", body = InstanceView)))]
+#[utoipa::path(params(InstancePath, RefreshQuery),
+    responses((status = 200, description = "The instance", body = InstanceView)))]
 #[get("/instances/{id}")]
-async fn get_instance(caller: Caller, path: web::Path<InstancePath>) -> Result<web::Json<InstanceView>, ApiError> {
-    caller.services.get_instance(caller.owner(), path.id()?).await.map(web::Json)
+async fn get_instance(
+    caller: Caller,
+    path: web::Path<InstancePath>,
+    parameters: Parameters,
+) -> Result<HttpResponse, ApiError> {
+    show(&caller, path.id()?, &parameters).await
 }
 
 /// Change an instance
@@ -171,6 +176,19 @@ pub async fn list(caller: Caller, element: Option<String>, parameters: Parameter
         return Err(nothing_found("instances"));
     }
     Ok(page_of(&instances, next))
+}
+
+/// With `refresh=true` after a refresh. One that failed while the old token is still good is no failure of the call.
+pub async fn show(caller: &Caller, id: i64, parameters: &Parameters) -> Result<HttpResponse, ApiError> {
+    if !parameters.flag("refresh", false)? {
+        return Ok(HttpResponse::Ok().json(caller.services.get_instance(caller.owner(), id).await?));
+    }
+    let (instance, failure) = caller.services.refresh_instance(caller.owner(), id).await?;
+    let mut response = HttpResponse::Ok();
+    if let Some(failure) = failure {
+        response.insert_header(("elements-error", failure.code.name()));
+    }
+    Ok(response.json(instance))
 }
 
 pub async fn change(

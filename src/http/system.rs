@@ -14,13 +14,15 @@ use crate::kernel::error::ApiError;
 
 const LIVE: &str = "/health/live";
 const READY: &str = "/health/ready";
+const METRICS: &str = "/metrics";
 /// What can only be read, beside the API.
-const PAGES: [&str; 5] = [LIVE, READY, DOCUMENT, DOCUMENT_30, DOCS];
+const PAGES: [&str; 6] = [LIVE, READY, METRICS, DOCUMENT, DOCUMENT_30, DOCS];
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route(LIVE, web::get().to(live))
         .route(READY, web::get().to(ready))
+        .route(METRICS, web::get().to(metrics))
         .route(DOCUMENT, web::get().to(|| async { json_text(openapi::text()) }))
         .route(DOCUMENT_30, web::get().to(|| async { json_text(openapi::text_30()) }))
         .route(
@@ -33,6 +35,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
 /// The process runs.
 async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "live" }))
+}
+
+/// Counters, for Prometheus.
+async fn metrics(anonymous: Anonymous) -> Result<HttpResponse, ApiError> {
+    let text = anonymous.services.metrics.text().map_err(ApiError::internal)?;
+    Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }
 
 /// The database answers.

@@ -13,18 +13,20 @@ use crate::kernel::error::ApiError;
 use crate::service::Services;
 use crate::service::change_feed::FeedPosition;
 use crate::service::idempotency::KEPT_FOR;
+use crate::service::refresh_due::DueRefreshes;
 use crate::store::{StoreFault, changes, grants, idempotency};
 
 /// The running jobs.
 pub struct Jobs {
     stop: CancellationToken,
     tasks: TaskTracker,
+    due_refreshes: Arc<DueRefreshes>,
 }
 
 impl Jobs {
     /// Starts them. `position`: how far the change feed was read.
     pub fn start(services: &Services, position: FeedPosition) -> Self {
-        let jobs = Self { stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let jobs = Self { stop: CancellationToken::new(), tasks: TaskTracker::new(), due_refreshes: Arc::default() };
         let position = Arc::new(Mutex::new(position));
         jobs.every(Duration::from_secs(1), services, move |services| {
             let position = Arc::clone(&position);
@@ -38,6 +40,12 @@ impl Jobs {
             services,
             |services| async move { services.revoke_due_grants().await.map(drop) },
         );
+        let due = Arc::clone(&jobs.due_refreshes);
+        jobs.every(Duration::from_secs(1), services, move |services| {
+            let due = Arc::clone(&due);
+            async move { services.refresh_due(&due).await.map(drop) }
+        });
+        jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(Duration::from_secs(600), services, |services| async move {
             services.sign_in_limits.sweep();
             purge(&services).await.map_err(ApiError::from)
@@ -70,6 +78,7 @@ impl Jobs {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.due_refreshes.stop().await;
     }
 }
 

@@ -54,7 +54,9 @@ codes! {
     BadCredentials "bad_credentials" 401 "Invalid Organization or User secret, or invalid Element token provided.";
     MissingCredentials "missing_credentials" 401 "The call needs an Authorization header.";
     LoginRefused "login_refused" 401 "The user name or the password is wrong.";
+    ReauthorizationRequired "reauthorization_required" 401 "The vendor has withdrawn the grant: the user must authorise again.";
     NotAllowed "not_allowed" 403 "The caller may not do this.";
+    InstanceDisabled "instance_disabled" 403 "The instance is disabled.";
     RouteNotFound "route_not_found" 404 "No such address.";
     ElementNotFound "element_not_found" 404 "No such element.";
     InstanceNotFound "instance_not_found" 404 "No such instance.";

@@ -37,6 +37,19 @@ impl ApiError {
         Self { source: Some(source.into()), ..Self::from(Code::Internal) }
     }
 
+    /// For several who wait for one outcome: everything but the cause, which stays as text.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            code: self.code,
+            message: self.message.clone(),
+            provider_message: self.provider_message.clone(),
+            retry_after: self.retry_after,
+            source: self.source.as_ref().map(|source| source.to_string().into()),
+            location: self.location,
+        }
+    }
+
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());

@@ -72,6 +72,7 @@ fn fault(error: reqwest::Error) -> VendorFault {
     if error.is_timeout() {
         return VendorFault::Timeout;
     }
+    let sent = !error.is_connect();
     // A URL can hold a key (`hapikey`): it stays out of the text.
     let error = error.without_url();
     let mut causes = vec![error.to_string()];
@@ -83,5 +84,5 @@ fn fault(error: reqwest::Error) -> VendorFault {
         causes.push(inner.to_string());
         cause = inner.source();
     }
-    VendorFault::Unreachable(causes.join(": "))
+    VendorFault::Unreachable { reason: causes.join(": "), sent }
 }

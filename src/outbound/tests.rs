@@ -98,9 +98,14 @@ async fn a_vendor_that_begins_and_never_ends_is_a_timeout() {
 #[tokio::test]
 async fn a_vendor_that_is_not_there_or_hangs_up_is_unreachable_and_the_key_in_the_url_stays_secret() {
     let (url, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec()).await;
-    for url in [format!("{url}?hapikey=hunter2"), "http://127.0.0.1:1/?hapikey=hunter2".to_owned()] {
+    for (url, arrived) in
+        [(format!("{url}?hapikey=hunter2"), true), ("http://127.0.0.1:1/?hapikey=hunter2".to_owned(), false)]
+    {
         let outcome = sender(None).send(&request(&url, PATIENT)).await.unwrap_err();
-        assert!(matches!(&outcome, VendorFault::Unreachable(text) if !text.contains("hunter2")), "{outcome:?}");
+        assert!(
+            matches!(&outcome, VendorFault::Unreachable { reason, sent } if !reason.contains("hunter2") && *sent == arrived),
+            "{outcome:?}"
+        );
     }
 }
 

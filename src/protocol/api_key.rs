@@ -45,7 +45,7 @@ pub fn read_verification(
     let said = reply.json().and_then(|body| body.pointer("/message")?.as_str().map(|text| request.mask(text)));
     if verification.refused.contains(&reply.status) {
         let hint = form.refused_hint.clone();
-        return Err(VendorFault::Refused { status: reply.status, code: None, message: said, hint });
+        return Err(VendorFault::Refused { status: reply.status, code: None, message: said, hint, terminal: true });
     }
     if reply.is_transient() {
         return Err(VendorFault::Unavailable { status: reply.status, retry_after: reply.retry_after, message: said });

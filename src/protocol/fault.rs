@@ -7,8 +7,9 @@ use crate::kernel::template::TemplateFault;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VendorFault {
     /// The grant, the code or the key is refused: the user must act. The hint is ours, the message the vendor's.
+    /// `terminal`: the element knows that this refusal is for good.
     #[error("refused with status {status}, code {code:?}")]
-    Refused { status: u16, code: Option<String>, message: Option<String>, hint: Option<String> },
+    Refused { status: u16, code: Option<String>, message: Option<String>, hint: Option<String>, terminal: bool },
     /// The OAuth app is refused: the operator of the app must act. The grant lives.
     #[error("the OAuth app is refused with status {status}, code {code:?}")]
     Configuration { status: u16, code: Option<String>, message: Option<String> },
@@ -18,8 +19,9 @@ pub enum VendorFault {
     #[error("no answer in time")]
     Timeout,
     /// The text is for the log only.
-    #[error("not reachable: {0}")]
-    Unreachable(String),
+    /// `sent`: the request may have arrived all the same.
+    #[error("not reachable: {reason}")]
+    Unreachable { reason: String, sent: bool },
     /// The guard refused the address. The text is for the log only.
     #[error("the address is refused: {0}")]
     Address(String),
@@ -58,7 +60,9 @@ impl VendorFault {
                 }
             }
             Self::Timeout => ApiError::new(Code::VendorTimeout, format!("{vendor} did not answer in time.")),
-            Self::Unreachable(_) => ApiError::new(Code::VendorUnreachable, format!("{vendor} could not be reached.")),
+            Self::Unreachable { .. } => {
+                ApiError::new(Code::VendorUnreachable, format!("{vendor} could not be reached."))
+            }
             Self::Address(_) => {
                 let text =
                     format!("The address of {vendor} may not be called from this server (LIGAND_OUTBOUND_ALLOW).");

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::Services;
-use super::authenticate;
-use crate::store::changes;
+use super::memory;
+use crate::store::changes::{self, Change, Kind};
 
-/// As long as the cache is trusted without it.
-const TRUSTED_FOR: Duration = Duration::from_secs(authenticate::TRUSTED_FOR.unsigned_abs());
+/// As long as memory is trusted without it.
+const TRUSTED_FOR: Duration = Duration::from_secs(memory::TRUSTED_FOR.unsigned_abs());
 
 /// Where this process is in the feed.
 #[derive(Debug, Default)]
@@ -27,13 +27,30 @@ impl Services {
             Ok((changed, next)) => {
                 // After a gap the feed may have been purged of what was missed.
                 let gap = position.read_at.is_none_or(|read_at| started.duration_since(read_at) > TRUSTED_FOR);
-                if from.is_none() || gap || !changed.is_empty() {
-                    self.principals.clear();
+                if from.is_none() || gap {
+                    self.forget_everything();
+                } else {
+                    self.forget(&changed);
                 }
                 *position = FeedPosition { next: Some(next), read_at: Some(started) };
-                self.principals.feed_was_read(self.now().timestamp());
+                self.feed_trust.was_read(self.now().timestamp());
             }
             Err(fault) => tracing::warn!(%fault, "the change feed cannot be read"),
+        }
+    }
+    fn forget_everything(&self) {
+        self.principals.clear();
+        self.warm.clear();
+    }
+
+    fn forget(&self, changed: &[Change]) {
+        let instances: Vec<i64> =
+            changed.iter().filter(|change| change.is(Kind::Instance)).map(|it| it.entity_id).collect();
+        if instances.len() < changed.len() {
+            self.principals.clear();
+        }
+        if !instances.is_empty() {
+            self.warm.forget(&instances);
         }
     }
 }

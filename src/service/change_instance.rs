@@ -9,7 +9,7 @@ use super::create_instance::Answer;
 use super::instance_input::InstanceInput;
 use super::instance_view::{InstanceConfiguration, InstanceView, token_place};
 use super::provision::{Provisioned, Provisioning, missing_code, needless};
-use super::{Services, not_found};
+use super::{Services, of_instance};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
@@ -59,14 +59,13 @@ impl Services {
             }
             if let Some(provisioned) = &provisioned {
                 let version = stored.credential.version;
-                change.stored.credential = self.credential_row(id, version, owner, provisioned)?;
+                change.stored.credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
                 change.stored.instance.invalid_reason = None;
                 change.stored.instance.external_authentication = provisioned.external_authentication().to_owned();
             }
             match self.write_change(owner, &change, provisioned.as_deref()).await {
                 Err(StoreFault::Conflict(_)) => continue,
-                Err(StoreFault::NotFound) => return Err(no_instance(id)),
-                Err(fault) => return Err(fault.into()),
+                Err(fault) => return Err(of_instance(id)(fault)),
                 Ok(()) => {
                     let instance = self.view_with(&change.stored, Some(&change.configuration))?;
                     let trace = input.provider_data.as_ref().is_some_and(|data| data.debug());
@@ -84,16 +83,18 @@ impl Services {
         provisioned: Option<&Provisioned>,
     ) -> Result<(), StoreFault> {
         let (stored, tags) = (Arc::new(change.stored.clone()), change.stored.tags());
-        let replaces = provisioned.is_some();
+        let (replaces, now) = (provisioned.is_some(), self.now());
         let grant = provisioned.and_then(|provisioned| provisioned.grant);
-        self.commit(move |conn| {
+        let commit = self.commit(move |conn| {
             instances::update(conn, owner, &stored.instance, &tags)?;
             if replaces {
-                instances::update_credential(conn, owner, &stored.credential)?;
+                instances::update_credential(conn, owner, &stored.credential, now)?;
             }
             grant.map_or(Ok(()), |grant| grants::delete(conn, owner, grant))
-        })
-        .await
+        });
+        let committed = commit.await;
+        self.warm.forget([&change.stored.instance.id]);
+        committed
     }
 
     /// The row as it will be, but for its credential.
@@ -172,7 +173,7 @@ impl Services {
         Err(ApiError::new(Code::IdMismatch, message))
     }
 
-    fn element_of_row(&self, row: &InstanceRow) -> Result<Arc<Element>, ApiError> {
+    pub(super) fn element_of_row(&self, row: &InstanceRow) -> Result<Arc<Element>, ApiError> {
         self.catalog.by_id(row.element_id).cloned().ok_or_else(|| {
             let message = format!("The element {} of this instance is no longer offered.", row.element_key);
             ApiError::new(Code::ElementNotFound, message)
@@ -180,22 +181,7 @@ impl Services {
     }
 
     pub async fn stored_instance(&self, owner: Owner, id: i64) -> Result<Stored, ApiError> {
-        let read = self.store.read(move |conn| instances::find(conn, owner, id)).await;
-        read.map_err(|fault| match fault {
-            StoreFault::NotFound => no_instance(id),
-            other => other.into(),
-        })
-    }
-
-    /// The id of the instance that an Element token names.
-    pub async fn instance_of_token(
-        &self,
-        owner: Owner,
-        token: &crate::kernel::secret::Secret,
-    ) -> Result<i64, ApiError> {
-        let hash = self.lookup.hash(Purpose::InstanceToken, token);
-        let read = self.store.read(move |conn| instances::find_by_token(conn, owner, &hash)).await;
-        read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))
+        self.store.read(move |conn| instances::find(conn, owner, id)).await.map_err(of_instance(id))
     }
 
     pub async fn enable_instance(&self, owner: Owner, id: i64, enabled: bool) -> Result<InstanceView, ApiError> {
@@ -217,6 +203,7 @@ impl Services {
                 Err(StoreFault::Conflict(_)) => continue,
                 other => other?,
             }
+            self.warm.forget([&id]);
             return self.view(&stored, true);
         }
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
@@ -271,8 +258,4 @@ impl Change {
         let mut keys = self.element.variables.values().filter_map(|variable| variable.configuration.as_deref());
         keys.any(|key| key != AUTHENTICATION_TYPE && differing.contains_key(key))
     }
-}
-
-pub(super) fn no_instance(id: i64) -> ApiError {
-    ApiError::new(Code::InstanceNotFound, format!("No instance found with ID {id}."))
 }

@@ -10,6 +10,7 @@ use super::idempotency::{Begun, Claimed, IdempotencyKey};
 use super::instance_input::{ElementReference, InstanceInput};
 use super::instance_view::{InstanceView, configuration_place, credential_place, token_place};
 use super::provision::{Provisioned, Provisioning, needless};
+use super::refresh_attempt::due_at;
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
@@ -137,7 +138,7 @@ impl Services {
             created_at: UtcTime(now),
             updated_at: UtcTime(now),
         };
-        let credential = self.credential_row(id, 1, *owner, provisioned)?;
+        let credential = self.credential_row(id, 1, element, *owner, provisioned)?;
         Ok(Stored { instance, credential, creator: draft.creator.clone() })
     }
 
@@ -150,11 +151,13 @@ impl Services {
         &self,
         instance_id: i64,
         version: i64,
+        element: &Element,
         owner: Owner,
         provisioned: &Provisioned,
     ) -> Result<CredentialRow, ApiError> {
         let credential = &provisioned.credential;
-        let refreshable = matches!(credential, Credential::OAuth2 { refresh_token: Some(_), .. });
+        let rules = element.refresh();
+        let refreshable = rules.is_some() && matches!(credential, Credential::OAuth2 { refresh_token: Some(_), .. });
         Ok(CredentialRow {
             instance_id,
             organization_id: owner.organization,
@@ -166,7 +169,9 @@ impl Services {
             lifetime: provisioned.lifetime,
             expires_at: provisioned.expires_at.map(UtcTime),
             refreshed_at: provisioned.refreshed_at.map(UtcTime),
-            due_at: None,
+            due_at: rules
+                .and_then(|rules| due_at(rules, instance_id, provisioned.expires_at, provisioned.refreshed_at))
+                .map(UtcTime),
             refused_at: None,
         })
     }

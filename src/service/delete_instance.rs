@@ -3,15 +3,15 @@
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::Services;
-use super::change_instance::no_instance;
 use super::instance_view::credential_place;
+use super::refresh_attempt::lease_name;
 use super::revoke_grants::revocation_place;
+use super::{Services, of_instance};
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::Credential;
-use crate::store::StoreFault;
 use crate::store::instances::{self, Stored};
+use crate::store::leases;
 use crate::store::revocations::{self, Revocation};
 
 impl Services {
@@ -21,19 +21,19 @@ impl Services {
         let grant_hash = stored.credential.grant_hash;
         let now = self.now();
         let deleted = self.store.write(move |conn| {
-            instances::delete(conn, owner, id)?;
+            instances::delete(conn, owner, id, now)?;
+            leases::forget(conn, &lease_name(id))?;
             let Some(revocation) = revocation else { return Ok(()) };
             let shared = grant_hash.map_or(Ok(false), |hash| instances::any_with_grant(conn, &hash))?;
             if shared { Ok(()) } else { revocations::insert(conn, owner, revocation, now) }
         });
-        deleted.await.map_err(|fault| match fault {
-            StoreFault::NotFound => no_instance(id),
-            other => other.into(),
-        })
+        deleted.await.map_err(of_instance(id))?;
+        self.warm.forget([&id]);
+        Ok(())
     }
 
     /// What the job needs to revoke the grant, where the element says how.
-    async fn revocation_of(&self, stored: &Stored) -> Result<Option<Revocation>, ApiError> {
+    pub(super) async fn revocation_of(&self, stored: &Stored) -> Result<Option<Revocation>, ApiError> {
         let element = self.catalog.by_id(stored.instance.element_id);
         if element.and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
             return Ok(None);

@@ -9,16 +9,26 @@ pub mod create_instance;
 pub mod delete_instance;
 pub mod element_metadata;
 pub mod element_view;
+pub mod fresh_token;
 pub mod idempotency;
 pub mod instance_input;
 pub mod instance_view;
+mod leases;
 pub mod list_elements;
 pub mod list_instances;
+pub mod memory;
+pub mod metrics;
 pub mod provision;
+pub mod refresh;
+mod refresh_attempt;
+pub mod refresh_due;
+mod refresh_outcomes;
 pub mod revoke_grants;
 pub mod sign_in;
 pub mod sign_in_limits;
 pub mod start_oauth;
+pub mod usage;
+pub mod warm_instances;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -37,7 +47,12 @@ use crate::store::{Store, StoreFault};
 use crate::vault::{LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
+use memory::FeedTrust;
+use metrics::Metrics;
+use refresh::Refreshes;
 use sign_in_limits::SignInLimits;
+use usage::Usage;
+use warm_instances::WarmInstances;
 
 /// Everything the use cases work with. Cheap to clone.
 #[derive(Clone)]
@@ -50,7 +65,14 @@ pub struct Services {
     pub sender: Sender,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// This process, among those that share the database: drawn at its start, never zero.
+    pub process: i64,
+    pub feed_trust: FeedTrust,
     pub principals: PrincipalCache,
+    pub warm: WarmInstances,
+    pub refreshes: Arc<Refreshes>,
+    pub usage: Arc<Usage>,
+    pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,
     /// Password hashing is slow on purpose: this many at a time.
     pub password_gate: Arc<Semaphore>,
@@ -81,6 +103,11 @@ impl Detached {
         self.tasks.spawn_on(work, &self.runtime).await.unwrap_or_else(|error| Err(ApiError::internal(error)))
     }
 
+    /// Runs to its end, and nobody waits for it here.
+    pub fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(work, &self.runtime);
+    }
+
     /// Waits until everything that was started has ended.
     pub async fn drain(&self) {
         self.tasks.close();
@@ -94,6 +121,11 @@ fn not_found(code: Code, message: impl FnOnce() -> String) -> impl FnOnce(StoreF
         StoreFault::NotFound => ApiError::new(code, message()),
         other => other.into(),
     }
+}
+
+/// As `not_found`, of an instance.
+fn of_instance(id: i64) -> impl FnOnce(StoreFault) -> ApiError {
+    not_found(Code::InstanceNotFound, move || format!("No instance found with ID {id}."))
 }
 
 impl Services {

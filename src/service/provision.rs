@@ -80,7 +80,7 @@ impl Services {
         let verifier = grant.as_ref().map(|(_, verifier)| verifier);
         let request =
             input.with_values(|values| token::exchange(oauth2, &client, &code, &redirect_uri, verifier, values))?;
-        let outcome = self.token_call(input, oauth2, &request).await;
+        let outcome = self.token_call(&input.element, oauth2, &request).await;
         let grant = grant.map(|(id, _)| id);
         if let (Some(id), Err(VendorFault::Refused { .. })) = (grant, &outcome) {
             // The code is spent: the verifier will never be of use again.
@@ -113,7 +113,7 @@ impl Services {
             (_, Some(refresh_token)) => {
                 let client = input.client();
                 let request = input.with_values(|values| token::refresh(oauth2, &client, refresh_token, values))?;
-                let token = self.token_call(input, oauth2, &request).await;
+                let token = self.token_call(&input.element, oauth2, &request).await;
                 let token = token.map_err(|fault| fault.into_error(&input.element.name, "the refresh token"))?;
                 Ok(Provisioned { external: true, ..self.provisioned(token, Some(refresh_token.clone()), None) })
             }
@@ -149,14 +149,14 @@ impl Services {
         })
     }
 
-    async fn token_call(
+    pub(super) async fn token_call(
         &self,
-        input: &Provisioning,
+        element: &Element,
         oauth2: &OAuth2,
         request: &VendorRequest,
     ) -> Result<Token, VendorFault> {
         let reply = self.sender.send(request).await?;
-        reply::read(&input.element, oauth2, request, &reply, self.now())
+        reply::read(element, oauth2, request, &reply, self.now())
     }
 
     fn provisioned(&self, token: Token, sent: Option<Secret>, grant: Option<i64>) -> Provisioned {

@@ -14,6 +14,7 @@ use super::time::UtcTime;
 pub enum Kind {
     User,
     Organization,
+    Instance,
 }
 
 impl Kind {
@@ -21,6 +22,7 @@ impl Kind {
         match self {
             Self::User => "user",
             Self::Organization => "organization",
+            Self::Instance => "instance",
         }
     }
 }
@@ -34,6 +36,12 @@ pub struct Change {
     pub entity_id: i64,
     #[diesel(sql_type = BigInt)]
     position: i64,
+}
+
+impl Change {
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind.as_str()
+    }
 }
 
 /// Belongs into the transaction that makes the change.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::changes::{self, Kind};
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::schema::{app_user, credential, instance, instance_tag};
@@ -184,11 +185,17 @@ pub fn update(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow, tags: &[S
         .filter(instance_tag::account_id.eq(owner.account))
         .filter(instance_tag::instance_id.eq(changed.id));
     diesel::delete(old).execute(conn)?;
-    insert_tags(conn, owner, changed.id, tags)
+    insert_tags(conn, owner, changed.id, tags)?;
+    changes::record(conn, Kind::Instance, changed.id, changed.updated_at.into())
 }
 
 /// Replaces the credential, unless somebody else did since `changed.version` was read (`Conflict`).
-pub fn update_credential(conn: &mut AnyConn, owner: Owner, changed: &CredentialRow) -> Result<(), StoreFault> {
+pub fn update_credential(
+    conn: &mut AnyConn,
+    owner: Owner,
+    changed: &CredentialRow,
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
     let next = CredentialRow { version: changed.version.saturating_add(1), ..changed.clone() };
     let unchanged = credential::table
         .filter(credential::instance_id.eq(changed.instance_id))
@@ -198,16 +205,19 @@ pub fn update_credential(conn: &mut AnyConn, owner: Owner, changed: &CredentialR
     if diesel::update(unchanged).set(&next).execute(conn)? == 0 {
         return Err(StoreFault::Conflict("credential.version".to_owned()));
     }
-    Ok(())
+    changes::record(conn, Kind::Instance, changed.instance_id, now)
 }
 
-/// Credential and tags go with it.
-pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(), StoreFault> {
+/// Credential, tags and usage go with it.
+pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
     let row = instance::table
         .filter(instance::id.eq(id))
         .filter(instance::organization_id.eq(owner.organization))
         .filter(instance::account_id.eq(owner.account));
-    if diesel::delete(row).execute(conn)? == 0 { Err(StoreFault::NotFound) } else { Ok(()) }
+    if diesel::delete(row).execute(conn)? == 0 {
+        return Err(StoreFault::NotFound);
+    }
+    changes::record(conn, Kind::Instance, id, now)
 }
 
 /// Whether any instance, whoever owns it, holds this grant at the vendor: revoking it would cut that one off.

@@ -16,5 +16,6 @@ mod oauth_url;
 mod openapi;
 mod pkce;
 mod provisioning;
+mod refresh;
 mod secrecy;
 mod story;

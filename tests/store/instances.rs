@@ -6,6 +6,7 @@ use ligand::store::instances::{self, CredentialRow, Filter, InstanceRow};
 
 use super::on_both_databases;
 use super::rows::{db_organization, token_hash};
+use crate::support::server::start_of_time;
 
 const ALL: Page = Page { after: 0, size: 200 };
 
@@ -29,9 +30,10 @@ on_both_databases!(a_foreign_row_is_not_there, |database| async move {
         let written = store.write(move |conn| instances::update(conn, stranger, &changed, &[])).await;
         assert!(matches!(written, Err(StoreFault::Conflict(_))), "update: {written:?}");
         let changed = CredentialRow { sealed: b"theirs".to_vec(), ..organization.credential(id) };
-        let written = store.write(move |conn| instances::update_credential(conn, stranger, &changed)).await;
+        let written =
+            store.write(move |conn| instances::update_credential(conn, stranger, &changed, start_of_time())).await;
         assert!(matches!(written, Err(StoreFault::Conflict(_))), "update_credential: {written:?}");
-        let deleted = store.write(move |conn| instances::delete(conn, stranger, id)).await;
+        let deleted = store.write(move |conn| instances::delete(conn, stranger, id, start_of_time())).await;
         assert!(matches!(deleted, Err(StoreFault::NotFound)), "delete: {deleted:?}");
     }
     let owner = organization.owner;
@@ -71,11 +73,14 @@ on_both_databases!(of_many_concurrent_refreshes_of_one_version_exactly_one_wins,
     let organization = db_organization(&store).await;
     let owner = organization.owner;
     let id = organization.db_instance(&store, "Refreshed", &[]).await;
-    let refreshes = (0..16).map(|number| {
-        let changed = CredentialRow { sealed: vec![number], ..organization.credential(id) };
-        let store = store.clone();
-        async move { store.write(move |conn| instances::update_credential(conn, owner, &changed)).await }
-    });
+    let refreshes =
+        (0..16).map(|number| {
+            let changed = CredentialRow { sealed: vec![number], ..organization.credential(id) };
+            let store = store.clone();
+            async move {
+                store.write(move |conn| instances::update_credential(conn, owner, &changed, start_of_time())).await
+            }
+        });
     let results = futures_util::future::join_all(refreshes).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     assert!(results.iter().all(|result| matches!(result, Ok(()) | Err(StoreFault::Conflict(_)))), "{results:?}");
@@ -138,7 +143,7 @@ on_both_databases!(a_deleted_instance_takes_credential_and_tags_along, |database
     let grant = organization.credential(id).grant_hash.unwrap();
     let held = |grant: Vec<u8>| store.read(move |conn| instances::any_with_grant(conn, &grant));
     assert!(held(grant.clone()).await.unwrap());
-    store.write(move |conn| instances::delete(conn, owner, id)).await.unwrap();
+    store.write(move |conn| instances::delete(conn, owner, id, start_of_time())).await.unwrap();
     assert!(!organization.db_exists(&store, id).await);
     assert!(!held(grant).await.unwrap(), "the credential went with it");
     // The same id with the same tag: a tag row that stayed behind would be in the way.
@@ -166,7 +171,7 @@ on_both_databases!(times_keep_their_microseconds, |database| async move {
         organization.db_insert(&store, row, &[]).await.unwrap();
         let expires_at = Some(UtcTime(time + TimeDelta::microseconds(1)));
         let changed = CredentialRow { expires_at, ..organization.credential(id) };
-        store.write(move |conn| instances::update_credential(conn, owner, &changed)).await.unwrap();
+        store.write(move |conn| instances::update_credential(conn, owner, &changed, start_of_time())).await.unwrap();
         let stored = store.read(move |conn| instances::find(conn, owner, id)).await.unwrap();
         assert_eq!(stored.instance.created_at, UtcTime(time));
         assert_eq!(stored.credential.expires_at, expires_at);

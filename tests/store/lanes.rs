@@ -12,6 +12,7 @@ use super::on_both_databases;
 use super::rows::{Organization, db_organization};
 use crate::support::Database;
 use crate::support::database::{open, runtime};
+use crate::support::server::start_of_time;
 
 #[derive(Clone, Copy, PartialEq)]
 enum End {
@@ -112,7 +113,7 @@ fn readers_of_sqlite_cannot_write() {
         let organization = db_organization(&store).await;
         let id = organization.db_instance(&store, "Safe", &[]).await;
         let owner = organization.owner;
-        let refused = store.read(move |conn| instances::delete(conn, owner, id)).await;
+        let refused = store.read(move |conn| instances::delete(conn, owner, id, start_of_time())).await;
         assert!(matches!(&refused, Err(StoreFault::Other(text)) if text.contains("readonly")), "{refused:?}");
         assert!(organization.db_exists(&store, id).await);
     });

@@ -25,12 +25,19 @@ pub struct Reply {
 
 impl Caller {
     pub fn new(url: &str, user: &CreatedUser) -> Self {
+        Self::anonymous(url).signed(user)
+    }
+
+    /// The same with a user's secrets.
+    pub fn signed(&self, user: &CreatedUser) -> Self {
         let (user, organization) = (user.user_secret.expose(), user.organization_secret.expose());
-        Self::anonymous(url).with(&format!("User {user}, Organization {organization}"))
+        self.with(&format!("User {user}, Organization {organization}"))
     }
 
     pub fn anonymous(url: &str) -> Self {
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        // Loopback needs no certificates, and reading the system's takes longer than most tests.
+        let client =
+            reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none());
         Self { url: url.to_owned(), authorization: None, client: client.build().expect("a client") }
     }
 

@@ -34,6 +34,7 @@ pub struct TestServer {
     pub database: Database,
     /// The first administrator.
     pub admin: CreatedUser,
+    callers: Caller,
     vendor: SandboxVendor,
     handle: ServerHandle,
 }
@@ -128,7 +129,8 @@ impl TestServer {
         let handle = server.handle();
         tokio::spawn(server);
         let admin = admin.expect("the database is empty");
-        Self { url: format!("http://{address}"), clock, services, database, admin, vendor, handle }
+        let url = format!("http://{address}");
+        Self { callers: Caller::anonymous(&url), url, clock, services, database, admin, vendor, handle }
     }
 
     /// How many instances the first administrator's organization has.
@@ -138,22 +140,27 @@ impl TestServer {
 
     /// A caller with the first administrator's secrets.
     pub fn caller(&self) -> Caller {
-        Caller::new(&self.url, &self.admin)
+        self.callers.signed(&self.admin)
     }
 
     pub fn anonymous(&self) -> Caller {
-        Caller::anonymous(&self.url)
+        self.callers.clone()
     }
 
     /// A caller of another organization.
     pub async fn stranger(&self) -> Caller {
         let created = self.services.create_user(user("stranger@other.example", true), None).await.expect("a user");
-        Caller::new(&self.url, &created)
+        self.callers.signed(&created)
     }
 
     /// The vendor behind hubspotcrm and hubspot.
     pub fn sandbox(&self) -> &Sandbox {
         &self.vendor.state
+    }
+
+    /// Where the vendor listens.
+    pub fn vendor_address(&self) -> SocketAddr {
+        self.vendor.address
     }
 
     /// Moves the clock of the server and of the sandbox.

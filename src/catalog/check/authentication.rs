@@ -2,7 +2,7 @@
 
 use super::{Findings, check_headers, is_token};
 use crate::catalog::element::{ApiKey, AuthenticationType, Element, Placement, Verification};
-use crate::catalog::oauth2::{OAuth2, Scopes};
+use crate::catalog::oauth2::{ExpirySign, OAuth2, Scopes};
 
 /// What the authorization request carries anyway (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
 const OWN_PARAMETERS: [&str; 7] =
@@ -71,7 +71,19 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
     for (member, _) in lifetimes.iter().filter(|(_, seconds)| *seconds == Some(0)) {
         findings.add(format!("{AT}/refresh/{member}"), format!("`{member}` is zero"));
     }
+    findings.demand(oauth2.refresh.concurrency > 0, format!("{AT}/refresh/concurrency"), "`concurrency` is zero");
+    for (at, sign) in oauth2.expired.iter().enumerate() {
+        check_expiry_sign(&format!("{AT}/expired/{at}"), sign, findings);
+    }
     check_placement(&format!("{AT}/placement"), &oauth2.placement, findings);
+}
+
+fn check_expiry_sign(at: &str, sign: &ExpirySign, findings: &mut Findings) {
+    findings.demand((200..600).contains(&sign.status), format!("{at}/status"), "`status` is no HTTP status");
+    if let Some(pointer) = &sign.at {
+        check_pointer(&format!("{at}/at"), pointer, findings);
+    }
+    findings.demand(sign.at.is_some() != sign.is.is_empty(), at, "`at` and `is` belong together");
 }
 
 fn check_scopes(scopes: &Scopes, findings: &mut Findings) {

@@ -80,6 +80,15 @@ pub struct ChangeQuery {
 }
 
 #[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RefreshQuery {
+    /// Renew the access token first, unless that happened in the last ten seconds. When the vendor cannot be reached and
+    /// the old token is still good, the reply is the instance as it is, with the reason in `Elements-Error`
+    #[param(default = false)]
+    refresh: Option<bool>,
+}
+
+#[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IdempotencyHeader {
     /// 1 to 255 visible ASCII characters of your choice, kept for a day: a repeated call gets the first one's answer

@@ -76,8 +76,10 @@ fn refusal(oauth2: &OAuth2, request: &VendorRequest, reply: &VendorReply, body: 
     if let Some(code) = listed(&oauth2.errors.configuration) {
         return VendorFault::Configuration { status, code: Some(code), message };
     }
-    let code = listed(&oauth2.errors.terminal).or_else(|| codes.first().cloned());
-    VendorFault::Refused { status, code, message, hint: None }
+    let terminal = listed(&oauth2.errors.terminal);
+    let known = terminal.is_some();
+    let code = terminal.or_else(|| codes.first().cloned());
+    VendorFault::Refused { status, code, message, hint: None, terminal: known }
 }
 
 fn first_at<'a>(body: &'a Value, pointers: &[String]) -> Option<&'a Value> {

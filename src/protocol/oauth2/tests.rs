@@ -198,7 +198,13 @@ fn refusals_are_sorted_by_who_can_do_something() {
     let message = Some("missing or unknown auth code".to_owned());
     assert_eq!(
         refused,
-        VendorFault::Refused { status: 400, code: Some("BAD_AUTH_CODE".to_owned()), message, hint: None }
+        VendorFault::Refused {
+            status: 400,
+            code: Some("BAD_AUTH_CODE".to_owned()),
+            message,
+            hint: None,
+            terminal: true
+        }
     );
     let both = fault(400, json!({ "error": "invalid_client", "status": "BAD_CLIENT_SECRET" }));
     assert!(matches!(both, VendorFault::Configuration { status: 400, .. }), "{both:?}");
@@ -206,7 +212,13 @@ fn refusals_are_sorted_by_who_can_do_something() {
     let message = Some("Ask us.".to_owned());
     assert_eq!(
         unknown,
-        VendorFault::Refused { status: 403, code: Some("something_new".to_owned()), message, hint: None }
+        VendorFault::Refused {
+            status: 403,
+            code: Some("something_new".to_owned()),
+            message,
+            hint: None,
+            terminal: false
+        }
     );
     for status in [408, 425, 429, 477, 500, 502, 503, 504] {
         let down = fault(status, json!({ "error": "invalid_grant" }));
@@ -214,7 +226,7 @@ fn refusals_are_sorted_by_who_can_do_something() {
     }
     assert!(matches!(
         fault(302, json!({})),
-        VendorFault::Refused { status: 302, code: None, message: None, hint: None }
+        VendorFault::Refused { status: 302, code: None, message: None, hint: None, terminal: false }
     ));
     let inside = fault(200, json!({ "error": "invalid_grant" }));
     assert!(matches!(inside, VendorFault::Refused { status: 200, .. }), "{inside:?}");

@@ -1,0 +1,90 @@
+//! Holding a lease while work runs, and noticing that another holder has died.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, select};
+
+use super::Services;
+use crate::store::StoreFault;
+use crate::store::leases::{self, Lease};
+
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_secs(1);
+/// A holder that shows none for so long, while the database answered all the time, is dead.
+const SILENT_FOR: Duration = Duration::from_secs(5);
+/// Looks that are further apart prove nothing: the holder could not reach the database either.
+const LONGEST_GAP: Duration = Duration::from_secs(2);
+
+/// What somebody who waits for a lease has seen of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watch {
+    seen: Lease,
+    since: Instant,
+    looked: Instant,
+}
+
+impl Watch {
+    pub fn begin(seen: Lease, now: Instant) -> Self {
+        Self { seen, since: now, looked: now }
+    }
+
+    /// Whether the holder is dead, by this further look at its lease.
+    pub fn abandoned(&mut self, lease: Lease, now: Instant) -> bool {
+        if lease != self.seen || now.duration_since(self.looked) > LONGEST_GAP {
+            *self = Self::begin(lease, now);
+        }
+        self.looked = now;
+        now.duration_since(self.since) >= SILENT_FOR
+    }
+}
+
+impl Services {
+    /// Runs work under a lease that this process holds, with signs of life meanwhile.
+    pub(super) async fn while_beating<T>(&self, name: &str, work: impl Future<Output = T>) -> T {
+        match select(pin!(work), pin!(self.beat(name))).await {
+            Either::Left((done, _)) => done,
+            Either::Right((never, _)) => match never {},
+        }
+    }
+
+    async fn beat(&self, name: &str) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(BEAT).await;
+            let (name_of_lease, holder) = (name.to_owned(), self.process);
+            match self.store.write(move |conn| leases::beat(conn, &name_of_lease, holder)).await {
+                Ok(true) => {}
+                // What was begun is finished all the same: its write compares versions.
+                Ok(false) => tracing::warn!(lease = name, "another process has taken over"),
+                Err(fault) => tracing::warn!(lease = name, %fault, "no sign of life could be given"),
+            }
+        }
+    }
+
+    /// At the end of the process: whoever comes next need not wait for a dead holder.
+    pub async fn give_back_leases(&self) -> Result<usize, StoreFault> {
+        let holder = self.process;
+        self.store.write(move |conn| leases::give_back(conn, holder)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_silence_that_was_listened_to_counts() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let lease = Lease { holder: 7, beat: 1, unsettled: false };
+        let mut watch = Watch::begin(lease, at(0));
+        assert!((1..10).all(|look| !watch.abandoned(lease, at(look * 500))));
+        assert!(watch.abandoned(lease, at(5000)));
+        let alive = Lease { beat: 2, ..lease };
+        assert!(!watch.abandoned(alive, at(5500)), "a beat starts it anew");
+        assert!((1..10).all(|look| !watch.abandoned(alive, at(5500 + look * 500))));
+        assert!(!watch.abandoned(alive, at(14_000)), "so does a gap");
+        assert!(!watch.abandoned(alive, at(16_000)));
+    }
+}

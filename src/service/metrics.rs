@@ -1,0 +1,44 @@
+//! Counters for an operator's monitoring, in the text format of Prometheus.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+/// What happened since the process started. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    pub refreshes: Family<RefreshLabels, Counter>,
+    registry: std::sync::Arc<Registry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RefreshLabels {
+    pub element: String,
+    pub outcome: &'static str,
+    pub cause: &'static str,
+}
+
+impl EncodeLabelSet for RefreshLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        [("element", self.element.as_str()), ("outcome", self.outcome), ("cause", self.cause)].encode(encoder)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let refreshes = Family::default();
+        let mut registry = Registry::with_prefix("ligand");
+        registry.register("refreshes", "Token refreshes by element, outcome and cause", refreshes.clone());
+        Self { refreshes, registry: std::sync::Arc::new(registry) }
+    }
+}
+
+impl Metrics {
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

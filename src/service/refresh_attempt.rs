@@ -1,0 +1,326 @@
+//! The token call of a refresh, under the lease, with everything that its outcome entails.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::provision::{client, with_values};
+use super::refresh::{Cause, Wanted};
+use super::refresh_outcomes::Outcome;
+use super::warm_instances::{ahead, withdrawn};
+use super::{Services, instance_view::credential_place};
+use crate::catalog::element::Element;
+use crate::catalog::oauth2::{OAuth2, Refresh};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::protocol::oauth2::reply::Token;
+use crate::protocol::oauth2::token;
+use crate::protocol::{Credential, VendorFault, VendorRequest};
+use crate::store::instances::{self, CredentialRow, Stored};
+use crate::store::leases::{self, Lease};
+use crate::store::time::UtcTime;
+use crate::store::{StoreFault, refreshes, revocations};
+use crate::vault::lookup::Purpose;
+
+pub(super) fn lease_name(instance: i64) -> String {
+    format!("refresh/{instance}")
+}
+
+/// Everything that the call needs, read under the lease.
+struct Call {
+    stored: Stored,
+    element: Arc<Element>,
+    credential: Credential,
+    request: VendorRequest,
+}
+
+impl Services {
+    /// Refreshes, unless somebody else did before the lease was ours. The version that there is now.
+    pub(super) async fn refresh_under(&self, name: &Arc<str>, lease: Lease, wanted: Wanted) -> Result<i64, ApiError> {
+        let started = Instant::now();
+        let call = match self.prepare(wanted).await {
+            Ok(Some(call)) => call,
+            Ok(None) => {
+                self.release(name).await;
+                return self.stored_instance(wanted.owner, wanted.id).await.map(|stored| stored.credential.version);
+            }
+            // Nothing was sent: what an earlier holder left unsettled stays so.
+            Err(error) => {
+                if lease.unsettled {
+                    self.leave_unsettled(name).await
+                } else {
+                    self.release(name).await
+                }
+                return Err(error);
+            }
+        };
+        let permits = self.refreshes.permits(&call.element);
+        let reply = self.while_beating(name, async {
+            let _permit = permits.acquire().await;
+            self.token_call(&call.element, oauth2_of(&call.element)?, &call.request).await
+        });
+        let reply = reply.await;
+        let element = Arc::clone(&call.element);
+        let (outcome, settled) = self.while_beating(name, self.settle(name, lease, wanted, call, reply)).await;
+        outcome.note(&self.metrics, &element, wanted, started.elapsed());
+        settled
+    }
+
+    /// The request, or nothing when the credential is newer by now.
+    async fn prepare(&self, wanted: Wanted) -> Result<Option<Call>, ApiError> {
+        let stored = self.stored_instance(wanted.owner, wanted.id).await?;
+        if stored.credential.version > wanted.seen {
+            return Ok(None);
+        }
+        if let Some(reason) = &stored.instance.invalid_reason {
+            return Err(withdrawn(reason));
+        }
+        let element = self.element_of_row(&stored.instance)?;
+        let document = self.vault.open(credential_place(wanted.id), &stored.credential.sealed)?;
+        let credential = Credential::read(&document).map_err(ApiError::internal)?;
+        let Credential::OAuth2 { refresh_token: Some(refresh_token), variables, .. } = &credential else {
+            return Err(not_refreshable(&element));
+        };
+        let oauth2 = element.authentication.oauth2.as_ref().ok_or_else(|| not_refreshable(&element))?;
+        let configuration = self.configuration_of(&stored)?;
+        let client = client(&configuration);
+        let request = with_values(&element, &configuration, Some(variables), |values| {
+            token::refresh(oauth2, &client, refresh_token, values)
+        })?;
+        Ok(Some(Call { stored, element: Arc::clone(&element), credential, request }))
+    }
+
+    async fn settle(
+        &self,
+        name: &Arc<str>,
+        lease: Lease,
+        wanted: Wanted,
+        call: Call,
+        reply: Result<Token, VendorFault>,
+    ) -> (Outcome, Result<i64, ApiError>) {
+        let vendor = call.element.name.clone();
+        match reply {
+            Ok(token) => self.keep_token(name, wanted, call, token).await,
+            Err(VendorFault::Refused { terminal: true, code, message, .. }) => {
+                let reason = reason_of(&vendor, message.as_deref().or(code.as_deref()), lease.unsettled);
+                let outcome = Outcome::Terminal { code };
+                match self.mark_invalid(name, wanted, &call.stored, &reason).await {
+                    // Somebody put in another credential meanwhile: that one counts.
+                    Err(StoreFault::Conflict(_) | StoreFault::NotFound) => {
+                        self.release(name).await;
+                        (Outcome::Overtaken, self.version_of(wanted).await)
+                    }
+                    Err(fault) => (outcome, Err(fault.into())),
+                    Ok(()) => (outcome, Err(withdrawn(&reason))),
+                }
+            }
+            Err(fault) => {
+                if lease.unsettled || may_have_rotated(&fault) {
+                    self.leave_unsettled(name).await;
+                } else {
+                    self.release(name).await;
+                }
+                let outcome = Outcome::Transient { fault: fault.to_string() };
+                (outcome, Err(fault.into_error(&vendor, "the refresh token")))
+            }
+        }
+    }
+
+    /// Commits the new token, whatever the database does meanwhile: it cannot be had again.
+    async fn keep_token(
+        &self,
+        name: &Arc<str>,
+        wanted: Wanted,
+        call: Call,
+        token: Token,
+    ) -> (Outcome, Result<i64, ApiError>) {
+        let (owner, id, now, process) = (wanted.owner, wanted.id, self.now(), self.process);
+        let credential = match self.renewed(&call, token, wanted.cause, now) {
+            Ok(credential) => Arc::new(credential),
+            Err(error) => {
+                self.leave_unsettled(name).await;
+                return (Outcome::Failed, Err(error));
+            }
+        };
+        let (lease, row) = (Arc::clone(name), Arc::clone(&credential));
+        let commit = self.commit(move |conn| {
+            instances::update_credential(conn, owner, &row, now)?;
+            leases::release(conn, &lease, process)
+        });
+        let committed = commit.await;
+        self.warm.forget([&id]);
+        match committed {
+            Ok(()) => (Outcome::Refreshed, Ok(credential.version.saturating_add(1))),
+            Err(StoreFault::Conflict(_)) => {
+                self.release(name).await;
+                // Either the acknowledgement of our own commit was lost, or another credential is there.
+                match self.stored_instance(owner, id).await {
+                    Ok(stored) if stored.credential.sealed == credential.sealed => {
+                        (Outcome::Refreshed, Ok(stored.credential.version))
+                    }
+                    Ok(stored) => (Outcome::Overtaken, Ok(stored.credential.version)),
+                    Err(gone) => {
+                        self.revoke_orphan(call.stored, &credential).await;
+                        (Outcome::Overtaken, Err(gone))
+                    }
+                }
+            }
+            Err(fault) => (Outcome::Failed, Err(fault.into())),
+        }
+    }
+
+    /// The credential's row with the new token.
+    fn renewed(&self, call: &Call, token: Token, cause: Cause, now: DateTime<Utc>) -> Result<CredentialRow, ApiError> {
+        let Credential::OAuth2 { refresh_token: sent, variables: before, scopes, .. } = call.credential.clone() else {
+            return Err(not_refreshable(&call.element));
+        };
+        // What a reply does not repeat stays as it was.
+        let mut variables = before.clone();
+        variables.extend(token.variables);
+        let configuration = self.configuration_of(&call.stored)?;
+        let own_host = with_values(&call.element, &configuration, Some(&variables), |values| {
+            values.url(&call.element.base_url).map(drop)
+        });
+        if own_host.is_err() {
+            tracing::warn!(instance = call.stored.instance.id, "the reply to a refresh names a foreign host: ignored");
+            variables = before;
+        }
+        let credential = Credential::OAuth2 {
+            access_token: token.access_token,
+            refresh_token: token.refresh_token.or(sent),
+            variables,
+            scopes: token.scopes.or(scopes),
+        };
+        let row = &call.stored.credential;
+        let id = row.instance_id;
+        let grant = credential.grant().map(|grant: &Secret| self.lookup.hash(Purpose::VendorGrant, grant));
+        let refused_at = if cause == Cause::Refused { Some(UtcTime(now)) } else { row.refused_at };
+        Ok(CredentialRow {
+            sealed: self.vault.seal(credential_place(id), &credential.document())?,
+            grant_hash: grant,
+            lifetime: token.lifetime,
+            expires_at: token.expires_at.map(UtcTime),
+            refreshed_at: Some(UtcTime(now)),
+            due_at: call
+                .element
+                .refresh()
+                .and_then(|rules| due_at(rules, id, token.expires_at, Some(now)))
+                .map(UtcTime),
+            refused_at,
+            ..row.clone()
+        })
+    }
+
+    async fn mark_invalid(
+        &self,
+        name: &Arc<str>,
+        wanted: Wanted,
+        stored: &Stored,
+        reason: &str,
+    ) -> Result<(), StoreFault> {
+        let (owner, id, now, process) = (wanted.owner, wanted.id, self.now(), self.process);
+        let (lease, reason, version) = (Arc::clone(name), reason.to_owned(), stored.credential.version);
+        let marked = self.commit(move |conn| {
+            refreshes::mark_invalid(conn, owner, id, version, &reason, now)?;
+            leases::release(conn, &lease, process)
+        });
+        let marked = marked.await;
+        self.warm.forget([&id]);
+        marked
+    }
+
+    /// The instance was deleted while its token was renewed: the new one must not live on at the vendor.
+    async fn revoke_orphan(&self, mut stored: Stored, credential: &CredentialRow) {
+        let owner = crate::kernel::owner::Owner {
+            organization: stored.instance.organization_id,
+            account: stored.instance.account_id,
+        };
+        stored.credential = credential.clone();
+        let now = self.now();
+        let written = match self.revocation_of(&stored).await {
+            Ok(Some(revocation)) => self
+                .store
+                .write(move |conn| revocations::insert(conn, owner, revocation, now))
+                .await
+                .map_err(Into::into),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            tracing::warn!(instance = stored.instance.id, ?error, "a token of a deleted instance stays alive");
+        }
+    }
+
+    async fn version_of(&self, wanted: Wanted) -> Result<i64, ApiError> {
+        Ok(self.stored_instance(wanted.owner, wanted.id).await?.credential.version)
+    }
+
+    async fn release(&self, name: &Arc<str>) {
+        let (lease, process) = (Arc::clone(name), self.process);
+        let released = self.store.write(move |conn| leases::release(conn, &lease, process)).await;
+        if let Err(fault) = released {
+            tracing::warn!(lease = &**name, %fault, "a lease could not be released");
+        }
+    }
+
+    async fn leave_unsettled(&self, name: &Arc<str>) {
+        let (lease, process) = (Arc::clone(name), self.process);
+        let left = self.store.write(move |conn| leases::leave_unsettled(conn, &lease, process)).await;
+        if let Err(fault) = left {
+            tracing::warn!(lease = &**name, %fault, "a lease could not be left");
+        }
+    }
+}
+
+/// Whether the vendor may have renewed the token although we did not get it.
+fn may_have_rotated(fault: &VendorFault) -> bool {
+    match fault {
+        VendorFault::Timeout | VendorFault::Malformed(_) => true,
+        VendorFault::Unreachable { sent, .. } => *sent,
+        VendorFault::Unavailable { status, .. } => *status >= 500,
+        _ => false,
+    }
+}
+
+fn reason_of(vendor: &str, said: Option<&str>, unsettled: bool) -> String {
+    let said = said.map_or(String::new(), |said| format!(" ({})", said.trim_end_matches('.')));
+    let why = match unsettled {
+        true => ", and the outcome of the refresh before is unknown: its new token may be lost",
+        false => "",
+    };
+    format!("{vendor} refused the refresh token{said}{why}. The user must authorise again.")
+}
+
+fn oauth2_of(element: &Element) -> Result<&OAuth2, VendorFault> {
+    element.authentication.oauth2.as_ref().ok_or(VendorFault::Malformed("an element without OAuth 2.0"))
+}
+
+fn not_refreshable(element: &Element) -> ApiError {
+    let message = format!("This credential of {} has no refresh token.", element.name);
+    ApiError::new(Code::ReauthorizationRequired, message)
+}
+
+/// When the background job looks at a credential: somewhat before a use would, spread out; or before its refresh token
+/// dies unused.
+pub(super) fn due_at(
+    rules: &Refresh,
+    id: i64,
+    expires_at: Option<DateTime<Utc>>,
+    refreshed_at: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    let by_expiry = expires_at.and_then(|end| {
+        let ahead = ahead(end, refreshed_at);
+        // Multiplicative hashing: neighbouring ids are not due together.
+        let spread = ahead.checked_mul(i32::try_from(id.wrapping_mul(0x9E37_79B1).rem_euclid(1000)).ok()?)? / 1000;
+        end.checked_sub_signed(ahead)?.checked_sub_signed(spread)
+    });
+    by_expiry.into_iter().chain(idle_at(rules, refreshed_at)).min()
+}
+
+/// When four fifths of the time have gone that an unused refresh token lives.
+pub(super) fn idle_at(rules: &Refresh, refreshed_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    let limit = TimeDelta::try_seconds(i64::try_from(rules.idle_limit?).ok()?)?;
+    refreshed_at?.checked_add_signed(limit / 5 * 4)
+}

@@ -1,0 +1,179 @@
+//! Renewing what is used before anybody has to wait for it. Instances that nobody used for a day cost nothing, but for
+//! refresh tokens that would die of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Services;
+use super::leases::Watch;
+use super::refresh::{Cause, Wanted};
+use super::refresh_attempt::idle_at;
+use crate::catalog::element::Element;
+use crate::kernel::error::ApiError;
+use crate::store::leases::{self, Taken};
+use crate::store::refreshes::{self, Due};
+
+/// An instance that was used so long ago is idle.
+const RECENT: TimeDelta = TimeDelta::days(1);
+/// Before a failed refresh is tried again, and before one that was put off because somebody else is at it.
+const AGAIN: TimeDelta = TimeDelta::minutes(1);
+/// How much is under way at most, as a multiple of the token calls that an element allows at once: enough to be busy
+/// until the next look.
+const AHEAD: usize = 32;
+const LOOK_FOR: i64 = 2000;
+const LEASE: &str = "job/refresh_due";
+
+/// The job's own state, in the process that leads.
+#[derive(Default)]
+pub struct DueRefreshes {
+    under_way: Mutex<UnderWay>,
+    watch: Mutex<Option<Watch>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    instances: HashSet<i64>,
+    by_element: HashMap<i64, usize>,
+    /// Token calls of this job at once, by element: some are left for callers who wait.
+    permits: HashMap<i64, Arc<Semaphore>>,
+}
+
+impl DueRefreshes {
+    /// Waits for what is under way; what has not begun is left to the next one who leads.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn locked<T>(&self, work: impl FnOnce(&mut UnderWay) -> T) -> T {
+        work(&mut self.under_way.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Services {
+    /// One look: starts what is due, in one process of all. How many were started.
+    pub async fn refresh_due(&self, due: &Arc<DueRefreshes>) -> Result<usize, ApiError> {
+        let now = self.now();
+        let (busy, running) = due.locked(|under_way| {
+            let full =
+                |element: &Element| under_way.by_element.get(&element.id).is_some_and(|count| *count >= room(element));
+            let busy: Vec<i64> = self.catalog.iter().filter(|it| full(it)).map(|element| element.id).collect();
+            (busy, under_way.instances.len())
+        });
+        let limit = LOOK_FOR.saturating_add(i64::try_from(running).unwrap_or(LOOK_FOR));
+        let rows = self.store.read(move |conn| refreshes::due(conn, now, &busy, limit)).await?;
+        // An idle server writes nothing, not even a sign of life.
+        if (rows.is_empty() && running == 0) || !self.leads(due).await? {
+            return Ok(0);
+        }
+        let mut started: usize = 0;
+        let mut idle = Vec::new();
+        for row in rows {
+            let element = self.catalog.by_id(row.element_id).filter(|element| element.refresh().is_some());
+            let Some(element) = element else {
+                idle.push((row, None));
+                continue;
+            };
+            match wanted_until(element, &row, now) {
+                Some(until) => idle.push((row, until)),
+                None if self.start_due(due, element, row) => started = started.saturating_add(1),
+                None => {}
+            }
+        }
+        if !idle.is_empty() {
+            let put_off =
+                move |conn: &mut _| idle.iter().try_for_each(|(row, until)| refreshes::put_off(conn, row, *until));
+            self.store.write(put_off).await?;
+        }
+        Ok(started)
+    }
+
+    /// Whether this process is the one that runs the job.
+    async fn leads(&self, due: &DueRefreshes) -> Result<bool, ApiError> {
+        let process = self.process;
+        let taken = self.store.write(move |conn| {
+            if leases::beat(conn, LEASE, process)? { Ok(None) } else { leases::take(conn, LEASE, process).map(Some) }
+        });
+        let held = match taken.await? {
+            None | Some(Taken::Mine(_)) => return Ok(true),
+            Some(Taken::Held(held)) => held,
+        };
+        let now = Instant::now();
+        let dead = {
+            let mut watch = due.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            watch.get_or_insert_with(|| Watch::begin(held, now)).abandoned(held, now)
+        };
+        let taken = match dead {
+            true => self.store.write(move |conn| leases::take_over(conn, LEASE, held, process)).await?,
+            false => None,
+        };
+        Ok(taken.is_some())
+    }
+
+    /// False when it is under way already, or when enough is.
+    fn start_due(&self, due: &Arc<DueRefreshes>, element: &Element, row: Due) -> bool {
+        let room = room(element);
+        let permits = due.locked(|under_way| {
+            let count = under_way.by_element.entry(element.id).or_default();
+            if *count >= room || !under_way.instances.insert(row.instance_id) {
+                return None;
+            }
+            *count = count.saturating_add(1);
+            let share = || Arc::new(Semaphore::new(element.concurrency().div_ceil(4).saturating_mul(3).max(1)));
+            Some(Arc::clone(under_way.permits.entry(element.id).or_insert_with(share)))
+        });
+        let Some(permits) = permits else { return false };
+        let (services, due_refreshes) = (self.clone(), Arc::clone(due));
+        due.tasks.spawn(async move {
+            let permit = tokio::select! {
+                () = due_refreshes.stop.cancelled() => None,
+                permit = permits.acquire() => permit.ok(),
+            };
+            if permit.is_some() {
+                services.refresh_one_due(&row).await;
+            }
+            due_refreshes.locked(|under_way| {
+                under_way.instances.remove(&row.instance_id);
+                if let Some(count) = under_way.by_element.get_mut(&row.element_id) {
+                    *count = count.saturating_sub(1);
+                }
+            });
+        });
+        true
+    }
+
+    async fn refresh_one_due(&self, row: &Due) {
+        let wanted = Wanted { owner: row.owner(), id: row.instance_id, seen: row.version, cause: Cause::Due };
+        if self.refresh(wanted).await.is_ok() {
+            return;
+        }
+        // The reason is in the log already.
+        let (row, until) = (row.clone(), self.now().checked_add_signed(AGAIN));
+        let put_off = self.store.write(move |conn| refreshes::put_off(conn, &row, until)).await;
+        if let Err(fault) = put_off {
+            tracing::warn!(%fault, "a due refresh could not be put off");
+        }
+    }
+}
+
+fn room(element: &Element) -> usize {
+    element.concurrency().saturating_mul(AHEAD)
+}
+
+/// Nothing when it is to be refreshed now; otherwise until when it is put off.
+#[expect(clippy::option_option, reason = "put off for ever is an answer, too")]
+fn wanted_until(element: &Element, row: &Due, now: DateTime<Utc>) -> Option<Option<DateTime<Utc>>> {
+    let used_recently = row.last_used_at.is_some_and(|at| now.signed_duration_since(at.0) < RECENT);
+    let idle_at = element.refresh().and_then(|rules| idle_at(rules, row.refreshed_at.map(Into::into)));
+    let refresh = used_recently || idle_at.is_some_and(|at| at <= now);
+    (!refresh).then_some(idle_at)
+}

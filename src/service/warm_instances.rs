@@ -1,0 +1,187 @@
+//! Instances in memory, with the credential that calls to the vendor carry: what a warm call needs, and no more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::instance_view::credential_place;
+use super::memory::{FeedTrust, Memory};
+use super::{Services, not_found};
+use crate::catalog::element::Element;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::secret::Secret;
+use crate::protocol::Credential;
+use crate::store::StoreFault;
+use crate::store::instances::{self, Stored};
+use crate::vault::lookup::Purpose;
+
+/// How many are remembered at most.
+const CAPACITY: u64 = 150_000;
+
+/// An instance as calls through it need it. The refresh token stays in the database.
+pub struct LiveInstance {
+    pub id: i64,
+    pub owner: Owner,
+    pub element: Arc<Element>,
+    pub credential: Credential,
+    /// Of the credential.
+    pub version: i64,
+    pub refreshable: bool,
+    pub expires_at: Option<DateTime<Utc>>,
+    /// From then on a use causes a refresh, ahead of the expiry.
+    pub ageing_from: Option<DateTime<Utc>>,
+    /// When a refusal of the vendor last caused a refresh.
+    pub refused_at: Option<DateTime<Utc>>,
+    pub enabled: bool,
+    pub invalid_reason: Option<Box<str>>,
+    token_hash: Box<[u8]>,
+    /// The hour (since 1970) in which its use was noted last.
+    pub noted_hour: AtomicI64,
+}
+
+/// How far a credential is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    Fresh,
+    /// Good, but not for long.
+    Ageing,
+    /// Over, or so nearly that it might not arrive in time.
+    Expired,
+}
+
+/// Seconds that a call may be under way before the vendor looks at the token.
+const ON_THE_WAY: TimeDelta = TimeDelta::seconds(5);
+
+impl LiveInstance {
+    pub fn freshness(&self, now: DateTime<Utc>) -> Freshness {
+        let (Some(expires_at), Some(ageing_from)) = (self.expires_at, self.ageing_from) else {
+            return Freshness::Fresh;
+        };
+        if now < ageing_from {
+            Freshness::Fresh
+        } else if now.checked_add_signed(ON_THE_WAY).is_some_and(|arrival| arrival < expires_at) {
+            Freshness::Ageing
+        } else {
+            Freshness::Expired
+        }
+    }
+
+    /// Whether the vendor would still take the token.
+    pub fn is_good(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at.is_none_or(|expires_at| now < expires_at)
+    }
+
+    /// A disabled instance and a grant that is gone serve nobody.
+    pub fn usable(&self) -> Result<(), ApiError> {
+        if let Some(reason) = &self.invalid_reason {
+            return Err(withdrawn(reason));
+        }
+        if !self.enabled {
+            let message = format!("The instance {} is disabled: enable it first.", self.id);
+            return Err(ApiError::new(Code::InstanceDisabled, message));
+        }
+        Ok(())
+    }
+
+    /// Whether this use is the first one in its hour.
+    pub fn note_use(&self, now: DateTime<Utc>) -> bool {
+        let hour = now.timestamp().div_euclid(3600);
+        // A load first: the line is shared by all cores, and a store would take it from them.
+        self.noted_hour.load(Ordering::Relaxed) != hour && self.noted_hour.swap(hour, Ordering::Relaxed) != hour
+    }
+}
+
+pub(super) fn withdrawn(reason: &str) -> ApiError {
+    ApiError::new(Code::ReauthorizationRequired, reason)
+}
+
+#[derive(Clone)]
+pub struct WarmInstances {
+    by_id: Memory<i64, LiveInstance>,
+    by_token: Memory<Vec<u8>, i64>,
+    trust: FeedTrust,
+}
+
+impl WarmInstances {
+    pub fn new(trust: FeedTrust) -> Self {
+        Self { by_id: Memory::of(CAPACITY), by_token: Memory::of(CAPACITY), trust }
+    }
+
+    pub fn forget<'a>(&self, ids: impl IntoIterator<Item = &'a i64>) {
+        self.by_id.forget(ids);
+    }
+
+    pub fn clear(&self) {
+        self.by_id.clear();
+        self.by_token.clear();
+    }
+}
+
+impl Services {
+    /// The owner's instance with this id, from memory when warm.
+    pub async fn live_instance(&self, owner: Owner, id: i64) -> Result<Arc<LiveInstance>, ApiError> {
+        if let Some(known) = self.warm.by_id.get(&id).filter(|_| self.warm.trust.holds(self.now().timestamp())) {
+            return if known.owner == owner { Ok(known) } else { Err(super::of_instance(id)(StoreFault::NotFound)) };
+        }
+        let generation = self.warm.by_id.generation();
+        let stored = self.stored_instance(owner, id).await?;
+        Ok(self.warm.by_id.remember(id, self.live(&stored)?, generation))
+    }
+
+    /// The owner's instance that an Element token names.
+    pub async fn instance_of_token(&self, owner: Owner, token: &Secret) -> Result<i64, ApiError> {
+        let hash = self.lookup.hash(Purpose::InstanceToken, token);
+        if let Some(id) = self.warm.by_token.get(&hash)
+            && let Ok(live) = self.live_instance(owner, *id).await
+            && *live.token_hash == *hash
+        {
+            return Ok(*id);
+        }
+        let (generation, key) = (self.warm.by_token.generation(), hash.clone());
+        let read = self.store.read(move |conn| instances::find_by_token(conn, owner, &key)).await;
+        let id = read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))?;
+        Ok(*self.warm.by_token.remember(hash, id, generation))
+    }
+
+    fn live(&self, stored: &Stored) -> Result<LiveInstance, ApiError> {
+        let (row, kept) = (&stored.instance, &stored.credential);
+        let element = self.element_of_row(row)?;
+        let document = self.vault.open(credential_place(row.id), &kept.sealed)?;
+        let credential = match Credential::read(&document).map_err(ApiError::internal)? {
+            Credential::OAuth2 { access_token, variables, .. } => {
+                Credential::OAuth2 { access_token, refresh_token: None, variables, scopes: None }
+            }
+            key => key,
+        };
+        let refreshable = kept.refreshable && element.refresh().is_some();
+        let expires_at = stored.expires_at();
+        Ok(LiveInstance {
+            id: row.id,
+            owner: Owner { organization: row.organization_id, account: row.account_id },
+            credential,
+            version: kept.version,
+            refreshable,
+            expires_at,
+            ageing_from: expires_at.filter(|_| refreshable).map(|end| ageing_from(end, stored.refreshed_at())),
+            refused_at: kept.refused_at.map(Into::into),
+            enabled: row.enabled,
+            invalid_reason: row.invalid_reason.as_deref().map(Into::into),
+            token_hash: row.token_hash.as_slice().into(),
+            noted_hour: AtomicI64::new(0),
+            element,
+        })
+    }
+}
+
+/// A tenth of the lifetime before its end, but at most five minutes.
+pub(super) fn ageing_from(expires_at: DateTime<Utc>, since: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    expires_at.checked_sub_signed(ahead(expires_at, since)).unwrap_or(expires_at)
+}
+
+pub(super) fn ahead(expires_at: DateTime<Utc>, since: Option<DateTime<Utc>>) -> TimeDelta {
+    let lifetime = since.map_or(TimeDelta::hours(1), |since| expires_at.signed_duration_since(since));
+    (lifetime / 10).clamp(TimeDelta::zero(), TimeDelta::minutes(5))
+}

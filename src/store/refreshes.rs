@@ -1,0 +1,115 @@
+//! Which credentials a refresh wants next, and what became of it. The job works for all owners, so those queries go without
+//! one and say so.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use super::changes::{self, Kind};
+use super::connection::{AnyConn, on_each};
+use super::fault::StoreFault;
+use super::schema::{credential, instance, instance_usage};
+use super::time::{UtcTime, UtcTimestamp};
+use crate::kernel::owner::Owner;
+
+/// A credential whose time has come, whoever owns it.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Due {
+    pub instance_id: i64,
+    pub organization_id: i64,
+    pub account_id: i64,
+    pub element_id: i64,
+    pub version: i64,
+    pub refreshed_at: Option<UtcTime>,
+    pub last_used_at: Option<UtcTime>,
+}
+
+impl Due {
+    pub fn owner(&self) -> Owner {
+        Owner { organization: self.organization_id, account: self.account_id }
+    }
+}
+
+/// What is due, oldest first, of all owners. `without`: elements that have enough under way.
+pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, without: &[i64], limit: i64) -> Result<Vec<Due>, StoreFault> {
+    let rows = credential::table
+        .inner_join(instance::table.left_join(instance_usage::table))
+        .filter(credential::due_at.le(UtcTime(now)))
+        .filter(instance::element_id.ne_all(without))
+        .order(credential::due_at)
+        .limit(limit)
+        .select((
+            credential::instance_id,
+            credential::organization_id,
+            credential::account_id,
+            instance::element_id,
+            credential::version,
+            credential::refreshed_at,
+            instance_usage::last_used_at.nullable(),
+        ));
+    Ok(on_each!(conn, inner => rows.load(inner)?))
+}
+
+/// Puts it off, unless it was replaced meanwhile. `None`: until somebody uses it.
+pub fn put_off(conn: &mut AnyConn, due: &Due, until: Option<DateTime<Utc>>) -> Result<(), StoreFault> {
+    let row = credential::table
+        .filter(credential::instance_id.eq(due.instance_id))
+        .filter(credential::version.eq(due.version));
+    diesel::update(row).set(credential::due_at.eq(until.map(UtcTime))).execute(conn)?;
+    Ok(())
+}
+
+/// The vendor has withdrawn the grant: marks the instance, unless its credential was replaced since `version` was read
+/// (`Conflict`).
+pub fn mark_invalid(
+    conn: &mut AnyConn,
+    owner: Owner,
+    id: i64,
+    version: i64,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    // The instance first, as everybody else who writes both: otherwise two could wait for each other.
+    let row = instance::table
+        .filter(instance::id.eq(id))
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account));
+    let values = (
+        instance::invalid_reason.eq(Some(reason)),
+        instance::updated_at.eq(UtcTime(now)),
+        instance::version.eq(instance::version + 1),
+    );
+    let marked = diesel::update(row).set(values).execute(conn)?;
+    let unchanged = credential::table
+        .filter(credential::instance_id.eq(id))
+        .filter(credential::organization_id.eq(owner.organization))
+        .filter(credential::account_id.eq(owner.account))
+        .filter(credential::version.eq(version));
+    let never: Option<UtcTime> = None;
+    let same = diesel::update(unchanged).set(credential::due_at.eq(never)).execute(conn)?;
+    if marked == 0 || same == 0 {
+        return Err(StoreFault::Conflict("credential.version".to_owned()));
+    }
+    changes::record(conn, Kind::Instance, id, now)
+}
+
+/// Notes that these instances were used, of whatever owner; those that are gone are passed over.
+pub fn record_usage(conn: &mut AnyConn, used: &[(i64, DateTime<Utc>)]) -> Result<(), StoreFault> {
+    const POSTGRES: &str = "INSERT INTO instance_usage (instance_id, last_used_at) SELECT id, $1 FROM instance WHERE id = $2 \
+                            ON CONFLICT (instance_id) DO UPDATE SET last_used_at = excluded.last_used_at";
+    const SQLITE: &str = "INSERT INTO instance_usage (instance_id, last_used_at) SELECT id, ? FROM instance WHERE id = ? \
+                          ON CONFLICT (instance_id) DO UPDATE SET last_used_at = excluded.last_used_at";
+    for (id, at) in used {
+        match conn {
+            AnyConn::Sqlite(conn) => {
+                let row = diesel::sql_query(SQLITE).bind::<UtcTimestamp, _>(UtcTime(*at)).bind::<BigInt, _>(id);
+                row.execute(conn)?;
+            }
+            AnyConn::Pg(conn) => {
+                let row = diesel::sql_query(POSTGRES).bind::<UtcTimestamp, _>(UtcTime(*at)).bind::<BigInt, _>(id);
+                row.execute(conn)?;
+            }
+        }
+    }
+    Ok(())
+}
