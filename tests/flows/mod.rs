@@ -1,4 +1,5 @@
 mod cli;
+mod element_gone;
 mod kill;
 mod oidc_provider;
 mod readme;

@@ -1,5 +1,6 @@
 //! PostgreSQL goes away and comes back: errors that say so meanwhile, and afterwards everything works without a restart.
 
+use std::net::ToSocketAddrs as _;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -7,6 +8,7 @@ use ligand::store::{StoreFault, principals};
 
 use crate::support::caller::{read, with_code};
 use crate::support::database::{open, runtime};
+use crate::support::losing_proxy::LosingProxy;
 use crate::support::part::{Signal, missing};
 use crate::support::postgres::Postgres;
 use crate::support::server::{run, start_of_time};
@@ -65,6 +67,29 @@ fn a_code_that_was_exchanged_while_it_was_down_is_not_lost() {
         postgres.start_again();
         creation.await.expect("no panic").ok();
         assert_eq!(names(&caller).await, ["First", "Second"]);
+    });
+}
+
+/// The commit happened, and its acknowledgement was lost: tried again it meets its own row.
+#[test]
+fn a_creation_whose_commit_was_not_acknowledged_succeeds_once() {
+    let Some(database) = Database::postgres() else { return };
+    let url = url::Url::parse(&database.url).expect("a URL");
+    let upstream = ("127.0.0.1", url.port().expect("a port")).to_socket_addrs().expect("an address").next();
+    let proxy = LosingProxy::before(upstream.expect("an address"));
+    let mut through = url.clone();
+    through.set_port(Some(proxy.address.port())).expect("it has a host");
+    run(Database::at(through.to_string()), |server: TestServer| async move {
+        let caller = server.caller();
+        let first = caller.create_with_key("First").await;
+        proxy.lose_next();
+        let second = caller.create_with_key("Second").await;
+        assert!(proxy.has_lost());
+        assert_eq!(names(&caller).await, ["First", "Second"]);
+        let listed = caller.get("/instances").await.ok();
+        for (listed, created) in listed.as_array().expect("a list").iter().zip([first, second]) {
+            assert_eq!((&listed["id"], &listed["token"]), (&created["id"], &created["token"]));
+        }
     });
 }
 

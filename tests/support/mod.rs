@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod database;
+pub mod losing_proxy;
 pub mod oidc_provider;
 pub mod part;
 pub mod postgres;
