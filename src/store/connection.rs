@@ -38,6 +38,22 @@ pub(super) enum Access {
     Write,
 }
 
+/// What every transaction on PostgreSQL runs under, whatever the server or the database say.
+macro_rules! settings {
+    ($set:literal) => {
+        concat!(
+            $set,
+            " synchronous_commit = on; ",
+            $set,
+            " statement_timeout = '10s'; ",
+            $set,
+            " lock_timeout = '5s'; ",
+            $set,
+            " timezone = 'UTC';"
+        )
+    };
+}
+
 /// Opens connections for an r2d2 pool. Written by hand: the derived `establish` tries every variant in turn.
 #[derive(Debug, Clone)]
 pub(super) struct Opener {
@@ -70,6 +86,15 @@ impl Pooled {
 }
 
 impl Opener {
+    /// What a transaction must set itself. Behind a transaction-mode pooler no setting of a session reaches the next one,
+    /// and poolers drop or refuse those of a connection's start.
+    pub fn of_each_transaction(&self) -> Option<&'static str> {
+        match (&self.address, self.pooler) {
+            (Address::Postgres(_), Pooler::Transaction) => Some(settings!("SET LOCAL")),
+            _ => None,
+        }
+    }
+
     pub fn open(&self) -> Result<AnyConn, StoreFault> {
         match &self.address {
             Address::Sqlite(path) => open_sqlite(path, self.access).map(AnyConn::Sqlite),
@@ -128,9 +153,7 @@ fn open_postgres(url: &Secret, pooler: Pooler) -> Result<PgConnection, StoreFaul
     let mut conn = PgConnection::establish(with_system_roots(url, roots.as_deref()).expose()).map_err(refused)?;
     match pooler {
         Pooler::Transaction => conn.set_prepared_statement_cache_size(CacheSize::Disabled),
-        Pooler::None => conn.batch_execute(
-            "SET synchronous_commit = on; SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET timezone = 'UTC';",
-        )?,
+        Pooler::None => conn.batch_execute(settings!("SET"))?,
     }
     Ok(conn)
 }
