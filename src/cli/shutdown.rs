@@ -51,8 +51,8 @@ impl Running {
             () = signals.asked() => "a second signal came".to_owned(),
             () = tokio::time::sleep(DEADLINE) => format!("{} s were over", DEADLINE.as_secs()),
         };
-        let dropped = self.dropped(answered.get());
-        Err(format!("stopped before everything was finished, for {why}: {dropped} dropped"))
+        let dropped = self.unfinished(answered.get()).join(", ");
+        Err(format!("stopped before everything was finished, because {why}; dropped: {dropped}"))
     }
 
     async fn finish_all(&self, answered: &Cell<bool>) {
@@ -71,13 +71,10 @@ impl Running {
         }
     }
 
-    fn dropped(&self, answered: bool) -> String {
-        let counted =
-            [(self.services.detached.running(), "unfinished tasks"), (self.jobs.running(), "background jobs")];
-        let counted =
-            counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    fn unfinished(&self, answered: bool) -> Vec<String> {
         let requests = (!answered).then(|| "open requests".to_owned());
-        let all: Vec<String> = requests.into_iter().chain(counted).collect();
-        if all.is_empty() { "nothing".to_owned() } else { format!("{} were", all.join(", ")) }
+        let counts = [("tasks", self.services.detached.running()), ("background jobs", self.jobs.running())];
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        requests.into_iter().chain(counts.map(|(what, count)| format!("{what} ({count})"))).collect()
     }
 }

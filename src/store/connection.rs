@@ -6,9 +6,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use diesel::connection::{CacheSize, SimpleConnection as _, TransactionManager as _};
 use diesel::prelude::*;
+use diesel::result::Error;
 
 use super::address::{Address, Pooler, with_system_roots};
 use super::fault::StoreFault;
@@ -136,11 +138,28 @@ fn open_sqlite(path: &Path, access: Access) -> Result<SqliteConnection, StoreFau
     }
     let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| unavailable(&error))?;
     conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;")?;
-    conn.batch_execute(match access {
-        Access::Write => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
-        Access::Read => "PRAGMA query_only = ON;",
-    })?;
+    match access {
+        Access::Write => {
+            switch_to_wal(&mut conn)?;
+            conn.batch_execute("PRAGMA synchronous = FULL;")?;
+        }
+        Access::Read => conn.batch_execute("PRAGMA query_only = ON;")?,
+    }
     Ok(conn)
+}
+
+/// On a new file SQLite does not wait for another process that does the same at this moment, so this does.
+fn switch_to_wal(conn: &mut SqliteConnection) -> QueryResult<()> {
+    const TRIES: u32 = 100;
+    for _ in 1..TRIES {
+        match conn.batch_execute("PRAGMA journal_mode = WAL;") {
+            Err(Error::DatabaseError(_, info)) if info.message().contains("locked") => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
+    conn.batch_execute("PRAGMA journal_mode = WAL;")
 }
 
 fn open_postgres(url: &Secret, pooler: Pooler) -> Result<PgConnection, StoreFault> {

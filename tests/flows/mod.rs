@@ -3,4 +3,6 @@ mod element_gone;
 mod kill;
 mod oidc_provider;
 mod readme;
+mod replicas;
 mod server_process;
+mod shutdown;

@@ -10,6 +10,7 @@ use crate::support::caller::{read, with_code};
 use crate::support::database::{open, runtime};
 use crate::support::losing_proxy::LosingProxy;
 use crate::support::part::{Signal, missing};
+use crate::support::pgbouncer::Pgbouncer;
 use crate::support::postgres::Postgres;
 use crate::support::server::{run, start_of_time};
 use crate::support::{Caller, Database, TestServer};
@@ -25,7 +26,18 @@ fn own_server() -> Option<Postgres> {
 #[test]
 fn callers_get_503_while_it_is_down_and_answers_when_it_is_back() {
     let Some(postgres) = own_server() else { return };
-    run(Database::at(postgres.create_database()), |server: TestServer| async move {
+    goes_and_comes(&postgres, Database::at(postgres.create_database()));
+}
+
+#[test]
+fn behind_a_pooler_callers_get_503_while_it_is_down_and_answers_when_it_is_back() {
+    let Some(postgres) = own_server() else { return };
+    let Some(pooler) = Pgbouncer::before(&postgres) else { return missing("no pgbouncer on this machine") };
+    goes_and_comes(&postgres, Database::behind(&pooler, &postgres.create_database()));
+}
+
+fn goes_and_comes(postgres: &Postgres, database: Database) {
+    run(database, |server: TestServer| async move {
         let caller = server.caller();
         let instance = caller.create_with_key("Kept").await;
         let path = format!("/instances/{}", instance["id"]);

@@ -7,7 +7,7 @@ use diesel::connection::SimpleConnection as _;
 use ligand::store::{Address, Pooler, Store};
 use tempfile::TempDir;
 
-use super::pgbouncer::pgbouncer;
+use super::pgbouncer::{Pgbouncer, pgbouncer};
 use super::postgres::postgres;
 
 pub struct Database {
@@ -45,9 +45,12 @@ impl Database {
 
     /// A migrated one, reached through pgbouncer; none where that is missing.
     pub fn through_pgbouncer() -> Option<Self> {
-        let pooler = pgbouncer()?;
-        let url = pooler.url_of(&Self::postgres()?.url);
-        Some(Self { url: format!("{url}?{POOLED}"), _directory: None })
+        Some(Self::behind(pgbouncer()?, &Self::postgres()?.url))
+    }
+
+    /// The database at `url`, reached through `pooler`.
+    pub fn behind(pooler: &Pgbouncer, url: &str) -> Self {
+        Self::at(format!("{}?{POOLED}", pooler.url_of(url)))
     }
 
     /// A database that stands elsewhere: on a server of the test's own.

@@ -34,7 +34,8 @@ impl Pgbouncer {
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
-             default_pool_size = 4\nmax_client_conn = 1000\nserver_idle_timeout = 5\nserver_login_retry = 1\n",
+             default_pool_size = 4\nmax_client_conn = 1000\nserver_idle_timeout = 5\n\
+             server_login_retry = 1\nquery_wait_timeout = 5\n",
             server.port,
             users.display()
         );
