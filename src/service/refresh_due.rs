@@ -54,6 +54,11 @@ impl DueRefreshes {
         self.tasks.wait().await;
     }
 
+    /// How many refreshes this process has begun or queued.
+    pub fn under_way(&self) -> usize {
+        self.locked(|under_way| under_way.instances.len())
+    }
+
     fn locked<T>(&self, work: impl FnOnce(&mut UnderWay) -> T) -> T {
         work(&mut self.under_way.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -17,5 +17,6 @@ mod openapi;
 mod pkce;
 mod provisioning;
 mod refresh;
+mod refresh_due;
 mod secrecy;
 mod story;

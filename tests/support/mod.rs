@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod caller;
+pub mod copies;
 pub mod database;
 pub mod losing_proxy;
 pub mod oidc_provider;

@@ -1,0 +1,48 @@
+//! Many instances like one that was made through the API.
+
+use ligand::kernel::owner::Owner;
+use ligand::service::Services;
+use ligand::store::instances::{self, Stored};
+use ligand::vault::Place;
+
+const CONFIGURATION: Place = Place { table: "instance", column: "configuration_sealed", row: 0 };
+const TOKEN: Place = Place { table: "instance", column: "token_sealed", row: 0 };
+const CREDENTIAL: Place = Place { table: "credential", column: "sealed", row: 0 };
+/// Far above every id that the server gives out meanwhile.
+pub const FIRST: i64 = 10_000_000;
+
+pub async fn owner(services: &Services) -> Owner {
+    services.store.read(ligand::store::principals::list).await.expect("users")[0].owner
+}
+
+/// Copies whose configuration, token and credential open in their own place. Their ids are `FIRST..FIRST + count`.
+pub async fn copy(services: &Services, pattern: i64, count: i64) -> Owner {
+    let owner = owner(services).await;
+    let pattern = services.store.read(move |conn| instances::find(conn, owner, pattern)).await.expect("the pattern");
+    let resealed = |place: Place, sealed: &[u8], id: i64| {
+        let plain = services.vault.open(Place { row: pattern.instance.id, ..place }, sealed).expect("it opens");
+        services.vault.seal(Place { row: id, ..place }, &plain).expect("it is sealed")
+    };
+    let ids: Vec<i64> = (FIRST..FIRST + count).collect();
+    for batch in ids.chunks(500) {
+        let copies: Vec<Stored> = batch
+            .iter()
+            .map(|id| {
+                let mut copy = pattern.clone();
+                copy.instance.id = *id;
+                copy.instance.token_hash = [&id.to_be_bytes()[..], &[0; 24]].concat();
+                copy.instance.configuration_sealed =
+                    resealed(CONFIGURATION, &pattern.instance.configuration_sealed, *id);
+                copy.instance.token_sealed = resealed(TOKEN, &pattern.instance.token_sealed, *id);
+                copy.credential.instance_id = *id;
+                copy.credential.sealed = resealed(CREDENTIAL, &pattern.credential.sealed, *id);
+                copy
+            })
+            .collect();
+        let insert = move |conn: &mut _| {
+            copies.iter().try_for_each(|copy| instances::insert(conn, owner, &copy.instance, &copy.credential, &[]))
+        };
+        services.store.write(insert).await.expect("the copies are written");
+    }
+    owner
+}
