@@ -14,6 +14,9 @@ use crate::service::Services;
 /// Seconds from the first signal to the end, at the latest.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// For giving back leases at the very end, also where the database does not answer any more.
+const GIVING_BACK: Duration = Duration::from_millis(500);
+
 /// SIGTERM and SIGINT: the first asks to finish what was begun, the second to leave it.
 pub struct StopSignals {
     terminate: Signal,
@@ -47,10 +50,16 @@ impl Running {
         tracing::info!("stopping: what was begun is finished first, a second signal ends it at once");
         let answered = Cell::new(false);
         let why = tokio::select! {
-            () = self.finish_all(&answered) => return Ok(()),
-            () = signals.asked() => "a second signal came".to_owned(),
-            () = tokio::time::sleep(DEADLINE) => format!("{} s were over", DEADLINE.as_secs()),
+            () = self.finish_all(&answered) => None,
+            () = signals.asked() => Some("a second signal came".to_owned()),
+            () = tokio::time::sleep(DEADLINE) => Some(format!("{} s were over", DEADLINE.as_secs())),
         };
+        // The last act: what is dropped dies with the process, and the next one need not find out.
+        let given_back = tokio::time::timeout(GIVING_BACK, self.services.give_back_leases()).await;
+        if !matches!(given_back, Ok(Ok(_))) {
+            tracing::warn!("leases could not be given back: other processes wait until they notice");
+        }
+        let Some(why) = why else { return Ok(()) };
         let dropped = self.unfinished(answered.get()).join(", ");
         Err(format!("stopped before everything was finished, because {why}; dropped: {dropped}"))
     }
@@ -65,7 +74,6 @@ impl Running {
         }
         // Requests may have started some until now.
         self.services.detached.drain().await;
-        // Nothing uses a lease any more: here, and only here, they are given back.
         if let Some(vendor) = &self.vendor {
             vendor.handle.stop(false).await;
         }

@@ -134,6 +134,11 @@ impl Sandbox {
         self.locked(|inner| inner.ledger.end_grants(reason));
     }
 
+    /// Refresh tokens that a newer one has replaced.
+    pub fn spent_refresh_tokens(&self) -> usize {
+        self.locked(|inner| inner.ledger.spent_refresh_tokens())
+    }
+
     /// Grants that can still be refreshed.
     pub fn live_grants(&self) -> usize {
         self.locked(|inner| inner.ledger.live_grants())

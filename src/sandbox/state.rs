@@ -219,6 +219,10 @@ impl Ledger {
         }
     }
 
+    pub fn spent_refresh_tokens(&self) -> usize {
+        self.refresh.values().filter(|token| token.spent).count()
+    }
+
     /// Grants that can still be refreshed.
     pub fn live_grants(&self) -> usize {
         self.grants.values().filter(|grant| grant.installed && grant.refreshable).count()

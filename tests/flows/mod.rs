@@ -1,8 +1,12 @@
 mod cli;
 mod element_gone;
+mod hang_ups;
 mod kill;
 mod oidc_provider;
+mod oidc_refresh;
+mod outage_under_load;
 mod readme;
+mod refresh_processes;
 mod replicas;
 mod server_process;
 mod shutdown;

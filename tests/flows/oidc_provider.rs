@@ -14,7 +14,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::support::caller::{CALLBACK, read};
-use crate::support::oidc_provider::oidc_provider;
+use crate::support::oidc_provider::{OidcProvider, oidc_provider};
 use crate::support::server::{Setup, run_with};
 use crate::support::{Caller, Database, Reply, TestServer};
 
@@ -25,9 +25,10 @@ const CLIENTS: &[(&str, &str, &str)] = &[
     ("pkce-post-client", "post", "S256"),
     ("pkce-basic-client", "basic", "S256"),
     ("odd-basic-client", "basic", "none"),
+    ("steady-post-client", "post", "none"),
 ];
 
-fn secret_of(client: &str) -> String {
+pub fn secret_of(client: &str) -> String {
     match client {
         "odd-basic-client" => "a:b c+d%2Fe&f=g".to_owned(),
         _ => format!("secret-of-{client}"),
@@ -132,22 +133,28 @@ fn elements(issuer: &str) -> TempDir {
 }
 
 /// Somebody who connects an account at the provider.
-struct Story {
-    server: TestServer,
-    caller: Caller,
-    browser: reqwest::Client,
-    issuer: &'static str,
+pub struct Story {
+    pub server: TestServer,
+    pub caller: Caller,
+    pub browser: reqwest::Client,
+    pub issuer: String,
 }
 
 /// Runs a test on both databases, or skips it without the provider.
 fn on_both<F: Future<Output = ()>>(test: impl Fn(Story) -> F) {
-    let Some(provider) = oidc_provider() else { return };
+    if let Some(provider) = oidc_provider() {
+        on_both_with(provider, test);
+    }
+}
+
+/// The same with a provider of the test's own.
+pub fn on_both_with<F: Future<Output = ()>>(provider: &OidcProvider, test: impl Fn(Story) -> F) {
     let directory = elements(&provider.issuer);
     for database in [Some(Database::sqlite()), Database::postgres()].into_iter().flatten() {
         let setup = Setup { elements: Some(directory.path().to_owned()), ..Setup::default() };
         run_with(database, setup, |server| {
             let browser = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().expect("a client");
-            test(Story { caller: server.caller(), server, browser, issuer: &provider.issuer })
+            test(Story { caller: server.caller(), server, browser, issuer: provider.issuer.clone() })
         });
     }
 }
@@ -170,11 +177,11 @@ impl Story {
     }
 
     /// Code and state of a user who agreed.
-    async fn agree(&self, client: &str) -> Value {
+    pub async fn agree(&self, client: &str) -> Value {
         self.visit(&self.address(client, client).await).await
     }
 
-    async fn create(&self, client: &str, provider_data: &Value) -> Reply {
+    pub async fn create(&self, client: &str, provider_data: &Value) -> Reply {
         self.create_with(client, provider_data, &secret_of(client), CALLBACK).await
     }
 
@@ -198,7 +205,7 @@ impl Story {
     }
 
     /// Whether the provider still knows a token (RFC 7662).
-    async fn active(&self, client: &str, token: &str) -> bool {
+    pub async fn active(&self, client: &str, token: &str) -> bool {
         let request = self.browser.post(format!("{}/token/introspection", self.issuer));
         let secret = secret_of(client);
         let request = if client.contains("basic") {
@@ -212,12 +219,12 @@ impl Story {
     }
 }
 
-fn encoded(pairs: &[(&str, &str)]) -> String {
+pub fn encoded(pairs: &[(&str, &str)]) -> String {
     Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 /// Access and refresh token of an instance, which no reply ever shows.
-async fn db_tokens(services: &Services, owner: Owner, id: i64) -> Vec<String> {
+pub async fn db_tokens(services: &Services, owner: Owner, id: i64) -> Vec<String> {
     let stored = services.store.read(move |conn| instances::find(conn, owner, id)).await.expect("the instance");
     let place = Place { table: "credential", column: "sealed", row: id };
     let document = services.vault.open(place, &stored.credential.sealed).expect("it opens");

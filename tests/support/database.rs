@@ -58,6 +58,11 @@ impl Database {
         Self { url, _directory: None }
     }
 
+    /// Whether it is reached through a pooler in transaction mode.
+    pub fn is_pooled(&self) -> bool {
+        self.url.ends_with(POOLED)
+    }
+
     /// Runs SQL beside the server. Both databases get the same.
     pub fn execute(&self, sql: &str) {
         let busy = "PRAGMA busy_timeout = 5000";

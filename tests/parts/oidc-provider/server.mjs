@@ -97,11 +97,20 @@ function insistOnRegisteredMethod({ Client }) {
   };
 }
 
+// How often the token endpoint was asked, and how long it takes from now on.
+let tokenCalls = 0;
+let tokenDelay = 0;
+
 async function control(provider, ctx) {
+  if (ctx.path === '/control/token-calls') {
+    ctx.body = { total: tokenCalls };
+    return;
+  }
   const chunks = [];
   for await (const chunk of ctx.req) chunks.push(chunk);
   const order = JSON.parse(Buffer.concat(chunks));
   if (ctx.path === '/control/clock') ahead += order.advance * 1000;
+  else if (ctx.path === '/control/token-delay') tokenDelay = order.ms;
   else if (ctx.path === '/control/expire') await expire(provider, order.value);
   else return ctx.throw(404);
   ctx.body = {};
@@ -122,6 +131,11 @@ server.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () => {
   provider.use(async (ctx, next) => {
     if (ctx.method === 'POST' && ctx.path.startsWith('/control/')) return control(provider, ctx);
     if (ctx.path === '/auth') await signIn(provider, ctx);
+    if (ctx.path === '/token') {
+      tokenCalls += 1;
+      await next();
+      return new Promise((resolve) => { setTimeout(resolve, tokenDelay); });
+    }
     return next();
   });
   server.on('request', provider.callback());

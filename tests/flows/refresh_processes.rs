@@ -1,0 +1,203 @@
+//! One refresh at a time, whoever asks, in however many processes, and whichever of them dies in the middle.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use crate::support::database::runtime;
+use crate::support::fleet::{Fleet, refreshed, until};
+use crate::support::part::Signal;
+use crate::support::{Caller, Database, Reply};
+
+const CALLERS: usize = 64;
+/// Longer than a test waits for anything.
+const FOR_EVER: Duration = Duration::from_secs(120);
+
+fn in_the_background(caller: &Caller, path: &str) -> tokio::task::JoinHandle<Reply> {
+    let (caller, path) = (caller.clone(), format!("{path}?refresh=true"));
+    tokio::spawn(async move { caller.get(&path).await })
+}
+
+/// Everybody asks at once, spread over the processes, while the vendor has rotated and takes its time to say so.
+async fn race(database: Option<Database>, processes: usize, answers_after: Duration) {
+    let Some(database) = database else { return };
+    let fleet = Fleet::start(database, processes).await;
+    let path = fleet.expired_instance().await;
+    fleet.token_calls_take(Duration::ZERO, answers_after);
+    let asked = (0..CALLERS).map(|number| in_the_background(&fleet.callers[number % processes], &path));
+    for reply in join_all(asked.collect::<Vec<_>>()).await {
+        let shown = reply.expect("no panic").ok();
+        assert_eq!((&shown["valid"], &shown["invalidReason"]), (&Value::Bool(true), &Value::Null), "{shown}");
+    }
+    assert_eq!(fleet.token_calls(), 1, "one of all asks the vendor");
+    fleet.still_refreshes(&path).await;
+}
+
+const SOON: Duration = Duration::from_millis(500);
+/// Three times as long as a dead holder keeps its lease.
+const LATE: Duration = Duration::from_secs(15);
+
+#[test]
+fn one_token_call_for_64_callers_of_one_process_on_sqlite() {
+    runtime().block_on(race(Some(Database::sqlite()), 1, SOON));
+}
+
+#[test]
+fn one_slow_token_call_for_64_callers_of_one_process_on_sqlite() {
+    runtime().block_on(race(Some(Database::sqlite()), 1, LATE));
+}
+
+#[test]
+fn one_token_call_for_64_callers_of_two_processes() {
+    runtime().block_on(race(Database::postgres(), 2, SOON));
+}
+
+#[test]
+fn one_slow_token_call_for_64_callers_of_two_processes() {
+    runtime().block_on(race(Database::postgres(), 2, LATE));
+}
+
+#[test]
+fn one_token_call_for_64_callers_of_three_processes_through_pgbouncer() {
+    runtime().block_on(race(Database::through_pgbouncer(), 3, SOON));
+}
+
+/// The process that refreshes dies. On PostgreSQL another one waits for it, on SQLite one is started afterwards. Gives
+/// what the next one answers.
+async fn after_a_kill(fleet: &mut Fleet, path: &str) -> Value {
+    let waiting = fleet.callers.get(1).map(|other| in_the_background(other, path));
+    fleet.kill();
+    until("the vendor notices", async || fleet.running_token_calls() == 0).await;
+    fleet.token_calls_take(Duration::ZERO, Duration::ZERO);
+    match waiting {
+        Some(waiting) => waiting.await.expect("no panic").ok(),
+        None => {
+            fleet.join().await;
+            refreshed(&fleet.callers[0], path).await
+        }
+    }
+}
+
+async fn dies_before_the_vendor_worked(database: Option<Database>, processes: usize) {
+    let Some(database) = database else { return };
+    let mut fleet = Fleet::start(database, processes).await;
+    let path = fleet.expired_instance().await;
+    fleet.token_calls_take(FOR_EVER, Duration::ZERO);
+    let lost = in_the_background(&fleet.callers[0], &path);
+    until("the token call runs", async || fleet.running_token_calls() == 1).await;
+    let died = Instant::now();
+    let shown = after_a_kill(&mut fleet, &path).await;
+    assert!(lost.await.is_err(), "its process is dead");
+    let waited = died.elapsed();
+    assert!(waited > Duration::from_secs(3), "{waited:?}: as far as anybody knew, the holder lived");
+    assert!(waited < Duration::from_secs(20), "{waited:?}");
+    assert_eq!((&shown["valid"], &shown["invalidReason"]), (&Value::Bool(true), &Value::Null), "{shown}");
+    assert_eq!((fleet.token_calls(), fleet.sandbox().spent_refresh_tokens()), (2, 1));
+    fleet.still_refreshes(&path).await;
+}
+
+async fn dies_after_the_vendor_rotated(database: Option<Database>, processes: usize) {
+    let Some(database) = database else { return };
+    let mut fleet = Fleet::start(database, processes).await;
+    let path = fleet.expired_instance().await;
+    fleet.token_calls_take(Duration::ZERO, FOR_EVER);
+    let lost = in_the_background(&fleet.callers[0], &path);
+    until("the vendor rotates", async || fleet.sandbox().spent_refresh_tokens() == 1).await;
+    let shown = after_a_kill(&mut fleet, &path).await;
+    assert!(lost.await.is_err(), "its process is dead");
+    assert_eq!(fleet.token_calls(), 2, "one retry");
+    assert_eq!(shown["valid"], false, "{shown}");
+    let reason = shown["invalidReason"].as_str().expect("a reason");
+    assert!(reason.contains("the outcome of the refresh before is unknown"), "{reason}");
+    assert!(reason.contains("must authorise again"), "{reason}");
+    // A process that was not there says the same.
+    fleet.join().await;
+    for caller in fleet.callers.iter().chain(&fleet.callers) {
+        assert_eq!(refreshed(caller, &path).await["invalidReason"], shown["invalidReason"]);
+    }
+    assert_eq!(fleet.token_calls(), 2, "nobody asks again");
+}
+
+#[test]
+fn who_dies_before_the_vendor_worked_is_replaced() {
+    runtime().block_on(dies_before_the_vendor_worked(Database::postgres(), 2));
+}
+
+#[test]
+fn who_dies_before_the_vendor_worked_is_replaced_after_a_restart_on_sqlite() {
+    runtime().block_on(dies_before_the_vendor_worked(Some(Database::sqlite()), 1));
+}
+
+#[test]
+fn who_dies_after_the_vendor_rotated_leaves_one_retry() {
+    runtime().block_on(dies_after_the_vendor_rotated(Database::postgres(), 2));
+}
+
+#[test]
+fn who_dies_after_the_vendor_rotated_leaves_one_retry_after_a_restart_on_sqlite() {
+    runtime().block_on(dies_after_the_vendor_rotated(Some(Database::sqlite()), 1));
+}
+
+/// SIGTERM: what the vendor has done already is waited for and stored.
+async fn ends_during_a_refresh(database: Option<Database>) {
+    let Some(database) = database else { return };
+    let mut fleet = Fleet::start(database, 1).await;
+    let path = fleet.expired_instance().await;
+    for waits in [true, false] {
+        fleet.token_calls_take(Duration::ZERO, Duration::from_secs(2));
+        let spent = fleet.sandbox().spent_refresh_tokens();
+        let asked = in_the_background(&fleet.callers[0], &path);
+        until("the vendor rotates", async || fleet.sandbox().spent_refresh_tokens() > spent).await;
+        if !waits {
+            asked.abort();
+        }
+        let (status, log) = fleet.terminate().await;
+        assert_eq!(status, 0, "{log}");
+        assert!(log.contains(r#"outcome="refreshed""#) && !log.contains("panicked"), "{log}");
+        if waits {
+            assert_eq!(asked.await.expect("no panic").ok()["valid"], true);
+        }
+        fleet.join().await;
+        fleet.still_refreshes(&path).await;
+    }
+}
+
+#[test]
+fn a_refresh_under_way_is_finished_before_the_end() {
+    runtime().block_on(async {
+        ends_during_a_refresh(Some(Database::sqlite())).await;
+        ends_during_a_refresh(Database::postgres()).await;
+    });
+}
+
+/// The vendor never answers, and the operator loses patience: the lease is given back all the same.
+async fn gives_its_lease_back(database: Option<Database>) {
+    let Some(database) = database else { return };
+    let mut fleet = Fleet::start(database, 1).await;
+    let path = fleet.expired_instance().await;
+    fleet.token_calls_take(FOR_EVER, Duration::ZERO);
+    let lost = in_the_background(&fleet.callers[0], &path);
+    until("the token call runs", async || fleet.running_token_calls() == 1).await;
+    fleet.servers[0].send(Signal::Terminate);
+    until("it stops", async || fleet.servers[0].log().contains("stopping")).await;
+    let (status, log) = fleet.terminate().await;
+    assert_eq!(status, 1, "{log}");
+    assert!(log.contains("a second signal came") && !log.contains("could not be given back"), "{log}");
+    assert!(lost.await.is_err(), "its process has ended");
+    fleet.join().await;
+    fleet.token_calls_take(Duration::ZERO, Duration::ZERO);
+    let before = Instant::now();
+    assert_eq!(refreshed(&fleet.callers[0], &path).await["valid"], true);
+    assert!(before.elapsed() < Duration::from_secs(3), "{:?}: nobody waits for the dead", before.elapsed());
+    assert_eq!((fleet.token_calls(), fleet.sandbox().spent_refresh_tokens()), (2, 1));
+    fleet.still_refreshes(&path).await;
+}
+
+#[test]
+fn who_is_ended_during_a_refresh_leaves_nobody_waiting() {
+    runtime().block_on(async {
+        gives_its_lease_back(Some(Database::sqlite())).await;
+        gives_its_lease_back(Database::postgres()).await;
+    });
+}

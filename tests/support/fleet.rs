@@ -1,0 +1,148 @@
+//! Processes on one database, and the vendor they share: it lives in the test's process and so outlives each of them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ligand::cli::sandbox_vendor::{self, SandboxVendor};
+use ligand::kernel::clock::SystemClock;
+use ligand::kernel::entropy::SystemEntropy;
+use ligand::sandbox::{Sandbox, TOKEN_ROUTES};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::caller::Caller;
+use super::database::Database;
+use super::part::Signal;
+use super::program::{ADMIN, Ligand, Serving, with_admin};
+use super::server::PASSWORD;
+use super::vendor::elements;
+
+const TOKEN: &str = "POST /oauth/2026-03/token";
+const LIMIT: Duration = Duration::from_secs(30);
+
+pub struct Fleet {
+    pub database: Database,
+    pub servers: Vec<Serving>,
+    /// One of each server.
+    pub callers: Vec<Caller>,
+    vendor: SandboxVendor,
+    ligand: Ligand,
+    _elements: TempDir,
+}
+
+impl Fleet {
+    /// So many processes, and a vendor that rotates.
+    pub async fn start(database: Database, processes: usize) -> Self {
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let ligand_url = "http://localhost:8080".to_owned();
+        let (vendor, server) =
+            sandbox_vendor::start(listen, ligand_url, Arc::new(SystemClock), Arc::new(SystemEntropy))
+                .expect("the sandbox starts");
+        tokio::spawn(server);
+        vendor.state.set(|switches| switches.rotation = true);
+        let base = format!("http://{}", vendor.address);
+        let addresses = [("https://api.hubapi.com", base.as_str()), ("https://app.hubspot.com", base.as_str())];
+        let elements = elements(&[("hubspotcrm", &addresses)]);
+        let key = Ligand::new().run(&["keys", "new"]).output;
+        let ligand = with_admin()
+            .set("DATABASE_URL", &database.url)
+            .set("LIGAND_DATABASE_POOLER", if database.is_pooled() { "transaction" } else { "none" })
+            .set("LIGAND_MASTER_KEY", key.trim())
+            .set("LIGAND_ELEMENTS_DIR", elements.path().to_str().expect("a path"))
+            .set("LIGAND_OUTBOUND_ALLOW", "127.0.0.0/8");
+        let mut fleet =
+            Self { database, servers: Vec::new(), callers: Vec::new(), vendor, ligand, _elements: elements };
+        for _ in 0..processes {
+            fleet.join().await;
+        }
+        fleet
+    }
+
+    /// One process more.
+    pub async fn join(&mut self) {
+        let server = self.ligand.serve(&[]);
+        self.callers.push(server.sign_in(ADMIN, PASSWORD).await);
+        self.servers.push(server);
+    }
+
+    /// Kills the first process.
+    pub fn kill(&mut self) {
+        self.callers.remove(0);
+        let (status, log) = self.servers.remove(0).stop(Signal::Kill);
+        assert_eq!(status, 128 + 9, "{log}");
+    }
+
+    /// Asks the first process to end, waits for that, and gives its exit status and log.
+    pub async fn terminate(&mut self) -> (i32, String) {
+        self.callers.remove(0);
+        let server = self.servers.remove(0);
+        tokio::task::spawn_blocking(move || server.stop(Signal::Terminate)).await.expect("no panic")
+    }
+
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.vendor.state
+    }
+
+    /// The path of a new instance whose token is over. The sandbox's calls are forgotten.
+    pub async fn expired_instance(&self) -> String {
+        let created = self.callers[0].create_with_code(self.sandbox(), "Raced").await;
+        self.db_expire();
+        self.sandbox().forget_calls();
+        format!("/instances/{}", created["id"])
+    }
+
+    /// Makes all tokens look over, without waiting for it.
+    pub fn db_expire(&self) {
+        self.database.execute("UPDATE credential SET expires_at = refreshed_at");
+    }
+
+    pub fn token_calls(&self) -> u64 {
+        self.sandbox().counts(TOKEN).total
+    }
+
+    pub fn running_token_calls(&self) -> u64 {
+        self.sandbox().counts(TOKEN).running
+    }
+
+    /// How long the token endpoint takes before and after it does its work.
+    pub fn token_calls_take(&self, before: Duration, after: Duration) {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).expect("a short time");
+        self.sandbox().set(|switches| {
+            switches.delay_ms.insert(TOKEN_ROUTES.to_owned(), ms(before));
+            switches.reply_delay_ms.insert(TOKEN_ROUTES.to_owned(), ms(after));
+        });
+    }
+
+    /// The proof that no token was lost: every process can still refresh.
+    pub async fn still_refreshes(&self, path: &str) {
+        self.token_calls_take(Duration::ZERO, Duration::ZERO);
+        for caller in &self.callers {
+            let calls = self.token_calls();
+            self.db_expire();
+            let shown = refreshed(caller, path).await;
+            assert_eq!((&shown["valid"], &shown["invalidReason"]), (&Value::Bool(true), &Value::Null), "{shown}");
+            assert_eq!(self.token_calls(), calls + 1);
+        }
+        assert_eq!(self.sandbox().live_grants(), 1);
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.vendor.state.release();
+        drop(self.vendor.handle.stop(false));
+    }
+}
+
+pub async fn refreshed(caller: &Caller, path: &str) -> Value {
+    caller.get(&format!("{path}?refresh=true")).await.ok()
+}
+
+/// Waits until it is so.
+pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
