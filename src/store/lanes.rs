@@ -23,6 +23,10 @@ const GROUP: usize = 64;
 const QUEUE: usize = 1024;
 /// How long a caller waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long whoever has its turn waits for a new connection.
+const CONNECTING: Duration = Duration::from_secs(2);
+/// Between two attempts to connect: how soon a database is noticed that is back.
+const ATTEMPTS: Duration = Duration::from_millis(250);
 
 /// The database.
 #[derive(Clone)]
@@ -129,7 +133,8 @@ impl Pool {
             .min_idle(Some(1))
             // Costs a comparison, not a query: see `Opener::is_valid`.
             .test_on_check_out(true)
-            .connection_timeout(Duration::from_secs(2))
+            // What the pool makes of it: half of it is the longest pause between two attempts.
+            .connection_timeout(ATTEMPTS.saturating_mul(2))
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .build_unchecked(opener);
         let gate = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
@@ -147,7 +152,8 @@ impl Pool {
         let (connections, settings) = (self.connections.clone(), self.of_each_transaction);
         blocking(move || {
             let _permit = permit;
-            let mut pooled = connections.get().map_err(|error| StoreFault::Unavailable(error.to_string()))?;
+            let mut pooled =
+                connections.get_timeout(CONNECTING).map_err(|error| StoreFault::Unavailable(error.to_string()))?;
             let result = catching(|| match (settings, access) {
                 (None, Access::Read) => query(&mut pooled.conn),
                 (None, Access::Write) => pooled.conn.transaction(query),
