@@ -23,6 +23,7 @@ use ligand::vault::KeyRing;
 use super::caller::Caller;
 use super::database::{Database, open, runtime};
 
+pub const MASTER_KEY: &str = "test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A running server with its database and vendor. Everything ends with it.
@@ -58,7 +59,7 @@ impl Default for Setup {
         Self {
             elements: None,
             seed: None,
-            master_key: "test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned(),
+            master_key: MASTER_KEY.to_owned(),
             anonymous_catalog: true,
             cors: CorsOrigins { listed: vec!["https://app.example".to_owned()], localhost: false },
             trusted_proxies: Vec::new(),
