@@ -4,6 +4,7 @@ mod first_login;
 mod keys;
 pub mod sandbox_vendor;
 pub mod serve;
+mod shutdown;
 mod users;
 
 use std::io::Write as _;
@@ -27,7 +28,10 @@ pub fn main(cli: Cli) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("the runtime does not start: {error}")),
     };
-    match runtime.block_on(run(cli.command)) {
+    let ended = runtime.block_on(run(cli.command));
+    // What still runs was given up: nobody waits for a query that hangs.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => failed(&reason),
     }

@@ -2,16 +2,15 @@
 
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use super::sandbox_vendor::{self, SandboxVendor};
+use super::shutdown::{Running, StopSignals};
 use super::{Ended, first_login, keys, open_store, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
@@ -32,9 +31,6 @@ use crate::service::{Detached, Services};
 use crate::store::{Store, principals};
 use crate::telemetry;
 use crate::vault::{KeyRing, Vault};
-
-/// Seconds that work begun before SIGTERM may take.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// What services are built from. The tests build theirs the same way.
 pub struct Build {
@@ -111,9 +107,13 @@ pub async fn serve(mut settings: Serve) -> Ended {
         .map_err(|error| format!("LIGAND_LISTEN {}: {error}", settings.listen))?;
     let server = http_server(shared.clone(), listener)?;
     let handle = server.handle();
-    let mut server = tokio::spawn(server);
+    let server = tokio::spawn(server);
     let store = open_store(&settings.storage)?;
-    store.migrate().await.map_err(|fault| fault.to_string())?;
+    tokio::select! {
+        migrated = store.migrate() => drop(migrated.map_err(|fault| fault.to_string())?),
+        // It may wait for another process for long. Its transaction undoes itself.
+        () = signals.asked() => return Ok(()),
+    }
     let build = Build {
         catalog,
         store,
@@ -136,44 +136,11 @@ pub async fn serve(mut settings: Serve) -> Ended {
         introduce(vendor, &services, &settings).await?;
     }
     let ended = tokio::select! {
-        ended = &mut server => ended,
-        () = signals.asked() => {
-            handle.stop(true).await;
-            server.await
-        }
+        ended = server => ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string()),
+        () = signals.asked() => Ok(()),
     };
-    let ended = ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string());
-    if let Some(vendor) = vendor {
-        vendor.state.release();
-        vendor.handle.stop(false).await;
-    }
-    let drained = tokio::time::timeout(DRAIN, async {
-        jobs.stop().await;
-        services.detached.drain().await;
-    });
-    if drained.await.is_err() {
-        tracing::error!("some work did not end in time and was dropped");
-    }
-    ended
-}
-
-/// SIGTERM and SIGINT: finish what was begun.
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+    let finished = Running { server: handle, jobs, services, vendor }.finish(&mut signals).await;
+    ended.and(finished)
 }
 
 /// The server itself, as `main` and the tests run it.
@@ -181,7 +148,8 @@ pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -
     let server =
         HttpServer::new(move || App::new().wrap(from_fn(http::envelope)).configure(http::routes(shared.clone())))
             .tcp_nodelay(true)
-            .shutdown_timeout(DRAIN.as_secs())
+            // Never the first to give up: the deadline of `shutdown` counts for everything.
+            .shutdown_timeout(u64::from(u32::MAX))
             .disable_signals()
             .listen(listener)
             .map_err(|error| error.to_string())?;

@@ -27,8 +27,11 @@ use crate::store::principals::Principal;
 
 /// Bytes of a request body at most.
 pub const LARGEST_BODY: usize = 1 << 20;
-/// A body that trickles in holds memory and a connection: it has this long.
-const BODY_DEADLINE: Duration = Duration::from_secs(15);
+/// A body that trickles in holds memory and a connection: it has this long. Data of the application, where 15 s do not fit.
+#[derive(Debug, Clone, Copy)]
+struct BodyDeadline(Duration);
+
+const BODY_DEADLINE: BodyDeadline = BodyDeadline(Duration::from_secs(15));
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -203,12 +206,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
             request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let payload = payload.take();
+        let deadline = *request.app_data::<BodyDeadline>().unwrap_or(&BODY_DEADLINE);
         Box::pin(async move {
             if length.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > LARGEST_BODY)) {
                 return Err(too_large());
             }
-            let bytes =
-                tokio::time::timeout(BODY_DEADLINE, read_whole(payload)).await.unwrap_or_else(|_| Err(too_slow()))?;
+            let whole = tokio::time::timeout(deadline.0, read_whole(payload));
+            let bytes = whole.await.unwrap_or_else(|_| Err(too_slow(deadline)))?;
             if !media_type.as_deref().is_some_and(is_json) {
                 let message = "The body must be JSON: send it with `Content-Type: application/json`.";
                 return Err(ApiError::new(Code::UnsupportedMediaType, message));
@@ -275,8 +279,8 @@ pub fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
-fn too_slow() -> ApiError {
-    ApiError::new(Code::BadBody, format!("The body did not arrive within {} s.", BODY_DEADLINE.as_secs()))
+fn too_slow(BodyDeadline(deadline): BodyDeadline) -> ApiError {
+    ApiError::new(Code::BadBody, format!("The body did not arrive within {} s.", deadline.as_secs_f32()))
 }
 
 fn too_large() -> ApiError {
@@ -328,5 +332,37 @@ impl Parameters {
     pub fn into_map(self) -> BTreeMap<String, String> {
         // The first of several counts, as in `given`.
         self.0.into_iter().rev().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::error::PayloadError;
+    use actix_web::test::TestRequest;
+    use actix_web::web::Bytes;
+    use futures_util::stream::{self, BoxStream};
+    use serde_json::Value;
+
+    use super::*;
+
+    async fn read(body: BoxStream<'static, Result<Bytes, PayloadError>>) -> Result<Value, ApiError> {
+        let request = TestRequest::default().insert_header(("content-type", "application/json"));
+        let request = request.app_data(BodyDeadline(Duration::from_millis(50))).to_http_request();
+        let body: Pin<Box<dyn futures_util::Stream<Item = _>>> = body;
+        JsonBody::from_request(&request, &mut Payload::from(body)).await.map(|body| body.value)
+    }
+
+    #[tokio::test]
+    async fn a_body_that_trickles_in_is_cut_off() {
+        let whole = stream::iter(["{\"a\":", "1}"].map(|part| Ok(Bytes::from(part))));
+        assert_eq!(read(whole.boxed()).await.unwrap(), serde_json::json!({ "a": 1 }));
+        // Always a next byte, never the last one: no pause is long enough to be noticed as one.
+        let endless = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Some((Ok(Bytes::from_static(b" ")), ()))
+        });
+        let refused = tokio::time::timeout(Duration::from_secs(10), read(endless.boxed())).await.expect("a deadline");
+        let refused = refused.unwrap_err();
+        assert_eq!((refused.code, refused.message.as_str()), (Code::BadBody, "The body did not arrive within 0.05 s."));
     }
 }

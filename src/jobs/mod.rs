@@ -73,8 +73,13 @@ impl Jobs {
         });
     }
 
+    /// How many have not ended.
+    pub fn running(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// Lets every job finish its round.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;

@@ -8,7 +8,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, NewOrganization, NewUser};
-use crate::store::{Store, StoreFault, data_keys};
+use crate::store::{AnyConn, Store, StoreFault, data_keys};
 use crate::vault::seal::Place;
 use crate::vault::{LookupKey, SessionKey, Vault};
 
@@ -90,12 +90,12 @@ impl Services {
 
     /// The first administrator, unless there is a user already. `None`: somebody was first.
     pub async fn first_administrator(&self, input: UserInput) -> Result<Option<CreatedUser>, ApiError> {
+        // Only a hint, which spares most starts the hashing of a password.
         if self.store.read(principals::any).await? {
             return Ok(None);
         }
-        let created = self.create_user(input, None).await;
-        match created {
-            // The address is unique: of several replicas that try, one wins.
+        match self.insert_user(principals::expect_none, input, None).await {
+            // Of several replicas that try, one wins.
             Err(error) if error.code == Code::BadParameter => Ok(None),
             other => other.map(Some),
         }
@@ -103,6 +103,16 @@ impl Services {
 
     /// A user in the organization `of`, or in a new one.
     pub async fn create_user(&self, input: UserInput, of: Option<Owner>) -> Result<CreatedUser, ApiError> {
+        self.insert_user(|_| Ok(()), input, of).await
+    }
+
+    /// `check`: what must hold in the very transaction that makes the user.
+    async fn insert_user(
+        &self,
+        check: fn(&mut AnyConn) -> Result<(), StoreFault>,
+        input: UserInput,
+        of: Option<Owner>,
+    ) -> Result<CreatedUser, ApiError> {
         let now = self.now();
         let password_hash = self.password_hash(input.password.clone()).await?;
         let user = self.store.next_id().await?;
@@ -129,6 +139,7 @@ impl Services {
             organization_admin: input.organization_admin,
         };
         let written = self.store.write(move |conn| {
+            check(conn)?;
             if let Some(organization) = &organization {
                 principals::insert_organization(conn, organization, now)?;
             }

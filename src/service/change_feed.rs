@@ -20,8 +20,12 @@ pub struct FeedPosition {
 impl Services {
     /// Reads the feed once and forgets what changed.
     pub async fn follow_changes(&self, position: &mut FeedPosition) {
+        self.follow_changes_at(position, Instant::now()).await;
+    }
+
+    /// The same at a moment of the caller's choice.
+    pub async fn follow_changes_at(&self, position: &mut FeedPosition, started: Instant) {
         let from = position.next;
-        let started = Instant::now();
         let read = self.store.read(move |conn| changes::since(conn, from.unwrap_or(i64::MAX))).await;
         match read {
             Ok((changed, next)) => {

@@ -108,6 +108,11 @@ impl Detached {
         self.tasks.spawn_on(work, &self.runtime);
     }
 
+    /// How many tasks have not ended.
+    pub fn running(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// Waits until everything that was started has ended.
     pub async fn drain(&self) {
         self.tasks.close();

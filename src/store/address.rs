@@ -18,7 +18,7 @@ pub enum Pooler {
     /// Nothing, or a pooler that keeps sessions.
     #[default]
     None,
-    /// A transaction-mode pooler: no statement and no setting outlives a transaction.
+    /// A transaction-mode pooler, such as PgBouncer: no statement and no setting outlives a transaction.
     Transaction,
 }
 

@@ -6,9 +6,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use diesel::connection::{CacheSize, SimpleConnection as _, TransactionManager as _};
 use diesel::prelude::*;
+use diesel::result::Error;
 
 use super::address::{Address, Pooler, with_system_roots};
 use super::fault::StoreFault;
@@ -36,6 +38,22 @@ pub(super) use on_each;
 pub(super) enum Access {
     Read,
     Write,
+}
+
+/// What every transaction on PostgreSQL runs under, whatever the server or the database say.
+macro_rules! settings {
+    ($set:literal) => {
+        concat!(
+            $set,
+            " synchronous_commit = on; ",
+            $set,
+            " statement_timeout = '10s'; ",
+            $set,
+            " lock_timeout = '5s'; ",
+            $set,
+            " timezone = 'UTC';"
+        )
+    };
 }
 
 /// Opens connections for an r2d2 pool. Written by hand: the derived `establish` tries every variant in turn.
@@ -70,6 +88,15 @@ impl Pooled {
 }
 
 impl Opener {
+    /// What a transaction must set itself. Behind a transaction-mode pooler no setting of a session reaches the next one,
+    /// and poolers drop or refuse those of a connection's start.
+    pub fn of_each_transaction(&self) -> Option<&'static str> {
+        match (&self.address, self.pooler) {
+            (Address::Postgres(_), Pooler::Transaction) => Some(settings!("SET LOCAL")),
+            _ => None,
+        }
+    }
+
     pub fn open(&self) -> Result<AnyConn, StoreFault> {
         match &self.address {
             Address::Sqlite(path) => open_sqlite(path, self.access).map(AnyConn::Sqlite),
@@ -111,11 +138,28 @@ fn open_sqlite(path: &Path, access: Access) -> Result<SqliteConnection, StoreFau
     }
     let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| unavailable(&error))?;
     conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;")?;
-    conn.batch_execute(match access {
-        Access::Write => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
-        Access::Read => "PRAGMA query_only = ON;",
-    })?;
+    match access {
+        Access::Write => {
+            switch_to_wal(&mut conn)?;
+            conn.batch_execute("PRAGMA synchronous = FULL;")?;
+        }
+        Access::Read => conn.batch_execute("PRAGMA query_only = ON;")?,
+    }
     Ok(conn)
+}
+
+/// On a new file SQLite does not wait for another process that does the same at this moment, so this does.
+fn switch_to_wal(conn: &mut SqliteConnection) -> QueryResult<()> {
+    const TRIES: u32 = 100;
+    for _ in 1..TRIES {
+        match conn.batch_execute("PRAGMA journal_mode = WAL;") {
+            Err(Error::DatabaseError(_, info)) if info.message().contains("locked") => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
+    conn.batch_execute("PRAGMA journal_mode = WAL;")
 }
 
 fn open_postgres(url: &Secret, pooler: Pooler) -> Result<PgConnection, StoreFault> {
@@ -128,9 +172,7 @@ fn open_postgres(url: &Secret, pooler: Pooler) -> Result<PgConnection, StoreFaul
     let mut conn = PgConnection::establish(with_system_roots(url, roots.as_deref()).expose()).map_err(refused)?;
     match pooler {
         Pooler::Transaction => conn.set_prepared_statement_cache_size(CacheSize::Disabled),
-        Pooler::None => conn.batch_execute(
-            "SET synchronous_commit = on; SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET timezone = 'UTC';",
-        )?,
+        Pooler::None => conn.batch_execute(settings!("SET"))?,
     }
     Ok(conn)
 }

@@ -45,6 +45,7 @@ enum Writes {
 struct Pool {
     connections: r2d2::Pool<Opener>,
     gate: Arc<Semaphore>,
+    of_each_transaction: Option<&'static str>,
 }
 
 /// Does the work in a savepoint of an open transaction, or fails with the reason why there is none.
@@ -88,7 +89,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
-        self.reads.run(query).await
+        self.reads.run(Access::Read, query).await
     }
 
     /// A transaction. It is durable when this returns `Ok`.
@@ -98,7 +99,7 @@ impl Store {
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
         match &self.writes {
-            Writes::Pool(pool) => pool.run(move |conn| conn.transaction(transaction)).await,
+            Writes::Pool(pool) => pool.run(Access::Write, transaction).await,
             Writes::Queue(queue) => {
                 let (tell, told) = oneshot::channel();
                 let write: Write = Box::new(move |conn| {
@@ -122,6 +123,7 @@ impl Store {
 
 impl Pool {
     fn open(opener: Opener, size: u32) -> Result<Self, StoreFault> {
+        let of_each_transaction = opener.of_each_transaction();
         let connections = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
@@ -131,21 +133,29 @@ impl Pool {
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .build_unchecked(opener);
         let gate = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
-        Ok(Self { connections, gate })
+        Ok(Self { connections, gate, of_each_transaction })
     }
 
-    async fn run<T, F>(&self, query: F) -> Result<T, StoreFault>
+    /// A write in a transaction; a read only where its settings need one.
+    async fn run<T, F>(&self, access: Access, query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
         let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
-        let connections = self.connections.clone();
+        let (connections, settings) = (self.connections.clone(), self.of_each_transaction);
         blocking(move || {
             let _permit = permit;
             let mut pooled = connections.get().map_err(|error| StoreFault::Unavailable(error.to_string()))?;
-            let result = catching(|| query(&mut pooled.conn));
+            let result = catching(|| match (settings, access) {
+                (None, Access::Read) => query(&mut pooled.conn),
+                (None, Access::Write) => pooled.conn.transaction(query),
+                (Some(settings), _) => pooled.conn.transaction(|conn| {
+                    conn.batch_execute(settings)?;
+                    query(conn)
+                }),
+            });
             if matches!(result, Err(StoreFault::Unavailable(_))) {
                 pooled.examine();
             }

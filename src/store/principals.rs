@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
-use super::schema::{account, app_user, organization};
+use super::schema::{account, app_user, id_block, organization};
 use super::time::UtcTime;
 use crate::kernel::owner::Owner;
 
@@ -102,6 +102,13 @@ pub fn list(conn: &mut AnyConn) -> Result<Vec<Principal>, StoreFault> {
 
 pub fn any(conn: &mut AnyConn) -> Result<bool, StoreFault> {
     Ok(app_user::table.select(app_user::id).first::<i64>(conn).optional()?.is_some())
+}
+
+/// Fails with `Conflict` when there is a user. Until the transaction ends, whoever else asks waits for it.
+pub fn expect_none(conn: &mut AnyConn) -> Result<(), StoreFault> {
+    // A row that is always there: to write it is to lock it, also where nothing changes.
+    diesel::update(id_block::table.find("all")).set(id_block::next.eq(id_block::next)).execute(conn)?;
+    if any(conn)? { Err(StoreFault::Conflict("app_user".to_owned())) } else { Ok(()) }
 }
 
 /// A secret that callers present: found by its hash, shown from its sealed copy.

@@ -281,3 +281,18 @@ on_both!(a_feed_that_is_not_read_is_not_trusted, |server| async move {
     let body = Value::Null;
     caller.post("/authentication/user-secret-reset", &body).await.fails(401, "bad_credentials");
 });
+
+on_both!(after_a_gap_in_reading_the_feed_nothing_remembered_counts, |server| async move {
+    let mut position = Default::default();
+    let start = std::time::Instant::now();
+    let at = |seconds: f64| start + std::time::Duration::from_secs_f64(seconds);
+    server.services.follow_changes_at(&mut position, start).await;
+    let caller = server.caller();
+    platform(&caller).await.ok();
+    // As if its change had been purged before anybody here read it.
+    server.database.execute("UPDATE app_user SET active = FALSE");
+    server.services.follow_changes_at(&mut position, at(5.0)).await;
+    platform(&caller).await.ok();
+    server.services.follow_changes_at(&mut position, at(10.1)).await;
+    platform(&caller).await.fails(401, "bad_credentials");
+});

@@ -231,18 +231,20 @@ on_sqlite!(attempts_are_limited_by_user_name, |server| async move {
     sign_in(&server, "admin@example.com", PASSWORD).await.ok();
 });
 
-on_sqlite!(attempts_are_limited_by_address, |server| async move {
-    // Too long for any hash: this test need not burn the processor.
+/// An attempt of one of many users, said to come from the address `forwarded`.
+async fn attempt(server: &TestServer, user: u32, forwarded: &str) -> Reply {
+    // Too long for any hash: these tests need not burn the processor.
     let password = "x".repeat(2000);
-    let attempt = async |number: u32, forwarded: String| {
-        let body = json!({ "username": format!("user{number}@example.com"), "password": password }).to_string();
-        let request = server.anonymous().request("POST", "/authentication").header("content-type", "application/json");
-        read(request.header("x-forwarded-for", forwarded).body(body)).await
-    };
+    let body = json!({ "username": format!("user{user}@example.com"), "password": password }).to_string();
+    let request = server.anonymous().request("POST", "/authentication").header("content-type", "application/json");
+    read(request.header("x-forwarded-for", forwarded).body(body)).await
+}
+
+on_sqlite!(attempts_are_limited_by_address, |server| async move {
     for number in 0..60 {
-        attempt(number, format!("203.0.113.{number}")).await.fails(401, "login_refused");
+        attempt(&server, number, &format!("203.0.113.{number}")).await.fails(401, "login_refused");
     }
-    let seconds = waits(&attempt(60, "198.51.100.1".to_owned()).await);
+    let seconds = waits(&attempt(&server, 60, "198.51.100.1").await);
     waits(&sign_in(&server, "admin@example.com", PASSWORD).await);
     server.advance(TimeDelta::seconds(seconds));
     sign_in(&server, "admin@example.com", PASSWORD).await.ok();
@@ -252,19 +254,30 @@ on_sqlite!(attempts_are_limited_by_address, |server| async move {
 fn behind_a_trusted_proxy_the_forwarded_address_counts() {
     let setup = Setup { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Setup::default() };
     run_with(Database::sqlite(), setup, |server: TestServer| async move {
-        let password = "x".repeat(2000);
-        let attempt = async |number: u32, forwarded: &str| {
-            let body = json!({ "username": format!("user{number}@example.com"), "password": password }).to_string();
-            let request = server.anonymous().request("POST", "/authentication");
-            let request = request.header("content-type", "application/json").header("x-forwarded-for", forwarded);
-            read(request.body(body)).await
-        };
         for number in 0..60 {
             // What the client itself wrote in front is not to be believed.
             let forged = format!("198.51.100.{number}, 203.0.113.7");
-            attempt(number, &forged).await.fails(401, "login_refused");
+            attempt(&server, number, &forged).await.fails(401, "login_refused");
         }
-        waits(&attempt(60, "203.0.113.7").await);
-        attempt(61, "203.0.113.8").await.fails(401, "login_refused");
+        waits(&attempt(&server, 60, "203.0.113.7").await);
+        attempt(&server, 61, "203.0.113.8").await.fails(401, "login_refused");
+    });
+}
+
+#[test]
+fn an_ipv6_network_counts_as_one_address() {
+    let setup = Setup { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Setup::default() };
+    run_with(Database::sqlite(), setup, |server: TestServer| async move {
+        for number in 0..60 {
+            attempt(&server, number, &format!("2001:db8:0:7:{number:x}::1")).await.fails(401, "login_refused");
+        }
+        waits(&attempt(&server, 60, "2001:db8:0:7:ffff:ffff:ffff:ffff").await);
+        attempt(&server, 61, "2001:db8:0:8::1").await.fails(401, "login_refused");
+        // An IPv4 address counts alone, however it is written.
+        for number in 0..60 {
+            attempt(&server, 100 + number, "::ffff:203.0.113.7").await.fails(401, "login_refused");
+        }
+        waits(&attempt(&server, 160, "203.0.113.7").await);
+        attempt(&server, 161, "203.0.113.6").await.fails(401, "login_refused");
     });
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::Database;
-use crate::support::caller::{CALLBACK, Caller, read, with_code, with_key};
+use crate::support::caller::{CALLBACK, Caller, read, with_code};
 use crate::support::database::runtime;
 use crate::support::part::Signal;
 use crate::support::program::{ADMIN, Ligand, Serving, with_admin};
@@ -261,28 +261,4 @@ fn a_taken_port_is_told_and_nothing_is_made() {
     assert!(!ended.success && ended.errors.contains(&format!("LIGAND_LISTEN {address}")), "{ended:?}");
     let ended = Ligand::new().run(&["serve", "--sandbox", "--listen", "0.0.0.0:0"]);
     assert!(!ended.success && ended.errors.contains("--sandbox serves loopback only"), "{ended:?}");
-}
-
-#[test]
-fn replicas_that_start_together_agree_on_one_administrator() {
-    let Some(database) = Database::empty_postgres() else { return };
-    let key = Ligand::new().run(&["keys", "new"]).output;
-    let replica = || with_admin().set("DATABASE_URL", &database.url).set("LIGAND_MASTER_KEY", key.trim());
-    let replicas = [replica(), replica(), replica()];
-    let servers: Vec<Serving> = std::thread::scope(|scope| {
-        let starting: Vec<_> = replicas.iter().map(|ligand| scope.spawn(|| ligand.serve(&["--sandbox"]))).collect();
-        starting.into_iter().map(|server| server.join().expect("it starts")).collect()
-    });
-    let told: usize = replicas.iter().map(|ligand| ligand.files().len()).sum();
-    assert_eq!(told, 1, "one of them made the administrator and tells so");
-    runtime().block_on(async {
-        let caller = servers[0].sign_in(ADMIN, PASSWORD).await;
-        let instance = caller.post("/instances", &with_key("Everywhere")).await.ok();
-        let header = caller.authorization.as_deref().expect("a header");
-        for server in &servers {
-            let found =
-                Caller::anonymous(&server.url).with(header).get(&format!("/instances/{}", instance["id"])).await;
-            assert_eq!(found.ok()["token"], instance["token"]);
-        }
-    });
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use ligand::store::{AnyConn, StoreFault};
+use ligand::store::{AnyConn, Store, StoreFault};
 
 use crate::support::Database;
 use crate::support::database::{open, runtime};
@@ -25,7 +25,7 @@ const OF_SQLITE: &str = "SELECT 'synchronous' AS name, CAST(synchronous AS TEXT)
      UNION ALL SELECT 'query_only', CAST(query_only AS TEXT) FROM pragma_query_only \
      UNION ALL SELECT 'busy_timeout', CAST(timeout AS TEXT) FROM pragma_busy_timeout";
 const OF_POSTGRES: &str = "SELECT name, setting AS value FROM pg_settings \
-     WHERE name IN ('synchronous_commit', 'fsync', 'full_page_writes', 'TimeZone')";
+     WHERE name IN ('synchronous_commit', 'fsync', 'full_page_writes', 'TimeZone', 'statement_timeout', 'lock_timeout')";
 
 fn settings(conn: &mut AnyConn) -> Result<BTreeMap<String, String>, StoreFault> {
     let rows: Vec<Setting> = match conn {
@@ -53,18 +53,48 @@ fn sqlite_syncs_every_commit_and_its_readers_only_read() {
     });
 }
 
+fn careless(database: &Database) {
+    let url = url::Url::parse(&database.url).expect("a URL");
+    let name = url.path().trim_start_matches('/');
+    for setting in ["synchronous_commit = off", "timezone = 'Asia/Tokyo'", "statement_timeout = 0", "lock_timeout = 0"]
+    {
+        postgres().expect("it made the database").execute("postgres", &format!("ALTER DATABASE {name} SET {setting}"));
+    }
+}
+
+async fn is_durable_all_the_same(store: &Store) {
+    let durable = expected(&[
+        ("synchronous_commit", "on"),
+        ("fsync", "on"),
+        ("full_page_writes", "on"),
+        ("TimeZone", "UTC"),
+        ("statement_timeout", "10000"),
+        ("lock_timeout", "5000"),
+    ]);
+    assert_eq!(store.write(settings).await.expect("a writer answers"), durable);
+    assert_eq!(store.read(settings).await.expect("a reader answers"), durable);
+}
+
 #[test]
 fn postgres_syncs_every_commit_even_where_the_database_says_otherwise() {
     let Some(database) = Database::postgres() else { return };
-    let name = database.url.rsplit('/').next().expect("a name");
-    let server = postgres().expect("it made the database");
-    server.execute("postgres", &format!("ALTER DATABASE {name} SET synchronous_commit = off"));
-    server.execute("postgres", &format!("ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'"));
+    careless(&database);
+    runtime().block_on(async { is_durable_all_the_same(&open(&database.url, 2)).await });
+}
+
+/// What others leave behind in a session of the server is not what the next transaction runs under.
+#[test]
+fn behind_a_pooler_every_transaction_is_durable_by_itself() {
+    let Some(database) = Database::through_pgbouncer() else { return };
+    careless(&database);
     runtime().block_on(async {
-        let store = open(&database.url, 2);
-        let durable =
-            expected(&[("synchronous_commit", "on"), ("fsync", "on"), ("full_page_writes", "on"), ("TimeZone", "UTC")]);
-        assert_eq!(store.write(settings).await.expect("a writer answers"), durable);
-        assert_eq!(store.read(settings).await.expect("a reader answers"), durable);
+        let stores = [open(&database.url, 4), open(&database.url, 4)];
+        for _ in 0..4 {
+            for store in &stores {
+                is_durable_all_the_same(store).await;
+            }
+            // On whichever connection of the server it hits.
+            database.execute("SET synchronous_commit = off; SET statement_timeout = 1");
+        }
     });
 }

@@ -14,6 +14,7 @@ use super::rows::db_organization;
 use super::schemas::{lines_of_postgres, lines_of_sqlite};
 use crate::support::Database;
 use crate::support::database::{open, runtime};
+use crate::support::pgbouncer::pgbouncer;
 
 const OF_SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const OF_POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -87,6 +88,13 @@ fn of_four_at_once_one_migrates_sqlite_and_all_succeed() {
 fn of_four_at_once_one_migrates_postgres_and_all_succeed() {
     let Some(database) = Database::empty_postgres() else { return };
     runtime().block_on(four_at_once(&database));
+}
+
+#[test]
+fn of_four_at_once_one_migrates_postgres_behind_a_pooler_and_all_succeed() {
+    let Some(pooler) = pgbouncer() else { return };
+    let Some(database) = Database::empty_postgres() else { return };
+    runtime().block_on(four_at_once(&Database::behind(pooler, &database.url)));
 }
 
 /// A replica that starts while another one migrates a large table waits longer than a query may.

@@ -16,7 +16,8 @@ mod schemas;
 mod tls;
 
 /// Runs a test on a migrated database of either kind: `on_both_databases!(name, |database| async move { … })` makes
-/// `name::sqlite` and `name::postgres`. The second is a printed skip where there is no PostgreSQL.
+/// `name::sqlite`, `name::postgres` and `name::pgbouncer`, which is PostgreSQL behind a pooler in transaction mode. The last
+/// two are a printed skip where a part is missing.
 macro_rules! on_both_databases {
     ($(#[$meta:meta])* $name:ident, |$database:ident| $body:expr) => {
         $(#[$meta])*
@@ -40,6 +41,13 @@ macro_rules! on_both_databases {
             #[test]
             fn postgres() {
                 if let Some(database) = Database::postgres() {
+                    runtime().block_on(body(database));
+                }
+            }
+
+            #[test]
+            fn pgbouncer() {
+                if let Some(database) = Database::through_pgbouncer() {
                     runtime().block_on(body(database));
                 }
             }

@@ -1,5 +1,6 @@
 //! PostgreSQL goes away and comes back: errors that say so meanwhile, and afterwards everything works without a restart.
 
+use std::net::ToSocketAddrs as _;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -7,7 +8,9 @@ use ligand::store::{StoreFault, principals};
 
 use crate::support::caller::{read, with_code};
 use crate::support::database::{open, runtime};
+use crate::support::losing_proxy::LosingProxy;
 use crate::support::part::{Signal, missing};
+use crate::support::pgbouncer::Pgbouncer;
 use crate::support::postgres::Postgres;
 use crate::support::server::{run, start_of_time};
 use crate::support::{Caller, Database, TestServer};
@@ -23,7 +26,18 @@ fn own_server() -> Option<Postgres> {
 #[test]
 fn callers_get_503_while_it_is_down_and_answers_when_it_is_back() {
     let Some(postgres) = own_server() else { return };
-    run(Database::at(postgres.create_database()), |server: TestServer| async move {
+    goes_and_comes(&postgres, Database::at(postgres.create_database()));
+}
+
+#[test]
+fn behind_a_pooler_callers_get_503_while_it_is_down_and_answers_when_it_is_back() {
+    let Some(postgres) = own_server() else { return };
+    let Some(pooler) = Pgbouncer::before(&postgres) else { return missing("no pgbouncer on this machine") };
+    goes_and_comes(&postgres, Database::behind(&pooler, &postgres.create_database()));
+}
+
+fn goes_and_comes(postgres: &Postgres, database: Database) {
+    run(database, |server: TestServer| async move {
         let caller = server.caller();
         let instance = caller.create_with_key("Kept").await;
         let path = format!("/instances/{}", instance["id"]);
@@ -65,6 +79,29 @@ fn a_code_that_was_exchanged_while_it_was_down_is_not_lost() {
         postgres.start_again();
         creation.await.expect("no panic").ok();
         assert_eq!(names(&caller).await, ["First", "Second"]);
+    });
+}
+
+/// The commit happened, and its acknowledgement was lost: tried again it meets its own row.
+#[test]
+fn a_creation_whose_commit_was_not_acknowledged_succeeds_once() {
+    let Some(database) = Database::postgres() else { return };
+    let url = url::Url::parse(&database.url).expect("a URL");
+    let upstream = ("127.0.0.1", url.port().expect("a port")).to_socket_addrs().expect("an address").next();
+    let proxy = LosingProxy::before(upstream.expect("an address"));
+    let mut through = url.clone();
+    through.set_port(Some(proxy.address.port())).expect("it has a host");
+    run(Database::at(through.to_string()), |server: TestServer| async move {
+        let caller = server.caller();
+        let first = caller.create_with_key("First").await;
+        proxy.lose_next();
+        let second = caller.create_with_key("Second").await;
+        assert!(proxy.has_lost());
+        assert_eq!(names(&caller).await, ["First", "Second"]);
+        let listed = caller.get("/instances").await.ok();
+        for (listed, created) in listed.as_array().expect("a list").iter().zip([first, second]) {
+            assert_eq!((&listed["id"], &listed["token"]), (&created["id"], &created["token"]));
+        }
     });
 }
 

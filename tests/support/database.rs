@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection as _;
 use ligand::store::{Address, Pooler, Store};
 use tempfile::TempDir;
 
+use super::pgbouncer::{Pgbouncer, pgbouncer};
 use super::postgres::postgres;
 
 pub struct Database {
@@ -42,6 +43,16 @@ impl Database {
         Some(Self { url: postgres()?.create_database(), _directory: None })
     }
 
+    /// A migrated one, reached through pgbouncer; none where that is missing.
+    pub fn through_pgbouncer() -> Option<Self> {
+        Some(Self::behind(pgbouncer()?, &Self::postgres()?.url))
+    }
+
+    /// The database at `url`, reached through `pooler`.
+    pub fn behind(pooler: &Pgbouncer, url: &str) -> Self {
+        Self::at(format!("{}?{POOLED}", pooler.url_of(url)))
+    }
+
     /// A database that stands elsewhere: on a server of the test's own.
     pub fn at(url: String) -> Self {
         Self { url, _directory: None }
@@ -72,9 +83,13 @@ impl Database {
     }
 }
 
+/// Tells a URL that leads through pgbouncer: `LIGAND_DATABASE_POOLER` for tests, which pass on nothing but the URL.
+const POOLED: &str = "application_name=pooled";
+
 pub fn open(url: &str, connections: u32) -> Store {
     let address: Address = url.parse().expect("a database URL");
-    Store::open(address, Pooler::None, connections).expect("the database opens")
+    let pooler = if url.ends_with(POOLED) { Pooler::Transaction } else { Pooler::None };
+    Store::open(address, pooler, connections).expect("the database opens")
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {

@@ -1,10 +1,13 @@
 //! What the tests stand on: the very app that `main` starts, real parts, and a caller.
 
+pub mod account;
 pub mod caller;
 pub mod copies;
 pub mod database;
+pub mod losing_proxy;
 pub mod oidc_provider;
 pub mod part;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod program;
 pub mod server;

@@ -22,6 +22,7 @@ while read -r order signal; do
     case $order in
         start) start "$@"; echo 0 ;;
         stop) stop "$signal"; echo "$status" ;;
+        signal) kill -s "$signal" "$pid"; echo 0 ;;
     esac
 done
 stop "$last_signal"
@@ -104,6 +105,11 @@ impl Part {
     /// Ends the program and returns its exit status once it is gone; its directory stays, so that it can be started again.
     pub fn stop(&mut self, signal: Signal) -> i32 {
         self.order(&format!("stop {}", signal.name()))
+    }
+
+    /// Does not wait for what the program makes of it.
+    pub fn send(&mut self, signal: Signal) {
+        self.order(&format!("signal {}", signal.name()));
     }
 
     pub fn start_again(&mut self) {

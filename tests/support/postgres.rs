@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
+use super::account::Account;
 use super::part::{Part, Signal, missing};
 
 const READY: &str = "database system is ready to accept connections";
@@ -18,8 +17,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 pub struct Postgres {
     part: Mutex<Part>,
     programs: PathBuf,
-    port: u16,
-    password: String,
+    pub port: u16,
+    pub password: String,
     databases: AtomicU32,
 }
 
@@ -115,39 +114,6 @@ fn find_programs() -> Option<PathBuf> {
         .find(|programs| ["initdb", "postgres", "psql"].iter().all(|name| programs.join(name).is_file()))
 }
 
-/// Who the server runs as: PostgreSQL refuses to be root.
-struct Account(Option<(u32, u32)>);
-
-impl Account {
-    fn to_run_as() -> Self {
-        if id_of("-u", None) != Some(0) {
-            return Self(None);
-        }
-        let ids = |name| Some((id_of("-u", Some(name))?, id_of("-g", Some(name))?));
-        Self(Some(["postgres", "nobody"].into_iter().find_map(ids).expect("an unprivileged account")))
-    }
-
-    fn own(&self, path: &Path) {
-        if let Self(Some((user, group))) = *self {
-            chown(path, Some(user), Some(group)).expect("root may change owners");
-        }
-        let mode = if path.is_dir() { 0o700 } else { 0o600 };
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode is set");
-    }
-
-    fn restrict<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        match *self {
-            Self(Some((user, group))) => command.uid(user).gid(group),
-            Self(None) => command,
-        }
-    }
-}
-
-fn id_of(which: &str, account: Option<&str>) -> Option<u32> {
-    let output = Command::new("id").arg(which).args(account).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
-}
-
 /// A password keeps other accounts of the machine out: the superuser may start programs.
 fn random_hex() -> String {
     let mut bytes = [0; 16];
@@ -156,7 +122,7 @@ fn random_hex() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
 }
 

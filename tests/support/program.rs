@@ -83,13 +83,19 @@ impl Ligand {
 
     /// Starts the server on free ports and waits until it is ready.
     pub fn serve(&self, arguments: &[&str]) -> Serving {
+        let mut server = self.start(arguments);
+        server.wait_until_ready();
+        server
+    }
+
+    /// Starts the server on free ports.
+    pub fn start(&self, arguments: &[&str]) -> Serving {
         let (listen, sandbox) = (free_address(), free_address());
         let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
         let mut command = Part::command(PROGRAM, logs.path(), Signal::Kill);
         command.arg("serve").args(arguments);
         self.surround(&mut command).env("LIGAND_LISTEN", &listen).env("LIGAND_SANDBOX_LISTEN", &sandbox);
-        let mut part = Part::start(&mut command, logs);
-        part.wait_for("ready listen=", LIMIT);
+        let part = Part::start(&mut command, logs);
         Serving { url: format!("http://{listen}"), vendor: format!("http://{sandbox}"), part }
     }
 
@@ -114,6 +120,15 @@ impl Serving {
     pub fn stop(mut self, signal: Signal) -> (i32, String) {
         let status = self.part.stop(signal);
         (status, self.part.log())
+    }
+
+    /// Sends a signal without waiting for the end.
+    pub fn send(&mut self, signal: Signal) {
+        self.part.send(signal);
+    }
+
+    pub fn wait_until_ready(&mut self) {
+        self.part.wait_for("ready listen=", LIMIT);
     }
 
     pub fn log(&self) -> String {

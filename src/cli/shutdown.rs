@@ -1,0 +1,80 @@
+//! The end of `serve`: what was begun is finished, all of it by one deadline.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Ended;
+use super::sandbox_vendor::SandboxVendor;
+use crate::jobs::Jobs;
+use crate::service::Services;
+
+/// Seconds from the first signal to the end, at the latest.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// SIGTERM and SIGINT: the first asks to finish what was begun, the second to leave it.
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    pub async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// What a ready server consists of.
+pub struct Running {
+    pub server: ServerHandle,
+    pub jobs: Jobs,
+    pub services: Services,
+    pub vendor: Option<SandboxVendor>,
+}
+
+impl Running {
+    /// Stops accepting and finishes what was begun. Fails with what had to be dropped, and why.
+    pub async fn finish(self, signals: &mut StopSignals) -> Ended {
+        tracing::info!("stopping: what was begun is finished first, a second signal ends it at once");
+        let answered = Cell::new(false);
+        let why = tokio::select! {
+            () = self.finish_all(&answered) => return Ok(()),
+            () = signals.asked() => "a second signal came".to_owned(),
+            () = tokio::time::sleep(DEADLINE) => format!("{} s were over", DEADLINE.as_secs()),
+        };
+        let dropped = self.unfinished(answered.get()).join(", ");
+        Err(format!("stopped before everything was finished, because {why}; dropped: {dropped}"))
+    }
+
+    async fn finish_all(&self, answered: &Cell<bool>) {
+        tokio::join!(self.jobs.stop(), async {
+            self.server.stop(true).await;
+            answered.set(true);
+        });
+        if let Some(vendor) = &self.vendor {
+            vendor.state.release();
+        }
+        // Requests may have started some until now.
+        self.services.detached.drain().await;
+        // Nothing uses a lease any more: here, and only here, they are given back.
+        if let Some(vendor) = &self.vendor {
+            vendor.handle.stop(false).await;
+        }
+    }
+
+    fn unfinished(&self, answered: bool) -> Vec<String> {
+        let requests = (!answered).then(|| "open requests".to_owned());
+        let counts = [("tasks", self.services.detached.running()), ("background jobs", self.jobs.running())];
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        requests.into_iter().chain(counts.map(|(what, count)| format!("{what} ({count})"))).collect()
+    }
+}
