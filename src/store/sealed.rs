@@ -1,6 +1,7 @@
 //! Every column that holds sealed values, and what can be done with all of them alike. For the operator's commands and
 //! jobs: whoever owns the rows.
 
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary};
 
@@ -175,12 +176,13 @@ pub fn first_without(
     })
 }
 
-/// Reads that walk a whole table take as long as they take.
+/// Reads that walk a whole table take as long as they take: PostgreSQL's limit is for callers who wait.
 fn unhurried<T>(conn: &mut AnyConn, read: impl FnOnce(&mut AnyConn) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
-    conn.transaction(|conn| {
-        if let AnyConn::Pg(conn) = conn {
-            diesel::sql_query("SET LOCAL statement_timeout = 0").execute(conn)?;
-        }
-        read(conn)
-    })
+    match conn {
+        AnyConn::Sqlite(_) => read(conn),
+        AnyConn::Pg(_) => conn.transaction(|conn| {
+            conn.batch_execute("SET LOCAL statement_timeout = 0")?;
+            read(conn)
+        }),
+    }
 }

@@ -157,7 +157,7 @@ impl Found {
             let caller = server.anonymous().with(&self.authorization);
             caller.get("/authentication/secrets").await.ok();
             let token = self.instance["token"].as_str().unwrap();
-            let own = caller.with_element(token).get("/instances").await.ok();
+            let own = caller.with_element(token).patch("/instances", &json!({ "name": "Found" })).await.ok();
             assert_eq!(own["id"], self.instance["id"]);
         }
     }

@@ -133,7 +133,7 @@ impl Traffic {
                     assert_ne!(reset["token"], seen["token"]);
                     let created = caller.post("/instances", &with_key("Short-lived")).await.ok();
                     let own = caller.with_element(created["token"].as_str().expect("a token"));
-                    assert_eq!(own.get("/instances").await.ok()["id"], created["id"]);
+                    assert_eq!(own.patch("/instances", &json!({ "name": "Found" })).await.ok()["id"], created["id"]);
                     assert_eq!(caller.delete(&format!("/instances/{}", created["id"])).await.status, 200);
                     caller.get("/authentication/secrets").await.ok();
                     calls.fetch_add(7, Ordering::Relaxed);
@@ -168,7 +168,10 @@ async fn change_key(ligand: Ligand, database: &Database) {
     db_copies(database, &vault(&old), pattern["id"].as_i64().expect("an id"), instances).await;
     assert_eq!(server.stop(Signal::Terminate).0, 0);
     let status = succeeds(ligand.run_within(LIMIT, &["keys", "status"]));
-    assert!(status.ends_with(&format!("Everything is sealed under {}, the only key of the ring.\n", id(&old))), "{status}");
+    assert!(
+        status.ends_with(&format!("Everything is sealed under {}, the only key of the ring.\n", id(&old))),
+        "{status}"
+    );
 
     // With the new key in front, and everybody at work.
     let ligand = ligand.set("LIGAND_MASTER_KEY", &format!("{new},{old}"));
@@ -199,7 +202,14 @@ async fn change_key(ligand: Ligand, database: &Database) {
         assert_eq!(count(&store, column, &old).await, 0, "{column:?}");
     }
     let status = succeeds(ligand.run_within(LIMIT, &["keys", "status"]));
-    assert!(status.ends_with(&format!("Everything is sealed under {}: {} can be dropped from the ring.\n", id(&new), id(&old))), "{status}");
+    assert!(
+        status.ends_with(&format!(
+            "Everything is sealed under {}: {} can be dropped from the ring.\n",
+            id(&new),
+            id(&old)
+        )),
+        "{status}"
+    );
     let done = ligand.run_within(LIMIT, &["keys", "rotate"]);
     assert!(succeeds(done).contains("0 values were sealed anew"));
     opens_under(&store, &new, &old).await;
@@ -294,10 +304,15 @@ fn a_missing_key_is_named_with_what_it_seals() {
         let zero = if database.url.starts_with("sqlite") { "X'00'" } else { "'\\x00'" };
         database.execute(&format!("UPDATE credential SET sealed = {zero}"));
         let refused = ligand.run(&["keys", "rotate"]);
-        let reason = format!("1 values do not open and were left as they are:\n  credential.sealed, row {instance}: it is no sealed value\n");
+        let reason = format!(
+            "1 values do not open and were left as they are:\n  credential.sealed, row {instance}: it is no sealed value\n"
+        );
         assert!(!refused.success && refused.errors.contains(&reason), "{refused:?}");
         let status = succeeds(ligand.run(&["keys", "status"]));
-        assert!(status.contains(&format!("1 values were not sealed by any key:\n  credential.sealed, row {instance}\n")), "{status}");
+        assert!(
+            status.contains(&format!("1 values were not sealed by any key:\n  credential.sealed, row {instance}\n")),
+            "{status}"
+        );
         assert!(status.contains(&format!("{} can be dropped", id(&old))), "{status}");
         for ended in [&refused.errors, &refused.output, &status] {
             assert!(!ended.contains(&old[id(&old).len() + 1..]), "no key is told: {ended}");
@@ -361,7 +376,10 @@ fn data_keys_are_rotated_beside_running_servers() {
                             let created = caller.create_with_key("Found").await;
                             if caller.authorization.as_deref().is_some_and(|header| header.starts_with("User")) {
                                 let own = caller.with_element(created["token"].as_str().expect("a token"));
-                                assert_eq!(own.get("/instances").await.ok()["id"], created["id"]);
+                                assert_eq!(
+                                    own.patch("/instances", &json!({ "name": "Found" })).await.ok()["id"],
+                                    created["id"]
+                                );
                             }
                         }
                     })

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ligand::store::sealed::{self, CREDENTIAL, Column, SEALED, Swap};
 use ligand::store::Store;
+use ligand::store::sealed::{self, CREDENTIAL, Column, SEALED, Swap};
 
 use super::on_both_databases;
 use super::rows::{Organization, db_organization};
@@ -64,7 +64,8 @@ on_both_databases!(every_column_can_be_paged_counted_and_searched, |database| as
 on_both_databases!(values_are_told_apart_by_how_they_begin, |database| async move {
     let store = open(&database.url, 2);
     let organization = db_organization(&store).await;
-    let ids = db_credentials(&store, &organization, &[b"\x01\x02k1-a", b"\x01\x02k2-a", b"\x01", b"\x01\x03k11-a"]).await;
+    let ids =
+        db_credentials(&store, &organization, &[b"\x01\x02k1-a", b"\x01\x02k2-a", b"\x01", b"\x01\x03k11-a"]).await;
     let rows = |prefix: &'static [u8], after: i64| {
         let store = store.clone();
         async move {

@@ -99,12 +99,7 @@ impl TestServer {
     }
 
     /// `admin`: the first administrator, where the database has one.
-    async fn start_at(
-        database: Database,
-        setup: Setup,
-        clock: Arc<ManualClock>,
-        admin: Option<CreatedUser>,
-    ) -> Self {
+    async fn start_at(database: Database, setup: Setup, clock: Arc<ManualClock>, admin: Option<CreatedUser>) -> Self {
         ligand::tls::install();
         let entropy: Arc<dyn Entropy> = match setup.seed {
             Some(seed) => Arc::new(SeededEntropy::new(seed)),
