@@ -242,7 +242,7 @@ impl Services {
         stored.credential = credential.clone();
         let now = self.now();
         let written = match self.revocation_of(&stored).await {
-            Ok(Some(revocation)) => self
+            Ok(Some((revocation, _))) => self
                 .store
                 .write(move |conn| revocations::insert(conn, owner, revocation, now))
                 .await

@@ -1,5 +1,6 @@
 mod cli;
 mod element_gone;
+mod keys;
 mod kill;
 mod oidc_provider;
 mod readme;

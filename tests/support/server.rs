@@ -89,8 +89,18 @@ pub fn start_of_time() -> DateTime<Utc> {
 
 impl TestServer {
     pub async fn start(database: Database, setup: Setup) -> Self {
+        Self::start_at(database, setup, Arc::new(ManualClock::at(start_of_time())), None).await
+    }
+
+    /// Another server on the same database, under the same clock, with a vendor of its own.
+    pub async fn start_beside(&self, setup: Setup) -> Self {
+        let database = Database::at(self.database.url.clone());
+        Self::start_at(database, setup, Arc::clone(&self.clock), Some(self.admin.clone())).await
+    }
+
+    /// `admin`: the first administrator, where the database has one.
+    async fn start_at(database: Database, setup: Setup, clock: Arc<ManualClock>, admin: Option<CreatedUser>) -> Self {
         ligand::tls::install();
-        let clock = Arc::new(ManualClock::at(start_of_time()));
         let entropy: Arc<dyn Entropy> = match setup.seed {
             Some(seed) => Arc::new(SeededEntropy::new(seed)),
             None => Arc::new(SystemEntropy),
@@ -121,7 +131,7 @@ impl TestServer {
             anonymous_catalog: setup.anonymous_catalog,
         };
         let services = build.services().await.expect("the services build");
-        let admin = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
+        let created = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
         services.follow_changes(&mut Default::default()).await;
         let shared =
             Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: setup.trusted_proxies };
@@ -129,7 +139,7 @@ impl TestServer {
         let server = http_server(web::Data::new(shared), listener).expect("the server starts");
         let handle = server.handle();
         tokio::spawn(server);
-        let admin = admin.expect("the database is empty");
+        let admin = created.or(admin).expect("the database is empty");
         let url = format!("http://{address}");
         Self { callers: Caller::anonymous(&url), url, clock, services, database, admin, vendor, handle }
     }
