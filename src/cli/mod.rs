@@ -16,6 +16,7 @@ use crate::kernel::clock::SystemClock;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::store::{Address, Store};
+use crate::telemetry;
 use crate::vault::KeyRing;
 
 /// What ends a command: one line for the terminal.
@@ -27,7 +28,10 @@ pub fn main(cli: Cli) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("the runtime does not start: {error}")),
     };
-    match runtime.block_on(run(cli.command)) {
+    let ended = runtime.block_on(run(cli.command));
+    drop(runtime);
+    telemetry::flush();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => failed(&reason),
     }
