@@ -24,6 +24,7 @@ use crate::kernel::error::ApiError;
 use crate::outbound::{Guard, Sender};
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{self, UserInput, random_password};
+use crate::service::element_view::ElementTexts;
 use crate::service::sign_in_limits::SignInLimits;
 use crate::service::{Detached, Services};
 use crate::store::{Store, principals};
@@ -52,6 +53,7 @@ impl Build {
         let (entropy, clock) = (self.entropy.as_ref(), self.clock.as_ref());
         let (lookup, session) = bootstrap::data_keys(&self.store, &vault, entropy, clock).await?;
         Ok(Services {
+            element_texts: ElementTexts::of(&self.catalog).map_err(ApiError::internal)?,
             catalog: Arc::new(self.catalog),
             store: self.store,
             vault,
@@ -119,7 +121,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
     let jobs = Jobs::start(&services, position);
-    let _ = shared.services.set(services.clone());
+    let _ = shared.services.set(Arc::new(services.clone()));
     tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
     if let Some(vendor) = &vendor {
         introduce(vendor, &services, &settings).await?;

@@ -37,12 +37,14 @@ use crate::store::{Store, StoreFault};
 use crate::vault::{LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
+use element_view::ElementTexts;
 use sign_in_limits::SignInLimits;
 
 /// Everything the use cases work with. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
     pub catalog: Arc<Catalog>,
+    pub element_texts: ElementTexts,
     pub store: Store,
     pub vault: Vault,
     pub lookup: LookupKey,

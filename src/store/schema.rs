@@ -216,4 +216,12 @@ diesel::joinable!(credential -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));
 diesel::joinable!(app_user -> organization (organization_id));
 
-diesel::allow_tables_to_appear_in_same_query!(account, app_user, credential, instance, instance_tag, instance_usage, organization);
+diesel::allow_tables_to_appear_in_same_query!(
+    account,
+    app_user,
+    credential,
+    instance,
+    instance_tag,
+    instance_usage,
+    organization
+);
