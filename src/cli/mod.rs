@@ -18,6 +18,7 @@ use crate::kernel::clock::SystemClock;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::store::{Address, Store};
+use crate::telemetry;
 
 /// What ends a command: one line for the terminal.
 pub type Ended = Result<(), String>;
@@ -31,6 +32,7 @@ pub fn main(cli: Cli) -> ExitCode {
     let ended = runtime.block_on(run(cli.command));
     // What still runs was given up: nobody waits for a query that hangs.
     runtime.shutdown_background();
+    telemetry::flush();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => failed(&reason),

@@ -24,6 +24,7 @@ use crate::outbound::{Guard, Sender};
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{UserInput, random_password};
 use crate::service::data_keys::{self, DataKeys};
+use crate::service::element_view::ElementTexts;
 use crate::service::memory::FeedTrust;
 use crate::service::metrics::Metrics;
 use crate::service::sign_in_limits::SignInLimits;
@@ -53,6 +54,7 @@ impl Build {
         let (lookup, session) = data_keys::load(keys, self.entropy.as_ref()).await?;
         let feed_trust = FeedTrust::default();
         Ok(Services {
+            element_texts: ElementTexts::of(&self.catalog).map_err(ApiError::internal)?,
             catalog: Arc::new(self.catalog),
             store: self.store,
             vault,
@@ -131,7 +133,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
     let jobs = Jobs::start(&services, position);
-    let _ = shared.services.set(services.clone());
+    let _ = shared.services.set(Arc::new(services.clone()));
     tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
     if let Some(vendor) = &vendor {
         introduce(vendor, &services, &settings).await?;

@@ -51,6 +51,7 @@ use crate::store::{Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
+use element_view::ElementTexts;
 use memory::FeedTrust;
 use metrics::Metrics;
 use refresh::Refreshes;
@@ -62,6 +63,7 @@ use warm_instances::WarmInstances;
 #[derive(Clone)]
 pub struct Services {
     pub catalog: Arc<Catalog>,
+    pub element_texts: ElementTexts,
     pub store: Store,
     pub vault: Vault,
     pub lookup: Generations<LookupKey>,

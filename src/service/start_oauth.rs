@@ -93,7 +93,7 @@ impl Services {
         };
         let url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;
-        Ok(OAuthUrl { element: element.key.clone(), oauth_url: url.into() })
+        Ok(OAuthUrl { element: element.key.clone(), oauth_url: url })
     }
 
     /// Keeps the verifier for `POST /instances`, under the state.

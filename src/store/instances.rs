@@ -273,7 +273,12 @@ fn insert_tags(conn: &mut AnyConn, owner: Owner, id: i64, tags: &[String]) -> Re
             )
         })
         .collect();
-    on_each!(conn, inner => diesel::insert_into(instance_tag::table).values(&rows).execute(inner)?);
+    let into = diesel::insert_into(instance_tag::table);
+    match rows.as_slice() {
+        // Unlike a batch, a single row is a statement that the connection keeps prepared.
+        [row] => into.values(row).execute(conn)?,
+        rows => on_each!(conn, inner => into.values(rows).execute(inner)?),
+    };
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::key_ring::{Key, KeyRing};
 use crate::kernel::code::Code;
-use crate::kernel::entropy::{Entropy, bytes};
+use crate::kernel::entropy::{Entropy, public_bytes};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 
@@ -72,7 +72,7 @@ impl Vault {
 
     pub fn seal(&self, place: Place, plain: &[u8]) -> Result<Sealed, VaultFault> {
         let (id, key) = self.ring.sealing().ok_or_else(|| VaultFault::UnknownKey(String::new()))?;
-        let nonce = bytes::<NONCE>(self.entropy.as_ref());
+        let nonce = public_bytes::<NONCE>(self.entropy.as_ref());
         let header = header(id).ok_or(VaultFault::TooLong)?;
         let payload = Payload { msg: plain, aad: &associated(&header, place) };
         let ciphertext = cipher(key).encrypt(&XNonce::from(nonce), payload).map_err(|_| VaultFault::TooLong)?;
