@@ -50,6 +50,25 @@ pub enum Command {
 pub enum Keys {
     /// Print a fresh key for LIGAND_MASTER_KEY
     New,
+    /// Say which key seals how much, and whether an old one can be dropped
+    Status {
+        #[command(flatten)]
+        storage: Storage,
+    },
+    /// Seal everything under the first key of the ring, beside running servers
+    ///
+    /// May be interrupted at any moment: run it again, and it goes on with the rest. Put the new key first and restart all
+    /// servers with that ring before.
+    Rotate {
+        #[command(flatten)]
+        storage: Storage,
+        /// Instead make a new key that signs session tokens; tokens of the old one stay good until they expire
+        #[arg(long)]
+        session: bool,
+        /// Instead make a new key that secrets are found by; the old one goes after 25 hours
+        #[arg(long)]
+        lookup: bool,
+    },
 }
 
 #[derive(Subcommand)]

@@ -1,17 +1,111 @@
 //! Logs: one line each, on standard error.
+//!
+//! The line of a request would cost a system call for each of them, so lines wait for company, shortly. A warning or an
+//! error goes out at once, with all that waited before it.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How long a line waits at most.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Bytes that wait at most.
+const ENOUGH: usize = 64 * 1024;
+
+static WAITING: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+static NO_LONGER_EMPTY: Condvar = Condvar::new();
 
 /// Starts logging. A filter that cannot be read is refused, with the reason.
 pub fn start(filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("LIGAND_LOG: {error}"))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(StandardError);
     // A second start (tests) keeps the first.
-    let _ = subscriber.try_init();
+    if subscriber.try_init().is_ok() {
+        let spawned = std::thread::Builder::new().name("log".to_owned()).spawn(flush_now_and_then);
+        spawned.map_err(|error| error.to_string())?;
+    }
     Ok(())
+}
+
+/// Writes what still waits: the last act of a process that ends in order.
+pub fn flush() {
+    write_out(&mut waiting());
+}
+
+fn waiting() -> MutexGuard<'static, Vec<u8>> {
+    WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn write_out(lines: &mut Vec<u8>) {
+    // Nobody can be told that the log cannot be written.
+    let _ = io::stderr().write_all(lines);
+    lines.clear();
+}
+
+fn flush_now_and_then() {
+    loop {
+        let nothing = NO_LONGER_EMPTY.wait_while(waiting(), |lines| lines.is_empty());
+        drop(nothing);
+        std::thread::sleep(PATIENCE);
+        flush();
+    }
+}
+
+struct StandardError;
+
+struct Line {
+    at_once: bool,
+}
+
+impl<'a> MakeWriter<'a> for StandardError {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { at_once: true }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line {
+        Line { at_once: *metadata.level() <= Level::WARN }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut lines = waiting();
+        let first = lines.is_empty();
+        lines.extend_from_slice(bytes);
+        if self.at_once || lines.len() >= ENOUGH {
+            write_out(&mut lines);
+        } else if first {
+            NO_LONGER_EMPTY.notify_one();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_waits_until_one_that_must_not_takes_it_along() {
+        Line { at_once: false }.write_all(b"one\n").unwrap();
+        assert_eq!(*waiting(), b"one\n");
+        Line { at_once: true }.write_all(b"two\n").unwrap();
+        assert!(waiting().is_empty());
+        Line { at_once: false }.write_all(b"three\n").unwrap();
+        flush();
+        assert!(waiting().is_empty());
+    }
 }

@@ -1,5 +1,5 @@
-//! `make bench`: what Ligand adds to the raw thing, each row against its own baseline in the same run. Both sides share the
-//! cores with the load generator, so rows compare and heights do not.
+//! `make bench`: what Ligand adds to the raw thing, each row against its own baseline in the same run, and again with a
+//! million instances stored. Both sides share the cores with the load generator, so rows compare and heights do not.
 
 #![allow(
     clippy::as_conversions,
@@ -18,6 +18,7 @@
 mod load;
 mod rows;
 mod start;
+mod tokens;
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -31,11 +32,16 @@ fn main() {
     }
     // With its log, as it runs in earnest; `make bench` sends that to a file.
     ligand::telemetry::start("info").expect("a log");
-    println!("{:<44} {:>12} {:>12} {:>8} {:>8}", "", "Ligand", "baseline", "ratio", "aim");
+    rows::line("", "Ligand", "baseline", "ratio", "aim");
     start::measure();
-    rows::measure("SQLite", Database::sqlite());
-    match Database::postgres() {
-        Some(database) => rows::measure("PostgreSQL", database),
-        None => println!("PostgreSQL: none on this machine, skipped"),
+    tokens::measure_warm();
+    for (name, database) in [("SQLite", Some(Database::sqlite())), ("PostgreSQL", Database::postgres())] {
+        let Some(database) = database else {
+            println!("{name}: none on this machine, skipped");
+            continue;
+        };
+        rows::measure(name, database);
+        let fresh = if name == "SQLite" { Some(Database::sqlite()) } else { Database::postgres() };
+        fresh.into_iter().for_each(|database| tokens::measure_refreshes(name, database));
     }
 }

@@ -1,24 +1,32 @@
 //! From the start of the process to the first `ready`, and what it holds in memory then.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 7;
 
+use crate::rows::line;
+
 pub fn measure() {
     let directory = tempfile::tempdir().expect("a directory");
-    let first = start(directory.path());
-    let mut later: Vec<(f64, f64)> = (0..ROUNDS).map(|_| start(directory.path())).collect();
-    later.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (ready, resident) = later[ROUNDS / 2];
-    println!("{:<44} {:>9.0} ms {:>12} {:>8} {:>8}", "start to ready, empty SQLite", first.0, "", "", "");
-    println!("{:<44} {:>9.0} ms {:>12} {:>8} {:>8}", "start to ready, SQLite", ready, "", "", "≤ 150");
-    println!("{:<44} {:>9.1} MB {:>12} {:>8} {:>8}", "resident when ready, SQLite", resident, "", "", "≤ 30");
+    let first = start(directory.path(), &[]);
+    line("start to ready, empty SQLite", &format!("{:.0} ms", first.0), "", "", "");
+    measure_on("SQLite", directory.path(), &[]);
+}
+
+/// On a database that is there.
+pub fn measure_on(name: &str, directory: &Path, settings: &[(&str, &str)]) {
+    let mut starts: Vec<(f64, f64)> = (0..ROUNDS).map(|_| start(directory, settings)).collect();
+    starts.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (ready, resident) = starts[ROUNDS / 2];
+    line(&format!("start to ready, {name}"), &format!("{ready:.0} ms"), "", "", "≤ 150");
+    line(&format!("resident when ready, {name}"), &format!("{resident:.1} MB"), "", "", "≤ 30");
 }
 
 /// Milliseconds to ready, and megabytes resident then.
-fn start(directory: &std::path::Path) -> (f64, f64) {
+fn start(directory: &Path, settings: &[(&str, &str)]) -> (f64, f64) {
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     let started = Instant::now();
     let mut server = Server(
@@ -27,6 +35,7 @@ fn start(directory: &std::path::Path) -> (f64, f64) {
             .env("LIGAND_LISTEN", format!("127.0.0.1:{port}"))
             .env("LIGAND_DATA_DIR", directory)
             .env("LIGAND_LOG", "error")
+            .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts"),

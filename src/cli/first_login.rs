@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
-use super::keys::{private_directory, write_private};
+use super::key_ring::{private_directory, write_private};
 use crate::service::bootstrap::CreatedUser;
 
 pub fn text(created: &CreatedUser) -> String {

@@ -1,6 +1,7 @@
 //! The command line: what an operator can do beside the API.
 
 mod first_login;
+mod key_ring;
 mod keys;
 pub mod sandbox_vendor;
 pub mod serve;
@@ -12,12 +13,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::catalog;
-use crate::config::{Cli, Command, Elements, Keys, Storage};
+use crate::config::{Cli, Command, Elements, Storage};
 use crate::kernel::clock::SystemClock;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::store::{Address, Store};
-use crate::vault::KeyRing;
+use crate::telemetry;
 
 /// What ends a command: one line for the terminal.
 pub type Ended = Result<(), String>;
@@ -31,6 +32,7 @@ pub fn main(cli: Cli) -> ExitCode {
     let ended = runtime.block_on(run(cli.command));
     // What still runs was given up: nobody waits for a query that hangs.
     runtime.shutdown_background();
+    telemetry::flush();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => failed(&reason),
@@ -47,7 +49,7 @@ async fn run(command: Command) -> Ended {
     match command {
         Command::Serve(settings) => serve::serve(*settings).await,
         Command::Migrate(storage) => migrate(&storage).await,
-        Command::Keys(Keys::New) => print(KeyRing::generate(&SystemEntropy).expose()),
+        Command::Keys(command) => keys::run(command).await,
         Command::Users(command) => users::run(command).await,
         Command::Elements(Elements::Check { catalogue }) => {
             match catalog::load::check(catalogue.elements_dir.as_deref()) {
@@ -78,7 +80,7 @@ fn open_store(storage: &Storage) -> Result<Store, String> {
     let address = match &storage.database_url {
         Some(address) => address.clone(),
         None => {
-            keys::private_directory(&storage.data_dir)?;
+            key_ring::private_directory(&storage.data_dir)?;
             Address::Sqlite(storage.data_dir.join("ligand.db"))
         }
     };
@@ -90,7 +92,7 @@ async fn services(storage: &Storage) -> Result<crate::service::Services, String>
     let catalog = catalog::Catalog::load(None).map_err(|complaints| serve::complaints_text(&complaints))?;
     let store = open_store(storage)?;
     store.migrate().await.map_err(|fault| fault.to_string())?;
-    let ring = keys::key_ring(storage)?;
+    let ring = key_ring::load(storage)?;
     let build = serve::Build {
         catalog,
         store,

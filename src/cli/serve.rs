@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::sandbox_vendor::{self, SandboxVendor};
 use super::shutdown::{Running, StopSignals};
-use super::{Ended, first_login, keys, open_store, told};
+use super::{Ended, first_login, key_ring, open_store, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
 use crate::config::{Serve, unknown_variables};
@@ -22,7 +22,9 @@ use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
 use crate::kernel::error::ApiError;
 use crate::outbound::{Guard, Sender};
 use crate::service::authenticate::PrincipalCache;
-use crate::service::bootstrap::{self, UserInput, random_password};
+use crate::service::bootstrap::{UserInput, random_password};
+use crate::service::data_keys::{self, DataKeys};
+use crate::service::element_view::ElementTexts;
 use crate::service::memory::FeedTrust;
 use crate::service::metrics::Metrics;
 use crate::service::sign_in_limits::SignInLimits;
@@ -48,10 +50,11 @@ pub struct Build {
 impl Build {
     pub async fn services(self) -> Result<Services, ApiError> {
         let vault = Vault::new(self.ring, Arc::clone(&self.entropy));
-        let (entropy, clock) = (self.entropy.as_ref(), self.clock.as_ref());
-        let (lookup, session) = bootstrap::data_keys(&self.store, &vault, entropy, clock).await?;
+        let keys = DataKeys { store: &self.store, vault: &vault, clock: &self.clock };
+        let (lookup, session) = data_keys::load(keys, self.entropy.as_ref()).await?;
         let feed_trust = FeedTrust::default();
         Ok(Services {
+            element_texts: ElementTexts::of(&self.catalog).map_err(ApiError::internal)?,
             catalog: Arc::new(self.catalog),
             store: self.store,
             vault,
@@ -88,10 +91,10 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let mut catalog =
         Catalog::load(settings.catalogue.elements_dir.as_deref()).map_err(|complaints| complaints_text(&complaints))?;
     if settings.check {
-        keys::check(&settings.storage)?;
+        key_ring::check(&settings.storage)?;
         return super::print(&format!("settings, keys and {} elements are fine", catalog.iter().len()));
     }
-    let ring = keys::key_ring(&settings.storage)?;
+    let ring = key_ring::load(&settings.storage)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let vendor = match settings.sandbox {
         true => Some(start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?),
@@ -130,7 +133,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
     let jobs = Jobs::start(&services, position);
-    let _ = shared.services.set(services.clone());
+    let _ = shared.services.set(Arc::new(services.clone()));
     tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
     if let Some(vendor) = &vendor {
         introduce(vendor, &services, &settings).await?;

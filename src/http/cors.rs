@@ -25,13 +25,13 @@ impl CorsOrigins {
     }
 
     /// Adds what a browser needs to see to the answer of a request that carries `Origin`.
-    pub fn decorate(&self, request: &HeaderMap, response: &mut HeaderMap) {
+    pub fn decorate(&self, origin: Option<HeaderValue>, response: &mut HeaderMap) {
         // Also without an origin: a cache must not keep that answer for a page.
         response.append(header::VARY, HeaderValue::from_static("Origin"));
-        let Some(origin) = request.get(header::ORIGIN) else { return };
+        let Some(origin) = origin else { return };
         response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
         if origin.to_str().is_ok_and(|text| self.allows(text)) {
-            response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         }
     }
 

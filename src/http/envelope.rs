@@ -11,7 +11,7 @@ use actix_web::{Error, HttpResponse, web};
 
 use super::Shared;
 use super::error::{of_framework, render};
-use crate::kernel::entropy::hex;
+use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::error::ApiError;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("elements-request-id");
@@ -22,14 +22,15 @@ pub async fn envelope(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let shared = request.app_data::<web::Data<Shared>>().cloned();
-    let request_id = shared.as_ref().map(|shared| hex::<12>(shared.entropy.as_ref())).unwrap_or_default();
+    let request_id =
+        shared.as_ref().map(|shared| hex_of(&public_bytes::<12>(shared.entropy.as_ref()))).unwrap_or_default();
     forgive_trailing_slash(&mut request);
     // What answers GET answers HEAD (RFC 9110 section 9.3.2); the connection leaves the body out.
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
-    let headers = request.headers().clone();
-    let preflight = shared.as_ref().and_then(|shared| shared.cors.preflight(request.method(), &headers));
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let preflight = shared.as_ref().and_then(|shared| shared.cors.preflight(request.method(), request.headers()));
     let mut response = match preflight {
         Some(allowed) => {
             let mut response = HttpResponse::Ok();
@@ -56,7 +57,7 @@ pub async fn envelope(
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(shared) = &shared {
-        shared.cors.decorate(&headers, response.headers_mut());
+        shared.cors.decorate(origin, response.headers_mut());
     }
     log(&response, failure.as_ref(), &request_id, started);
     Ok(response)

@@ -2,7 +2,7 @@
 //! anything useful: the services come with the caller.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::pin::Pin;
@@ -13,6 +13,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::StreamExt as _;
+use futures_util::future::Either;
 use serde::de::DeserializeOwned;
 
 use super::Shared;
@@ -37,7 +38,7 @@ type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
 /// A caller with User and Organization, or with a session token.
 pub struct Caller {
-    pub services: Services,
+    pub services: Arc<Services>,
     pub principal: Arc<Principal>,
 }
 
@@ -55,13 +56,13 @@ pub struct CallerInstance {
 
 /// Anybody; who presents credentials must present good ones.
 pub struct Public {
-    pub services: Services,
+    pub services: Arc<Services>,
     pub principal: Option<Arc<Principal>>,
 }
 
 /// A route that takes no credentials at all.
 pub struct Anonymous {
-    pub services: Services,
+    pub services: Arc<Services>,
     /// The caller's address, as far as trusted proxies tell it.
     pub address: Option<IpAddr>,
 }
@@ -101,27 +102,30 @@ impl FromRequest for CallerInstance {
 
 impl FromRequest for Public {
     type Error = ApiError;
-    type Future = Extraction<Self>;
+    type Future = Either<Ready<Result<Self, ApiError>>, Extraction<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let services = services(&request)?;
-            let presented = presented(&request)?;
-            let anonymous = presented.is_empty() && services.anonymous_catalog;
-            let principal = if anonymous { None } else { Some(services.authenticate(&presented).await?) };
+        let (services, presented) = match services(request).and_then(|services| Ok((services, presented(request)?))) {
+            Ok(both) => both,
+            Err(error) => return Either::Left(ready(Err(error))),
+        };
+        if presented.is_empty() && services.anonymous_catalog {
+            return Either::Left(ready(Ok(Self { services, principal: None })));
+        }
+        Either::Right(Box::pin(async move {
+            let principal = Some(services.authenticate(&presented).await?);
             Ok(Self { services, principal })
-        })
+        }))
     }
 }
 
 impl FromRequest for Anonymous {
     type Error = ApiError;
-    type Future = std::future::Ready<Result<Self, ApiError>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let found = services(request).map(|services| Self { services, address: address(request) });
-        std::future::ready(found)
+        ready(found)
     }
 }
 
@@ -131,7 +135,7 @@ fn shared(request: &HttpRequest) -> Result<&web::Data<Shared>, ApiError> {
         .ok_or_else(|| ApiError::internal("the routes were set up without their data"))
 }
 
-fn services(request: &HttpRequest) -> Result<Services, ApiError> {
+fn services(request: &HttpRequest) -> Result<Arc<Services>, ApiError> {
     shared(request)?.services().cloned()
 }
 
@@ -292,11 +296,11 @@ pub struct Parameters(Vec<(String, String)>);
 
 impl FromRequest for Parameters {
     type Error = ApiError;
-    type Future = std::future::Ready<Result<Self, ApiError>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
-        std::future::ready(Ok(Self(pairs.into_owned().collect())))
+        ready(Ok(Self(pairs.into_owned().collect())))
     }
 }
 

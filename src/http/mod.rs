@@ -32,7 +32,7 @@ pub use envelope::envelope;
 
 /// What every handler can reach. The services come when the database is ready; until then calls answer 503.
 pub struct Shared {
-    pub services: OnceLock<Services>,
+    pub services: OnceLock<Arc<Services>>,
     pub entropy: Arc<dyn Entropy>,
     pub cors: CorsOrigins,
     /// Proxies whose `X-Forwarded-For` counts.
@@ -40,7 +40,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn services(&self) -> Result<&Services, ApiError> {
+    pub fn services(&self) -> Result<&Arc<Services>, ApiError> {
         self.services.get().ok_or_else(|| ApiError::from(Code::NotReady).with_retry_after(1))
     }
 

@@ -48,7 +48,8 @@ impl Jobs {
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(Duration::from_secs(600), services, |services| async move {
             services.sign_in_limits.sweep();
-            purge(&services).await.map_err(ApiError::from)
+            purge(&services).await?;
+            services.retire_data_keys().await
         });
         jobs
     }

@@ -11,6 +11,8 @@ use url::{Host, Url};
 pub struct Template {
     text: String,
     parts: Vec<Part>,
+    /// Without variables there is one URL, parsed once.
+    fixed: Option<Url>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +69,13 @@ impl Template {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        Ok(Self { text: text.to_owned(), parts })
+        Ok(Self::of(text.to_owned(), parts))
+    }
+
+    fn of(text: String, parts: Vec<Part>) -> Self {
+        let varies = parts.iter().any(|part| matches!(part, Part::Variable(_)));
+        let fixed = if varies { None } else { web_address(&text).ok() };
+        Self { text, parts, fixed }
     }
 
     pub fn variables(&self) -> impl Iterator<Item = &str> {
@@ -126,6 +134,9 @@ impl Template {
     ///   nothing fixed follows it in the host.
     /// * A variable further right is percent-encoded.
     pub fn url(&self, value_of: impl Fn(&str) -> Option<String>, hosts: &[String]) -> Result<Url, TemplateFault> {
+        if let Some(fixed) = &self.fixed {
+            return Ok(fixed.clone());
+        }
         let mut text = String::new();
         for (part, place) in self.placed() {
             let name = match part {
@@ -149,8 +160,7 @@ impl Template {
                 Place::Path => text.extend(percent_encoded(&value)),
             }
         }
-        let url = Url::parse(&text).map_err(|_| TemplateFault::NotAUrl)?;
-        (matches!(url.scheme(), "http" | "https") && url.host().is_some()).then_some(url).ok_or(TemplateFault::NotAUrl)
+        web_address(&text)
     }
 
     /// The same path and query at another origin (`http://127.0.0.1:8081`); variables of the old host fall away.
@@ -171,8 +181,13 @@ impl Template {
         let mut parts = vec![Part::Text(format!("{}{path}", origin.trim_end_matches('/')))];
         parts.append(&mut kept);
         let text = parts.iter().map(ToString::to_string).collect();
-        Self { text, parts }
+        Self::of(text, parts)
     }
+}
+
+fn web_address(text: &str) -> Result<Url, TemplateFault> {
+    let url = Url::parse(text).map_err(|_| TemplateFault::NotAUrl)?;
+    (matches!(url.scheme(), "http" | "https") && url.host().is_some()).then_some(url).ok_or(TemplateFault::NotAUrl)
 }
 
 impl fmt::Display for Part {

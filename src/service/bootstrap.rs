@@ -1,55 +1,14 @@
-//! The first start on a database: data keys, the first organization and its administrator. Race-free across replicas.
+//! The first start on a database: the first organization and its administrator. Race-free across replicas.
 
 use super::Services;
-use crate::kernel::clock::Clock;
+use super::data_keys::SANDBOX;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::{Entropy, hex};
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, NewOrganization, NewUser};
-use crate::store::{AnyConn, Store, StoreFault, data_keys};
-use crate::vault::seal::Place;
-use crate::vault::{LookupKey, SessionKey, Vault};
-
-/// Loads the data keys, or makes them on an empty database.
-pub async fn data_keys(
-    store: &Store,
-    vault: &Vault,
-    entropy: &dyn Entropy,
-    clock: &dyn Clock,
-) -> Result<(LookupKey, SessionKey), ApiError> {
-    let lookup = data_key(store, vault, clock, "lookup", LookupKey::generate(entropy).as_bytes()).await?;
-    let session = data_key(store, vault, clock, "session", SessionKey::generate(entropy).as_bytes()).await?;
-    let corrupt = || ApiError::internal("a data key does not have 32 bytes");
-    Ok((LookupKey::from_bytes(&lookup).ok_or_else(corrupt)?, SessionKey::from_bytes(&session).ok_or_else(corrupt)?))
-}
-
-async fn data_key(
-    store: &Store,
-    vault: &Vault,
-    clock: &dyn Clock,
-    purpose: &'static str,
-    fresh: &[u8],
-) -> Result<zeroize::Zeroizing<Vec<u8>>, ApiError> {
-    let find = || store.read(move |conn| data_keys::find(conn, purpose));
-    if let Some((id, sealed)) = find().await? {
-        return Ok(vault.open(place(id), &sealed)?);
-    }
-    let (id, now) = (store.next_id().await?, clock.now());
-    let sealed = vault.seal(place(id), fresh)?;
-    match store.write(move |conn| data_keys::insert(conn, id, purpose, &sealed, now)).await {
-        // Another process was first: its key counts.
-        Ok(()) | Err(StoreFault::Conflict(_)) => {}
-        Err(fault) => return Err(fault.into()),
-    }
-    let (id, sealed) = find().await?.ok_or_else(|| ApiError::internal("the data key that was just written is gone"))?;
-    Ok(vault.open(place(id), &sealed)?)
-}
-
-fn place(row: i64) -> Place {
-    Place { table: "data_key", column: "sealed", row }
-}
+use crate::store::{AnyConn, StoreFault, data_keys};
 
 /// A user to be made.
 #[derive(Debug, Clone)]
@@ -73,17 +32,14 @@ pub struct CreatedUser {
 impl Services {
     /// The sandbox and real data never share a database: its instances look like real ones, and it prints its secrets.
     pub async fn keep_sandbox_apart(&self, sandbox: bool) -> Result<(), ApiError> {
-        const MARK: &str = "sandbox";
-        let marked = self.store.read(|conn| data_keys::find(conn, MARK)).await?.is_some();
+        let marked = !self.store.read(|conn| data_keys::list(conn, SANDBOX)).await?.is_empty();
         let refused = |message: &str| Err(ApiError::new(Code::NotAllowed, message));
         match (sandbox, marked) {
             (false, true) => refused("This database belongs to `serve --sandbox`: name another one."),
             (true, false) if self.store.read(principals::any).await? => refused(
                 "This database holds data of a start without --sandbox: leave DATABASE_URL unset, or name an empty one.",
             ),
-            (true, false) => {
-                data_key(&self.store, &self.vault, self.clock.as_ref(), MARK, MARK.as_bytes()).await.map(drop)
-            }
+            (true, false) => self.data_keys().first(SANDBOX, SANDBOX.as_bytes()).await.map(drop),
             _ => Ok(()),
         }
     }

@@ -31,13 +31,21 @@ impl Services {
             Ok((changed, next)) => {
                 // After a gap the feed may have been purged of what was missed.
                 let gap = position.read_at.is_none_or(|read_at| started.duration_since(read_at) > TRUSTED_FOR);
-                if from.is_none() || gap {
+                let of_keys = changed.iter().any(|change| change.is(Kind::DataKey));
+                let anything = from.is_none() || gap || of_keys;
+                if anything {
                     self.forget_everything();
                 } else {
                     self.forget(&changed);
                 }
-                *position = FeedPosition { next: Some(next), read_at: Some(started) };
                 self.feed_trust.was_read(self.now().timestamp());
+                // Behind what was forgotten: none of it may have a hash under a generation that goes.
+                if anything && let Err(error) = self.reload_data_keys().await {
+                    // The position stays, so that the next round tries again.
+                    tracing::warn!(?error, "the data keys cannot be read");
+                    return;
+                }
+                *position = FeedPosition { next: Some(next), read_at: Some(started) };
             }
             Err(fault) => tracing::warn!(%fault, "the change feed cannot be read"),
         }

@@ -198,8 +198,8 @@ impl Services {
             stored.instance.token_hash.clone_from(&kept.hash);
             stored.instance.token_sealed.clone_from(&kept.sealed);
             stored.instance.updated_at = UtcTime(self.now());
-            let (row, tags) = (stored.instance.clone(), stored.tags());
-            match self.store.write(move |conn| instances::update(conn, owner, &row, &tags)).await {
+            let row = stored.instance.clone();
+            match self.store.write(move |conn| instances::update_token(conn, owner, &row)).await {
                 Err(StoreFault::Conflict(_)) => continue,
                 other => other?,
             }

@@ -16,6 +16,7 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::store::instances::{self, Creator, CredentialRow, InstanceRow, Stored};
 use crate::store::principals::Principal;
@@ -79,9 +80,10 @@ impl Services {
         let id = self.store.next_id().await?;
         let provisioned = self.provision(&draft.provisioning).await?;
         let owner = draft.provisioning.owner;
-        let stored = self.stored(id, &draft, &provisioned)?;
+        let token = base64_token(self.entropy.as_ref());
+        let stored = self.stored(id, &token, &draft, &provisioned)?;
         let answer = Answer {
-            instance: self.view_with(&stored, Some(&draft.provisioning.configuration))?,
+            instance: self.view_of(&stored, &token, Some(&draft.provisioning.configuration))?,
             without_effect: draft.without_effect,
             trace: draft.trace,
         };
@@ -112,10 +114,9 @@ impl Services {
     }
 
     /// The rows of a new instance.
-    fn stored(&self, id: i64, draft: &Draft, provisioned: &Provisioned) -> Result<Stored, ApiError> {
+    fn stored(&self, id: i64, token: &Secret, draft: &Draft, provisioned: &Provisioned) -> Result<Stored, ApiError> {
         let now = self.now();
-        let token = base64_token(self.entropy.as_ref());
-        let kept = self.keep(Purpose::InstanceToken, token_place(id), &token)?;
+        let kept = self.keep(Purpose::InstanceToken, token_place(id), token)?;
         let Provisioning { owner, element, authentication, configuration, .. } = &draft.provisioning;
         let instance = InstanceRow {
             id,

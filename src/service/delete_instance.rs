@@ -13,18 +13,18 @@ use crate::protocol::Credential;
 use crate::store::instances::{self, Stored};
 use crate::store::leases;
 use crate::store::revocations::{self, Revocation};
+use crate::vault::lookup::Purpose;
 
 impl Services {
     pub async fn delete_instance(&self, owner: Owner, id: i64) -> Result<(), ApiError> {
         let stored = self.stored_instance(owner, id).await?;
         let revocation = self.revocation_of(&stored).await?;
-        let grant_hash = stored.credential.grant_hash;
         let now = self.now();
         let deleted = self.store.write(move |conn| {
             instances::delete(conn, owner, id, now)?;
             leases::forget(conn, &lease_name(id))?;
-            let Some(revocation) = revocation else { return Ok(()) };
-            let shared = grant_hash.map_or(Ok(false), |hash| instances::any_with_grant(conn, &hash))?;
+            let Some((revocation, hashes)) = revocation else { return Ok(()) };
+            let shared = instances::any_with_grant(conn, &hashes)?;
             if shared { Ok(()) } else { revocations::insert(conn, owner, revocation, now) }
         });
         deleted.await.map_err(of_instance(id))?;
@@ -32,16 +32,17 @@ impl Services {
         Ok(())
     }
 
-    /// What the job needs to revoke the grant, where the element says how.
-    pub(super) async fn revocation_of(&self, stored: &Stored) -> Result<Option<Revocation>, ApiError> {
+    /// What the job needs to revoke the grant, where the element says how; with the hashes that other instances with the
+    /// same grant have.
+    pub(super) async fn revocation_of(&self, stored: &Stored) -> Result<Option<(Revocation, Vec<Vec<u8>>)>, ApiError> {
         let element = self.catalog.by_id(stored.instance.element_id);
         if element.and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
             return Ok(None);
         }
         let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
-        let Credential::OAuth2 { access_token, refresh_token, variables, .. } =
-            Credential::read(&document).map_err(ApiError::internal)?
-        else {
+        let credential = Credential::read(&document).map_err(ApiError::internal)?;
+        let hashes = credential.grant().map(|grant| self.lookup.hashes(Purpose::VendorGrant, grant));
+        let Credential::OAuth2 { access_token, refresh_token, variables, .. } = credential else {
             return Ok(None);
         };
         let (token, hint) = match &refresh_token {
@@ -56,6 +57,7 @@ impl Services {
         let document = Zeroizing::new(document.to_string());
         let id = self.store.next_id().await?;
         let sealed = self.vault.seal(revocation_place(id), document.as_bytes())?;
-        Ok(Some(Revocation { id, element_id: stored.instance.element_id, sealed, attempts: 0 }))
+        let revocation = Revocation { id, element_id: stored.instance.element_id, sealed, attempts: 0 };
+        Ok(Some((revocation, hashes.unwrap_or_default())))
     }
 }

@@ -1,14 +1,19 @@
 //! An element as the API shows it (contract 4.2–4.4, 12.1).
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::catalog::Catalog;
 use crate::catalog::element::{AuthenticationType, ChoiceOption, ConfigurationEntry, ConfigurationType, Element};
 use crate::store::instances::InstanceRow;
 
 /// The copy of an element inside an instance: without configuration and resources.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = InstanceElement)]
 pub struct ElementView {
@@ -46,13 +51,22 @@ pub struct ElementView {
     pub parameters: Vec<Value>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Authentication)]
 pub struct AuthenticationView {
     /// `oauth2` or `apiKey`: the default where an element offers both.
     #[serde(rename = "type")]
     pub kind: String,
 }
+
+/// An `ElementView` as JSON text: most of an instance's bytes, so it is written once for each element.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ElementText(Arc<RawValue>);
+
+/// The texts of a catalogue's elements, by id.
+#[derive(Clone)]
+pub struct ElementTexts(Arc<HashMap<i64, ElementText>>);
 
 /// An element with its configuration; resources come with a later version.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -175,6 +189,23 @@ impl ElementView {
             protocol_type: "http".to_owned(),
             parameters: Vec::new(),
         }
+    }
+}
+
+impl ElementText {
+    pub fn of(view: &ElementView) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(view).map(|text| Self(text.into()))
+    }
+}
+
+impl ElementTexts {
+    pub fn of(catalog: &Catalog) -> Result<Self, serde_json::Error> {
+        let texts = catalog.iter().map(|element| Ok((element.id, ElementText::of(&ElementView::of(element))?)));
+        texts.collect::<Result<_, _>>().map(|texts| Self(Arc::new(texts)))
+    }
+
+    pub fn get(&self, element: i64) -> Option<&ElementText> {
+        self.0.get(&element)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::store::StoreFault;
-use crate::store::idempotency::{self, Claim};
+use crate::store::idempotency::{self, Claim, Hashes};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 
@@ -57,12 +57,13 @@ impl Services {
     pub(super) async fn begin_once(&self, owner: Owner, key: &IdempotencyKey) -> Result<Begun, ApiError> {
         let (id, now) = (self.store.next_id().await?, self.now());
         let abandoned = now.checked_sub_signed(ABANDONED_AFTER).unwrap_or(now);
-        let key_hash = self.lookup.hash(Purpose::IdempotencyKey, &key.key);
-        let request_hash = self.lookup.hash_bytes(Purpose::Request, &key.request);
-        let claim = self
-            .store
-            .write(move |conn| idempotency::claim(conn, owner, id, key_hash, request_hash, now, abandoned))
-            .await;
+        let mut hashes = self.lookup.under_each(|lookup| Hashes {
+            key: lookup.hash(Purpose::IdempotencyKey, &key.key),
+            request: lookup.hash_bytes(Purpose::Request, &key.request),
+        });
+        let stored = hashes.remove(0);
+        let claim =
+            self.store.write(move |conn| idempotency::claim(conn, owner, id, stored, &hashes, (now, abandoned))).await;
         match claim {
             Ok(Claim::New) => Ok(Begun::First(Claimed { id })),
             Ok(Claim::Done { id, reply_sealed }) => {

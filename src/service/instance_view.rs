@@ -6,11 +6,11 @@ use utoipa::ToSchema;
 
 use super::Services;
 use super::configuration::{Configuration, is_secret};
-use super::element_view::ElementView;
+use super::element_view::{ElementText, ElementView};
 use crate::catalog::element::{ConfigurationEntry, Element};
 use crate::kernel::clock::api_date;
 use crate::kernel::error::ApiError;
-use crate::kernel::secret::MASK;
+use crate::kernel::secret::{MASK, Secret};
 use crate::store::instances::Stored;
 use crate::vault::seal::Place;
 
@@ -24,7 +24,8 @@ pub struct InstanceView {
     pub created_date: String,
     /// The instance token: what callers send as `Element <token>`.
     pub token: String,
-    pub element: ElementView,
+    #[schema(value_type = ElementView)]
+    pub element: ElementText,
     pub element_id: i64,
     pub tags: Vec<String>,
     #[schema(value_type = Vec<Object>)]
@@ -119,8 +120,23 @@ impl Services {
         configuration: Option<&Configuration>,
     ) -> Result<InstanceView, ApiError> {
         let row = &stored.instance;
-        let element = self.catalog.by_id(row.element_id);
         let token = self.vault.open_text(token_place(row.id), &row.token_sealed)?;
+        self.view_of(stored, &token, configuration)
+    }
+
+    /// `view_with` for whoever knows the token.
+    pub(super) fn view_of(
+        &self,
+        stored: &Stored,
+        token: &Secret,
+        configuration: Option<&Configuration>,
+    ) -> Result<InstanceView, ApiError> {
+        let row = &stored.instance;
+        let element = self.catalog.by_id(row.element_id);
+        let text = match self.element_texts.get(row.element_id) {
+            Some(text) => text.clone(),
+            None => ElementText::of(&ElementView::removed(row)).map_err(ApiError::internal)?,
+        };
         let events_enabled = configuration.and_then(|known| known.get("event.notification.enabled")) == Some("true");
         let shown = configuration.map(|configuration| {
             let shown = shown(element.map(AsRef::as_ref), configuration, stored);
@@ -131,7 +147,7 @@ impl Services {
             name: row.name.clone(),
             created_date: api_date(row.created_at.into()),
             token: token.expose().to_owned(),
-            element: element.map_or_else(|| ElementView::removed(row), |element| ElementView::of(element)),
+            element: text,
             element_id: row.element_id,
             tags: stored.tags(),
             provision_interactions: Vec::new(),

@@ -6,6 +6,7 @@ pub mod change_feed;
 pub mod change_instance;
 pub mod configuration;
 pub mod create_instance;
+pub mod data_keys;
 pub mod delete_instance;
 pub mod element_metadata;
 pub mod element_view;
@@ -13,6 +14,7 @@ pub mod fresh_token;
 pub mod idempotency;
 pub mod instance_input;
 pub mod instance_view;
+pub mod key_status;
 mod leases;
 pub mod list_elements;
 pub mod list_instances;
@@ -24,6 +26,8 @@ mod refresh_attempt;
 pub mod refresh_due;
 mod refresh_outcomes;
 pub mod revoke_grants;
+pub mod rotate_data_keys;
+pub mod rotate_keys;
 pub mod sign_in;
 pub mod sign_in_limits;
 pub mod start_oauth;
@@ -44,9 +48,10 @@ use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
 use crate::outbound::Sender;
 use crate::store::{Store, StoreFault};
-use crate::vault::{LookupKey, SessionKey, Vault};
+use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
+use element_view::ElementTexts;
 use memory::FeedTrust;
 use metrics::Metrics;
 use refresh::Refreshes;
@@ -58,10 +63,11 @@ use warm_instances::WarmInstances;
 #[derive(Clone)]
 pub struct Services {
     pub catalog: Arc<Catalog>,
+    pub element_texts: ElementTexts,
     pub store: Store,
     pub vault: Vault,
-    pub lookup: LookupKey,
-    pub session: SessionKey,
+    pub lookup: Generations<LookupKey>,
+    pub session: Generations<SessionKey>,
     pub sender: Sender,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,

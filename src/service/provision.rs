@@ -188,8 +188,13 @@ impl Services {
             unknown("This element uses PKCE: send the state that the vendor's redirect carried as providerData.state.")
         })?;
         let (owner, element, now) = (input.owner, input.element.id, self.now());
-        let hash = self.lookup.hash(Purpose::State, &state);
-        let found = self.store.read(move |conn| grants::find(conn, owner, element, hash, now)).await?;
+        let mut found = None;
+        for hash in self.lookup.hashes(Purpose::State, &state) {
+            found = self.store.read(move |conn| grants::find(conn, owner, element, &hash, now)).await?;
+            if found.is_some() {
+                break;
+            }
+        }
         let grant = found.ok_or_else(|| {
             unknown(
                 "No open authorization has this state: ask for a new authorization URL and send the user there again.",

@@ -16,8 +16,8 @@ use super::{Services, refresh_attempt::lease_name};
 use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::store::instances;
-use crate::store::leases::{self, Lease, Taken};
+use crate::store::instances::{self, Stored};
+use crate::store::leases::{self, Lease};
 
 /// Why a refresh is wanted. Goes to the log and the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,33 +167,36 @@ impl Services {
             let abandoned = lease
                 .filter(|lease| lease.is_held())
                 .is_some_and(|held| watch.get_or_insert_with(|| Watch::begin(held, now)).abandoned(held, now));
-            if let Some(lease) = self.take_lease(&name, lease, abandoned).await? {
-                return self.refresh_under(&name, lease, wanted).await;
+            if let Some((lease, stored)) = self.take_lease(&name, lease, abandoned, wanted).await? {
+                return self.refresh_under(&name, lease, stored, wanted).await;
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(LATER_LOOKS);
         }
     }
 
-    /// The lease, where it is free or its holder is dead.
+    /// The lease, where it is free or its holder is dead, and the instance as it is under the lease.
     async fn take_lease(
         &self,
         name: &Arc<str>,
         seen: Option<Lease>,
         abandoned: bool,
-    ) -> Result<Option<Lease>, ApiError> {
+        Wanted { owner, id, .. }: Wanted,
+    ) -> Result<Option<(Lease, Stored)>, ApiError> {
+        let held = seen.filter(Lease::is_held);
+        if held.is_some() && !abandoned {
+            return Ok(None);
+        }
         let (name, process) = (Arc::clone(name), self.process);
-        let taken = match seen.filter(|lease| lease.is_held()) {
-            Some(held) if abandoned => {
-                self.store.write(move |conn| leases::take_over(conn, &name, held, process)).await?
-            }
-            Some(_) => None,
-            None => match self.store.write(move |conn| leases::take(conn, &name, process)).await? {
-                Taken::Mine(lease) => Some(lease),
-                Taken::Held(_) => None,
-            },
-        };
-        Ok(taken)
+        let taken = self.store.write(move |conn| {
+            let lease = match held {
+                Some(held) => leases::take_over(conn, &name, held, process)?,
+                None => leases::take(conn, &name, process)?.mine(),
+            };
+            // Only now: whoever had it before wrote its result before it let go.
+            lease.map(|lease| Ok((lease, instances::find(conn, owner, id)?))).transpose()
+        });
+        taken.await.map_err(super::of_instance(id))
     }
 }
 

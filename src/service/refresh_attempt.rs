@@ -38,14 +38,21 @@ struct Call {
 
 impl Services {
     /// Refreshes, unless somebody else did before the lease was ours. The version that there is now.
-    pub(super) async fn refresh_under(&self, name: &Arc<str>, lease: Lease, wanted: Wanted) -> Result<i64, ApiError> {
+    pub(super) async fn refresh_under(
+        &self,
+        name: &Arc<str>,
+        lease: Lease,
+        stored: Stored,
+        wanted: Wanted,
+    ) -> Result<i64, ApiError> {
         let started = Instant::now();
-        let call = match self.prepare(wanted).await {
-            Ok(Some(call)) => call,
-            Ok(None) => {
-                self.release(name).await;
-                return self.stored_instance(wanted.owner, wanted.id).await.map(|stored| stored.credential.version);
-            }
+        let version = stored.credential.version;
+        if version > wanted.seen {
+            self.release(name).await;
+            return Ok(version);
+        }
+        let call = match self.prepare(stored, wanted) {
+            Ok(call) => call,
             // Nothing was sent: what an earlier holder left unsettled stays so.
             Err(error) => {
                 if lease.unsettled {
@@ -68,12 +75,7 @@ impl Services {
         settled
     }
 
-    /// The request, or nothing when the credential is newer by now.
-    async fn prepare(&self, wanted: Wanted) -> Result<Option<Call>, ApiError> {
-        let stored = self.stored_instance(wanted.owner, wanted.id).await?;
-        if stored.credential.version > wanted.seen {
-            return Ok(None);
-        }
+    fn prepare(&self, stored: Stored, wanted: Wanted) -> Result<Call, ApiError> {
         if let Some(reason) = &stored.instance.invalid_reason {
             return Err(withdrawn(reason));
         }
@@ -89,7 +91,7 @@ impl Services {
         let request = with_values(&element, &configuration, Some(variables), |values| {
             token::refresh(oauth2, &client, refresh_token, values)
         })?;
-        Ok(Some(Call { stored, element: Arc::clone(&element), credential, request }))
+        Ok(Call { stored, element: Arc::clone(&element), credential, request })
     }
 
     async fn settle(
@@ -240,7 +242,7 @@ impl Services {
         stored.credential = credential.clone();
         let now = self.now();
         let written = match self.revocation_of(&stored).await {
-            Ok(Some(revocation)) => self
+            Ok(Some((revocation, _))) => self
                 .store
                 .write(move |conn| revocations::insert(conn, owner, revocation, now))
                 .await

@@ -93,7 +93,7 @@ impl Services {
         };
         let url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;
-        Ok(OAuthUrl { element: element.key.clone(), oauth_url: url.into() })
+        Ok(OAuthUrl { element: element.key.clone(), oauth_url: url })
     }
 
     /// Keeps the verifier for `POST /instances`, under the state.
@@ -108,14 +108,15 @@ impl Services {
         let (id, now, owner) = (self.store.next_id().await?, self.now(), caller.owner);
         let document = json!({ "verifier": verifier.expose(), "clientId": client_id, "redirectUri": redirect_uri });
         let document = zeroize::Zeroizing::new(document.to_string());
+        let mut hashes = self.lookup.hashes(Purpose::State, state);
         let grant = grants::Grant {
             id,
             element_id: element.id,
-            state_hash: self.lookup.hash(Purpose::State, state),
+            state_hash: hashes.remove(0),
             sealed: self.vault.seal(grant_place(id), document.as_bytes())?,
             expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
         };
-        let written = self.store.write(move |conn| grants::insert(conn, owner, grant, now)).await;
+        let written = self.store.write(move |conn| grants::insert(conn, owner, grant, &hashes, now)).await;
         written.map_err(|fault| match fault {
             StoreFault::Conflict(_) => {
                 let message = "This state already belongs to an open authorization of yours: send another, or none.";

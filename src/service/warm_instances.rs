@@ -133,16 +133,18 @@ impl Services {
 
     /// The owner's instance that an Element token names.
     pub async fn instance_of_token(&self, owner: Owner, token: &Secret) -> Result<i64, ApiError> {
-        let hash = self.lookup.hash(Purpose::InstanceToken, token);
-        if let Some(id) = self.warm.by_token.get(&hash)
+        let hashes = self.lookup.hashes(Purpose::InstanceToken, token);
+        if let Some(id) = hashes.iter().find_map(|hash| self.warm.by_token.get(hash))
             && let Ok(live) = self.live_instance(owner, *id).await
-            && *live.token_hash == *hash
+            && hashes.iter().any(|hash| *live.token_hash == **hash)
         {
             return Ok(*id);
         }
-        let (generation, key) = (self.warm.by_token.generation(), hash.clone());
-        let read = self.store.read(move |conn| instances::find_by_token(conn, owner, &key)).await;
+        let (generation, keys) = (self.warm.by_token.generation(), hashes.clone());
+        let read = self.store.read(move |conn| instances::find_by_token(conn, owner, &keys)).await;
         let id = read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))?;
+        // In memory under the hash in use, whichever the row has.
+        let hash = hashes.into_iter().next().unwrap_or_default();
         Ok(*self.warm.by_token.remember(hash, id, generation))
     }
 

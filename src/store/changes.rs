@@ -15,6 +15,8 @@ pub enum Kind {
     User,
     Organization,
     Instance,
+    /// A look-up or session key, or when one ends.
+    DataKey,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
             Self::User => "user",
             Self::Organization => "organization",
             Self::Instance => "instance",
+            Self::DataKey => "data_key",
         }
     }
 }

@@ -32,13 +32,25 @@ pub struct Grant {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Fails with `Conflict` when the owner has an open grant with this state.
-pub fn insert(conn: &mut AnyConn, owner: Owner, grant: Grant, now: DateTime<Utc>) -> Result<(), StoreFault> {
+/// Fails with `Conflict` when the owner has an open grant with this state. `others`: the state under other generations of
+/// the look-up key than the one that `grant` is stored under.
+pub fn insert(
+    conn: &mut AnyConn,
+    owner: Owner,
+    grant: Grant,
+    others: &[Vec<u8>],
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
     let same_state = dsl::oauth_grant
         .filter(dsl::organization_id.eq(owner.organization))
         .filter(dsl::account_id.eq(owner.account))
         .filter(dsl::state_hash.eq(grant.state_hash.clone()));
     diesel::delete(same_state.filter(dsl::expires_at.le(UtcTime(now)))).execute(conn)?;
+    for other in others {
+        if find(conn, owner, grant.element_id, other, now)?.is_some() {
+            return Err(StoreFault::Conflict("oauth_grant.state_hash".to_owned()));
+        }
+    }
     let row = Row {
         id: grant.id,
         organization_id: owner.organization,
@@ -58,7 +70,7 @@ pub fn find(
     conn: &mut AnyConn,
     owner: Owner,
     element_id: i64,
-    state_hash: Vec<u8>,
+    state_hash: &[u8],
     now: DateTime<Utc>,
 ) -> Result<Option<Grant>, StoreFault> {
     let row: Option<Row> = dsl::oauth_grant

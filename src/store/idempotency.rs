@@ -34,23 +34,31 @@ pub enum Claim {
     Done { id: i64, reply_sealed: Vec<u8> },
 }
 
-/// Claims a key. `abandoned`: a claim older than this, without an answer, is of a process that died.
+/// A key and the request that it came with, as both are kept.
+#[derive(Debug, Clone)]
+pub struct Hashes {
+    pub key: Vec<u8>,
+    pub request: Vec<u8>,
+}
+
+/// Claims a key. `abandoned`: a claim older than this, without an answer, is of a process that died. `others`: under other
+/// generations of the look-up key than the one that a new claim is stored under.
 pub fn claim(
     conn: &mut AnyConn,
     owner: Owner,
     id: i64,
-    key_hash: Vec<u8>,
-    request_hash: Vec<u8>,
-    now: DateTime<Utc>,
-    abandoned: DateTime<Utc>,
+    hashes: Hashes,
+    others: &[Hashes],
+    (now, abandoned): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Claim, StoreFault> {
-    let found: Option<Row> = of(owner, &key_hash).first(conn).optional()?;
-    if let Some(row) = found {
+    for Hashes { key: key_hash, request: request_hash } in [&hashes].into_iter().chain(others) {
+        let found: Option<Row> = of(owner, key_hash).first(conn).optional()?;
+        let Some(row) = found else { continue };
         return Ok(match row.reply_sealed {
-            _ if row.request_hash != request_hash => Claim::OtherRequest,
+            _ if row.request_hash != *request_hash => Claim::OtherRequest,
             Some(reply_sealed) => Claim::Done { id: row.id, reply_sealed },
             None if DateTime::<Utc>::from(row.created_at) < abandoned => {
-                let taken = of(owner, &key_hash).filter(dsl::id.eq(row.id));
+                let taken = of(owner, key_hash).filter(dsl::id.eq(row.id));
                 let values = (dsl::id.eq(id), dsl::created_at.eq(UtcTime(now)));
                 let won = diesel::update(taken).set(values).execute(conn)? == 1;
                 if won { Claim::New } else { Claim::Running }
@@ -61,9 +69,9 @@ pub fn claim(
     let row = Row {
         organization_id: owner.organization,
         account_id: owner.account,
-        key_hash,
+        key_hash: hashes.key,
         id,
-        request_hash,
+        request_hash: hashes.request,
         reply_sealed: None,
         created_at: UtcTime(now),
     };

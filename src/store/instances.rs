@@ -13,8 +13,8 @@ use super::time::UtcTime;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 
-#[derive(Debug, Clone, Queryable, Insertable, AsChangeset)]
-#[diesel(table_name = instance, treat_none_as_null = true)]
+#[derive(Debug, Clone, Queryable, Insertable)]
+#[diesel(table_name = instance)]
 pub struct InstanceRow {
     pub id: i64,
     pub organization_id: i64,
@@ -121,14 +121,17 @@ pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Stored, StoreFa
     Ok(row.get_result(conn)?)
 }
 
-/// The id of the owner's instance with this token.
-pub fn find_by_token(conn: &mut AnyConn, owner: Owner, token_hash: &[u8]) -> Result<i64, StoreFault> {
+/// The id of the owner's instance with this token. `hashes`: under every generation of the look-up key, in one statement,
+/// because a row may move from one to another meanwhile.
+pub fn find_by_token(conn: &mut AnyConn, owner: Owner, hashes: &[Vec<u8>]) -> Result<i64, StoreFault> {
     let row = instance::table
-        .filter(instance::token_hash.eq(token_hash))
         .filter(instance::organization_id.eq(owner.organization))
         .filter(instance::account_id.eq(owner.account))
         .select(instance::id);
-    Ok(row.get_result(conn)?)
+    Ok(match hashes {
+        [hash] => row.filter(instance::token_hash.eq(hash)).get_result(conn)?,
+        _ => row.filter(instance::token_hash.eq_any(hashes)).get_result(conn)?,
+    })
 }
 
 /// One row more than the page, to know whether there is a next one. Ascending ids.
@@ -169,15 +172,22 @@ pub fn count_by_element(conn: &mut AnyConn, owner: Owner) -> Result<Vec<(i64, i6
     Ok(counts.load(conn)?)
 }
 
-/// Writes a changed row, unless somebody else did since it was read (`Conflict`).
+/// Writes a changed row, unless somebody else did since it was read (`Conflict`). The token stays as it is by now: a key
+/// rotation writes it without a new version, and what was read before must not come back.
 pub fn update(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow, tags: &[String]) -> Result<(), StoreFault> {
-    let next = InstanceRow { version: changed.version.saturating_add(1), ..changed.clone() };
-    let unchanged = instance::table
-        .filter(instance::id.eq(changed.id))
-        .filter(instance::organization_id.eq(owner.organization))
-        .filter(instance::account_id.eq(owner.account))
-        .filter(instance::version.eq(changed.version));
-    if diesel::update(unchanged).set(&next).execute(conn)? == 0 {
+    let values = (
+        instance::name.eq(&changed.name),
+        instance::tags.eq(&changed.tags),
+        instance::external_id.eq(&changed.external_id),
+        instance::authentication_type.eq(&changed.authentication_type),
+        instance::external_authentication.eq(&changed.external_authentication),
+        instance::configuration_sealed.eq(&changed.configuration_sealed),
+        instance::enabled.eq(changed.enabled),
+        instance::invalid_reason.eq(&changed.invalid_reason),
+        instance::version.eq(changed.version.saturating_add(1)),
+        instance::updated_at.eq(changed.updated_at),
+    );
+    if diesel::update(unchanged(owner, changed)).set(values).execute(conn)? == 0 {
         return Err(StoreFault::Conflict("instance.version".to_owned()));
     }
     let old = instance_tag::table
@@ -187,6 +197,29 @@ pub fn update(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow, tags: &[S
     diesel::delete(old).execute(conn)?;
     insert_tags(conn, owner, changed.id, tags)?;
     changes::record(conn, Kind::Instance, changed.id, changed.updated_at.into())
+}
+
+/// Writes a new token, and nothing else, unless somebody else changed the row since it was read (`Conflict`).
+pub fn update_token(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow) -> Result<(), StoreFault> {
+    let values = (
+        instance::token_hash.eq(&changed.token_hash),
+        instance::token_sealed.eq(&changed.token_sealed),
+        instance::version.eq(changed.version.saturating_add(1)),
+        instance::updated_at.eq(changed.updated_at),
+    );
+    if diesel::update(unchanged(owner, changed)).set(values).execute(conn)? == 0 {
+        return Err(StoreFault::Conflict("instance.version".to_owned()));
+    }
+    changes::record(conn, Kind::Instance, changed.id, changed.updated_at.into())
+}
+
+#[diesel::dsl::auto_type]
+fn unchanged(owner: Owner, row: &InstanceRow) -> _ {
+    instance::table
+        .filter(instance::id.eq::<i64>(row.id))
+        .filter(instance::organization_id.eq::<i64>(owner.organization))
+        .filter(instance::account_id.eq::<i64>(owner.account))
+        .filter(instance::version.eq::<i64>(row.version))
 }
 
 /// Replaces the credential, unless somebody else did since `changed.version` was read (`Conflict`).
@@ -220,9 +253,10 @@ pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64, now: DateTime<Utc>) -> 
     changes::record(conn, Kind::Instance, id, now)
 }
 
-/// Whether any instance, whoever owns it, holds this grant at the vendor: revoking it would cut that one off.
-pub fn any_with_grant(conn: &mut AnyConn, grant_hash: &[u8]) -> Result<bool, StoreFault> {
-    let row = credential::table.filter(credential::grant_hash.eq(grant_hash)).select(credential::instance_id);
+/// Whether any instance, whoever owns it, holds this grant at the vendor: revoking it would cut that one off. `hashes`:
+/// under every generation of the look-up key.
+pub fn any_with_grant(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<bool, StoreFault> {
+    let row = credential::table.filter(credential::grant_hash.eq_any(hashes)).select(credential::instance_id);
     Ok(row.first::<i64>(conn).optional()?.is_some())
 }
 
@@ -239,7 +273,12 @@ fn insert_tags(conn: &mut AnyConn, owner: Owner, id: i64, tags: &[String]) -> Re
             )
         })
         .collect();
-    on_each!(conn, inner => diesel::insert_into(instance_tag::table).values(&rows).execute(inner)?);
+    let into = diesel::insert_into(instance_tag::table);
+    match rows.as_slice() {
+        // Unlike a batch, a single row is a statement that the connection keeps prepared.
+        [row] => into.values(row).execute(conn)?,
+        rows => on_each!(conn, inner => into.values(rows).execute(inner)?),
+    };
     Ok(())
 }
 

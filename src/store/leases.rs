@@ -33,6 +33,15 @@ pub enum Taken {
     Held(Lease),
 }
 
+impl Taken {
+    pub fn mine(self) -> Option<Lease> {
+        match self {
+            Self::Mine(lease) => Some(lease),
+            Self::Held(_) => None,
+        }
+    }
+}
+
 /// Takes a lease that nobody holds.
 pub fn take(conn: &mut AnyConn, name: &str, holder: i64) -> Result<Taken, StoreFault> {
     let fresh = Lease { holder, beat: 1, unsettled: false };

@@ -16,6 +16,7 @@ pub mod principals;
 pub mod refreshes;
 pub mod revocations;
 mod schema;
+pub mod sealed;
 pub mod time;
 
 pub use address::{Address, Pooler};

@@ -78,9 +78,14 @@ impl From<Columns> for Principal {
     }
 }
 
-pub fn find_by_secret(conn: &mut AnyConn, secret_hash: &[u8]) -> Result<Option<Principal>, StoreFault> {
-    let row = active_users().filter(app_user::secret_hash.eq(secret_hash));
-    Ok(row.get_result::<Columns>(conn).optional()?.map(Into::into))
+/// `hashes`: of the secret, under every generation of the look-up key. In one statement: a row may move from one hash to
+/// another meanwhile.
+pub fn find_by_secret(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<Option<Principal>, StoreFault> {
+    let found = match hashes {
+        [hash] => active_users().filter(app_user::secret_hash.eq(hash)).get_result::<Columns>(conn),
+        _ => active_users().filter(app_user::secret_hash.eq_any(hashes)).get_result(conn),
+    };
+    Ok(found.optional()?.map(Into::into))
 }
 
 pub fn find(conn: &mut AnyConn, user: i64) -> Result<Option<Principal>, StoreFault> {

@@ -1,4 +1,5 @@
-//! The master keys: `LIGAND_MASTER_KEY=id:base64[,id:base64…]`. The first seals, all open.
+//! The master keys: `LIGAND_MASTER_KEY=id:base64[,id:base64…]`. The first seals, all open. A file may give each a line of
+//! its own.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -35,7 +36,7 @@ pub enum KeyRingFault {
 impl KeyRing {
     pub fn parse(text: &Secret) -> Result<Self, KeyRingFault> {
         let mut keys: Vec<(String, Key)> = Vec::new();
-        let entries = text.expose().split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let entries = text.expose().split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty());
         for (index, entry) in entries.enumerate() {
             let place = index.saturating_add(1);
             let (id, encoded) = entry.split_once(':').ok_or(KeyRingFault::Shape(place))?;
@@ -59,6 +60,11 @@ impl KeyRing {
         Secret::new(format!("k{}:{}", hex::<4>(entropy), STANDARD.encode(key.as_slice())))
     }
 
+    /// The ids of the keys; the first one's key seals.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(id, _)| id.as_str())
+    }
+
     pub(super) fn sealing(&self) -> Option<(&str, &Key)> {
         self.keys.first().map(|(id, key)| (id.as_str(), key))
     }
@@ -70,7 +76,7 @@ impl KeyRing {
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.ids()).finish()
     }
 }
 
@@ -96,5 +102,16 @@ mod tests {
         assert_eq!(parse("a b:AAAA"), KeyRingFault::Id(1));
         assert_eq!(parse("a:AAAA"), KeyRingFault::Length(1));
         assert_eq!(parse(&format!("{0},{0}", key.expose())), KeyRingFault::Duplicate(2));
+    }
+
+    #[test]
+    fn commas_and_lines_separate_keys_and_the_first_one_seals() {
+        let keys = [1, 2, 3].map(|seed| KeyRing::generate(&SeededEntropy::new(seed)).expose().to_owned());
+        let id = |key: &str| key.split_once(':').unwrap().0.to_owned();
+        for separator in [",", " , ", "\n", "\r\n", ",\n", "\n\n"] {
+            let ring = KeyRing::parse(&Secret::new(keys.join(separator) + "\n")).unwrap();
+            assert_eq!(ring.ids().collect::<Vec<_>>(), keys.each_ref().map(|key| id(key)));
+            assert_eq!(ring.sealing().unwrap().0, id(&keys[0]));
+        }
     }
 }

@@ -4,6 +4,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::generations::Generations;
 use crate::kernel::entropy::{Entropy, bytes};
 use crate::kernel::secret::Secret;
 
@@ -60,8 +61,61 @@ impl LookupKey {
     }
 }
 
+impl Generations<LookupKey> {
+    /// What to store.
+    pub fn hash(&self, purpose: Purpose, secret: &Secret) -> Vec<u8> {
+        self.known().current(self.clock.as_ref()).key.hash(purpose, secret)
+    }
+
+    /// What to look for: a row may have been stored under any generation. The one in use comes first.
+    pub fn hashes(&self, purpose: Purpose, secret: &Secret) -> Vec<Vec<u8>> {
+        self.under_each(|key| key.hash(purpose, secret))
+    }
+
+    /// The same for several texts that belong together.
+    pub fn under_each<T>(&self, hash: impl Fn(&LookupKey) -> T) -> Vec<T> {
+        let known = self.known();
+        let current = known.current(self.clock.as_ref());
+        let others = known.all().filter(|generation| generation.number != current.number);
+        [current].into_iter().chain(others).map(|generation| hash(&generation.key)).collect()
+    }
+}
+
 impl std::fmt::Debug for LookupKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("LookupKey(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::{DateTime, TimeDelta};
+
+    use super::*;
+    use crate::kernel::clock::{Clock as _, ManualClock};
+    use crate::kernel::entropy::SeededEntropy;
+    use crate::vault::generations::{Generation, Known, SPREAD};
+
+    #[test]
+    fn hashes_come_under_every_generation_and_the_one_in_use_first() {
+        let clock = Arc::new(ManualClock::at(DateTime::from_timestamp(1_700_000_000, 0).unwrap()));
+        let generation = |number: u64, age: TimeDelta| Generation {
+            number: i64::try_from(number).unwrap(),
+            key: LookupKey::generate(&SeededEntropy::new(number)),
+            created_at: clock.now() - age,
+            retires_at: None,
+        };
+        let known = Known::of(vec![generation(1, TimeDelta::days(9)), generation(2, TimeDelta::zero())]).unwrap();
+        let keys = Generations::new(clock.clone(), known);
+        let secret = Secret::new("secret");
+        let [old, new] = [1, 2].map(|number| generation(number, TimeDelta::zero()).key.hash(Purpose::State, &secret));
+        assert_eq!(keys.hash(Purpose::State, &secret), old);
+        assert_eq!(keys.hashes(Purpose::State, &secret), [old.clone(), new.clone()], "another process may be ahead");
+        clock.advance(SPREAD);
+        assert_eq!(keys.hash(Purpose::State, &secret), new);
+        assert_eq!(keys.hashes(Purpose::State, &secret), [new, old]);
+        assert_ne!(keys.hash(Purpose::State, &secret), keys.hash(Purpose::UserSecret, &secret));
     }
 }

@@ -1,11 +1,13 @@
 //! Floor 1: how secrets rest. Sealing under the key ring, keyed look-up hashes, passwords, session tokens. No I/O.
 
+pub mod generations;
 pub mod key_ring;
 pub mod lookup;
 pub mod password;
 pub mod seal;
 pub mod session;
 
+pub use generations::{Generation, Generations, Known};
 pub use key_ring::KeyRing;
 pub use lookup::LookupKey;
 pub use seal::{Place, Sealed, Vault, VaultFault};

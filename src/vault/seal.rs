@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::key_ring::{Key, KeyRing};
 use crate::kernel::code::Code;
-use crate::kernel::entropy::{Entropy, bytes};
+use crate::kernel::entropy::{Entropy, public_bytes};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 
@@ -72,9 +72,8 @@ impl Vault {
 
     pub fn seal(&self, place: Place, plain: &[u8]) -> Result<Sealed, VaultFault> {
         let (id, key) = self.ring.sealing().ok_or_else(|| VaultFault::UnknownKey(String::new()))?;
-        let length = u8::try_from(id.len()).map_err(|_| VaultFault::TooLong)?;
-        let nonce = bytes::<NONCE>(self.entropy.as_ref());
-        let header: Vec<u8> = [&[VERSION, length], id.as_bytes()].concat();
+        let nonce = public_bytes::<NONCE>(self.entropy.as_ref());
+        let header = header(id).ok_or(VaultFault::TooLong)?;
         let payload = Payload { msg: plain, aad: &associated(&header, place) };
         let ciphertext = cipher(key).encrypt(&XNonce::from(nonce), payload).map_err(|_| VaultFault::TooLong)?;
         Ok([header.as_slice(), nonce.as_slice(), ciphertext.as_slice()].concat())
@@ -88,12 +87,32 @@ impl Vault {
         cipher(key).decrypt(&XNonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| corrupt)
     }
 
+    /// The same value under the key that seals now.
+    pub fn reseal(&self, place: Place, sealed: &[u8]) -> Result<Sealed, VaultFault> {
+        self.seal(place, &self.open(place, sealed)?)
+    }
+
+    pub fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
     /// `open` for values that were texts.
     pub fn open_text(&self, place: Place, sealed: &[u8]) -> Result<Secret, VaultFault> {
         let plain = self.open(place, sealed)?;
         let corrupt = VaultFault::Corrupt { table: place.table, column: place.column, row: place.row };
         std::str::from_utf8(&plain).map(Secret::new).map_err(|_| corrupt)
     }
+}
+
+/// How everything begins that this key seals, and nothing else.
+pub fn header(key_id: &str) -> Option<Vec<u8>> {
+    let length = u8::try_from(key_id.len()).ok()?;
+    Some([&[VERSION, length], key_id.as_bytes()].concat())
+}
+
+/// Which key sealed this; none for what is no sealed value.
+pub fn key_id(sealed: &[u8]) -> Option<&str> {
+    split(sealed).map(|(_, id, ..)| id)
 }
 
 fn cipher(key: &Key) -> XChaCha20Poly1305 {
@@ -158,6 +177,21 @@ mod tests {
         assert!(vault(&[2, 1]).open(PLACE, &sealed).is_ok());
         assert!(vault(&[1]).open(PLACE, &vault(&[2, 1]).seal(PLACE, b"x").unwrap()).is_err());
         assert!(matches!(vault(&[2]).open(PLACE, &sealed), Err(VaultFault::UnknownKey(id)) if id.starts_with('k')));
+    }
+
+    #[test]
+    fn a_value_tells_its_key_and_begins_with_the_header_of_that_key_alone() {
+        let (old, both) = (vault(&[1]), vault(&[2, 1]));
+        let sealed = old.seal(PLACE, b"secret").unwrap();
+        let id = old.ring().ids().next().unwrap();
+        assert_eq!(key_id(&sealed), Some(id));
+        assert!(sealed.starts_with(&header(id).unwrap()));
+        assert!(!sealed.starts_with(&header(&id[..id.len() - 1]).unwrap()), "the length stands before the id");
+        assert_eq!(key_id(&sealed[..20]), None);
+        let resealed = both.reseal(PLACE, &sealed).unwrap();
+        assert_eq!(key_id(&resealed), both.ring().ids().next());
+        assert_eq!(vault(&[2]).open(PLACE, &resealed).unwrap().as_slice(), b"secret");
+        assert!(matches!(vault(&[2]).reseal(PLACE, &sealed), Err(VaultFault::UnknownKey(_))));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::generations::Generations;
 use crate::kernel::entropy::{Entropy, bytes};
 use crate::kernel::secret::Secret;
 
@@ -47,7 +48,8 @@ impl SessionKey {
         self.0.as_slice()
     }
 
-    pub fn issue(&self, user: i64, generation: i64, now: DateTime<Utc>) -> Result<Secret, Error> {
+    /// `kid`: under which number those who verify find this key.
+    fn issue(&self, kid: i64, user: i64, generation: i64, now: DateTime<Utc>) -> Result<Secret, Error> {
         install();
         let expires = now.checked_add_signed(LIFETIME).unwrap_or(now);
         let claims = Claims {
@@ -57,12 +59,11 @@ impl SessionKey {
             exp: expires.timestamp(),
             generation,
         };
-        let key = EncodingKey::from_secret(self.0.as_slice());
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).map(Secret::new)
+        let header = Header { kid: Some(kid.to_string()), ..Header::new(Algorithm::HS256) };
+        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(self.0.as_slice())).map(Secret::new)
     }
 
-    /// The user's id and session generation, of a token that is ours and not expired.
-    pub fn verify(&self, token: &Secret, now: DateTime<Utc>) -> Option<(i64, i64)> {
+    fn verify(&self, token: &Secret, now: DateTime<Utc>) -> Option<(i64, i64)> {
         install();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
@@ -73,6 +74,24 @@ impl SessionKey {
         let claims = jsonwebtoken::decode::<Claims>(token.expose(), &key, &validation).ok()?.claims;
         let user = claims.sub.parse().ok()?;
         (now.timestamp() < claims.exp).then_some((user, claims.generation))
+    }
+}
+
+impl Generations<SessionKey> {
+    /// `generation`: the user's, not the key's.
+    pub fn issue(&self, user: i64, generation: i64, now: DateTime<Utc>) -> Result<Secret, Error> {
+        let known = self.known();
+        let current = known.current(self.clock.as_ref());
+        current.key.issue(current.number, user, generation, now)
+    }
+
+    /// The user's id and session generation, of a token that is ours and not expired.
+    pub fn verify(&self, token: &Secret, now: DateTime<Utc>) -> Option<(i64, i64)> {
+        let kid: i64 = jsonwebtoken::decode_header(token.expose()).ok()?.kid?.parse().ok()?;
+        let known = self.known();
+        let signed = known.all().find(|generation| generation.number == kid)?;
+        let retired = signed.retires_at.is_some_and(|at| at <= now);
+        if retired { None } else { signed.key.verify(token, now) }
     }
 }
 
@@ -137,18 +156,47 @@ fn install() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::kernel::clock::ManualClock;
     use crate::kernel::entropy::SeededEntropy;
+    use crate::vault::{Generation, Known};
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    fn generation(number: i64, seed: u64) -> Generation<SessionKey> {
+        let key = SessionKey::generate(&SeededEntropy::new(seed));
+        Generation { number, key, created_at: now(), retires_at: None }
+    }
+
+    fn keys(generations: Vec<Generation<SessionKey>>) -> Generations<SessionKey> {
+        Generations::new(Arc::new(ManualClock::at(now())), Known::of(generations).unwrap())
+    }
 
     #[test]
     fn a_token_is_good_until_it_expires_and_only_under_its_key() {
-        let key = SessionKey::generate(&SeededEntropy::new(1));
-        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-        let token = key.issue(5, 2, now).unwrap();
-        assert_eq!(key.verify(&token, now), Some((5, 2)));
-        assert_eq!(key.verify(&token, now + LIFETIME), None);
-        assert_eq!(SessionKey::generate(&SeededEntropy::new(2)).verify(&token, now), None);
-        let unsigned = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJsaWdhbmQiLCJzdWIiOiI1IiwiaWF0IjowLCJleHAiOjk5OTk5OTk5OTl9.";
-        assert_eq!(key.verify(&Secret::new(unsigned), now), None);
+        let own = keys(vec![generation(1, 1)]);
+        let token = own.issue(5, 2, now()).unwrap();
+        assert_eq!(own.verify(&token, now()), Some((5, 2)));
+        assert_eq!(own.verify(&token, now() + LIFETIME), None);
+        assert_eq!(keys(vec![generation(1, 2)]).verify(&token, now()), None);
+        let unsigned =
+            "eyJhbGciOiJub25lIiwia2lkIjoiMSJ9.eyJpc3MiOiJsaWdhbmQiLCJzdWIiOiI1IiwiaWF0IjowLCJleHAiOjk5OTk5OTk5OTl9.";
+        assert_eq!(own.verify(&Secret::new(unsigned), now()), None);
+    }
+
+    #[test]
+    fn a_token_names_its_generation_which_is_good_until_it_retires() {
+        let token = keys(vec![generation(3, 1)]).issue(5, 2, now()).unwrap();
+        assert_eq!(jsonwebtoken::decode_header(token.expose()).unwrap().kid.as_deref(), Some("3"));
+        let retires_at = now() + TimeDelta::hours(1);
+        let old = Generation { retires_at: Some(retires_at), ..generation(3, 1) };
+        let both = keys(vec![old, generation(4, 2)]);
+        assert_eq!(both.verify(&token, retires_at - TimeDelta::microseconds(1)), Some((5, 2)));
+        assert_eq!(both.verify(&token, retires_at), None);
+        assert_eq!(keys(vec![generation(4, 1)]).verify(&token, now()), None, "the number counts, not the key alone");
     }
 }

@@ -11,6 +11,7 @@ mod errors;
 mod external_tokens;
 mod idempotency;
 mod identity;
+mod key_generations;
 mod list_instances;
 mod oauth_url;
 mod openapi;

@@ -157,6 +157,8 @@ fn help_documents_every_variable_of_a_command_and_shows_no_secret() {
         (&["users", "reset"], STORAGE.to_vec()),
         (&["elements", "check"], vec!["LIGAND_ELEMENTS_DIR"]),
         (&["keys", "new"], vec![]),
+        (&["keys", "status"], STORAGE.to_vec()),
+        (&["keys", "rotate"], STORAGE.to_vec()),
         (&["openapi"], vec![]),
     ] {
         let secret = "hunter2-hunter2";

@@ -1,6 +1,7 @@
 mod cli;
 mod element_gone;
 mod hang_ups;
+mod keys;
 mod kill;
 mod oidc_provider;
 mod oidc_refresh;

@@ -105,6 +105,21 @@ fn health_is_told_to_everybody() {
 }
 
 #[test]
+fn the_last_request_is_in_the_log_of_an_orderly_end() {
+    let server = Ligand::new().serve(&[]);
+    runtime().block_on(async {
+        read(Caller::anonymous(&server.url).request_at_root("GET", "/health/live")).await.ok();
+    });
+    let (status, log) = server.stop(Signal::Terminate);
+    assert_eq!(status, 0, "{log}");
+    let line = log.lines().find(|line| line.contains("/health/live")).expect("the line");
+    assert!(
+        line.contains(" INFO ligand::http::envelope: request method=\"GET\" route=\"/health/live\" status=200"),
+        "{line}"
+    );
+}
+
+#[test]
 fn users_are_managed_beside_a_running_server() {
     on_both(|ligand| async move {
         let server = ligand.serve(&[]);

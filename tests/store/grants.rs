@@ -20,13 +20,13 @@ async fn db_grant(store: &Store, owner: Owner, state: &str, age: TimeDelta) -> R
         sealed: vec![1],
         expires_at: started + TimeDelta::hours(1),
     };
-    store.write(move |conn| grants::insert(conn, owner, grant, started)).await?;
+    store.write(move |conn| grants::insert(conn, owner, grant, &[], started)).await?;
     Ok(id)
 }
 
 async fn found(store: &Store, owner: Owner, element: i64, state: &str) -> Option<i64> {
     let state = state.as_bytes().to_vec();
-    let grant = store.read(move |conn| grants::find(conn, owner, element, state, now())).await;
+    let grant = store.read(move |conn| grants::find(conn, owner, element, &state, now())).await;
     grant.expect("the query runs").map(|grant| grant.id)
 }
 
@@ -56,6 +56,11 @@ on_both_databases!(a_state_is_free_again_when_its_grant_has_run_out, |database| 
     let fresh = db_grant(&store, owner, "old", TimeDelta::zero()).await.unwrap();
     assert_eq!(found(&store, owner, ELEMENT, "old").await, Some(fresh));
     let again = db_grant(&store, owner, "old", TimeDelta::zero()).await;
+    assert!(matches!(again, Err(StoreFault::Conflict(_))), "{again:?}");
+    // The same state, hashed under another generation of the key.
+    let (state_hash, expires_at) = (b"new".to_vec(), now() + TimeDelta::hours(1));
+    let grant = Grant { id: 7, element_id: ELEMENT, state_hash, sealed: vec![1], expires_at };
+    let again = store.write(move |conn| grants::insert(conn, owner, grant, &[b"old".to_vec()], now())).await;
     assert!(matches!(again, Err(StoreFault::Conflict(_))), "{again:?}");
 });
 

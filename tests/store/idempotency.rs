@@ -2,17 +2,43 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ligand::kernel::owner::Owner;
-use ligand::store::idempotency::{self, Claim};
+use ligand::store::idempotency::{self, Claim, Hashes};
 use ligand::store::{Store, StoreFault};
 
 use super::on_both_databases;
 use super::rows::{db_organization, now};
 
 async fn claim(store: &Store, owner: Owner, id: i64, request: &str, at: DateTime<Utc>) -> Result<Claim, StoreFault> {
-    let (key, request) = (b"key".to_vec(), request.as_bytes().to_vec());
-    let abandoned = at - TimeDelta::minutes(5);
-    store.write(move |conn| idempotency::claim(conn, owner, id, key, request, at, abandoned)).await
+    claim_under(store, owner, id, (hashes("key", request), &[]), at).await
 }
+
+fn hashes(key: &str, request: &str) -> Hashes {
+    Hashes { key: key.as_bytes().to_vec(), request: request.as_bytes().to_vec() }
+}
+
+async fn claim_under(
+    store: &Store,
+    owner: Owner,
+    id: i64,
+    (own, others): (Hashes, &[Hashes]),
+    at: DateTime<Utc>,
+) -> Result<Claim, StoreFault> {
+    let (others, abandoned) = (others.to_vec(), at - TimeDelta::minutes(5));
+    store.write(move |conn| idempotency::claim(conn, owner, id, own, &others, (at, abandoned))).await
+}
+
+on_both_databases!(a_claim_under_another_generation_of_the_key_is_the_same_claim, |database| async move {
+    let store = open(&database.url, 4);
+    let owner = db_organization(&store).await.owner;
+    assert!(matches!(claim(&store, owner, 1, "a", now()).await, Ok(Claim::New)));
+    let later = |request: &str| (hashes("new key", "new a"), [hashes("other", "other"), hashes("key", request)]);
+    let (own, others) = later("a");
+    assert!(matches!(claim_under(&store, owner, 2, (own, &others), now()).await, Ok(Claim::Running)));
+    let (own, others) = later("b");
+    assert!(matches!(claim_under(&store, owner, 2, (own, &others), now()).await, Ok(Claim::OtherRequest)));
+    let (own, _) = later("a");
+    assert!(matches!(claim_under(&store, owner, 2, (own, &[]), now()).await, Ok(Claim::New)), "nobody looked for it");
+});
 
 on_both_databases!(a_claim_is_held_until_it_is_finished_or_released, |database| async move {
     let store = open(&database.url, 4);

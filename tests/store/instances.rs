@@ -17,7 +17,7 @@ on_both_databases!(a_foreign_row_is_not_there, |database| async move {
     for stranger in organization.strangers() {
         let found = store.read(move |conn| instances::find(conn, stranger, id)).await;
         assert!(matches!(found, Err(StoreFault::NotFound)), "find: {found:?}");
-        let found = store.read(move |conn| instances::find_by_token(conn, stranger, &token_hash(id))).await;
+        let found = store.read(move |conn| instances::find_by_token(conn, stranger, &[token_hash(id)])).await;
         assert!(matches!(found, Err(StoreFault::NotFound)), "find_by_token: {found:?}");
         let tagged = Filter { tags: vec!["Docs".to_owned()], ..Filter::default() };
         for filter in [Filter::default(), tagged] {
@@ -39,7 +39,9 @@ on_both_databases!(a_foreign_row_is_not_there, |database| async move {
     let owner = organization.owner;
     let stored = store.read(move |conn| instances::find(conn, owner, id)).await.unwrap();
     assert_eq!((stored.instance.name.as_str(), stored.credential.sealed.as_slice()), ("Mine", [4].as_slice()));
-    assert_eq!(store.read(move |conn| instances::find_by_token(conn, owner, &token_hash(id))).await.unwrap(), id);
+    let found = |hashes: Vec<Vec<u8>>| store.read(move |conn| instances::find_by_token(conn, owner, &hashes));
+    assert_eq!(found(vec![token_hash(id)]).await.unwrap(), id);
+    assert_eq!(found(vec![b"of another generation".to_vec(), token_hash(id)]).await.unwrap(), id);
     let counts = store.read(move |conn| instances::count_by_element(conn, owner)).await.unwrap();
     assert_eq!(counts, [(168, 1)]);
     let tagged = Filter { tags: vec!["Docs".to_owned()], ..Filter::default() };
@@ -141,7 +143,7 @@ on_both_databases!(a_deleted_instance_takes_credential_and_tags_along, |database
     let owner = organization.owner;
     let id = organization.db_instance(&store, "Short-lived", &["Docs"]).await;
     let grant = organization.credential(id).grant_hash.unwrap();
-    let held = |grant: Vec<u8>| store.read(move |conn| instances::any_with_grant(conn, &grant));
+    let held = |grant| store.read(move |conn| instances::any_with_grant(conn, &[b"another".to_vec(), grant]));
     assert!(held(grant.clone()).await.unwrap());
     store.write(move |conn| instances::delete(conn, owner, id, start_of_time())).await.unwrap();
     assert!(!organization.db_exists(&store, id).await);

@@ -13,6 +13,7 @@ mod outage;
 mod revocations;
 mod rows;
 mod schemas;
+mod sealed;
 mod tls;
 
 /// Runs a test on a migrated database of either kind: `on_both_databases!(name, |database| async move { … })` makes

@@ -70,8 +70,13 @@ impl Ligand {
 
     /// Runs a command to its end; one that does not end is killed and fails.
     pub fn run(&self, arguments: &[&str]) -> Ended {
+        self.run_within(LIMIT, arguments)
+    }
+
+    /// `SIGKILL` ends it after `limit`.
+    pub fn run_within(&self, limit: Duration, arguments: &[&str]) -> Ended {
         let mut command = Command::new("timeout");
-        command.args(["--signal=KILL", &LIMIT.as_secs().to_string(), PROGRAM]).args(arguments);
+        command.args(["--signal=KILL", &format!("{:.3}", limit.as_secs_f64()), PROGRAM]).args(arguments);
         self.surround(&mut command).env("LIGAND_LISTEN", free_address()).env("LIGAND_SANDBOX_LISTEN", free_address());
         let output = command.stdin(Stdio::null()).output().expect("timeout can be started");
         Ended {
@@ -97,6 +102,13 @@ impl Ligand {
         self.surround(&mut command).env("LIGAND_LISTEN", &listen).env("LIGAND_SANDBOX_LISTEN", &sandbox);
         let part = Part::start(&mut command, logs);
         Serving { url: format!("http://{listen}"), vendor: format!("http://{sandbox}"), part }
+    }
+
+    /// Starts a command that the test watches, and may kill.
+    pub fn begin(&self, arguments: &[&str]) -> Part {
+        let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
+        let mut command = Part::command(PROGRAM, logs.path(), Signal::Kill);
+        Part::start(self.surround(command.args(arguments)), logs)
     }
 
     fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {

@@ -23,6 +23,7 @@ use ligand::vault::KeyRing;
 use super::caller::Caller;
 use super::database::{Database, open, runtime};
 
+pub const MASTER_KEY: &str = "test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A running server with its database and vendor. Everything ends with it.
@@ -58,7 +59,7 @@ impl Default for Setup {
         Self {
             elements: None,
             seed: None,
-            master_key: "test:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned(),
+            master_key: MASTER_KEY.to_owned(),
             anonymous_catalog: true,
             cors: CorsOrigins { listed: vec!["https://app.example".to_owned()], localhost: false },
             trusted_proxies: Vec::new(),
@@ -88,8 +89,18 @@ pub fn start_of_time() -> DateTime<Utc> {
 
 impl TestServer {
     pub async fn start(database: Database, setup: Setup) -> Self {
+        Self::start_at(database, setup, Arc::new(ManualClock::at(start_of_time())), None).await
+    }
+
+    /// Another server on the same database, under the same clock, with a vendor of its own.
+    pub async fn start_beside(&self, setup: Setup) -> Self {
+        let database = Database::at(self.database.url.clone());
+        Self::start_at(database, setup, Arc::clone(&self.clock), Some(self.admin.clone())).await
+    }
+
+    /// `admin`: the first administrator, where the database has one.
+    async fn start_at(database: Database, setup: Setup, clock: Arc<ManualClock>, admin: Option<CreatedUser>) -> Self {
         ligand::tls::install();
-        let clock = Arc::new(ManualClock::at(start_of_time()));
         let entropy: Arc<dyn Entropy> = match setup.seed {
             Some(seed) => Arc::new(SeededEntropy::new(seed)),
             None => Arc::new(SystemEntropy),
@@ -120,15 +131,15 @@ impl TestServer {
             anonymous_catalog: setup.anonymous_catalog,
         };
         let services = build.services().await.expect("the services build");
-        let admin = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
+        let created = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
         services.follow_changes(&mut Default::default()).await;
         let shared =
             Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: setup.trusted_proxies };
-        let _ = shared.services.set(services.clone());
+        let _ = shared.services.set(Arc::new(services.clone()));
         let server = http_server(web::Data::new(shared), listener).expect("the server starts");
         let handle = server.handle();
         tokio::spawn(server);
-        let admin = admin.expect("the database is empty");
+        let admin = created.or(admin).expect("the database is empty");
         let url = format!("http://{address}");
         Self { callers: Caller::anonymous(&url), url, clock, services, database, admin, vendor, handle }
     }

@@ -1,6 +1,6 @@
 //! The authorization request (RFC 6749 section 4.1.1) as each vendor wants it.
 
-use url::Url;
+use url::Position;
 use url::form_urlencoded::byte_serialize;
 
 use crate::catalog::oauth2::{OAuth2, Scopes};
@@ -20,8 +20,8 @@ pub struct Authorization<'a> {
 }
 
 /// Where to send the user.
-pub fn url(oauth2: &OAuth2, authorization: &Authorization<'_>, values: Values<'_>) -> Result<Url, VendorFault> {
-    let mut url = values.url(&oauth2.authorize.url)?;
+pub fn url(oauth2: &OAuth2, authorization: &Authorization<'_>, values: Values<'_>) -> Result<String, VendorFault> {
+    let url = values.url(&oauth2.authorize.url)?;
     let scope = scope(&oauth2.scopes, authorization.scope);
     let mut pairs: Vec<(&str, &str)> = Vec::new();
     if oauth2.authorize.response_type {
@@ -42,17 +42,21 @@ pub fn url(oauth2: &OAuth2, authorization: &Authorization<'_>, values: Values<'_
         pairs.extend([("code_challenge", challenge), ("code_challenge_method", "S256")]);
     }
     pairs.extend(oauth2.authorize.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let mut query = url.query().map(str::to_owned).unwrap_or_default();
-    for (name, value) in pairs {
-        if !query.is_empty() {
-            query.push('&');
-        }
-        encode(name, &mut query);
-        query.push('=');
-        encode(value, &mut query);
+    let mut text = url[..Position::AfterPath].to_owned();
+    let mut separator = '?';
+    if let Some(fixed) = url.query().filter(|fixed| !fixed.is_empty()) {
+        text.extend(["?", fixed]);
+        separator = '&';
     }
-    url.set_query(Some(&query));
-    Ok(url)
+    for (name, value) in pairs {
+        text.push(separator);
+        encode(name, &mut text);
+        text.push('=');
+        encode(value, &mut text);
+        separator = '&';
+    }
+    text.push_str(&url[Position::AfterQuery..]);
+    Ok(text)
 }
 
 /// The scope to ask for: the caller's, or the element's rule for none and for an empty one.
@@ -82,6 +86,6 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 /// Percent-encoding with `%20` for a space, which every vendor reads.
-fn encode(text: &str, query: &mut String) {
-    byte_serialize(text.as_bytes()).for_each(|piece| query.push_str(if piece == "+" { "%20" } else { piece }));
+fn encode(text: &str, url: &mut String) {
+    byte_serialize(text.as_bytes()).for_each(|piece| url.push_str(if piece == "+" { "%20" } else { piece }));
 }

@@ -1,0 +1,82 @@
+//! The key ring of the settings, or the key file of the data directory.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::config::Storage;
+use crate::kernel::entropy::SystemEntropy;
+use crate::kernel::secret::Secret;
+use crate::store::Address;
+use crate::vault::KeyRing;
+
+/// `LIGAND_MASTER_KEY`; without it, on SQLite, the key file, which is made where there is none.
+pub fn load(storage: &Storage) -> Result<KeyRing, String> {
+    ring(storage, || {
+        make_key_file(&storage.data_dir)?;
+        read_key_file(&storage.data_dir)
+    })
+}
+
+/// The same, but where there is no key file yet, none is made: the ring that seals what is there.
+pub fn existing(storage: &Storage) -> Result<KeyRing, String> {
+    ring(storage, || read_key_file(&storage.data_dir))
+}
+
+/// Whether a server would start with it.
+pub fn check(storage: &Storage) -> Result<(), String> {
+    let fresh = || Ok(KeyRing::generate(&SystemEntropy));
+    let made = key_path(&storage.data_dir).exists();
+    ring(storage, || if made { read_key_file(&storage.data_dir) } else { fresh() }).map(drop)
+}
+
+fn ring(storage: &Storage, key_file: impl FnOnce() -> Result<Secret, String>) -> Result<KeyRing, String> {
+    let (text, origin) = match (&storage.master_key, &storage.database_url) {
+        (Some(ring), _) => (ring.clone(), "LIGAND_MASTER_KEY".to_owned()),
+        (None, Some(Address::Postgres(_))) => {
+            return Err(
+                "LIGAND_MASTER_KEY is required with PostgreSQL: every replica needs the same key. `ligand keys new` \
+                        prints one; keep it, without it the data cannot be opened"
+                    .to_owned(),
+            );
+        }
+        (None, _) => (key_file()?, key_path(&storage.data_dir).display().to_string()),
+    };
+    KeyRing::parse(&text).map_err(|fault| format!("{origin}: {fault}"))
+}
+
+fn key_path(directory: &Path) -> PathBuf {
+    directory.join("master.key")
+}
+
+fn read_key_file(directory: &Path) -> Result<Secret, String> {
+    let path = key_path(directory);
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Secret::new(text.trim()))
+}
+
+fn make_key_file(directory: &Path) -> Result<(), String> {
+    private_directory(directory)?;
+    let path = key_path(directory);
+    match write_private(&path, KeyRing::generate(&SystemEntropy).expose()) {
+        Ok(()) => {
+            tracing::info!(path = %path.display(), "a key was made: keep a copy, without it the data cannot be opened");
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// A new file that only its owner may read; fails where there is one.
+pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
+
+pub fn private_directory(path: &Path) -> Result<(), String> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| format!("{}: {error}", path.display()))
+}
