@@ -14,7 +14,7 @@ use crate::service::Services;
 /// Seconds from the first signal to the end, at the latest.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// For giving back leases at the very end, also where the database does not answer any more.
+/// For giving leases back, when the database does not answer any more.
 const GIVING_BACK: Duration = Duration::from_millis(500);
 
 /// SIGTERM and SIGINT: the first asks to finish what was begun, the second to leave it.
@@ -54,10 +54,10 @@ impl Running {
             () = signals.asked() => Some("a second signal came".to_owned()),
             () = tokio::time::sleep(DEADLINE) => Some(format!("{} s were over", DEADLINE.as_secs())),
         };
-        // The last act: what is dropped dies with the process, and the next one need not find out.
+        // The last act, also after a forced end: what is dropped dies with the process, and nobody need find that out.
         let given_back = tokio::time::timeout(GIVING_BACK, self.services.give_back_leases()).await;
         if !matches!(given_back, Ok(Ok(_))) {
-            tracing::warn!("leases could not be given back: other processes wait until they notice");
+            tracing::warn!("leases were not given back: others find out that nobody holds them");
         }
         let Some(why) = why else { return Ok(()) };
         let dropped = self.unfinished(answered.get()).join(", ");
@@ -74,6 +74,9 @@ impl Running {
         }
         // Requests may have started some until now.
         self.services.detached.drain().await;
+        if let Err(error) = self.services.write_usage().await {
+            tracing::warn!(?error, "the last uses of instances were not written");
+        }
         if let Some(vendor) = &self.vendor {
             vendor.handle.stop(false).await;
         }

@@ -291,8 +291,9 @@ on_both!(after_a_gap_in_reading_the_feed_nothing_remembered_counts, |server| asy
     platform(&caller).await.ok();
     // As if its change had been purged before anybody here read it.
     server.database.execute("UPDATE app_user SET active = FALSE");
-    server.services.follow_changes_at(&mut position, at(5.0)).await;
+    let trusted_for = ligand::service::memory::TRUSTED_FOR as f64;
+    server.services.follow_changes_at(&mut position, at(trusted_for)).await;
     platform(&caller).await.ok();
-    server.services.follow_changes_at(&mut position, at(10.1)).await;
+    server.services.follow_changes_at(&mut position, at(2.0 * trusted_for + 0.1)).await;
     platform(&caller).await.fails(401, "bad_credentials");
 });
