@@ -139,24 +139,28 @@ fn who_dies_after_the_vendor_rotated_leaves_one_retry_after_a_restart_on_sqlite(
     runtime().block_on(dies_after_the_vendor_rotated(Some(Database::sqlite()), 1));
 }
 
-/// SIGTERM: what the vendor has done already is waited for and stored.
+/// SIGTERM: what the vendor has done already is waited for and stored, whether a caller or the job asked for it.
 async fn ends_during_a_refresh(database: Option<Database>) {
+    const DUE: &str = "UPDATE credential SET due_at = refreshed_at;
+        INSERT INTO instance_usage (instance_id, last_used_at) SELECT instance_id, refreshed_at FROM credential";
     let Some(database) = database else { return };
     let mut fleet = Fleet::start(database, 1).await;
     let path = fleet.expired_instance().await;
-    for waits in [true, false] {
+    for cause in ["asked", "due"] {
         fleet.db_expire();
         fleet.token_calls_take(Duration::ZERO, Duration::from_secs(2));
         let spent = fleet.sandbox().spent_refresh_tokens();
-        let asked = in_the_background(&fleet.callers[0], &path);
-        until("the vendor rotates", async || fleet.sandbox().spent_refresh_tokens() > spent).await;
-        if !waits {
-            asked.abort();
+        let asked = (cause == "asked").then(|| in_the_background(&fleet.callers[0], &path));
+        if cause == "due" {
+            fleet.database.execute(DUE);
         }
+        until("the vendor rotates", async || fleet.sandbox().spent_refresh_tokens() > spent).await;
         let (status, log) = fleet.terminate().await;
         assert_eq!(status, 0, "{log}");
-        assert!(log.contains(r#"outcome="refreshed""#) && !log.contains("panicked"), "{log}");
-        if waits {
+        let line = log.lines().find(|line| line.contains(&format!("cause=\"{cause}\"")));
+        assert!(line.is_some_and(|line| line.contains(r#"outcome="refreshed""#)), "{log}");
+        assert!(!log.contains("panicked"), "{log}");
+        if let Some(asked) = asked {
             assert_eq!(asked.await.expect("no panic").ok()["valid"], true);
         }
         fleet.join().await;
