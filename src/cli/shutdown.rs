@@ -65,7 +65,13 @@ impl Running {
         }
         // Requests may have started some until now.
         self.services.detached.drain().await;
+        if let Err(error) = self.services.write_usage().await {
+            tracing::warn!(?error, "the last uses of instances were not written");
+        }
         // Nothing uses a lease any more: here, and only here, they are given back.
+        if let Err(fault) = self.services.give_back_leases().await {
+            tracing::warn!(%fault, "leases were not given back: others find out that nobody holds them");
+        }
         if let Some(vendor) = &self.vendor {
             vendor.handle.stop(false).await;
         }

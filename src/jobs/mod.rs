@@ -76,7 +76,7 @@ impl Jobs {
 
     /// How many have not ended.
     pub fn running(&self) -> usize {
-        self.tasks.len()
+        self.tasks.len().saturating_add(self.due_refreshes.running())
     }
 
     /// Lets every job finish its round.

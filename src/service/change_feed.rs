@@ -50,6 +50,7 @@ impl Services {
             Err(fault) => tracing::warn!(%fault, "the change feed cannot be read"),
         }
     }
+
     fn forget_everything(&self) {
         self.principals.clear();
         self.warm.clear();

@@ -47,6 +47,11 @@ struct UnderWay {
 }
 
 impl DueRefreshes {
+    /// How many refreshes are under way.
+    pub fn running(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// Waits for what is under way; what has not begun is left to the next one who leads.
     pub async fn stop(&self) {
         self.stop.cancel();
