@@ -11,6 +11,7 @@ use ligand::kernel::secret::Secret;
 use ligand::outbound::Guard;
 use ligand::service::Services;
 use ligand::service::authenticate::Presented;
+use ligand::service::memory::TRUSTED_FOR;
 use ligand::vault::KeyRing;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
@@ -273,7 +274,7 @@ on_both!(a_feed_that_is_not_read_is_not_trusted, |server| async move {
     let principal = replica.authenticate(&presented(&server)).await.unwrap();
     replica.reset_user_secret(&principal).await.unwrap();
     replica.set_password(&principal, Secret::new("another horse")).await.unwrap();
-    server.advance(TimeDelta::seconds(5));
+    server.advance(TimeDelta::seconds(TRUSTED_FOR));
     platform(&caller).await.ok();
     server.advance(TimeDelta::seconds(1));
     platform(&caller).await.fails(401, "bad_credentials");
@@ -285,15 +286,14 @@ on_both!(a_feed_that_is_not_read_is_not_trusted, |server| async move {
 on_both!(after_a_gap_in_reading_the_feed_nothing_remembered_counts, |server| async move {
     let mut position = Default::default();
     let start = std::time::Instant::now();
-    let at = |seconds: f64| start + std::time::Duration::from_secs_f64(seconds);
+    let at = |seconds: i64| start + std::time::Duration::from_secs(seconds.unsigned_abs());
     server.services.follow_changes_at(&mut position, start).await;
     let caller = server.caller();
     platform(&caller).await.ok();
     // As if its change had been purged before anybody here read it.
     server.database.execute("UPDATE app_user SET active = FALSE");
-    let trusted_for = ligand::service::memory::TRUSTED_FOR as f64;
-    server.services.follow_changes_at(&mut position, at(trusted_for)).await;
+    server.services.follow_changes_at(&mut position, at(TRUSTED_FOR)).await;
     platform(&caller).await.ok();
-    server.services.follow_changes_at(&mut position, at(2.0 * trusted_for + 0.1)).await;
+    server.services.follow_changes_at(&mut position, at(2 * TRUSTED_FOR + 1)).await;
     platform(&caller).await.fails(401, "bad_credentials");
 });

@@ -13,6 +13,7 @@ mod idempotency;
 mod identity;
 mod key_generations;
 mod list_instances;
+mod memory;
 mod oauth_url;
 mod openapi;
 mod pkce;

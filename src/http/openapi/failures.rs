@@ -40,6 +40,7 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("expand", &[&[BadParameter]]),
     ("hydrate", &[&[BadParameter]]),
     ("reAuthenticate", &[&[BadParameter]]),
+    ("refresh", &[&[BadParameter, VendorRefused, VendorConfiguration], ADDRESS, VENDOR]),
     ("emptyList", &[&[NothingFound]]),
     ("Idempotency-Key", &[&[BadIdempotencyKey, IdempotencyConflict]]),
     ("SignIn", &[BODY, &[LoginRefused, TooManyRequests]]),

@@ -1,0 +1,98 @@
+//! What servers remember: a warm call needs no database, and a change on one server reaches the others with the next
+//! reading of the feed.
+
+use std::sync::Arc;
+
+use ligand::kernel::error::ApiError;
+use ligand::service::change_feed::FeedPosition;
+use ligand::service::warm_instances::LiveInstance;
+use serde_json::{Value, json};
+
+use crate::support::copies::owner;
+use crate::support::server::Setup;
+use crate::support::{TestServer, on_both};
+
+/// Two servers on one database; the second has read the feed up to now.
+async fn two(server: &TestServer) -> (TestServer, FeedPosition) {
+    let other = server.start_beside(Setup::default()).await;
+    let mut position = FeedPosition::default();
+    other.services.follow_changes(&mut position).await;
+    (other, position)
+}
+
+async fn live(server: &TestServer, id: i64) -> Result<Arc<LiveInstance>, ApiError> {
+    server.services.fresh_token(owner(&server.services).await, id).await
+}
+
+fn code(outcome: Result<Arc<LiveInstance>, ApiError>) -> &'static str {
+    outcome.err().map_or("served", |error| error.code.name())
+}
+
+on_both!(a_warm_call_needs_no_database, |server| async move {
+    let created = server.caller().create_with_code(server.sandbox(), "Warm").await;
+    let (id, path) = (created["id"].as_i64().expect("an id"), format!("/instances/{}", created["id"]));
+    let whose = owner(&server.services).await;
+    server.services.fresh_token(whose, id).await.expect("a token");
+    // Behind everybody's back: nobody who remembers can see it.
+    server.database.execute("UPDATE instance SET enabled = FALSE");
+    for _ in 0..3 {
+        assert_eq!(code(server.services.fresh_token(whose, id).await), "served");
+    }
+    // When the feed was not read for long enough, nothing that is remembered counts.
+    server.advance(chrono::TimeDelta::seconds(8));
+    assert_eq!(code(server.services.fresh_token(whose, id).await), "instance_disabled");
+    assert_eq!(server.caller().get(&path).await.ok()["disabled"], true);
+});
+
+on_both!(every_change_reaches_the_other_server, |server| async move {
+    let (other, mut position) = two(&server).await;
+    let caller = server.caller();
+    type Change = fn(&str) -> (&'static str, String, Value);
+    let changes: [(Change, &str); 3] = [
+        (|path| ("DELETE", format!("{path}/enabled"), Value::Null), "instance_disabled"),
+        (|path| ("DELETE", path.to_owned(), Value::Null), "instance_not_found"),
+        (|path| ("PATCH", path.to_owned(), json!({ "disabled": true })), "instance_disabled"),
+    ];
+    for (change, seen) in changes {
+        let created = caller.create_with_code(server.sandbox(), "Changes").await;
+        let id = created["id"].as_i64().expect("an id");
+        assert_eq!(code(live(&other, id).await), "served");
+        let (method, path, body) = change(&format!("/instances/{id}"));
+        assert_eq!(caller.send(method, &path, &body).await.status, 200);
+        assert_eq!(code(live(&server, id).await), seen, "at once where it was made");
+        other.services.follow_changes(&mut position).await;
+        assert_eq!(code(live(&other, id).await), seen);
+    }
+});
+
+on_both!(an_old_token_is_refused_everywhere, |server| async move {
+    let (other, mut position) = two(&server).await;
+    let created = server.caller().create_with_code(server.sandbox(), "Token").await;
+    let token = created["token"].as_str().expect("a token");
+    let beside = other.caller().with_element(token);
+    beside.get("/instances/configuration").await.ok();
+    server.caller().post(&format!("/instances/{}/token-reset", created["id"]), &Value::Null).await.ok();
+    server.caller().with_element(token).get("/instances/configuration").await.fails(401, "bad_credentials");
+    other.services.follow_changes(&mut position).await;
+    beside.get("/instances/configuration").await.fails(401, "bad_credentials");
+    // Nobody else's token opens it, whether it is warm or not.
+    let fresh = server.caller().get(&format!("/instances/{}", created["id"])).await.ok();
+    let token = fresh["token"].as_str().expect("a token");
+    other.caller().with_element(token).get("/instances/configuration").await.ok();
+    other.stranger().await.with_element(token).get("/instances/configuration").await.fails(401, "bad_credentials");
+});
+
+on_both!(a_refresh_on_one_server_is_used_on_the_other, |server| async move {
+    server.sandbox().set(|switches| switches.rotation = true);
+    let (other, mut position) = two(&server).await;
+    let created = server.caller().create_with_code(server.sandbox(), "Shared").await;
+    let id = created["id"].as_i64().expect("an id");
+    let before = live(&other, id).await.expect("a token").version;
+    server.advance(chrono::TimeDelta::hours(1));
+    let renewed = live(&server, id).await.expect("a token").version;
+    assert!(renewed > before);
+    // It has no vendor of its own that knows the grant: a call of its own would fail.
+    assert_eq!(live(&other, id).await.expect("the token of the other").version, renewed);
+    other.services.follow_changes(&mut position).await;
+    assert_eq!(live(&other, id).await.expect("a token").version, renewed);
+});
