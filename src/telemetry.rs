@@ -3,13 +3,17 @@
 //! The line of a request would cost a system call for each of them, so lines wait for company, shortly. A warning or an
 //! error goes out at once, with all that waited before it.
 
+use std::fmt::{self, Debug};
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use tracing::field::Field;
 use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// How long a line waits at most.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -22,16 +26,33 @@ static NO_LONGER_EMPTY: Condvar = Condvar::new();
 /// Starts logging. A filter that cannot be read is refused, with the reason.
 pub fn start(filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("LIGAND_LOG: {error}"))?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(StandardError);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(StandardError);
+    let started = match io::stderr().is_terminal() {
+        true => subscriber.try_init(),
+        // The same text: the usual fields go through their colours even where there are none, in every line.
+        false => subscriber.with_ansi(false).fmt_fields(debug_fn(write_field).delimited(" ")).try_init(),
+    };
     // A second start (tests) keeps the first.
-    if subscriber.try_init().is_ok() {
+    if started.is_ok() {
         let spawned = std::thread::Builder::new().name("log".to_owned()).spawn(flush_now_and_then);
         spawned.map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+fn write_field(line: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    match field.name() {
+        "message" => {
+            let text = format!("{value:?}");
+            // A terminal that shows the log later must not obey it.
+            if text.contains(char::is_control) {
+                write!(line, "{}", text.escape_debug())
+            } else {
+                line.write_str(&text)
+            }
+        }
+        name => write!(line, "{name}={value:?}"),
+    }
 }
 
 /// Writes what still waits: the last act of a process that ends in order.

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use super::Services;
 use super::memory::{FeedTrust, Memory};
 use crate::kernel::code::Code;
+use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, Principal};
+use crate::vault::LookupKey;
 use crate::vault::lookup::Purpose;
 
 /// The parts of an `Authorization` header (contract 2.3), as far as they were given.
@@ -38,14 +41,7 @@ impl Services {
         }
         match (&presented.user, &presented.organization) {
             (Some(user), Some(organization)) => {
-                // Taken before the principal: one from memory may have a hash under a generation that goes meanwhile.
-                let keys = self.lookup.known();
-                let principal = self.principal_by_secret(user).await?.ok_or_else(refused)?;
-                let fits = keys.all().any(|generation| {
-                    let hash = generation.key.hash(Purpose::OrganizationSecret, organization);
-                    hash.ct_eq(&principal.organization_secret_hash).into()
-                });
-                if fits { Ok(principal) } else { Err(refused()) }
+                self.principal_by_secrets(user, organization).await?.ok_or_else(refused)
             }
             (None, None) if presented.element.is_none() => Err(missing("User and Organization")),
             (None, _) => Err(missing("User")),
@@ -53,20 +49,28 @@ impl Services {
         }
     }
 
-    async fn principal_by_secret(&self, secret: &Secret) -> Result<Option<Arc<Principal>>, ApiError> {
-        let hashes = self.lookup.hashes(Purpose::UserSecret, secret);
-        let known = &self.principals.by_secret;
-        if self.principals.trust.holds(self.now().timestamp())
-            && let Some(known) = hashes.iter().find_map(|hash| known.get(hash))
-        {
+    async fn principal_by_secrets(
+        &self,
+        user: &Secret,
+        organization: &Secret,
+    ) -> Result<Option<Arc<Principal>>, ApiError> {
+        let known = &self.principals.by_secrets;
+        let both = self.principals.hash(user, organization);
+        if let Some(known) = known.get(&both).filter(|_| self.principals.trust.holds(self.now().timestamp())) {
             return Ok(Some(known));
         }
         let generation = known.generation();
-        let keys = hashes.clone();
-        let found = self.store.read(move |conn| principals::find_by_secret(conn, &keys)).await?;
-        // In memory under the hash in use, whichever the row has.
-        let hash = hashes.into_iter().next().unwrap_or_default();
-        Ok(found.map(|principal| known.remember(hash, principal, generation)))
+        // Taken before the row, which may have a hash under a generation that goes meanwhile.
+        let keys = self.lookup.known();
+        let hashes = self.lookup.hashes(Purpose::UserSecret, user);
+        let found = self.store.read(move |conn| principals::find_by_secret(conn, &hashes)).await?;
+        let fits = |principal: &Principal| {
+            keys.all().any(|generation| {
+                let hash = generation.key.hash(Purpose::OrganizationSecret, organization);
+                hash.ct_eq(&principal.organization_secret_hash).into()
+            })
+        };
+        Ok(found.filter(fits).map(|principal| known.remember(both, principal, generation)))
     }
 
     async fn principal_by_id(&self, user: i64) -> Result<Option<Arc<Principal>>, ApiError> {
@@ -90,21 +94,31 @@ fn missing(parts: &str) -> ApiError {
 /// Principals in memory.
 #[derive(Clone)]
 pub struct PrincipalCache {
-    by_secret: Memory<Vec<u8>, Principal>,
+    /// By one hash of both secrets, once both were found right: what is warm is the most of all calls.
+    by_secrets: Memory<Vec<u8>, Principal>,
     by_user: Memory<i64, Principal>,
     trust: FeedTrust,
+    /// Of this process alone, so that no generation of the look-up key matters here.
+    key: LookupKey,
 }
 
 const CAPACITY: u64 = 10_000;
 
 impl PrincipalCache {
     pub fn new(trust: FeedTrust) -> Self {
-        Self { by_secret: Memory::of(CAPACITY), by_user: Memory::of(CAPACITY), trust }
+        let key = LookupKey::generate(&SystemEntropy);
+        Self { by_secrets: Memory::of(CAPACITY), by_user: Memory::of(CAPACITY), trust, key }
+    }
+
+    fn hash(&self, user: &Secret, organization: &Secret) -> Vec<u8> {
+        // No header holds a null byte.
+        let both = Zeroizing::new([user.expose(), organization.expose()].join("\0"));
+        self.key.hash_bytes(Purpose::UserSecret, both.as_bytes())
     }
 
     /// Changes of users and organizations are rare: forgetting all of them is cheaper than knowing which.
     pub fn clear(&self) {
-        self.by_secret.clear();
+        self.by_secrets.clear();
         self.by_user.clear();
     }
 }
