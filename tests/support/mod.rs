@@ -4,6 +4,7 @@ pub mod account;
 pub mod caller;
 pub mod copies;
 pub mod database;
+pub mod key_change;
 pub mod losing_proxy;
 pub mod oidc_provider;
 pub mod part;
