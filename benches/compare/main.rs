@@ -15,6 +15,7 @@
     reason = "a benchmark may fail loudly and print; it uses a part of the tests' support"
 )]
 
+mod key_change;
 mod load;
 mod rows;
 mod start;
@@ -41,7 +42,8 @@ fn main() {
             continue;
         };
         rows::measure(name, database);
-        let fresh = if name == "SQLite" { Some(Database::sqlite()) } else { Database::postgres() };
-        fresh.into_iter().for_each(|database| tokens::measure_refreshes(name, database));
+        let fresh = || if name == "SQLite" { Some(Database::sqlite()) } else { Database::postgres() };
+        fresh().into_iter().for_each(|database| tokens::measure_refreshes(name, database));
+        fresh().into_iter().for_each(|database| key_change::measure(name, &database));
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use ligand::store::Store;
-use ligand::store::sealed::{self, CREDENTIAL, Column, SEALED, Swap};
+use ligand::store::instances::{self, InstanceRow};
+use ligand::store::sealed::{self, CREDENTIAL, Column, INSTANCE_TOKEN, SEALED, Swap};
 
 use super::on_both_databases;
 use super::rows::{Organization, db_organization};
@@ -92,7 +93,29 @@ on_both_databases!(a_value_that_somebody_else_wrote_meanwhile_stays, |database| 
     assert_eq!(set(&store, vec![swap(ids[0], b"one"), swap(ids[1], b"before"), swap(ids[2], b"three")]).await, 2);
     let owner = organization.owner;
     for (id, expected) in ids.into_iter().zip([b"new".as_slice(), b"two", b"new"]) {
-        let stored = store.read(move |conn| ligand::store::instances::find(conn, owner, id)).await.unwrap();
+        let stored = store.read(move |conn| instances::find(conn, owner, id)).await.unwrap();
         assert_eq!((stored.credential.sealed.as_slice(), stored.credential.version), (expected, 1));
     }
+});
+
+on_both_databases!(a_change_under_way_does_not_bring_the_old_token_back, |database| async move {
+    let store = open(&database.url, 2);
+    let organization = db_organization(&store).await;
+    let owner = organization.owner;
+    let id = organization.db_instance(&store, "Before", &[]).await;
+    let read = store.read(move |conn| instances::find(conn, owner, id)).await.unwrap().instance;
+    // Between the reading and the writing of a change both rotations pass by.
+    let hash = Column { name: "token_hash", ..INSTANCE_TOKEN };
+    for (column, old) in [(INSTANCE_TOKEN, &read.token_sealed), (hash, &read.token_hash)] {
+        let swaps = [Swap { id, old: old.clone(), new: b"rotated".to_vec() }];
+        assert_eq!(store.write(move |conn| sealed::swap(conn, column, &swaps)).await.unwrap(), 1);
+    }
+    let changed = InstanceRow { name: "After".to_owned(), ..read };
+    store.write(move |conn| instances::update(conn, owner, &changed, &[])).await.unwrap();
+    let stored = store.read(move |conn| instances::find(conn, owner, id)).await.unwrap().instance;
+    assert_eq!((stored.name.as_str(), stored.version), ("After", 2));
+    assert_eq!(
+        (stored.token_sealed.as_slice(), stored.token_hash.as_slice()),
+        (b"rotated".as_slice(), b"rotated".as_slice())
+    );
 });
