@@ -124,10 +124,7 @@ fn migrate_says_what_it_did_on_both_databases() {
     let urls = [Some("sqlite:data.db".to_owned()), postgres.map(|database| database.url)];
     for url in urls.into_iter().flatten() {
         let ligand = Ligand::new().set("DATABASE_URL", &url);
-        assert!(
-            ligand.run(&["migrate"]).succeeds().contains(" migrations were run: 00000000000001_foundation"),
-            "{url}"
-        );
+        assert!(ligand.run(&["migrate"]).succeeds().contains(" migrations were run: 00000000000001, "), "{url}");
         assert_eq!(ligand.run(&["migrate"]).succeeds(), "the schema is up to date\n");
     }
     let ligand = Ligand::new().set("LIGAND_DATA_DIR", "made/on/demand");
