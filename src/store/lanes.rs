@@ -130,7 +130,9 @@ impl Pool {
         let of_each_transaction = opener.of_each_transaction();
         let connections = r2d2::Pool::builder()
             .max_size(size)
-            .min_idle(Some(1))
+            // None ahead: the end of a short command would find OpenSSL at work for a connection that nobody asked for,
+            // and crash on what its exit handler has freed.
+            .min_idle(Some(0))
             // Costs a comparison, not a query: see `Opener::is_valid`.
             .test_on_check_out(true)
             // What the pool makes of it: half of it is the longest pause between two attempts.
