@@ -65,7 +65,12 @@ impl Running {
     }
 
     async fn finish_all(&self, answered: &Cell<bool>) {
-        tokio::join!(self.jobs.stop(), async {
+        let jobs = async {
+            self.jobs.stop().await;
+            // Nobody reads the feed any more: the last requests ask the database.
+            self.services.feed_trust.end();
+        };
+        tokio::join!(jobs, async {
             self.server.stop(true).await;
             answered.set(true);
         });

@@ -25,7 +25,7 @@ impl Services {
 
     /// The same at a moment of the caller's choice.
     pub async fn follow_changes_at(&self, position: &mut FeedPosition, started: Instant) {
-        let from = position.next;
+        let (from, asked) = (position.next, self.now());
         let read = self.store.read(move |conn| changes::since(conn, from.unwrap_or(i64::MAX))).await;
         match read {
             Ok((changed, next)) => {
@@ -38,7 +38,7 @@ impl Services {
                 } else {
                     self.forget(&changed);
                 }
-                self.feed_trust.was_read(self.now().timestamp());
+                self.feed_trust.was_read(asked.timestamp());
                 // Behind what was forgotten: none of it may have a hash under a generation that goes.
                 if anything && let Err(error) = self.reload_data_keys().await {
                     // The position stays, so that the next round tries again.

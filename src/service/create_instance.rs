@@ -171,6 +171,7 @@ impl Services {
             expires_at: provisioned.expires_at.map(UtcTime),
             refreshed_at: provisioned.refreshed_at.map(UtcTime),
             due_at: rules
+                .filter(|_| refreshable)
                 .and_then(|rules| due_at(rules, instance_id, provisioned.expires_at, provisioned.refreshed_at))
                 .map(UtcTime),
             refused_at: None,

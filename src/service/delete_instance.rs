@@ -1,5 +1,6 @@
 //! `DELETE`: the row goes at once, its grant at the vendor in a job that may fail without keeping the row.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -7,29 +8,50 @@ use super::instance_view::credential_place;
 use super::refresh_attempt::lease_name;
 use super::revoke_grants::revocation_place;
 use super::{Services, of_instance};
+use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::Credential;
 use crate::store::instances::{self, Stored};
 use crate::store::leases;
 use crate::store::revocations::{self, Revocation};
+use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
+
+/// How often a deletion is begun again because the credential was refreshed meanwhile.
+const TRIES: usize = 8;
+
+/// A grant that another instance holds, whoever owns it, lives on.
+pub(super) fn revoke_unless_shared(
+    conn: &mut AnyConn,
+    owner: Owner,
+    (revocation, hashes): (Revocation, Vec<Vec<u8>>),
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    let shared = instances::any_with_grant(conn, &hashes)?;
+    if shared { Ok(()) } else { revocations::insert(conn, owner, revocation, now) }
+}
 
 impl Services {
     pub async fn delete_instance(&self, owner: Owner, id: i64) -> Result<(), ApiError> {
-        let stored = self.stored_instance(owner, id).await?;
-        let revocation = self.revocation_of(&stored).await?;
-        let now = self.now();
-        let deleted = self.store.write(move |conn| {
-            instances::delete(conn, owner, id, now)?;
-            leases::forget(conn, &lease_name(id))?;
-            let Some((revocation, hashes)) = revocation else { return Ok(()) };
-            let shared = instances::any_with_grant(conn, &hashes)?;
-            if shared { Ok(()) } else { revocations::insert(conn, owner, revocation, now) }
-        });
-        deleted.await.map_err(of_instance(id))?;
-        self.warm.forget([&id]);
-        Ok(())
+        for _ in 0..TRIES {
+            let stored = self.stored_instance(owner, id).await?;
+            let (version, revocation) = (stored.credential.version, self.revocation_of(&stored).await?);
+            let now = self.now();
+            let deleted = self.store.write(move |conn| {
+                instances::delete(conn, owner, id, version, now)?;
+                leases::forget(conn, &lease_name(id))?;
+                revocation.map_or(Ok(()), |revocation| revoke_unless_shared(conn, owner, revocation, now))
+            });
+            match deleted.await {
+                // It was refreshed meanwhile: the new token is the one to be revoked.
+                Err(StoreFault::Conflict(_)) => continue,
+                outcome => outcome.map_err(of_instance(id))?,
+            }
+            self.warm.forget([&id]);
+            return Ok(());
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
     /// What the job needs to revoke the grant, where the element says how; with the hashes that other instances with the

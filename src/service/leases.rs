@@ -12,10 +12,11 @@ use crate::store::leases::{self, Lease};
 
 /// Between two signs of life.
 const BEAT: Duration = Duration::from_secs(1);
-/// A holder that shows none for so long, while the database answered all the time, is dead.
-const SILENT_FOR: Duration = Duration::from_secs(5);
+/// A holder that shows none for so long, while the database answered all the time, is dead. Longer than a sign of life can
+/// wait for a connection.
+const SILENT_FOR: Duration = Duration::from_secs(10);
 /// Looks that are further apart prove nothing: the holder could not reach the database either.
-const LONGEST_GAP: Duration = Duration::from_secs(2);
+const LONGEST_GAP: Duration = Duration::from_secs(4);
 
 /// What somebody who waits for a lease has seen of it.
 #[derive(Debug, Clone, Copy)]
@@ -30,9 +31,9 @@ impl Watch {
         Self { seen, since: now, looked: now }
     }
 
-    /// Whether the holder is dead, by this further look at its lease.
-    pub fn abandoned(&mut self, lease: Lease, now: Instant) -> bool {
-        if lease != self.seen || now.duration_since(self.looked) > LONGEST_GAP {
+    /// Whether the holder is dead, by this further look at its lease: asked for then, answered now.
+    pub fn abandoned(&mut self, lease: Lease, asked: Instant, now: Instant) -> bool {
+        if lease != self.seen || asked.saturating_duration_since(self.looked) > LONGEST_GAP {
             *self = Self::begin(lease, now);
         }
         self.looked = now;
@@ -79,12 +80,14 @@ mod tests {
         let at = |ms: u64| start + Duration::from_millis(ms);
         let lease = Lease { holder: 7, beat: 1, unsettled: false };
         let mut watch = Watch::begin(lease, at(0));
-        assert!((1..10).all(|look| !watch.abandoned(lease, at(look * 500))));
-        assert!(watch.abandoned(lease, at(5000)));
+        assert!((1..20).all(|look| !watch.abandoned(lease, at(look * 500), at(look * 500))));
+        assert!(watch.abandoned(lease, at(10_000), at(10_000)));
         let alive = Lease { beat: 2, ..lease };
-        assert!(!watch.abandoned(alive, at(5500)), "a beat starts it anew");
-        assert!((1..10).all(|look| !watch.abandoned(alive, at(5500 + look * 500))));
-        assert!(!watch.abandoned(alive, at(14_000)), "so does a gap");
-        assert!(!watch.abandoned(alive, at(16_000)));
+        assert!(!watch.abandoned(alive, at(10_500), at(10_500)), "a beat starts it anew");
+        assert!(!watch.abandoned(alive, at(14_000), at(19_000)), "a slow answer is an answer");
+        assert!(watch.abandoned(alive, at(20_000), at(20_600)));
+        assert!(!watch.abandoned(alive, at(25_000), at(25_000)), "a gap starts it anew, too");
+        assert!(!watch.abandoned(alive, at(29_000), at(34_900)));
+        assert!(watch.abandoned(alive, at(35_000), at(35_000)));
     }
 }

@@ -26,6 +26,11 @@ impl FeedTrust {
         self.0.store(now, Ordering::Relaxed);
     }
 
+    /// Nobody reads the feed any more.
+    pub fn end(&self) {
+        self.0.store(i64::MIN, Ordering::Relaxed);
+    }
+
     pub fn holds(&self, now: i64) -> bool {
         // In both directions: a clock that was set back must not prolong the trust.
         now.saturating_sub(self.0.load(Ordering::Relaxed)).unsigned_abs() <= TRUSTED_FOR.unsigned_abs()

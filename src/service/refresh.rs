@@ -155,6 +155,7 @@ impl Services {
         let mut pause = FIRST_LOOK;
         loop {
             let of_lease = Arc::clone(&name);
+            let asked = Instant::now();
             let look = move |conn: &mut _| Ok((instances::find(conn, owner, id)?, leases::find(conn, &of_lease)?));
             let (stored, lease) = self.store.read(look).await.map_err(super::of_instance(id))?;
             if stored.credential.version > seen {
@@ -163,30 +164,31 @@ impl Services {
             if let Some(reason) = &stored.instance.invalid_reason {
                 return Err(withdrawn(reason));
             }
-            let now = Instant::now();
-            let abandoned = lease
-                .filter(|lease| lease.is_held())
-                .is_some_and(|held| watch.get_or_insert_with(|| Watch::begin(held, now)).abandoned(held, now));
-            if let Some((lease, stored)) = self.take_lease(&name, lease, abandoned, wanted).await? {
-                return self.refresh_under(&name, lease, stored, wanted).await;
+            let abandoned = lease.filter(Lease::is_held).is_some_and(|held| {
+                watch.get_or_insert_with(|| Watch::begin(held, asked)).abandoned(held, asked, Instant::now())
+            });
+            if abandoned || !lease.is_some_and(|lease| lease.is_held()) {
+                // First: nobody holds a lease while it waits for its turn.
+                let permits = self.refreshes.permits(&*self.element_of_row(&stored.instance)?);
+                let _permit = permits.acquire().await.map_err(ApiError::internal)?;
+                let asked = Instant::now();
+                if let Some((lease, stored)) = self.take_lease(&name, lease, wanted).await? {
+                    return self.refresh_under(&name, (lease, asked), stored, wanted).await;
+                }
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(LATER_LOOKS);
         }
     }
 
-    /// The lease, where it is free or its holder is dead, and the instance as it is under the lease.
+    /// The lease, which is free or whose holder is dead, and the instance as it is under the lease.
     async fn take_lease(
         &self,
         name: &Arc<str>,
         seen: Option<Lease>,
-        abandoned: bool,
         Wanted { owner, id, .. }: Wanted,
     ) -> Result<Option<(Lease, Stored)>, ApiError> {
         let held = seen.filter(Lease::is_held);
-        if held.is_some() && !abandoned {
-            return Ok(None);
-        }
         let (name, process) = (Arc::clone(name), self.process);
         let taken = self.store.write(move |conn| {
             let lease = match held {

@@ -1,10 +1,11 @@
 //! The token call of a refresh, under the lease, with everything that its outcome entails.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::delete_instance::revoke_unless_shared;
 use super::provision::{client, with_values};
 use super::refresh::{Cause, Wanted};
 use super::refresh_outcomes::Outcome;
@@ -21,8 +22,11 @@ use crate::protocol::{Credential, VendorFault, VendorRequest};
 use crate::store::instances::{self, CredentialRow, Stored};
 use crate::store::leases::{self, Lease};
 use crate::store::time::UtcTime;
-use crate::store::{StoreFault, refreshes, revocations};
+use crate::store::{AnyConn, StoreFault, refreshes};
 use crate::vault::lookup::Purpose;
+
+/// So long after it was asked for a lease is certainly ours.
+const STILL_OURS: Duration = Duration::from_secs(1);
 
 pub(super) fn lease_name(instance: i64) -> String {
     format!("refresh/{instance}")
@@ -41,7 +45,7 @@ impl Services {
     pub(super) async fn refresh_under(
         &self,
         name: &Arc<str>,
-        lease: Lease,
+        (lease, asked): (Lease, Instant),
         stored: Stored,
         wanted: Wanted,
     ) -> Result<i64, ApiError> {
@@ -63,9 +67,11 @@ impl Services {
                 return Err(error);
             }
         };
-        let permits = self.refreshes.permits(&call.element);
+        // A process that stood still for a while may have been taken for dead.
+        if asked.elapsed() > STILL_OURS && !self.still_holds(name).await? {
+            return Ok(version);
+        }
         let reply = self.while_beating(name, async {
-            let _permit = permits.acquire().await;
             self.token_call(&call.element, oauth2_of(&call.element)?, &call.request).await
         });
         let reply = reply.await;
@@ -147,11 +153,17 @@ impl Services {
             }
         };
         let (lease, row) = (Arc::clone(name), Arc::clone(&credential));
-        let commit = self.commit(move |conn| {
+        let commit = move |conn: &mut AnyConn| {
             instances::update_credential(conn, owner, &row, now)?;
             leases::release(conn, &lease, process)
-        });
-        let committed = commit.await;
+        };
+        // However long the outage: the end of the process is the only limit.
+        let committed = loop {
+            match self.commit(commit.clone()).await {
+                Err(StoreFault::Unavailable(_)) => continue,
+                other => break other,
+            }
+        };
         self.warm.forget([&id]);
         match committed {
             Ok(()) => (Outcome::Refreshed, Ok(credential.version.saturating_add(1))),
@@ -163,10 +175,12 @@ impl Services {
                         (Outcome::Refreshed, Ok(stored.credential.version))
                     }
                     Ok(stored) => (Outcome::Overtaken, Ok(stored.credential.version)),
-                    Err(gone) => {
+                    Err(gone) if gone.code == Code::InstanceNotFound => {
                         self.revoke_orphan(call.stored, &credential).await;
                         (Outcome::Overtaken, Err(gone))
                     }
+                    // It may well be stored: whoever looks next sees it.
+                    Err(unread) => (Outcome::Failed, Err(unread)),
                 }
             }
             Err(fault) => (Outcome::Failed, Err(fault.into())),
@@ -242,11 +256,10 @@ impl Services {
         stored.credential = credential.clone();
         let now = self.now();
         let written = match self.revocation_of(&stored).await {
-            Ok(Some((revocation, _))) => self
-                .store
-                .write(move |conn| revocations::insert(conn, owner, revocation, now))
-                .await
-                .map_err(Into::into),
+            Ok(Some(revocation)) => {
+                let write = move |conn: &mut _| revoke_unless_shared(conn, owner, revocation, now);
+                self.store.write(write).await.map_err(Into::into)
+            }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
@@ -257,6 +270,11 @@ impl Services {
 
     async fn version_of(&self, wanted: Wanted) -> Result<i64, ApiError> {
         Ok(self.stored_instance(wanted.owner, wanted.id).await?.credential.version)
+    }
+
+    async fn still_holds(&self, name: &Arc<str>) -> Result<bool, ApiError> {
+        let (lease, process) = (Arc::clone(name), self.process);
+        Ok(self.store.write(move |conn| leases::beat(conn, &lease, process)).await?)
     }
 
     async fn release(&self, name: &Arc<str>) {

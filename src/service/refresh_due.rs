@@ -15,6 +15,7 @@ use super::leases::Watch;
 use super::refresh::{Cause, Wanted};
 use super::refresh_attempt::idle_at;
 use crate::catalog::element::Element;
+use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::store::leases::{self, Taken};
 use crate::store::refreshes::{self, Due};
@@ -100,6 +101,8 @@ impl Services {
             }
         }
         if !idle.is_empty() {
+            // Everybody locks rows in the order of their ids.
+            idle.sort_by_key(|(row, _)| row.instance_id);
             let put_off =
                 move |conn: &mut _| idle.iter().try_for_each(|(row, until)| refreshes::put_off(conn, row, *until));
             self.store.write(put_off).await?;
@@ -109,7 +112,7 @@ impl Services {
 
     /// Whether this process is the one that runs the job.
     async fn leads(&self, due: &DueRefreshes) -> Result<bool, ApiError> {
-        let process = self.process;
+        let (process, asked) = (self.process, Instant::now());
         let taken = self.store.write(move |conn| {
             if leases::beat(conn, LEASE, process)? { Ok(None) } else { leases::take(conn, LEASE, process).map(Some) }
         });
@@ -117,10 +120,9 @@ impl Services {
             None | Some(Taken::Mine(_)) => return Ok(true),
             Some(Taken::Held(held)) => held,
         };
-        let now = Instant::now();
         let dead = {
             let mut watch = due.watch.lock().unwrap_or_else(PoisonError::into_inner);
-            watch.get_or_insert_with(|| Watch::begin(held, now)).abandoned(held, now)
+            watch.get_or_insert_with(|| Watch::begin(held, asked)).abandoned(held, asked, Instant::now())
         };
         let taken = match dead {
             true => self.store.write(move |conn| leases::take_over(conn, LEASE, held, process)).await?,
@@ -163,11 +165,10 @@ impl Services {
 
     async fn refresh_one_due(&self, row: &Due) {
         let wanted = Wanted { owner: row.owner(), id: row.instance_id, seen: row.version, cause: Cause::Due };
-        if self.refresh(wanted).await.is_ok() {
-            return;
-        }
-        // The reason is in the log already.
-        let (row, until) = (row.clone(), self.now().checked_add_signed(AGAIN));
+        let Err(error) = self.refresh(wanted).await else { return };
+        // The reason is in the log already. A grant that is gone is nothing to come back to.
+        let gone = error.code == Code::ReauthorizationRequired;
+        let (row, until) = (row.clone(), self.now().checked_add_signed(AGAIN).filter(|_| !gone));
         let put_off = self.store.write(move |conn| refreshes::put_off(conn, &row, until)).await;
         if let Err(fault) = put_off {
             tracing::warn!(%fault, "a due refresh could not be put off");

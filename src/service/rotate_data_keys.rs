@@ -107,7 +107,8 @@ impl Services {
     /// meanwhile, and a second run finds nothing to do. `report` hears after every batch how many were changed so far.
     pub async fn rehash(&self, mut report: impl FnMut(usize)) -> Result<Rehashed, ApiError> {
         let known = self.lookup.known();
-        let key = &known.newest().key;
+        // Not the newest: a job may run in the seconds in which others do not know that one yet.
+        let key = &known.current(self.clock.as_ref()).key;
         let mut rehashed = Rehashed::default();
         for hashed in &HASHED {
             let mut after = i64::MIN;

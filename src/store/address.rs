@@ -62,6 +62,30 @@ pub(super) fn with_system_roots(url: &Secret, roots: Option<&Path>) -> Secret {
     }
 }
 
+/// A server that vanished without a word must not be waited for: libpq would do so for minutes. What the URL says itself
+/// counts.
+pub(super) fn with_limits(url: &Secret) -> Secret {
+    const LIMITS: [(&str, &str); 5] = [
+        ("connect_timeout", "2"),
+        // Milliseconds; the others are seconds and a count.
+        ("tcp_user_timeout", "5000"),
+        ("keepalives_idle", "5"),
+        ("keepalives_interval", "2"),
+        ("keepalives_count", "2"),
+    ];
+    let mut text = url.expose().to_owned();
+    let given: Vec<String> = text.split_once('?').map_or_else(Vec::new, |(_, query)| names_of(query));
+    for (name, value) in LIMITS.iter().filter(|(name, _)| !given.iter().any(|known| known == name)) {
+        let separator = if text.contains('?') { '&' } else { '?' };
+        text.push_str(&format!("{separator}{name}={value}"));
+    }
+    Secret::new(text)
+}
+
+fn names_of(query: &str) -> Vec<String> {
+    query.split('&').filter_map(|pair| Some(pair.split_once('=')?.0.to_owned())).collect()
+}
+
 const SYSTEM_ROOTS: &str = "sslrootcert=system";
 
 /// libpq reads `+` in a URL as it stands.
@@ -95,6 +119,15 @@ mod tests {
         }
         let url = Secret::new("postgres://h/d?sslrootcert=system");
         assert_eq!(with_system_roots(&url, None), url, "libpq says what is missing");
+    }
+
+    #[test]
+    fn a_server_that_vanished_is_not_waited_for_and_what_the_operator_says_counts() {
+        let limited = |url: &str| with_limits(&Secret::new(url)).expose().to_owned();
+        let all = "connect_timeout=2&tcp_user_timeout=5000&keepalives_idle=5&keepalives_interval=2&keepalives_count=2";
+        assert_eq!(limited("postgres://h/d"), format!("postgres://h/d?{all}"));
+        let own = limited("postgres://h/d?sslmode=require&connect_timeout=9");
+        assert!(own.starts_with("postgres://h/d?sslmode=require&connect_timeout=9&tcp_user_timeout=5000"), "{own}");
     }
 
     #[test]

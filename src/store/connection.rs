@@ -12,7 +12,7 @@ use diesel::connection::{CacheSize, SimpleConnection as _, TransactionManager as
 use diesel::prelude::*;
 use diesel::result::Error;
 
-use super::address::{Address, Pooler, with_system_roots};
+use super::address::{Address, Pooler, with_limits, with_system_roots};
 use super::fault::StoreFault;
 use crate::kernel::secret::Secret;
 
@@ -169,7 +169,8 @@ fn open_postgres(url: &Secret, pooler: Pooler) -> Result<PgConnection, StoreFaul
         other => StoreFault::Unavailable(without_secret(&other.to_string(), url)),
     };
     let roots = openssl_probe::probe().cert_file;
-    let mut conn = PgConnection::establish(with_system_roots(url, roots.as_deref()).expose()).map_err(refused)?;
+    let url_with_roots = with_limits(&with_system_roots(url, roots.as_deref()));
+    let mut conn = PgConnection::establish(url_with_roots.expose()).map_err(refused)?;
     match pooler {
         Pooler::Transaction => conn.set_prepared_statement_cache_size(CacheSize::Disabled),
         Pooler::None => conn.batch_execute(settings!("SET"))?,

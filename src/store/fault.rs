@@ -32,7 +32,11 @@ impl From<Error> for StoreFault {
                 Self::Conflict(info.constraint_name().unwrap_or_else(|| info.message()).to_owned())
             }
             Error::DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                // A server that was just demoted, and a loser among transactions, are worth another try.
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::ReadOnlyTransaction
+                | DatabaseErrorKind::SerializationFailure,
                 info,
             ) => Self::Unavailable(info.message().to_owned()),
             Error::DatabaseError(_, info) if is_outage(info.message()) => Self::Unavailable(info.message().to_owned()),
@@ -58,6 +62,7 @@ fn is_outage(message: &str) -> bool {
         "could not send data to server",
         "statement timeout",
         "lock timeout",
+        "deadlock detected",
         "remaining connection slots",
         "SSL connection has been closed",
     ];

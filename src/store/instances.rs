@@ -242,14 +242,25 @@ pub fn update_credential(
 }
 
 /// Credential, tags and usage go with it.
-pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
+/// `version`: of the credential that was read. With a newer one it is a `Conflict`: the caller would revoke the old one.
+pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64, version: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
     let row = instance::table
         .filter(instance::id.eq(id))
         .filter(instance::organization_id.eq(owner.organization))
         .filter(instance::account_id.eq(owner.account));
-    if diesel::delete(row).execute(conn)? == 0 {
+    // The instance first, as everybody who writes both: otherwise two could wait for each other.
+    if diesel::update(row).set(instance::updated_at.eq(UtcTime(now))).execute(conn)? == 0 {
         return Err(StoreFault::NotFound);
     }
+    let unchanged = credential::table
+        .filter(credential::instance_id.eq(id))
+        .filter(credential::organization_id.eq(owner.organization))
+        .filter(credential::account_id.eq(owner.account))
+        .filter(credential::version.eq(version));
+    if diesel::delete(unchanged).execute(conn)? == 0 {
+        return Err(StoreFault::Conflict("credential.version".to_owned()));
+    }
+    diesel::delete(row).execute(conn)?;
     changes::record(conn, Kind::Instance, id, now)
 }
 

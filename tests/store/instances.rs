@@ -33,7 +33,7 @@ on_both_databases!(a_foreign_row_is_not_there, |database| async move {
         let written =
             store.write(move |conn| instances::update_credential(conn, stranger, &changed, start_of_time())).await;
         assert!(matches!(written, Err(StoreFault::Conflict(_))), "update_credential: {written:?}");
-        let deleted = store.write(move |conn| instances::delete(conn, stranger, id, start_of_time())).await;
+        let deleted = store.write(move |conn| instances::delete(conn, stranger, id, 1, start_of_time())).await;
         assert!(matches!(deleted, Err(StoreFault::NotFound)), "delete: {deleted:?}");
     }
     let owner = organization.owner;
@@ -145,7 +145,7 @@ on_both_databases!(a_deleted_instance_takes_credential_and_tags_along, |database
     let grant = organization.credential(id).grant_hash.unwrap();
     let held = |grant| store.read(move |conn| instances::any_with_grant(conn, &[b"another".to_vec(), grant]));
     assert!(held(grant.clone()).await.unwrap());
-    store.write(move |conn| instances::delete(conn, owner, id, start_of_time())).await.unwrap();
+    store.write(move |conn| instances::delete(conn, owner, id, 1, start_of_time())).await.unwrap();
     assert!(!organization.db_exists(&store, id).await);
     assert!(!held(grant).await.unwrap(), "the credential went with it");
     // The same id with the same tag: a tag row that stayed behind would be in the way.

@@ -113,7 +113,7 @@ fn readers_of_sqlite_cannot_write() {
         let organization = db_organization(&store).await;
         let id = organization.db_instance(&store, "Safe", &[]).await;
         let owner = organization.owner;
-        let refused = store.read(move |conn| instances::delete(conn, owner, id, start_of_time())).await;
+        let refused = store.read(move |conn| instances::delete(conn, owner, id, 1, start_of_time())).await;
         assert!(matches!(&refused, Err(StoreFault::Other(text)) if text.contains("readonly")), "{refused:?}");
         assert!(organization.db_exists(&store, id).await);
     });
