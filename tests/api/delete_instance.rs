@@ -107,3 +107,38 @@ on_both!(a_grant_that_the_vendor_no_longer_knows_is_done_with, |server| async mo
     server.advance(TimeDelta::days(3));
     assert_eq!(revoke(&server).await, 0);
 });
+
+/// Deletes an instance while the vendor takes its time for the refresh of its token.
+async fn delete_during_a_refresh(server: &TestServer, instance: &Value) {
+    server.advance(TimeDelta::hours(1));
+    server.sandbox().set(|switches| _ = switches.reply_delay_ms.insert("/oauth/*/token".to_owned(), 300));
+    let (caller, path) = (server.caller(), format!("/instances/{}", instance["id"]));
+    let refresh = async { caller.get(&format!("{path}?refresh=true")).await };
+    let deletion = async {
+        while server.sandbox().counts("POST /oauth/2026-03/token").running == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        delete(&caller, instance).await;
+    };
+    let (refreshed, ()) = tokio::join!(refresh, deletion);
+    refreshed.fails(404, "instance_not_found");
+    server.services.detached.drain().await;
+    server.sandbox().set(|switches| switches.reply_delay_ms.clear());
+    revoke(server).await;
+}
+
+on_both!(a_token_that_was_renewed_meanwhile_is_revoked, |server| async move {
+    server.sandbox().set(|switches| switches.rotation = true);
+    let instance = server.caller().create_with_code(server.sandbox(), "Overtaken").await;
+    delete_during_a_refresh(&server, &instance).await;
+    assert_eq!(server.sandbox().live_grants(), 0);
+});
+
+on_both!(a_token_that_was_renewed_meanwhile_lives_on_with_others_of_its_grant, |server| async move {
+    let (_, refresh_token) = own_tokens(&server).await;
+    let body = external(json!({ "oauth.user.refresh_token": refresh_token }));
+    let one = server.caller().post("/instances", &body).await.ok();
+    server.stranger().await.post("/instances", &body).await.ok();
+    delete_during_a_refresh(&server, &one).await;
+    assert_eq!(server.sandbox().live_grants(), 1);
+});

@@ -97,6 +97,9 @@ on_both!(a_failure_is_tried_again_in_a_minute_and_a_dead_grant_never, |server| a
     }
     assert_eq!(server.sandbox().counts(TOKEN).total, 4);
     assert_eq!(server.caller().get(&format!("/instances/{one}")).await.ok()["valid"], false);
+    let owner = owner(&server.services).await;
+    let stored = server.services.store.read(move |conn| instances::find(conn, owner, one)).await.expect("the row");
+    assert_eq!(stored.credential.due_at, None, "nobody comes back to it");
 });
 
 on_both!(of_many_that_expire_together_none_is_lost_or_taken_twice, |server| async move {

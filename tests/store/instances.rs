@@ -37,6 +37,9 @@ on_both_databases!(a_foreign_row_is_not_there, |database| async move {
         assert!(matches!(deleted, Err(StoreFault::NotFound)), "delete: {deleted:?}");
     }
     let owner = organization.owner;
+    // Whoever read another credential would revoke the wrong one.
+    let deleted = store.write(move |conn| instances::delete(conn, owner, id, 2, start_of_time())).await;
+    assert!(matches!(deleted, Err(StoreFault::Conflict(_))), "delete: {deleted:?}");
     let stored = store.read(move |conn| instances::find(conn, owner, id)).await.unwrap();
     assert_eq!((stored.instance.name.as_str(), stored.credential.sealed.as_slice()), ("Mine", [4].as_slice()));
     let found = |hashes: Vec<Vec<u8>>| store.read(move |conn| instances::find_by_token(conn, owner, &hashes));
