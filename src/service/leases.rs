@@ -27,12 +27,17 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub fn begin(seen: Lease, now: Instant) -> Self {
+    /// Looks once more, or for the first time: whether the holder is dead, by an answer that was asked for then.
+    pub fn look(watch: &mut Option<Self>, held: Lease, asked: Instant) -> bool {
+        watch.get_or_insert_with(|| Self::begin(held, asked)).abandoned(held, asked, Instant::now())
+    }
+
+    fn begin(seen: Lease, now: Instant) -> Self {
         Self { seen, since: now, looked: now }
     }
 
     /// Whether the holder is dead, by this further look at its lease: asked for then, answered now.
-    pub fn abandoned(&mut self, lease: Lease, asked: Instant, now: Instant) -> bool {
+    fn abandoned(&mut self, lease: Lease, asked: Instant, now: Instant) -> bool {
         if lease != self.seen || asked.saturating_duration_since(self.looked) > LONGEST_GAP {
             *self = Self::begin(lease, now);
         }

@@ -164,15 +164,14 @@ impl Services {
             if let Some(reason) = &stored.instance.invalid_reason {
                 return Err(withdrawn(reason));
             }
-            let abandoned = lease.filter(Lease::is_held).is_some_and(|held| {
-                watch.get_or_insert_with(|| Watch::begin(held, asked)).abandoned(held, asked, Instant::now())
-            });
-            if abandoned || !lease.is_some_and(|lease| lease.is_held()) {
+            let held = lease.filter(Lease::is_held);
+            let abandoned = held.is_some_and(|held| Watch::look(&mut watch, held, asked));
+            if abandoned || held.is_none() {
                 // First: nobody holds a lease while it waits for its turn.
                 let permits = self.refreshes.permits(&*self.element_of_row(&stored.instance)?);
                 let _permit = permits.acquire().await.map_err(ApiError::internal)?;
                 let asked = Instant::now();
-                if let Some((lease, stored)) = self.take_lease(&name, lease, wanted).await? {
+                if let Some((lease, stored)) = self.take_lease(&name, held, wanted).await? {
                     return self.refresh_under(&name, (lease, asked), stored, wanted).await;
                 }
             }
@@ -181,14 +180,13 @@ impl Services {
         }
     }
 
-    /// The lease, which is free or whose holder is dead, and the instance as it is under the lease.
+    /// The lease, and the instance as it is under the lease. `held`: by whom it was held, who is dead; none: it was free.
     async fn take_lease(
         &self,
         name: &Arc<str>,
-        seen: Option<Lease>,
+        held: Option<Lease>,
         Wanted { owner, id, .. }: Wanted,
     ) -> Result<Option<(Lease, Stored)>, ApiError> {
-        let held = seen.filter(Lease::is_held);
         let (name, process) = (Arc::clone(name), self.process);
         let taken = self.store.write(move |conn| {
             let lease = match held {

@@ -59,11 +59,7 @@ impl Services {
             Ok(call) => call,
             // Nothing was sent: what an earlier holder left unsettled stays so.
             Err(error) => {
-                if lease.unsettled {
-                    self.leave_unsettled(name).await
-                } else {
-                    self.release(name).await
-                }
+                self.let_go(name, lease.unsettled).await;
                 return Err(error);
             }
         };
@@ -125,11 +121,7 @@ impl Services {
                 }
             }
             Err(fault) => {
-                if lease.unsettled || may_have_rotated(&fault) {
-                    self.leave_unsettled(name).await;
-                } else {
-                    self.release(name).await;
-                }
+                self.let_go(name, lease.unsettled || may_have_rotated(&fault)).await;
                 let outcome = Outcome::Transient { fault: fault.to_string() };
                 (outcome, Err(fault.into_error(&vendor, "the refresh token")))
             }
@@ -275,6 +267,11 @@ impl Services {
     async fn still_holds(&self, name: &Arc<str>) -> Result<bool, ApiError> {
         let (lease, process) = (Arc::clone(name), self.process);
         Ok(self.store.write(move |conn| leases::beat(conn, &lease, process)).await?)
+    }
+
+    /// Without a result. `unsettled`: the vendor may have given a token that nobody has.
+    async fn let_go(&self, name: &Arc<str>, unsettled: bool) {
+        if unsettled { self.leave_unsettled(name).await } else { self.release(name).await }
     }
 
     async fn release(&self, name: &Arc<str>) {

@@ -122,7 +122,7 @@ impl Services {
         };
         let dead = {
             let mut watch = due.watch.lock().unwrap_or_else(PoisonError::into_inner);
-            watch.get_or_insert_with(|| Watch::begin(held, asked)).abandoned(held, asked, Instant::now())
+            Watch::look(&mut watch, held, asked)
         };
         let taken = match dead {
             true => self.store.write(move |conn| leases::take_over(conn, LEASE, held, process)).await?,
