@@ -18,3 +18,4 @@ mod floors;
 mod flows;
 mod store;
 mod support;
+mod vendor;

@@ -9,7 +9,6 @@ use ligand::kernel::clock::{Clock as _, SystemClock};
 use ligand::kernel::owner::Owner;
 use ligand::service::Services;
 use ligand::service::refresh_due::DueRefreshes;
-use ligand::store::refreshes;
 
 use crate::rows::{line, row};
 use crate::support::copies::{FIRST, copy};
@@ -64,8 +63,9 @@ pub fn measure_refreshes(name: &str, database: Database) {
     runtime().block_on(async {
         let server = TestServer::start(database, Setup::default()).await;
         let (_, owner) = with_copies(&server, DUE).await;
-        let used: Vec<_> = (FIRST..FIRST + DUE).map(|id| (id, server.services.now())).collect();
-        server.services.store.write(move |conn| refreshes::record_usage(conn, &used)).await.expect("the usage");
+        let now = server.services.now();
+        (FIRST..FIRST + DUE).for_each(|id| server.services.usage.note(id, now));
+        server.services.write_all_usage().await.expect("the usage");
         let delay = u64::try_from(ENDPOINT.as_millis()).expect("milliseconds");
         server.sandbox().set(|switches| _ = switches.delay_ms.insert("/oauth/*/token".to_owned(), delay));
         server.sandbox().forget_calls();

@@ -112,6 +112,10 @@ pub struct Authentication {
     pub oauth2: Option<OAuth2>,
     #[serde(default, rename = "apiKey", skip_serializing_if = "Option::is_none")]
     pub api_key: Option<ApiKey>,
+    /// Further places where a vendor's SDKs put a credential. Nothing is sent there: a caller of the passthrough may put
+    /// the instance's token there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepts: Vec<Placement>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
@@ -262,6 +266,13 @@ impl Element {
         let mut offered: Vec<_> = offered.into_iter().flatten().collect();
         offered.sort_by_key(|offered| *offered != self.authentication.default);
         offered
+    }
+
+    /// Every place where its credential travels, or where its SDKs put one.
+    pub fn placements(&self) -> impl Iterator<Item = &Placement> {
+        let Authentication { oauth2, api_key, accepts, .. } = &self.authentication;
+        let forms = api_key.iter().flat_map(|api_key| &api_key.forms).map(|form| &form.placement);
+        oauth2.iter().map(|oauth2| &oauth2.placement).chain(forms).chain(accepts)
     }
 
     /// How its tokens are refreshed, where they are at all.

@@ -1,6 +1,7 @@
 //! `ligand serve`: listen first, then bring the database up, then serve; on SIGTERM finish what was begun.
 
 use std::io::Write as _;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::dev::Server;
@@ -20,7 +21,8 @@ use crate::jobs::Jobs;
 use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
 use crate::kernel::error::ApiError;
-use crate::outbound::{Guard, Sender};
+use crate::outbound::{Connections, Dialer, Guard, Sender, client_config};
+use crate::protocol::instance_token::CredentialNames;
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{UserInput, random_password};
 use crate::service::data_keys::{self, DataKeys};
@@ -53,14 +55,17 @@ impl Build {
         let keys = DataKeys { store: &self.store, vault: &vault, clock: &self.clock };
         let (lookup, session) = data_keys::load(keys, self.entropy.as_ref()).await?;
         let feed_trust = FeedTrust::default();
+        let tls = client_config().map_err(ApiError::internal)?;
         Ok(Services {
             element_texts: ElementTexts::of(&self.catalog).map_err(ApiError::internal)?,
+            credential_names: Arc::new(CredentialNames::of(self.catalog.iter().map(AsRef::as_ref))),
             catalog: Arc::new(self.catalog),
             store: self.store,
             vault,
             lookup,
             session,
-            sender: Sender::new(self.guard, self.proxy.as_deref()).map_err(ApiError::internal)?,
+            dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone()).map_err(ApiError::internal)?,
+            sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(ApiError::internal)?,
             sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
             clock: self.clock,
             // Zero means nobody.
@@ -148,14 +153,21 @@ pub async fn serve(mut settings: Serve) -> Ended {
 
 /// The server itself, as `main` and the tests run it.
 pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -> Result<Server, String> {
-    let server =
-        HttpServer::new(move || App::new().wrap(from_fn(http::envelope)).configure(http::routes(shared.clone())))
-            .tcp_nodelay(true)
-            // Never the first to give up: the deadline of `shutdown` counts for everything.
-            .shutdown_timeout(u64::from(u32::MAX))
-            .disable_signals()
-            .listen(listener)
-            .map_err(|error| error.to_string())?;
+    let server = HttpServer::new(move || {
+        App::new()
+            // Of this worker alone: its connections do not leave their thread.
+            .app_data(Rc::new(Connections::default()))
+            .wrap(from_fn(http::envelope))
+            .configure(http::routes(shared.clone()))
+    })
+    // Who hangs up ends what runs for it: a call to the vendor, too. What must not end is detached.
+    .h1_allow_half_closed(false)
+    .tcp_nodelay(true)
+    // Never the first to give up: the deadline of `shutdown` counts for everything.
+    .shutdown_timeout(u64::from(u32::MAX))
+    .disable_signals()
+    .listen(listener)
+    .map_err(|error| error.to_string())?;
     Ok(server.run())
 }
 

@@ -79,7 +79,7 @@ impl Running {
         }
         // Requests may have started some until now.
         self.services.detached.drain().await;
-        if let Err(error) = self.services.write_usage().await {
+        if let Err(error) = self.services.write_all_usage().await {
             tracing::warn!(?error, "the last uses of instances were not written");
         }
         if let Some(vendor) = &self.vendor {

@@ -9,11 +9,12 @@ use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
-use super::Shared;
 use super::error::{of_framework, render};
+use super::{Shared, vendor};
 use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::error::ApiError;
 
+const ELEMENTS_ERROR: HeaderName = HeaderName::from_static("elements-error");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("elements-request-id");
 
 pub async fn envelope(
@@ -24,9 +25,13 @@ pub async fn envelope(
     let shared = request.app_data::<web::Data<Shared>>().cloned();
     let request_id =
         shared.as_ref().map(|shared| hex_of(&public_bytes::<12>(shared.entropy.as_ref()))).unwrap_or_default();
-    forgive_trailing_slash(&mut request);
+    // The vendor's business from here on: its paths and methods stay as they are.
+    let to_vendor = request.path().starts_with(vendor::PREFIX);
+    if !to_vendor {
+        forgive_trailing_slash(&mut request);
+    }
     // What answers GET answers HEAD (RFC 9110 section 9.3.2); the connection leaves the body out.
-    if request.method() == Method::HEAD {
+    if !to_vendor && request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
@@ -44,16 +49,20 @@ pub async fn envelope(
             Err(error) => return Err(error),
         },
     };
-    let failure = take_failure(&response);
+    let from_vendor = response.response().extensions().contains::<vendor::FromVendor>();
+    let failure = if from_vendor { None } else { take_failure(&response) };
     if let Some(error) = &failure {
         let body = render(error, &request_id, response.headers_mut());
         response = response.map_body(|_, _| BoxBody::new(body));
+        if to_vendor {
+            response.headers_mut().insert(ELEMENTS_ERROR, HeaderValue::from_static(error.code.name()));
+        }
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     // Replies carry tokens and secrets: no cache may keep one.
-    if !response.headers().contains_key(header::CACHE_CONTROL) {
+    if !from_vendor && !response.headers().contains_key(header::CACHE_CONTROL) {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(shared) = &shared {

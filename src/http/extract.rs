@@ -135,12 +135,12 @@ fn shared(request: &HttpRequest) -> Result<&web::Data<Shared>, ApiError> {
         .ok_or_else(|| ApiError::internal("the routes were set up without their data"))
 }
 
-fn services(request: &HttpRequest) -> Result<Arc<Services>, ApiError> {
+pub(super) fn services(request: &HttpRequest) -> Result<Arc<Services>, ApiError> {
     shared(request)?.services().cloned()
 }
 
 /// The parts of the Authorization header in any order (contract 2.3).
-fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
+pub(super) fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
     let mut presented = Presented::default();
     for header in request.headers().get_all(header::AUTHORIZATION) {
         let text = header.to_str().map_err(|_| broken_header())?;
@@ -225,6 +225,24 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
             Ok(Self { value, bytes })
         })
     }
+}
+
+/// A body of a length that was announced.
+pub(super) async fn read_up_to(mut payload: Payload, length: u64) -> Result<web::Bytes, ApiError> {
+    let broken = |error| ApiError::new(Code::BadBody, "The body broke off.").with_source(error);
+    let whole = async {
+        let first = payload.next().await.transpose().map_err(broken)?.unwrap_or_default();
+        let mut bytes = web::BytesMut::new();
+        while let Some(chunk) = payload.next().await.transpose().map_err(broken)? {
+            if bytes.is_empty() {
+                bytes.reserve(usize::try_from(length).unwrap_or_default());
+                bytes.extend_from_slice(&first);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(if bytes.is_empty() { first } else { bytes.freeze() })
+    };
+    tokio::time::timeout(BODY_DEADLINE.0, whole).await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))
 }
 
 async fn read_whole(mut payload: Payload) -> Result<Vec<u8>, ApiError> {

@@ -16,6 +16,7 @@ use crate::service::idempotency::IdempotencyKey;
 use crate::service::instance_input::InstanceInput;
 use crate::service::instance_view::InstanceView;
 use crate::service::list_instances::{InstanceCount, InstanceQuery, nothing_found};
+use crate::service::usage::UsageView;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -30,7 +31,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(delete_instance)
         .service(enable_instance)
         .service(disable_instance)
-        .service(reset_instance_token);
+        .service(reset_instance_token)
+        .service(get_instance_usage);
 }
 
 /// Create an instance
@@ -147,6 +149,15 @@ async fn reset_instance_token(
     path: web::Path<InstancePath>,
 ) -> Result<web::Json<InstanceView>, ApiError> {
     caller.services.reset_instance_token(caller.owner(), path.id()?).await.map(web::Json)
+}
+
+/// Show what an instance was used for
+///
+/// Counts of calls through it, written every few seconds.
+#[utoipa::path(params(InstancePath), responses((status = 200, description = "The counts", body = UsageView)))]
+#[get("/instances/{id}/usage")]
+async fn get_instance_usage(caller: Caller, path: web::Path<InstancePath>) -> Result<web::Json<UsageView>, ApiError> {
+    caller.services.instance_usage(caller.owner(), path.id()?).await.map(web::Json)
 }
 
 pub async fn create(

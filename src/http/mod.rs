@@ -10,10 +10,13 @@ mod extract;
 mod instance_configuration;
 mod instances;
 pub mod openapi;
+mod organizations;
 mod own_instance;
 mod path;
 mod system;
 mod urls;
+mod vendor;
+mod vendor_token;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -54,6 +57,7 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
     move |config| {
         config
             .app_data(shared)
+            .configure(vendor::routes)
             .configure(system::routes)
             .service(web::scope(urls::BASE).configure(api).default_service(web::to(system::no_route)))
             // For people who leave the base path out.
@@ -82,6 +86,7 @@ enum Callers {
 /// first and wins.
 const AREAS: &[Area] = &[
     Area { tag: "authentication", callers: Callers::Known, routes: authentication::routes },
+    Area { tag: "organizations", callers: Callers::Known, routes: organizations::routes },
     Area { tag: "elements", callers: Callers::Anyone, routes: elements::routes },
     Area { tag: "own-instance", callers: Callers::WithElement, routes: own_instance::routes },
     Area { tag: "instances", callers: Callers::Known, routes: instances::routes },

@@ -69,6 +69,7 @@ codes! {
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be application/json.";
     TooManyRequests "too_many_requests" 429 "Too many attempts.";
     Internal "internal" 500 "Something went wrong on our side.";
+    UpgradeUnsupported "upgrade_unsupported" 501 "WebSockets are not passed through: call the vendor's HTTP API.";
     VendorUnreachable "vendor_unreachable" 502 "The vendor could not be reached, or did not answer as expected.";
     VendorAddressRefused "vendor_address_refused" 502 "The vendor's address is not one that may be called.";
     DatabaseUnavailable "database_unavailable" 503 "The database is not available.";

@@ -1,5 +1,6 @@
 //! Which addresses may be called: none of our own network, in the URL as well as after DNS (server-side request forgery).
 
+use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -52,16 +53,20 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// The addresses of a name that may be called.
+    pub(super) async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        let found = tokio::net::lookup_host((name, 0)).await?;
+        let good: Vec<SocketAddr> = found.filter(|address| self.accepts(address.ip())).collect();
+        if good.is_empty() { Err(RefusedAddress(name.to_owned()).into()) } else { Ok(good) }
+    }
+}
+
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let good: Vec<SocketAddr> = found.filter(|address| guard.accepts(address.ip())).collect();
-            if good.is_empty() {
-                return Err(RefusedAddress(name.as_str().to_owned()).into());
-            }
-            let addresses: Addrs = Box::new(good.into_iter());
+            let addresses: Addrs = Box::new(guard.resolve(name.as_str()).await?.into_iter());
             Ok(addresses)
         })
     }
@@ -70,7 +75,19 @@ impl Resolve for Guard {
 /// A name that leads to no address that may be called.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} has no public address")]
-pub(super) struct RefusedAddress(String);
+struct RefusedAddress(String);
+
+/// The refusal among an error's causes, if that is why it happened.
+pub(super) fn refused_address(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(inner) = cause {
+        if let Some(refused) = inner.downcast_ref::<RefusedAddress>() {
+            return Some(refused.to_string());
+        }
+        cause = inner.source();
+    }
+    None
+}
 
 /// Addresses of the open internet: nothing that the special-purpose registries (RFC 6890) set aside.
 fn is_public(ip: IpAddr) -> bool {

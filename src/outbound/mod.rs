@@ -1,10 +1,20 @@
 //! Floor 3: the only HTTP client. Guards, sends, times.
 
+mod answer;
+mod connections;
+mod dial;
 pub mod guard;
 mod send;
+mod tls;
+mod upload;
 
+pub use answer::{Answer, AnswerBody, Flow};
+pub use connections::{Connections, ExchangeFault, target};
+pub use dial::Dialer;
 pub use guard::Guard;
 pub use send::Sender;
+pub use tls::client_config;
+pub use upload::{BrokenUpload, Upload};
 
 #[cfg(test)]
 mod tests;

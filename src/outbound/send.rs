@@ -1,11 +1,12 @@
 //! The one place that sends to vendors: token calls, verification, revocation.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::{Client, Method, Proxy, redirect};
+use rustls::ClientConfig;
 
-use super::guard::{Guard, RefusedAddress};
+use super::dial::with_causes;
+use super::guard::{Guard, refused_address};
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
 /// Bytes of a reply that are read at most: token replies and profiles are small.
@@ -20,8 +21,9 @@ pub struct Sender {
 
 impl Sender {
     /// `proxy`: the only one that is used. The environment's would bypass the guard.
-    pub fn new(guard: Guard, proxy: Option<&str>) -> Result<Self, reqwest::Error> {
+    pub fn new(guard: Guard, proxy: Option<&str>, tls: ClientConfig) -> Result<Self, reqwest::Error> {
         let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls)
             .user_agent(concat!("Ligand/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
@@ -75,14 +77,8 @@ fn fault(error: reqwest::Error) -> VendorFault {
     let sent = !error.is_connect();
     // A URL can hold a key (`hapikey`): it stays out of the text.
     let error = error.without_url();
-    let mut causes = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(refused) = inner.downcast_ref::<RefusedAddress>() {
-            return VendorFault::Address(refused.to_string());
-        }
-        causes.push(inner.to_string());
-        cause = inner.source();
+    match refused_address(&error) {
+        Some(refused) => VendorFault::Address(refused),
+        None => VendorFault::Unreachable { reason: with_causes(&error), sent },
     }
-    VendorFault::Unreachable { reason: causes.join(": "), sent }
 }

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::{Guard, Sender};
+use super::{Guard, Sender, client_config};
 use crate::kernel::secret::Secret;
 use crate::protocol::{VendorFault, VendorRequest};
 
@@ -17,7 +17,7 @@ fn install_tls() {
 
 fn sender(proxy: Option<&str>) -> Sender {
     install_tls();
-    Sender::new(Guard::new(vec!["127.0.0.0/8".parse().unwrap()], None), proxy).unwrap()
+    Sender::new(Guard::new(vec!["127.0.0.0/8".parse().unwrap()], None), proxy, client_config().unwrap()).unwrap()
 }
 
 fn request(url: &str, timeout: Duration) -> VendorRequest {
@@ -113,7 +113,10 @@ async fn a_vendor_that_is_not_there_or_hangs_up_is_unreachable_and_the_key_in_th
 async fn names_are_checked_after_they_were_resolved() {
     // No network is needed: the name of this machine leads to an inner address, which the operator did not list.
     install_tls();
-    let outcome = Sender::new(Guard::default(), None).unwrap().send(&request("https://localhost/", PATIENT)).await;
+    let outcome = Sender::new(Guard::default(), None, client_config().unwrap())
+        .unwrap()
+        .send(&request("https://localhost/", PATIENT))
+        .await;
     let outcome = outcome.unwrap_err();
     assert!(matches!(&outcome, VendorFault::Address(text) if text.contains("localhost")), "{outcome:?}");
 }

@@ -3,8 +3,12 @@
 
 pub mod api_key;
 pub mod credential;
+pub mod destination;
+pub mod end_to_end;
 pub mod fault;
+pub mod instance_token;
 pub mod oauth2;
+pub mod placement;
 pub mod request;
 pub mod variables;
 

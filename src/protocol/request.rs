@@ -3,13 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
+use super::placement::{Carrier, basic};
 use crate::catalog::element::{Element, Placement};
 use crate::catalog::oauth2::BodyEncoding;
 use crate::kernel::secret::Secret;
@@ -61,21 +60,14 @@ impl VendorRequest {
 
     /// Puts a credential where the vendor wants it.
     pub fn place(&mut self, placement: &Placement, credential: &Secret) {
-        let text = credential.expose();
-        match placement {
-            Placement::Authorization { scheme } if scheme.is_empty() => {
-                self.set_header("Authorization", credential.clone())
+        match placement.carrier(credential) {
+            Carrier::Header { name, value } => {
+                // What Basic encodes is a secret of its own.
+                self.secrets.extend(value.expose().strip_prefix("Basic ").map(Secret::new));
+                self.set_header(name, value);
             }
-            Placement::Authorization { scheme } => {
-                self.set_header("Authorization", Secret::new(format!("{scheme} {text}")))
-            }
-            Placement::Header { name } => self.set_header(name, credential.clone()),
-            Placement::Query { name } => {
-                self.url.query_pairs_mut().append_pair(name, text);
-            }
-            Placement::Basic { username, password } => {
-                let fill = |part: &str| part.replace("{credential}", text);
-                self.basic(&Secret::new(fill(username)), &Secret::new(fill(password)));
+            Carrier::Query { name, value } => {
+                self.url.query_pairs_mut().append_pair(name, value.expose());
             }
         }
         self.secrets.push(credential.clone());
@@ -83,10 +75,9 @@ impl VendorRequest {
 
     /// `Authorization: Basic` (RFC 7617).
     pub fn basic(&mut self, username: &Secret, password: &Secret) {
-        let pair = Secret::new(format!("{}:{}", username.expose(), password.expose()));
-        let encoded = Secret::new(STANDARD.encode(pair.expose()));
-        self.set_header("Authorization", Secret::new(format!("Basic {}", encoded.expose())));
-        self.secrets.push(encoded);
+        let value = basic(username, password);
+        self.secrets.extend(value.expose().strip_prefix("Basic ").map(Secret::new));
+        self.set_header("Authorization", value);
     }
 
     /// Fields as a form or as a JSON object.

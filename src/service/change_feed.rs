@@ -61,6 +61,7 @@ impl Services {
             changed.iter().filter(|change| change.is(Kind::Instance)).map(|it| it.entity_id).collect();
         if instances.len() < changed.len() {
             self.principals.clear();
+            self.warm.forget_organizations();
         }
         if !instances.is_empty() {
             self.warm.forget(&instances);

@@ -69,7 +69,11 @@ where
     }
 
     pub fn remember(&self, key: K, value: V, generation: u64) -> Arc<V> {
-        let value = Arc::new(value);
+        self.share(key, Arc::new(value), generation)
+    }
+
+    /// `remember`, of what others hold already.
+    pub fn share(&self, key: K, value: Arc<V>, generation: u64) -> Arc<V> {
         if self.generation() == generation {
             self.entries.insert(key.clone(), Arc::clone(&value));
             // A change that was noticed between the check and the insertion must win.

@@ -20,6 +20,8 @@ pub mod list_elements;
 pub mod list_instances;
 pub mod memory;
 pub mod metrics;
+pub mod organization;
+pub mod pass_through;
 pub mod provision;
 pub mod refresh;
 mod refresh_attempt;
@@ -46,7 +48,8 @@ use crate::kernel::clock::Clock;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
-use crate::outbound::Sender;
+use crate::outbound::{Dialer, Sender};
+use crate::protocol::instance_token::CredentialNames;
 use crate::store::{Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
@@ -69,6 +72,9 @@ pub struct Services {
     pub lookup: Generations<LookupKey>,
     pub session: Generations<SessionKey>,
     pub sender: Sender,
+    pub dialer: Dialer,
+    /// Where callers of the passthrough may put a token.
+    pub credential_names: Arc<CredentialNames>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     /// This process, among those that share the database: drawn at its start, never zero.

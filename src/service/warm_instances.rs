@@ -1,12 +1,15 @@
 //! Instances in memory, with the credential that calls to the vendor carry: what a warm call needs, and no more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::configuration::Configuration;
 use super::instance_view::credential_place;
 use super::memory::{FeedTrust, Memory};
+use super::provision::with_values;
 use super::{Services, not_found};
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
@@ -14,8 +17,10 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
+use crate::protocol::destination::Destination;
 use crate::store::StoreFault;
 use crate::store::instances::{self, Stored};
+use crate::store::principals::OrganizationSettings;
 use crate::vault::lookup::Purpose;
 
 /// How many are remembered at most.
@@ -27,6 +32,8 @@ pub struct LiveInstance {
     pub owner: Owner,
     pub element: Arc<Element>,
     pub credential: Credential,
+    /// Where the vendor is; or why nobody knows, because the element's file changed since.
+    destination: Result<Arc<Destination>, Arc<ApiError>>,
     /// Of the credential.
     pub version: i64,
     pub refreshable: bool,
@@ -86,6 +93,10 @@ impl LiveInstance {
         Ok(())
     }
 
+    pub fn destination(&self) -> Result<&Arc<Destination>, ApiError> {
+        self.destination.as_ref().map_err(|error| error.copy())
+    }
+
     /// Whether this use is the first one in its hour.
     pub fn note_use(&self, now: DateTime<Utc>) -> bool {
         let hour = now.timestamp().div_euclid(3600);
@@ -101,20 +112,38 @@ pub(super) fn withdrawn(reason: &str) -> ApiError {
 #[derive(Clone)]
 pub struct WarmInstances {
     by_id: Memory<i64, LiveInstance>,
-    by_token: Memory<Vec<u8>, i64>,
+    by_token: Memory<Vec<u8>, (i64, Owner)>,
+    pub(super) organizations: Memory<i64, OrganizationSettings>,
+    /// Of elements whose address is the same for every instance.
+    fixed_destinations: Memory<i64, Destination>,
     trust: FeedTrust,
 }
 
 impl WarmInstances {
     pub fn new(trust: FeedTrust) -> Self {
-        Self { by_id: Memory::of(CAPACITY), by_token: Memory::of(CAPACITY), trust }
+        Self {
+            by_id: Memory::of(CAPACITY),
+            by_token: Memory::of(CAPACITY),
+            fixed_destinations: Memory::of(10_000),
+            organizations: Memory::of(CAPACITY),
+            trust,
+        }
     }
 
     pub fn forget<'a>(&self, ids: impl IntoIterator<Item = &'a i64>) {
         self.by_id.forget(ids);
     }
 
+    pub fn forget_organizations(&self) {
+        self.organizations.clear();
+    }
+
+    pub(super) fn organization(&self, id: i64, now: i64) -> Option<Arc<OrganizationSettings>> {
+        self.organizations.get(&id).filter(|_| self.trust.holds(now))
+    }
+
     pub fn clear(&self) {
+        self.organizations.clear();
         self.by_id.clear();
         self.by_token.clear();
     }
@@ -133,19 +162,25 @@ impl Services {
 
     /// The owner's instance that an Element token names.
     pub async fn instance_of_token(&self, owner: Owner, token: &Secret) -> Result<i64, ApiError> {
+        let (id, found) = self.owner_of_token(token).await?;
+        if found == owner { Ok(id) } else { Err(Code::BadCredentials.into()) }
+    }
+
+    /// The instance that a token names, and whose it is.
+    pub async fn owner_of_token(&self, token: &Secret) -> Result<(i64, Owner), ApiError> {
         let hashes = self.lookup.hashes(Purpose::InstanceToken, token);
-        if let Some(id) = hashes.iter().find_map(|hash| self.warm.by_token.get(hash))
-            && let Ok(live) = self.live_instance(owner, *id).await
+        if let Some((id, owner)) = hashes.iter().find_map(|hash| self.warm.by_token.get(hash)).as_deref().copied()
+            && let Ok(live) = self.live_instance(owner, id).await
             && hashes.iter().any(|hash| *live.token_hash == **hash)
         {
-            return Ok(*id);
+            return Ok((id, owner));
         }
         let (generation, keys) = (self.warm.by_token.generation(), hashes.clone());
-        let read = self.store.read(move |conn| instances::find_by_token(conn, owner, &keys)).await;
-        let id = read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))?;
+        let read = self.store.read(move |conn| instances::find_by_token(conn, &keys)).await;
+        let found = read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))?;
         // In memory under the hash in use, whichever the row has.
         let hash = hashes.into_iter().next().unwrap_or_default();
-        Ok(*self.warm.by_token.remember(hash, id, generation))
+        Ok(*self.warm.by_token.remember(hash, found, generation))
     }
 
     fn live(&self, stored: &Stored) -> Result<LiveInstance, ApiError> {
@@ -163,6 +198,7 @@ impl Services {
         Ok(LiveInstance {
             id: row.id,
             owner: Owner { organization: row.organization_id, account: row.account_id },
+            destination: self.destination(&element, stored, credential.variables()).map_err(Arc::new),
             credential,
             version: kept.version,
             refreshable,
@@ -175,6 +211,30 @@ impl Services {
             noted_hour: AtomicI64::new(0),
             element,
         })
+    }
+}
+
+impl Services {
+    fn destination(
+        &self,
+        element: &Element,
+        stored: &Stored,
+        given_by_vendor: Option<&BTreeMap<String, String>>,
+    ) -> Result<Arc<Destination>, ApiError> {
+        let of = |configuration: &Configuration| {
+            with_values(element, configuration, given_by_vendor, |values| values.url(&element.base_url))
+                .map(|base| Arc::new(Destination::of(&base)))
+        };
+        if element.base_url.variables().next().is_some() {
+            return of(&self.configuration_of(stored)?);
+        }
+        // One for all instances of the element.
+        if let Some(known) = self.warm.fixed_destinations.get(&element.id) {
+            return Ok(known);
+        }
+        let destination = of(&Configuration::of(element))?;
+        let generation = self.warm.fixed_destinations.generation();
+        Ok(self.warm.fixed_destinations.share(element.id, destination, generation))
     }
 }
 

@@ -121,17 +121,15 @@ pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Stored, StoreFa
     Ok(row.get_result(conn)?)
 }
 
-/// The id of the owner's instance with this token. `hashes`: under every generation of the look-up key, in one statement,
-/// because a row may move from one to another meanwhile.
-pub fn find_by_token(conn: &mut AnyConn, owner: Owner, hashes: &[Vec<u8>]) -> Result<i64, StoreFault> {
-    let row = instance::table
-        .filter(instance::organization_id.eq(owner.organization))
-        .filter(instance::account_id.eq(owner.account))
-        .select(instance::id);
-    Ok(match hashes {
+/// The instance behind a token, and whose it is: the token itself is the proof, whoever sends it. `hashes`: under every
+/// generation of the look-up key, in one statement, because a row may move from one to another meanwhile.
+pub fn find_by_token(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<(i64, Owner), StoreFault> {
+    let row = instance::table.select((instance::id, instance::organization_id, instance::account_id));
+    let (id, organization, account) = match hashes {
         [hash] => row.filter(instance::token_hash.eq(hash)).get_result(conn)?,
         _ => row.filter(instance::token_hash.eq_any(hashes)).get_result(conn)?,
-    })
+    };
+    Ok((id, Owner { organization, account }))
 }
 
 /// One row more than the page, to know whether there is a next one. Ascending ids.

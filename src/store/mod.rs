@@ -18,6 +18,7 @@ pub mod revocations;
 mod schema;
 pub mod sealed;
 pub mod time;
+pub mod usage;
 
 pub use address::{Address, Pooler};
 pub use connection::AnyConn;

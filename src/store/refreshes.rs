@@ -3,13 +3,12 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 
 use super::changes::{self, Kind};
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::schema::{credential, instance, instance_usage};
-use super::time::{UtcTime, UtcTimestamp};
+use super::time::UtcTime;
 use crate::kernel::owner::Owner;
 
 /// A credential whose time has come, whoever owns it.
@@ -91,25 +90,4 @@ pub fn mark_invalid(
         return Err(StoreFault::Conflict("credential.version".to_owned()));
     }
     changes::record(conn, Kind::Instance, id, now)
-}
-
-/// Notes that these instances were used, of whatever owner; those that are gone are passed over.
-pub fn record_usage(conn: &mut AnyConn, used: &[(i64, DateTime<Utc>)]) -> Result<(), StoreFault> {
-    const POSTGRES: &str = "INSERT INTO instance_usage (instance_id, last_used_at) SELECT id, $1 FROM instance WHERE id = $2 \
-                            ON CONFLICT (instance_id) DO UPDATE SET last_used_at = excluded.last_used_at";
-    const SQLITE: &str = "INSERT INTO instance_usage (instance_id, last_used_at) SELECT id, ? FROM instance WHERE id = ? \
-                          ON CONFLICT (instance_id) DO UPDATE SET last_used_at = excluded.last_used_at";
-    for (id, at) in used {
-        match conn {
-            AnyConn::Sqlite(conn) => {
-                let row = diesel::sql_query(SQLITE).bind::<UtcTimestamp, _>(UtcTime(*at)).bind::<BigInt, _>(id);
-                row.execute(conn)?;
-            }
-            AnyConn::Pg(conn) => {
-                let row = diesel::sql_query(POSTGRES).bind::<UtcTimestamp, _>(UtcTime(*at)).bind::<BigInt, _>(id);
-                row.execute(conn)?;
-            }
-        }
-    }
-    Ok(())
 }

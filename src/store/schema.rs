@@ -11,6 +11,7 @@ diesel::table! {
         secret_hash -> Binary,
         secret_sealed -> Binary,
         created_at -> UtcTimestamp,
+        vendor_bearer -> Bool,
     }
 }
 
@@ -114,6 +115,9 @@ diesel::table! {
     instance_usage (instance_id) {
         instance_id -> BigInt,
         last_used_at -> UtcTimestamp,
+        calls -> BigInt,
+        failures -> BigInt,
+        last_status -> Nullable<Integer>,
     }
 }
 

@@ -21,7 +21,7 @@ async fn instance(server: &TestServer, used: bool) -> i64 {
     let id = created["id"].as_i64().expect("an id");
     if used {
         server.services.fresh_token(owner(&server.services).await, id).await.expect("a token");
-        server.services.write_usage().await.expect("the usage is written");
+        server.services.write_all_usage().await.expect("the usage is written");
     }
     server.sandbox().forget_calls();
     id
@@ -60,7 +60,7 @@ on_both!(what_was_used_is_renewed_ahead_and_what_was_not_is_left_alone, |server|
     let stored = server.services.store.read(move |conn| instances::find(conn, owner, used)).await.expect("the row");
     assert_eq!(stored.credential.due_at, None, "an idle one is not even looked at");
     server.services.fresh_token(owner, used).await.expect("a token");
-    server.services.write_usage().await.expect("the usage is written");
+    server.services.write_all_usage().await.expect("the usage is written");
     server.advance(TimeDelta::minutes(27));
     run(&server, &due).await;
     assert_eq!(server.sandbox().counts(TOKEN).total, 3, "once for the use, once by the job");

@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod program;
 pub mod server;
 pub mod vendor;
+pub mod wire;
 
 pub use caller::{Caller, Reply};
 pub use database::Database;

@@ -49,6 +49,7 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("UpdateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR]),
     ("ConfigurationChange", &[BODY, CONNECTION, ADDRESS, VENDOR]),
     ("OAuthUrlRequest", &[BODY, OAUTH_URL, ADDRESS]),
+    ("UpdateOrganization", &[BODY, &[NotAllowed]]),
     ("get_oauth_url", &[OAUTH_URL, ADDRESS]),
     ("reset_organization_secret", &[&[NotAllowed]]),
 ];

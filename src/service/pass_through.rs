@@ -1,0 +1,257 @@
+//! A caller's request to the vendor, unchanged but for the credential, and the vendor's answer, unchanged.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, RETRY_AFTER};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::Services;
+use super::authenticate::Presented;
+use super::warm_instances::LiveInstance;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::secret::Secret;
+use crate::outbound::{Answer, Connections, ExchangeFault, Upload, target};
+use crate::protocol::VendorFault;
+use crate::protocol::instance_token::{self, FoundAt};
+use crate::protocol::placement::{Carrier, carrier_of};
+
+/// `Elements-Retries` at most.
+pub const MOST_RETRIES: u8 = 5;
+/// No further try begins after this time.
+const RETRIED_FOR: Duration = Duration::from_secs(60);
+/// Bytes of a refusal that are read to see whether it means "expired".
+const LARGEST_REFUSAL: usize = 64 * 1024;
+
+/// What the caller wants from the vendor. The headers are those that travel, without any credential of ours.
+pub struct Call {
+    pub method: Method,
+    /// Behind `/vendor`, as it came.
+    pub path: String,
+    pub query: Option<String>,
+    pub headers: HeaderMap,
+    pub body: Upload,
+    pub retries: u8,
+}
+
+/// A token that may be an instance's, and where it stood.
+pub struct Candidate {
+    pub token: Secret,
+    pub found_at: FoundAt,
+}
+
+impl Services {
+    /// The instance behind `Element <token>`, with User and Organization checked where they came along.
+    pub async fn instance_of_element(&self, presented: &Presented) -> Result<(i64, Owner), ApiError> {
+        let Some(token) = &presented.element else { return Err(Code::MissingCredentials.into()) };
+        let (id, owner) = self.owner_of_token(token).await?;
+        if presented.user.is_some() || presented.organization.is_some() || presented.bearer.is_some() {
+            let caller = self.authenticate(presented).await?;
+            if caller.owner != owner {
+                return Err(Code::BadCredentials.into());
+            }
+        }
+        Ok((id, owner))
+    }
+
+    /// The instance whose token stood where its element's credential would travel.
+    pub async fn instance_of_candidates(&self, candidates: &[Candidate]) -> Result<(i64, Owner), ApiError> {
+        for candidate in candidates {
+            let (id, owner) = match self.owner_of_token(&candidate.token).await {
+                Err(error) if error.code == Code::BadCredentials => continue,
+                found => found?,
+            };
+            if !self.organization_settings(owner.organization).await?.vendor_bearer {
+                let message = "This organization takes an instance's token only as `Authorization: Element <token>` \
+                               (`vendorBearer` is off).";
+                return Err(ApiError::new(Code::BadCredentials, message));
+            }
+            if candidate.found_at.suits(&self.live_instance(owner, id).await?.element) {
+                return Ok((id, owner));
+            }
+        }
+        let message = "No instance has this token: send `Authorization: Element <token>`, or the token in the place where \
+                       the vendor's own credential would travel.";
+        Err(ApiError::new(Code::BadCredentials, message))
+    }
+
+    pub async fn pass_through(
+        &self,
+        connections: &Rc<Connections>,
+        (id, owner): (i64, Owner),
+        call: Call,
+    ) -> Result<Answer, ApiError> {
+        let live = self.fresh_token(owner, id).await?;
+        let outcome = self.attempt(connections, live, call).await;
+        let status = outcome.as_ref().map_or_else(|error| error.code.status(), |answer| answer.status.as_u16());
+        self.usage.note_call(id, self.now(), status);
+        outcome
+    }
+
+    async fn attempt(
+        &self,
+        connections: &Rc<Connections>,
+        mut live: Arc<LiveInstance>,
+        mut call: Call,
+    ) -> Result<Answer, ApiError> {
+        let started = Instant::now();
+        let mut tries = Tries { left: call.retries, pause: Duration::from_millis(250), renewed: false, stale: false };
+        loop {
+            let next = call.body.again();
+            let body = std::mem::replace(&mut call.body, Upload::Whole(bytes::Bytes::new()));
+            let request = request(&live, &call, body)?;
+            let patience = Duration::from_secs(live.element.timeout);
+            let outcome = connections.exchange(&self.dialer, live.destination()?, request, patience).await;
+            let repeatable = next.is_some();
+            call.body = next.unwrap_or(Upload::Whole(bytes::Bytes::new()));
+            let harmless = repeatable && call.method.is_idempotent();
+            let answer = match outcome {
+                Ok(answer) if !tries.renewed && may_mean_expired(&live, answer.status) => {
+                    let (answer, newer) = self.after_answer(&live, answer).await?;
+                    match newer {
+                        Some(newer) if repeatable => {
+                            live = newer;
+                            tries.renewed = true;
+                            continue;
+                        }
+                        _ => Ok(answer),
+                    }
+                }
+                Err(ExchangeFault::Stale(_)) if harmless && !tries.stale => {
+                    tries.stale = true;
+                    continue;
+                }
+                other => other,
+            };
+            let asked = match &answer {
+                Ok(answer) if is_transient(answer.status) => retry_after(&answer.headers, self.now()),
+                Err(ExchangeFault::Vendor(VendorFault::Timeout | VendorFault::Unreachable { .. })) => None,
+                _ => return finished(&live, answer),
+            };
+            match tries.next(asked, started).filter(|_| harmless) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return finished(&live, answer),
+            }
+        }
+    }
+
+    /// The answer that refused the credential, and the instance with a newer one where trying again makes sense.
+    async fn after_answer(
+        &self,
+        live: &LiveInstance,
+        answer: Answer,
+    ) -> Result<(Answer, Option<Arc<LiveInstance>>), ApiError> {
+        let (answer, text) = answer.whole(LARGEST_REFUSAL).await.map_err(|fault| told(live, fault))?;
+        let json = text.and_then(|text| json_of(&text, answer.headers.get(CONTENT_ENCODING)));
+        let newer = self.after_refusal(live, answer.status.as_u16(), json.as_ref()).await?;
+        Ok((answer, newer))
+    }
+}
+
+/// What is left to try.
+struct Tries {
+    left: u8,
+    pause: Duration,
+    renewed: bool,
+    stale: bool,
+}
+
+impl Tries {
+    /// How long to wait before the next try, if there is one. `asked`: what the vendor said.
+    fn next(&mut self, asked: Option<Duration>, started: Instant) -> Option<Duration> {
+        self.left = self.left.checked_sub(1)?;
+        let pause = asked.unwrap_or(self.pause);
+        self.pause = self.pause.saturating_mul(2);
+        (started.elapsed().saturating_add(pause) < RETRIED_FOR).then_some(pause)
+    }
+}
+
+fn request(live: &LiveInstance, call: &Call, body: Upload) -> Result<Request<Upload>, ApiError> {
+    let mut headers = call.headers.clone();
+    for (name, value) in &live.element.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.entry(name).or_insert(value);
+        }
+    }
+    let uri = match carrier_of(&live.element, &live.credential) {
+        Some(Carrier::Header { name, value }) => {
+            let name = HeaderName::try_from(name).map_err(ApiError::internal)?;
+            let mut value = HeaderValue::try_from(value.expose()).map_err(|_| unfit(live))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+            address(live, call, call.query.as_deref())?
+        }
+        Some(Carrier::Query { name, value }) => {
+            let rest = call.query.as_deref().and_then(|query| instance_token::without(query, name));
+            let query = instance_token::with(rest.as_deref(), name, &value);
+            address(live, call, Some(query.expose()))?
+        }
+        None => return Err(unfit(live)),
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = call.method.clone();
+    *request.uri_mut() = uri.into();
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+fn address(live: &LiveInstance, call: &Call, query: Option<&str>) -> Result<PathAndQuery, ApiError> {
+    target(live.destination()?, &call.path, query).map_err(|_| {
+        ApiError::new(Code::BadParameter, "The path or the query has characters that no request may have: encode them.")
+    })
+}
+
+fn unfit(live: &LiveInstance) -> ApiError {
+    let message = format!("The credential does not fit what {} wants: re-provision the instance.", live.element.name);
+    ApiError::new(Code::ReauthorizationRequired, message)
+}
+
+/// Whether it is worth reading what the refusal says.
+fn may_mean_expired(live: &LiveInstance, status: StatusCode) -> bool {
+    let oauth2 = live.element.authentication.oauth2.as_ref();
+    live.refreshable && oauth2.is_some_and(|oauth2| oauth2.expired.iter().any(|sign| sign.status == status.as_u16()))
+}
+
+fn json_of(text: &[u8], encoding: Option<&HeaderValue>) -> Option<Value> {
+    use std::io::Read as _;
+    let most = u64::try_from(LARGEST_REFUSAL).unwrap_or_default();
+    match encoding.map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => serde_json::from_slice(text).ok(),
+        Some(b"gzip" | b"x-gzip") => serde_json::from_reader(flate2::read::GzDecoder::new(text).take(most)).ok(),
+        Some(b"deflate") => serde_json::from_reader(flate2::read::ZlibDecoder::new(text).take(most)).ok(),
+        Some(_) => None,
+    }
+}
+
+/// Overload or outage (as `VendorReply::is_transient`), but for a plain 500, which trying again seldom mends.
+fn is_transient(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 477 | 502..=504)
+}
+
+/// Seconds or a date (RFC 9110 section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = DateTime::parse_from_rfc2822(text).ok()?;
+    Some(at.signed_duration_since(now).to_std().unwrap_or_default())
+}
+
+fn finished(live: &LiveInstance, outcome: Result<Answer, ExchangeFault>) -> Result<Answer, ApiError> {
+    outcome.map_err(|fault| match fault {
+        ExchangeFault::Vendor(fault) | ExchangeFault::Stale(fault) => told(live, fault),
+        ExchangeFault::Caller(reason) => ApiError::new(Code::BadBody, "The body broke off.").with_source(reason),
+    })
+}
+
+fn told(live: &LiveInstance, fault: VendorFault) -> ApiError {
+    fault.into_error(&live.element.name, "the request")
+}

@@ -1,0 +1,138 @@
+//! Unchanged but for the credential, both ways.
+
+use super::{AUTHORIZATION, Passthrough, run};
+use crate::support::caller::read;
+use crate::support::wire::{exchange, json, send};
+
+#[test]
+fn path_query_method_headers_and_body_arrive_as_they_were_sent() {
+    run(async {
+        let through = Passthrough::start(|_, _| json("{}")).await;
+        let target = "/vendor/api//v1/./lead/%2e%2F/ünï?a=%20+b&&c=%2f%2F&a=;&q='\"{x}|";
+        let headers = "X-Custom: a\r\nx-custom: b,  c\r\nAccept-Encoding: br;q=1.0, gzip\r\nContent-Type: text/plain\r\n\
+                       Content-Length: 5\r\nCookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\nElements-Retries: 0\r\n";
+        exchange(&through.server.url, through.raw(&format!("PATCH {target}"), headers, "hello")).await;
+        let arrived = through.vendor.last();
+        assert_eq!(arrived.head.lines().next(), Some(&*format!("PATCH {} HTTP/1.1", &target["/vendor".len()..])));
+        assert_eq!(arrived.body, b"hello");
+        assert_eq!(arrived.headers("x-custom").collect::<Vec<_>>(), ["a", "b,  c"]);
+        for (name, value) in [
+            ("accept-encoding", "br;q=1.0, gzip"),
+            ("content-type", "text/plain"),
+            ("content-length", "5"),
+            ("cookie", "a=b"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("authorization", AUTHORIZATION),
+            ("host", &through.vendor.address.to_string()),
+        ] {
+            assert_eq!(arrived.headers(name).collect::<Vec<_>>(), [value], "{name}");
+        }
+        // Nothing that nobody sent.
+        let names = ["user-agent", "accept", "elements-retries", "connection", "via", "element"];
+        assert!(names.iter().all(|name| arrived.header(name).is_none()), "{}", arrived.head);
+        assert!(!arrived.head.contains(&through.token));
+    });
+}
+
+#[test]
+fn an_answer_comes_back_with_every_header_and_its_very_body() {
+    run(async {
+        let answer = "HTTP/1.1 418 Short And Stout\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n\
+                      link: </a>; rel=next\r\nlink: </b>; rel=prev\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n\
+                      etag: \"x\"\r\nx-hubspot-ratelimit-remaining: 99\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+                      connection: x-inner\r\nx-inner: secret\r\nkeep-alive: timeout=5\r\ncontent-length: 4\r\n\r\n\x1f\x01\x02\x03";
+        let through = Passthrough::start(move |_, _| send(answer)).await;
+        let reply = exchange(&through.server.url, through.raw("GET /vendor/x", "", "")).await;
+        let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 418 "), "{head}");
+        assert_eq!(body, "\x1f\x01\x02\x03");
+        let all = |name: &str| -> Vec<&str> {
+            let lines = head.lines().filter_map(|line| line.split_once(": "));
+            lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+        };
+        assert_eq!(all("link"), ["</a>; rel=next", "</b>; rel=prev"]);
+        assert_eq!(all("set-cookie"), ["a=1", "b=2"]);
+        assert_eq!(all("content-encoding"), ["gzip"]);
+        assert_eq!(all("etag"), ["\"x\""]);
+        assert_eq!(all("x-hubspot-ratelimit-remaining"), ["99"]);
+        assert_eq!(all("date"), ["Thu, 01 Jan 1970 00:00:00 GMT"]);
+        assert_eq!(all("content-length"), ["4"]);
+        assert_eq!(all("elements-request-id").len(), 1);
+        for absent in ["x-inner", "keep-alive", "elements-error", "cache-control", "transfer-encoding"] {
+            assert!(all(absent).is_empty(), "{absent}: {head}");
+        }
+    });
+}
+
+#[test]
+fn statuses_without_a_body_and_empty_errors_stay_what_they_are() {
+    run(async {
+        let through = Passthrough::start(|arrived, _| match arrived.target() {
+            "/204" => send("HTTP/1.1 204 No Content\r\nx: y\r\n\r\n"),
+            "/304" => send("HTTP/1.1 304 Not Modified\r\netag: \"x\"\r\ncontent-length: 77\r\n\r\n"),
+            "/302" => send("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"),
+            "/500" => send("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n"),
+            _ => send("HTTP/1.1 200 OK\r\ncontent-length: 12345\r\ncontent-type: text/csv\r\n\r\n"),
+        })
+        .await;
+        for (path, status, length) in
+            [("/204", 204, None), ("/304", 304, Some("77")), ("/302", 302, Some("0")), ("/500", 500, Some("0"))]
+        {
+            let reply = read(through.caller().request_at_root("GET", &format!("/vendor{path}"))).await;
+            let found = reply.headers.get("content-length").map(|value| value.to_str().expect("text"));
+            assert_eq!((reply.status, found, reply.text.as_str()), (status, length, ""), "{path}");
+            assert!(reply.headers.get("elements-error").is_none(), "{path}");
+        }
+        let head = exchange(&through.server.url, through.raw("HEAD /vendor/file.csv/", "", "")).await;
+        assert!(head.contains("content-length: 12345\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+        assert_eq!(through.vendor.last().head.lines().next(), Some("HEAD /file.csv/ HTTP/1.1"));
+    });
+}
+
+#[test]
+fn connections_to_the_vendor_are_kept() {
+    run(async {
+        let through = Passthrough::start(|_, _| json("{}")).await;
+        let made = || through.vendor.made.load(std::sync::atomic::Ordering::SeqCst);
+        let before = made();
+        for _ in 0..20 {
+            read(through.caller().request_at_root("GET", "/vendor/x")).await.ok();
+        }
+        // One for each worker thread at most; which one serves is the system's choice.
+        let workers = std::thread::available_parallelism().expect("a number").get();
+        assert!(made() - before <= workers, "{} connections", made() - before);
+        assert_eq!(through.arrived().len(), 20);
+    });
+}
+
+#[test]
+fn the_elements_own_headers_are_added_and_its_prefix_comes_first() {
+    run(async {
+        let lines = "[headers]\nX-Version = \"7\"\nX-Other = \"8\"\n";
+        let through = Passthrough::with(lines, |_, _| json("{}")).await;
+        read(through.caller().request_at_root("GET", "/vendor/x").header("x-other", "mine")).await.ok();
+        let arrived = through.vendor.last();
+        assert_eq!((arrived.header("x-version"), arrived.header("x-other")), (Some("7"), Some("mine")));
+    });
+}
+
+#[test]
+fn what_was_called_is_counted() {
+    run(async {
+        let through = Passthrough::start(|_, before| match before {
+            0 => json("{}"),
+            1 => send("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"),
+            _ => send("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n"),
+        })
+        .await;
+        for _ in 0..3 {
+            read(through.caller().request_at_root("GET", "/vendor/x")).await;
+        }
+        through.server.services.write_all_usage().await.expect("it is written");
+        let usage = through.server.caller().get(&format!("/instances/{}/usage", through.id)).await.ok();
+        let expected = serde_json::json!({ "calls": 3, "failures": 1, "lastStatus": 503, "lastUsedAt": "2026-03-01T12:00:00Z" });
+        assert_eq!(usage, expected);
+        let stranger = through.server.stranger().await;
+        assert_eq!(stranger.get(&format!("/instances/{}/usage", through.id)).await.status, 404);
+    });
+}
