@@ -120,10 +120,10 @@ impl WireVendor {
         self.requests().last().expect("a request").clone()
     }
 
-    /// Waits until no connection is open any more.
-    pub async fn left_alone(&self) {
+    /// Waits until no more connections are open than these.
+    pub async fn left_with(&self, open: usize) {
         let alone = async {
-            while self.open.load(Ordering::SeqCst) > 0 {
+            while self.open.load(Ordering::SeqCst) > open {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

@@ -8,13 +8,13 @@ mod refusals;
 mod retries;
 mod streaming;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::database::Database;
 use crate::support::server::Setup;
 use crate::support::vendor::elements;
-use crate::support::wire::{Arrived, Step, WireVendor, json};
+use crate::support::wire::{self, Arrived, Step, WireVendor};
 use crate::support::{Caller, TestServer};
 
 /// A server with one instance of an element (Close, with an API key) whose vendor is a script of the test.
@@ -24,7 +24,7 @@ struct Passthrough {
     /// The instance's.
     token: String,
     id: i64,
-    _elements: TempDir,
+    elements: TempDir,
 }
 
 /// The key that the vendor gets, as Basic authentication: `the key:`.
@@ -33,29 +33,57 @@ const VERIFICATION: &str = "/api/v1/me/";
 
 impl Passthrough {
     async fn start(script: impl Fn(&Arrived, usize) -> Vec<Step> + Send + Sync + 'static) -> Self {
-        Self::with("", script).await
+        Self::with(&[], script).await
     }
 
-    /// `lines`: of the element's file, before its tables.
-    async fn with(lines: &str, script: impl Fn(&Arrived, usize) -> Vec<Step> + Send + Sync + 'static) -> Self {
-        let vendor = WireVendor::start(move |arrived, before| match arrived.target() {
-            VERIFICATION => json("{}"),
-            // The verification came first.
-            _ => script(arrived, before - 1),
-        })
-        .await;
-        let base = format!("baseUrl = \"http://{}\"\n{lines}", vendor.address);
-        let elements = elements(&[("closeio", &[("baseUrl = \"https://api.close.com\"", &base)])]);
-        let setup = Setup { elements: Some(elements.path().to_owned()), ..Setup::default() };
-        let server = TestServer::start(Database::sqlite(), setup).await;
+    /// `changes`: to the element's file.
+    async fn with(
+        changes: &[(&str, &str)],
+        script: impl Fn(&Arrived, usize) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
         let body = json!({
             "element": { "key": "closeio" },
             "configuration": { "authentication.type": "apiKey", "closeio.api.key": "the key" },
             "name": "Close",
         });
-        let created = server.caller().post("/instances", &body).await.ok();
+        Self::of(&body, changes, script).await
+    }
+
+    /// With OAuth 2.0: an access token `at-0` that does not expire, and `rt-0`. `before` counts the token calls, too.
+    async fn with_tokens(script: impl Fn(&Arrived, usize) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        let body = json!({
+            "element": { "key": "closeio" },
+            "externalAuthentication": "initial",
+            "configuration": { "oauth.api.key": "id", "oauth.api.secret": "secret", "oauth.user.token": "at-0",
+                "oauth.user.refresh_token": "rt-0" , "oauth.user.refresh_interval": "3600" },
+            "name": "Close",
+        });
+        Self::of(&body, &[("https://api.close.com/oauth2/", "{VENDOR}/oauth2/")], script).await
+    }
+
+    async fn of(
+        body: &Value,
+        changes: &[(&str, &str)],
+        script: impl Fn(&Arrived, usize) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
+        let verified = body["configuration"]["authentication.type"] == "apiKey";
+        let vendor = WireVendor::start(move |arrived, before| match arrived.target() {
+            target if target.starts_with(VERIFICATION) => wire::json("{}"),
+            // An API key is verified first.
+            _ => script(arrived, before - usize::from(verified)),
+        })
+        .await;
+        let address = format!("http://{}", vendor.address);
+        let base = format!("baseUrl = \"{address}\"");
+        let changes: Vec<_> = changes.iter().map(|(from, to)| (*from, to.replace("{VENDOR}", &address))).collect();
+        let mut all = vec![("baseUrl = \"https://api.close.com\"", base.as_str())];
+        all.extend(changes.iter().map(|(from, to)| (*from, to.as_str())));
+        let elements = elements(&[("closeio", &all)]);
+        let setup = Setup { elements: Some(elements.path().to_owned()), ..Setup::default() };
+        let server = TestServer::start(Database::sqlite(), setup).await;
+        let created = server.caller().post("/instances", body).await.ok();
         let token = created["token"].as_str().expect("a token").to_owned();
-        Self { server, vendor, token, id: created["id"].as_i64().expect("an id"), _elements: elements }
+        Self { server, vendor, token, id: created["id"].as_i64().expect("an id"), elements }
     }
 
     /// A caller with nothing but the instance's token.
@@ -65,7 +93,21 @@ impl Passthrough {
 
     /// What the vendor got of calls through the instance.
     fn arrived(&self) -> Vec<Arrived> {
-        self.vendor.requests().into_iter().skip(1).collect()
+        self.vendor.requests().into_iter().filter(|arrived| !arrived.target().starts_with(VERIFICATION)).collect()
+    }
+
+    /// Another server on the same database, for whom the vendor is elsewhere.
+    async fn moved(&self, from: &str, to: &str) -> TestServer {
+        let file = self.elements.path().join("0.toml");
+        let text = std::fs::read_to_string(&file).expect("the element");
+        std::fs::write(&file, text.replace(from, to)).expect("the element is written");
+        let setup = Setup { elements: Some(self.elements.path().to_owned()), ..Setup::default() };
+        self.server.start_beside(setup).await
+    }
+
+    /// Waits until no call to the vendor is under way and no connection is kept for one; the verification has its own.
+    async fn vendor_is_left_alone(&self) {
+        self.vendor.left_with(usize::from(self.vendor.requests().len() > self.arrived().len())).await;
     }
 
     /// A request in bytes, with the instance's token.
