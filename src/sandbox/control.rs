@@ -14,6 +14,7 @@ pub fn scope() -> Scope {
         .route("", web::patch().to(change))
         .route("/calls", web::get().to(list_calls))
         .route("/calls", web::delete().to(forget_calls))
+        .route("/access-tokens", web::delete().to(forget_access_tokens))
         .route("/expire", web::post().to(expire))
         .route("/revoke", web::post().to(revoke))
         .route("/reset", web::post().to(reset))
@@ -50,6 +51,11 @@ async fn list_calls(sandbox: web::Data<Sandbox>) -> HttpResponse {
 
 async fn forget_calls(sandbox: web::Data<Sandbox>) -> HttpResponse {
     sandbox.forget_calls();
+    HttpResponse::NoContent().finish()
+}
+
+async fn forget_access_tokens(sandbox: web::Data<Sandbox>) -> HttpResponse {
+    sandbox.forget_access_tokens();
     HttpResponse::NoContent().finish()
 }
 

@@ -7,6 +7,7 @@ use actix_web::http::header::AUTHORIZATION;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::account::PRIVATE_APP;
 use super::fields::Fields;
 use crate::kernel::entropy::hex_of;
 
@@ -36,7 +37,7 @@ pub struct Call {
 /// How a call authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PresentedCredential {
-    /// `Bearer`, `Basic` …, or `hapikey` for the query parameter.
+    /// `Bearer`, `Basic` …, `private-app` for the header, or `hapikey` for the query parameter.
     pub scheme: String,
     /// Hex SHA-256 of what follows the scheme.
     pub sha256: String,
@@ -52,6 +53,9 @@ impl PresentedCredential {
         if let Some(header) = header {
             let (scheme, credential) = header.split_once(' ').unwrap_or(("", &header));
             return Some(Self::new(scheme, credential.trim()));
+        }
+        if let Some(key) = request.headers().get(PRIVATE_APP) {
+            return Some(Self::new(PRIVATE_APP, &String::from_utf8_lossy(key.as_bytes())));
         }
         Fields::parse(request.query_string().as_bytes()).get("hapikey").map(|key| Self::new("hapikey", key))
     }

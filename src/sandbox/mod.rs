@@ -1,17 +1,22 @@
 //! Floor 5: a small vendor that behaves like HubSpot, so that the whole story runs with no vendor account: consent page,
-//! token endpoints in all their versions, account details, and a control endpoint that makes it slow, failing or
-//! rotating. Everything is kept in memory. It may import only `kernel`; nothing but the CLI and tests may import it.
+//! token endpoints in all their versions, account details, the CRM API, and a control endpoint that makes it slow,
+//! failing or rotating. Everything is kept in memory. It may import only `kernel`; nothing but the CLI and tests may import it.
 
 mod account;
+mod admission;
 mod control;
+mod crm;
 mod fields;
+mod gzip;
 mod inspect;
 mod journal;
 mod oauth;
 mod observe;
 mod pages;
+mod probe;
 mod refusal;
 mod scopes;
+mod spoil;
 mod state;
 mod switches;
 #[cfg(test)]
@@ -27,8 +32,12 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use self::admission::Meter;
+use self::crm::Crm;
 use self::journal::Journal;
 pub use self::journal::{Call, PresentedCredential, RouteCounts};
+pub use self::probe::Flow;
+pub use self::spoil::{How, Spoil};
 pub use self::state::{EndOfGrant, PORTAL, PORTAL_DOMAIN};
 use self::state::{Ledger, Terms};
 pub use self::switches::{Consent, Failure, Hang, Switches, TOKEN_ROUTES, When};
@@ -74,6 +83,7 @@ pub struct Sandbox {
     inner: Mutex<Inner>,
     /// Wakes the calls that hang.
     released: Notify,
+    flow: Flow,
 }
 
 #[derive(Default)]
@@ -81,11 +91,13 @@ struct Inner {
     ledger: Ledger,
     switches: Switches,
     journal: Journal,
+    crm: Crm,
+    meter: Meter,
 }
 
 impl Sandbox {
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, settings: SandboxSettings) -> Self {
-        Self { settings, clock, entropy, inner: Mutex::default(), released: Notify::new() }
+        Self { settings, clock, entropy, inner: Mutex::default(), released: Notify::new(), flow: Flow::default() }
     }
 
     pub fn settings(&self) -> &SandboxSettings {
@@ -134,6 +146,17 @@ impl Sandbox {
         self.locked(|inner| inner.ledger.end_grants(reason));
     }
 
+    /// Ends all access tokens before their time, as a vendor's mishap would: they are unknown from now on, and the grants
+    /// are as good as before.
+    pub fn forget_access_tokens(&self) {
+        self.locked(|inner| inner.ledger.forget_access_tokens());
+    }
+
+    /// What went through `/test/bytes` and `/test/sink` since the start.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
     /// Refresh tokens that a newer one has replaced.
     pub fn spent_refresh_tokens(&self) -> usize {
         self.locked(|inner| inner.ledger.spent_refresh_tokens())
@@ -144,12 +167,14 @@ impl Sandbox {
         self.locked(|inner| inner.ledger.live_grants())
     }
 
-    /// Back to the start: no codes, grants, tokens or calls, default switches; calls that hang end with a 503.
+    /// Back to the start: no codes, grants, tokens, records or calls, default switches; calls that hang end with a 503.
     pub fn reset(&self) {
         self.locked(|inner| {
             inner.ledger = Ledger::default();
             inner.switches = Switches::default();
             inner.journal.forget();
+            inner.crm = Crm::default();
+            inner.meter = Meter::default();
         });
         self.release();
     }
@@ -190,6 +215,8 @@ pub fn configure(state: web::Data<Sandbox>) -> impl FnOnce(&mut web::ServiceConf
                         .route("/v1/refresh-tokens/{token}", web::delete().to(inspect::delete_refresh_token)),
                 )
                 .route("/account-info/v3/details", web::get().to(account::show_details))
+                .service(crm::scope())
+                .service(probe::scope())
                 .default_service(web::to(not_found)),
         );
     }

@@ -12,10 +12,12 @@ use chrono::SecondsFormat;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::Sandbox;
+use super::account::{AccessRefusal, refuse};
 use super::fields::Fields;
 use super::journal::{Call, PresentedCredential};
+use super::spoil::spoil;
 use super::switches::{Failure, When};
+use super::{Sandbox, admission};
 
 pub async fn observe(
     sandbox: web::Data<Sandbox>,
@@ -53,7 +55,9 @@ pub async fn observe(
         }
     };
     running.status = Some(reply.status().as_u16());
-    Ok(reply)
+    let Some(how) = plan.spoil else { return Ok(reply) };
+    let (request, reply) = reply.into_parts();
+    Ok(ServiceResponse::new(request, spoil(reply, how).await))
 }
 
 struct Running {
@@ -85,7 +89,7 @@ pub fn is_form(request: &HttpRequest) -> bool {
 }
 
 fn describe(sandbox: &Sandbox, request: &HttpRequest, form: &Fields) -> Call {
-    let pattern = request.match_pattern();
+    let pattern = request.match_pattern().map(|pattern| pattern.replace("{slash:/?}", ""));
     let path = match &pattern {
         Some(pattern) if pattern.contains("{token}") => pattern.clone(),
         _ => request.path().to_owned(),
@@ -111,7 +115,7 @@ fn unavailable(sandbox: &Sandbox) -> HttpResponse {
 fn fail(sandbox: &Sandbox, failure: &Failure) -> HttpResponse {
     let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut reply = match &failure.body {
-        None => sandbox.api_error(status, message(status), category(status)),
+        None => usual(sandbox, status),
         Some(Value::String(text)) => HttpResponse::build(status).body(text.clone()),
         Some(body) => HttpResponse::build(status).json(body),
     };
@@ -126,20 +130,16 @@ fn fail(sandbox: &Sandbox, failure: &Failure) -> HttpResponse {
     reply
 }
 
-/// HubSpot's own words where they are known.
-fn message(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::TOO_MANY_REQUESTS => "You have reached your ten_secondly_rolling limit.",
-        StatusCode::FORBIDDEN => "This app hasn't been granted all required scopes to make this call.",
-        _ => "The sandbox was told to fail.",
-    }
-}
-
-fn category(status: StatusCode) -> Value {
-    match status {
-        StatusCode::TOO_MANY_REQUESTS => json!({"errorType": "RATE_LIMIT", "policyName": "TEN_SECONDLY_ROLLING"}),
-        StatusCode::FORBIDDEN => json!({"category": "MISSING_SCOPES"}),
-        StatusCode::UNAUTHORIZED => json!({"category": "INVALID_AUTHENTICATION"}),
-        _ => json!({}),
+/// In HubSpot's own words where they are known.
+fn usual(sandbox: &Sandbox, status: StatusCode) -> HttpResponse {
+    match status.as_u16() {
+        401 => refuse(sandbox, &AccessRefusal::Nothing),
+        403 => admission::missing_scopes(sandbox, &["crm.objects.deals.read".to_owned()]),
+        429 => admission::too_many(sandbox),
+        477 => {
+            let message = "This HubSpot account is currently being migrated between data hosting locations.";
+            sandbox.api_error(status, message, json!({"category": "MIGRATION_IN_PROGRESS"}))
+        }
+        _ => sandbox.api_error(status, "The sandbox was told to fail.", json!({})),
     }
 }

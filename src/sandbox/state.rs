@@ -209,6 +209,10 @@ impl Ledger {
         self.access.values_mut().for_each(|token| token.expires_at = token.expires_at.min(now));
     }
 
+    pub fn forget_access_tokens(&mut self) {
+        self.access.clear();
+    }
+
     /// Ends every grant.
     pub fn end_grants(&mut self, reason: EndOfGrant) {
         for grant in self.grants.values_mut() {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::spoil::{How, Spoil};
+
 /// All token endpoints, in the spelling of route patterns.
 pub const TOKEN_ROUTES: &str = "/oauth/*/token";
 
@@ -24,6 +26,10 @@ pub struct Switches {
     /// Calls that never get an answer. A bare `true` means the token endpoints, a text a route.
     #[serde(deserialize_with = "hang")]
     pub hang: Option<Hang>,
+    /// Replies whose body goes wrong.
+    pub spoil: Option<Spoil>,
+    /// Calls of the CRM API in ten seconds, and the headers that tell of it; absent means no limit and no headers.
+    pub rate_limit: Option<u32>,
     /// Token endpoints do their work and answer 200 with something that is not JSON.
     pub garbage: bool,
     /// A refresh gives a new refresh token; the old one presented again ends the grant. HubSpot does not rotate.
@@ -103,6 +109,8 @@ impl Default for Switches {
             reply_delay_ms: BTreeMap::new(),
             failure: None,
             hang: None,
+            spoil: None,
+            rate_limit: None,
             garbage: false,
             rotation: false,
             token_lifetime: 1800,
@@ -121,6 +129,7 @@ pub struct Plan {
     pub reply_delay_ms: u64,
     pub failure: Option<Failure>,
     pub hang: Option<When>,
+    pub spoil: Option<How>,
 }
 
 impl Switches {
@@ -151,14 +160,18 @@ impl Switches {
         if let Some(times) = self.hang.as_mut().filter(|_| hang.is_some()).and_then(|it| it.times.as_mut()) {
             *times -= 1;
         }
+        let spoil = self.spoil.as_ref().filter(|spoil| strikes(&spoil.route, spoil.times)).map(|spoil| spoil.how);
+        if let Some(times) = self.spoil.as_mut().filter(|_| spoil.is_some()).and_then(|it| it.times.as_mut()) {
+            *times -= 1;
+        }
         let delay = |delays: &BTreeMap<String, u64>| {
             delays.iter().filter(|(route, _)| covers(route, path)).map(|(_, ms)| *ms).max().unwrap_or_default()
         };
-        Plan { delay_ms: delay(&self.delay_ms), reply_delay_ms: delay(&self.reply_delay_ms), failure, hang }
+        Plan { delay_ms: delay(&self.delay_ms), reply_delay_ms: delay(&self.reply_delay_ms), failure, hang, spoil }
     }
 }
 
-fn covers(pattern: &str, path: &str) -> bool {
+pub fn covers(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,
         Some((head, rest)) => path

@@ -30,7 +30,7 @@ async fn the_journal_knows_calls_but_no_secrets() {
             "GET /account-info/v3/details",
             "GET /account-info/v3/details",
             "GET /oauth/v1/refresh-tokens/{token}",
-            "GET /crm/v3/objects/deals",
+            "GET /crm/v3/objects/{kind}",
         ]
     );
     let form = json!(["grant_type", "code", "client_id", "client_secret", "redirect_uri"]);
@@ -42,7 +42,7 @@ async fn the_journal_knows_calls_but_no_secrets() {
     assert_eq!(calls[3]["query"], json!(["hapikey", "x"]));
     assert_eq!(
         (&calls[2]["status"], &calls[3]["status"], &calls[5]["status"]),
-        (&json!(200), &json!(401), &json!(404))
+        (&json!(200), &json!(401), &json!(401))
     );
     for secret in [access.as_str(), &refresh, "some-key", "sandbox-secret"] {
         assert!(!reply.text.contains(secret), "{secret}");

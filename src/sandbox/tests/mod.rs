@@ -1,18 +1,29 @@
 //! The sandbox through its own HTTP interface.
 
+mod admission;
 mod consent;
 mod control;
+mod crm;
+mod crm_batch;
+mod crm_schema;
+mod crm_search;
+mod probe;
+mod spoil;
 mod tokens;
 mod verification;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use actix_web::{App, web};
+use actix_web::web;
 use chrono::{DateTime, TimeDelta};
-use serde_json::Value;
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{Consent, Sandbox, SandboxSettings, configure};
@@ -20,13 +31,18 @@ use crate::kernel::clock::ManualClock;
 use crate::kernel::entropy::SeededEntropy;
 
 const CALLBACK: &str = "https://www.mycoolapp.com/auth";
+const PRIVATE_APP_TOKEN: &str = "pat-na1-00000000-0000-4000-a000-000000062515";
 const ASK: &str = "/oauth/authorize?client_id=sandbox-client&redirect_uri=https%3A%2F%2Fwww.mycoolapp.com%2Fauth\
                    &scope=contacts%20timeline&optional_scope=files&state=hubspotcrm";
 
 struct Vendor {
     sandbox: web::Data<Sandbox>,
     clock: Arc<ManualClock>,
+    /// Made once: its routes take a while in a debug build.
+    app: OnceCell<App>,
 }
+
+type App = Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, ServiceResponse>>;
 
 struct Reply {
     status: u16,
@@ -57,7 +73,7 @@ impl Vendor {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::at(DateTime::from_timestamp(1_790_000_000, 0).unwrap()));
         let sandbox = Sandbox::new(clock.clone(), Arc::new(SeededEntropy::new(7)), SandboxSettings::default());
-        Self { sandbox: web::Data::new(sandbox), clock }
+        Self { sandbox: web::Data::new(sandbox), clock, app: OnceCell::new() }
     }
 
     fn later(&self, seconds: i64) {
@@ -65,8 +81,8 @@ impl Vendor {
     }
 
     async fn send(&self, request: TestRequest) -> Reply {
-        let app = init_service(App::new().configure(configure(self.sandbox.clone()))).await;
-        let response = call_service(&app, request.to_request()).await;
+        let app = self.app.get_or_init(|| build(self.sandbox.clone())).await;
+        let response = app(request).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
         Reply { status, headers, text }
@@ -103,10 +119,33 @@ impl Vendor {
         tokens_of(&self.exchange(&self.code().await).await)
     }
 
+    /// A call of the CRM API with the private app's token; `Value::Null` sends no body.
+    async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
+        let request = TestRequest::with_uri(&format!("/crm{path}"))
+            .method(method.parse().unwrap())
+            .insert_header(("authorization", format!("Bearer {PRIVATE_APP_TOKEN}")));
+        self.send(if body.is_null() { request } else { request.set_json(body) }).await
+    }
+
+    /// The id of a new record.
+    async fn record(&self, kind: &str, properties: Value) -> String {
+        let reply = self.call("POST", &format!("/v3/objects/{kind}"), json!({"properties": properties})).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        reply.json()["id"].as_str().unwrap().to_owned()
+    }
+
     async fn details(&self, bearer: &str) -> Reply {
         let request = TestRequest::get().uri("/account-info/v3/details");
         self.send(request.insert_header(("authorization", format!("Bearer {bearer}")))).await
     }
+}
+
+async fn build(sandbox: web::Data<Sandbox>) -> App {
+    let app = Rc::new(init_service(actix_web::App::new().configure(configure(sandbox))).await);
+    Box::new(move |request: TestRequest| {
+        let app = Rc::clone(&app);
+        Box::pin(async move { call_service(app.as_ref(), request.to_request()).await })
+    })
 }
 
 fn tokens_of(reply: &Reply) -> (String, String) {
@@ -139,6 +178,22 @@ fn with<'a>(form: &[(&'a str, &'a str)], name: &'a str, value: Option<&'a str>) 
     let mut form: Vec<_> = form.iter().copied().filter(|(known, _)| *known != name).collect();
     form.extend(value.map(|value| (name, value)));
     form
+}
+
+/// The ids of a page or a batch.
+fn ids(reply: &Reply) -> Vec<String> {
+    let body = reply.json();
+    let results = body["results"].as_array().unwrap_or_else(|| panic!("{body}"));
+    results.iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[track_caller]
+fn assert_fault(reply: &Reply, status: u16, category: &str) {
+    let body = reply.json();
+    assert_eq!((reply.status, body["category"].as_str()), (status, Some(category)), "{body}");
+    assert_eq!(body["status"], "error");
+    assert_eq!(body["correlationId"], reply.header("x-hubspot-correlation-id"));
+    assert!(body["message"].is_string());
 }
 
 #[track_caller]

@@ -1,0 +1,33 @@
+//! Pages: `limit`, `after`, and where the next one is.
+
+use actix_web::HttpRequest;
+use serde_json::{Value, json};
+use url::form_urlencoded::Serializer;
+
+use super::super::Sandbox;
+use super::super::fields::Fields;
+use super::fault::Fault;
+
+pub fn limit(query: &Fields, usual: usize, most: usize) -> Result<usize, Fault> {
+    let Some(text) = query.get("limit") else { return Ok(usual) };
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=most).contains(limit))
+        .ok_or_else(|| Fault::validation(&format!("Invalid limit: {text}. It must be between 1 and {most}")))
+}
+
+/// Whatever a page before this one said; 0 for the first.
+pub fn after(query: &Fields) -> Result<u64, Fault> {
+    let Some(text) = query.get("after") else { return Ok(0) };
+    text.parse().map_err(|_| Fault::validation(&format!("Invalid paging token: {text}")))
+}
+
+/// `{"results", "paging": {"next": {"after", "link"}}}`; the link repeats the call, but no key of its query.
+pub fn page(sandbox: &Sandbox, request: &HttpRequest, results: Vec<Value>, next: Option<String>) -> Value {
+    let Some(after) = next else { return json!({"results": results}) };
+    let query = Fields::parse(request.query_string().as_bytes());
+    let kept = query.pairs().filter(|(name, _)| !matches!(*name, "after" | "hapikey"));
+    let query = Serializer::new(String::new()).extend_pairs(kept).append_pair("after", &after).finish();
+    let link = format!("{}{}?{query}", sandbox.settings.public_url, request.path());
+    json!({"results": results, "paging": {"next": {"after": after, "link": link}}})
+}
