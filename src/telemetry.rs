@@ -3,17 +3,20 @@
 //! The line of a request would cost a system call for each of them, so lines wait for company, shortly. A warning or an
 //! error goes out at once, with all that waited before it.
 
+use std::cell::RefCell;
 use std::fmt::{self, Debug};
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tracing::field::Field;
-use tracing::{Level, Metadata};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::kernel::clock::{Clock as _, SystemClock};
 
 /// How long a line waits at most.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -29,8 +32,7 @@ pub fn start(filter: &str) -> Result<(), String> {
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(StandardError);
     let started = match io::stderr().is_terminal() {
         true => subscriber.try_init(),
-        // The same text: the usual fields go through their colours even where there are none, in every line.
-        false => subscriber.with_ansi(false).fmt_fields(debug_fn(write_field).delimited(" ")).try_init(),
+        false => subscriber.with_ansi(false).event_format(PlainLines).try_init(),
     };
     // A second start (tests) keeps the first.
     if started.is_ok() {
@@ -40,18 +42,87 @@ pub fn start(filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn write_field(line: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
-    match field.name() {
-        "message" => {
-            let text = format!("{value:?}");
+/// The text of the usual format, without its detours: every request writes a line.
+struct PlainLines;
+
+impl<S, N> FormatEvent<S, N> for PlainLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        write_time(&mut line)?;
+        let metadata = event.metadata();
+        write!(line, " {:>5} {}:", metadata.level().as_str(), metadata.target())?;
+        let mut fields = Fields { line, outcome: Ok(()) };
+        event.record(&mut fields);
+        fields.outcome?;
+        fields.line.write_char('\n')
+    }
+}
+
+/// `2026-03-01T12:00:00.123456Z`; all but the fraction is written once a second.
+fn write_time(line: &mut Writer<'_>) -> fmt::Result {
+    thread_local! {
+        static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    let now = SystemClock.now();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != now.timestamp() {
+            *second = now.timestamp();
+            *text = now.format("%Y-%m-%dT%H:%M:%S.").to_string();
+        }
+        write!(line, "{text}{:06}Z", now.timestamp_subsec_micros())
+    })
+}
+
+struct Fields<'a> {
+    line: Writer<'a>,
+    outcome: fmt::Result,
+}
+
+impl Fields<'_> {
+    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.outcome = self.outcome.and_then(|()| {
+            self.line.write_char(' ')?;
+            self.line.write_str(field.name())?;
+            self.line.write_char('=')?;
+            self.line.write_fmt(value)
+        });
+    }
+
+    fn write_message(&mut self, text: &str) {
+        self.outcome = self.outcome.and_then(|()| {
+            self.line.write_char(' ')?;
             // A terminal that shows the log later must not obey it.
             if text.contains(char::is_control) {
-                write!(line, "{}", text.escape_debug())
+                write!(self.line, "{}", text.escape_debug())
             } else {
-                line.write_str(&text)
+                self.line.write_str(text)
             }
+        });
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.write(field, format_args!("{value}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        if !value.bytes().all(plain) {
+            return self.write(field, format_args!("{value:?}"));
         }
-        name => write!(line, "{name}={value:?}"),
+        let pieces = [" ", field.name(), "=\"", value, "\""];
+        self.outcome = self.outcome.and_then(|()| pieces.iter().try_for_each(|piece| self.line.write_str(piece)));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        match field.name() {
+            "message" => self.write_message(&format!("{value:?}")),
+            _ => self.write(field, format_args!("{value:?}")),
+        }
     }
 }
 
@@ -117,7 +188,42 @@ impl Write for Line {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    /// What goes to a terminal, without its colours, and what goes elsewhere.
+    #[test]
+    fn plain_lines_read_as_the_usual_ones() {
+        #[derive(Clone, Default)]
+        struct Kept(Arc<Mutex<Vec<u8>>>);
+        impl Write for Kept {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let say = || {
+            let (absent, cause) = (None::<&str>, Some(tracing::field::display("no luck")));
+            let (quotes, status, elapsed_ms) = ("a \"b\" \\ \u{1b}", 200_u16, 3_u128);
+            tracing::info!(method = "GET", quotes, status, elapsed_ms, absent, cause, list = ?[1, -1], "request");
+            tracing::warn!(negative = -1, yes = true, "not {} at all", "plain");
+        };
+        let (usual, plain) = (Kept::default(), Kept::default());
+        let (to_usual, to_plain) = (usual.clone(), plain.clone());
+        let builder = tracing_subscriber::fmt().with_ansi(false).with_writer(move || to_usual.clone());
+        tracing::subscriber::with_default(builder.finish(), say);
+        let builder = tracing_subscriber::fmt().with_writer(move || to_plain.clone()).event_format(PlainLines);
+        tracing::subscriber::with_default(builder.finish(), say);
+        let lines = |kept: Kept| {
+            let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            let lines = text.lines().map(|line| line.split_once('Z').unwrap());
+            lines.map(|(time, rest)| (time.len(), rest.to_owned())).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(plain), lines(usual));
+    }
 
     #[test]
     fn a_line_waits_until_one_that_must_not_takes_it_along() {

@@ -29,6 +29,7 @@ use crate::service::data_keys::{self, DataKeys};
 use crate::service::element_view::ElementTexts;
 use crate::service::memory::FeedTrust;
 use crate::service::metrics::Metrics;
+use crate::service::rendered_instances::RenderedInstances;
 use crate::service::sign_in_limits::SignInLimits;
 use crate::service::warm_instances::WarmInstances;
 use crate::service::{Detached, Services};
@@ -72,6 +73,7 @@ impl Build {
             process: i64::from_be_bytes(bytes(self.entropy.as_ref())).saturating_abs().max(1),
             principals: PrincipalCache::new(feed_trust.clone()),
             warm: WarmInstances::new(feed_trust.clone()),
+            rendered: RenderedInstances::default(),
             feed_trust,
             refreshes: Arc::default(),
             usage: Arc::default(),

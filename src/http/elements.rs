@@ -20,8 +20,10 @@ use crate::service::list_elements::ElementQuery;
 use crate::service::start_oauth::OAuthUrl;
 
 pub fn routes(config: &mut ServiceConfig) {
-    // The literals share the place of the key and win (contract 4.1, routing).
+    // The router tries the patterns in order: the most called comes first. Literals that share the place of the key win
+    // (contract 4.1, routing).
     config
+        .service(get_oauth_url)
         .service(list_elements)
         .service(list_element_keys)
         .service(list_element_metadata)
@@ -30,7 +32,6 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(list_authentication_types)
         .service(list_authentication_type_configuration)
         .service(get_element_metadata)
-        .service(get_oauth_url)
         .service(create_oauth_url);
 }
 

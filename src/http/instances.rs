@@ -1,6 +1,6 @@
 //! `/instances` (contract 5).
 
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{ContentType, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -24,7 +24,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(list_instances)
         .service(count_instances)
         // The literals are no ids, whatever the method.
-        .route("/instances/{literal:count|configuration|enabled}", web::to(no_route))
+        .route("/instances/count", web::to(no_route))
+        .route("/instances/configuration", web::to(no_route))
+        .route("/instances/enabled", web::to(no_route))
         .service(get_instance)
         .service(replace_instance)
         .service(update_instance)
@@ -192,7 +194,8 @@ pub async fn list(caller: Caller, element: Option<String>, parameters: Parameter
 /// With `refresh=true` after a refresh. One that failed while the old token is still good is no failure of the call.
 pub async fn show(caller: &Caller, id: i64, parameters: &Parameters) -> Result<HttpResponse, ApiError> {
     if !parameters.flag("refresh", false)? {
-        return Ok(HttpResponse::Ok().json(caller.services.get_instance(caller.owner(), id).await?));
+        let body = caller.services.instance_body(caller.owner(), id).await?;
+        return Ok(HttpResponse::Ok().content_type(ContentType::json()).body(web::Bytes::from_owner(body)));
     }
     let (instance, failure) = caller.services.refresh_instance(caller.owner(), id).await?;
     let mut response = HttpResponse::Ok();

@@ -54,6 +54,7 @@ impl Services {
     fn forget_everything(&self) {
         self.principals.clear();
         self.warm.clear();
+        self.rendered.clear();
     }
 
     fn forget(&self, changed: &[Change]) {
@@ -65,6 +66,7 @@ impl Services {
         }
         if !instances.is_empty() {
             self.warm.forget(&instances);
+            self.rendered.forget(&instances);
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod refresh;
 mod refresh_attempt;
 pub mod refresh_due;
 mod refresh_outcomes;
+pub mod rendered_instances;
 pub mod revoke_grants;
 pub mod rotate_data_keys;
 pub mod rotate_keys;
@@ -58,6 +59,7 @@ use element_view::ElementTexts;
 use memory::FeedTrust;
 use metrics::Metrics;
 use refresh::Refreshes;
+use rendered_instances::RenderedInstances;
 use sign_in_limits::SignInLimits;
 use usage::Usage;
 use warm_instances::WarmInstances;
@@ -82,6 +84,7 @@ pub struct Services {
     pub feed_trust: FeedTrust,
     pub principals: PrincipalCache,
     pub warm: WarmInstances,
+    pub rendered: RenderedInstances,
     pub refreshes: Arc<Refreshes>,
     pub usage: Arc<Usage>,
     pub metrics: Metrics,

@@ -129,8 +129,10 @@ impl Services {
 
 /// A callback URL is an address for browsers: any host, but a whole address.
 fn check_callback_url(text: &str) -> Result<(), ApiError> {
-    let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
-    let refused = |what: &str| Err(ApiError::new(Code::BadCallbackUrl, format!("callbackUrl `{shown}` {what}.")));
+    let refused = |what: &str| {
+        let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
+        Err(ApiError::new(Code::BadCallbackUrl, format!("callbackUrl `{shown}` {what}.")))
+    };
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return refused("contains white space or control characters");
     }

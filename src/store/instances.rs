@@ -107,8 +107,15 @@ pub fn insert(
     credential: &CredentialRow,
     tags: &[String],
 ) -> Result<(), StoreFault> {
-    diesel::insert_into(instance::table).values(instance).execute(conn)?;
-    diesel::insert_into(credential::table).values(credential).execute(conn)?;
+    let (instance_row, credential_row) = (
+        diesel::insert_into(instance::table).values(instance),
+        diesel::insert_into(credential::table).values(credential),
+    );
+    // On the connection itself: the enum writes the statement's text anew whenever it is walked.
+    on_each!(conn, inner => {
+        instance_row.execute(inner)?;
+        credential_row.execute(inner)?;
+    });
     insert_tags(conn, owner, instance.id, tags)
 }
 
@@ -117,8 +124,21 @@ pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Stored, StoreFa
         .filter(instance::id.eq(id))
         .filter(instance::organization_id.eq(owner.organization))
         .filter(instance::account_id.eq(owner.account));
-    // No `first`: its bound LIMIT makes SQLite plan the statement anew at every call.
-    Ok(row.get_result(conn)?)
+    // No `first`: its bound LIMIT makes SQLite plan the statement anew at every call. And on the connection itself: the
+    // enum writes the statement's text anew whenever it is walked.
+    Ok(on_each!(conn, inner => row.get_result(inner)?))
+}
+
+/// Which versions of instance and credential are stored: as long as both stay, everything that `find` gives does, but for
+/// what the background job notes.
+pub fn versions(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(i64, i64), StoreFault> {
+    let row = instance::table
+        .inner_join(credential::table)
+        .filter(instance::id.eq(id))
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account))
+        .select((instance::version, credential::version));
+    Ok(on_each!(conn, inner => row.get_result(inner)?))
 }
 
 /// The instance behind a token, and whose it is: the token itself is the proof, whoever sends it. `hashes`: under every
@@ -285,7 +305,7 @@ fn insert_tags(conn: &mut AnyConn, owner: Owner, id: i64, tags: &[String]) -> Re
     let into = diesel::insert_into(instance_tag::table);
     match rows.as_slice() {
         // Unlike a batch, a single row is a statement that the connection keeps prepared.
-        [row] => into.values(row).execute(conn)?,
+        [row] => on_each!(conn, inner => into.values(row).execute(inner)?),
         rows => on_each!(conn, inner => into.values(rows).execute(inner)?),
     };
     Ok(())

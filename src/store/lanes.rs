@@ -8,12 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::QueryResult;
+use diesel::backend::Backend;
 use diesel::connection::{Connection as _, SimpleConnection as _};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::{QueryResult, RunQueryDsl};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::address::{Address, Pooler};
-use super::connection::{Access, AnyConn, Opener};
+use super::connection::{Access, AnyConn, Opener, on_each};
 use super::fault::StoreFault;
 use super::ids::IdBlocks;
 use super::migrate;
@@ -186,7 +188,7 @@ fn spawn_writer(mut conn: AnyConn) -> Result<mpsc::Sender<Write>, StoreFault> {
 
 /// One commit for the first write and for those that queued up behind it.
 fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Write>) {
-    if let Err(error) = conn.batch_execute("BEGIN IMMEDIATE") {
+    if let Err(error) = command(conn, "BEGIN IMMEDIATE") {
         return (first(Err(error.into())).finish)(Ok(()));
     }
     let mut group = Vec::new();
@@ -198,7 +200,7 @@ fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Writ
         intact = ended;
         next = if intact.is_ok() && group.len() < GROUP { queue.try_recv().ok() } else { None };
     }
-    let failure = intact.and_then(|()| conn.batch_execute("COMMIT")).err().map(|error| {
+    let failure = intact.and_then(|()| command(conn, "COMMIT")).err().map(|error| {
         // Without this the next BEGIN would find an open transaction.
         let _ = conn.batch_execute("ROLLBACK");
         error.to_string()
@@ -210,13 +212,36 @@ fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Writ
 
 /// Runs one write so that its failure undoes only itself. Fails when the whole transaction is gone, as after a full disk.
 fn in_savepoint(conn: &mut AnyConn, write: Write) -> (Done, QueryResult<()>) {
-    if let Err(error) = conn.batch_execute("SAVEPOINT one") {
+    if let Err(error) = command(conn, "SAVEPOINT one") {
         return (write(Err(StoreFault::Unavailable(error.to_string()))), Err(error));
     }
     let done = write(Ok(conn));
-    let ended = conn.batch_execute(if done.failed { "ROLLBACK TO one; RELEASE one" } else { "RELEASE one" });
+    let undone = if done.failed { command(conn, "ROLLBACK TO one") } else { Ok(()) };
+    let ended = undone.and_then(|()| command(conn, "RELEASE one"));
     (done, ended)
 }
+
+/// A statement that the connection keeps prepared; a batch would be parsed at every call.
+struct Command(&'static str);
+
+fn command(conn: &mut AnyConn, text: &'static str) -> QueryResult<()> {
+    on_each!(conn, inner => Command(text).execute(inner)).map(drop)
+}
+
+impl QueryId for Command {
+    type QueryId = Self;
+    /// The text is the key.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<DB: Backend> QueryFragment<DB> for Command {
+    fn walk_ast<'b>(&'b self, mut statement: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        statement.push_sql(self.0);
+        Ok(())
+    }
+}
+
+impl<Conn> RunQueryDsl<Conn> for Command {}
 
 /// A panic in a query is that query's failure; the thread and the connection go on.
 fn catching<T>(query: impl FnOnce() -> Result<T, StoreFault>) -> Result<T, StoreFault> {

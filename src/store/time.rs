@@ -1,6 +1,9 @@
 //! UTC time as both databases keep it: `timestamptz` on PostgreSQL, fixed-width text on SQLite, so that order is time order.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use std::sync::LazyLock;
+
+use chrono::format::{Item, Parsed, StrftimeItems, parse};
+use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -12,7 +15,8 @@ use diesel::sqlite::Sqlite;
 
 use super::connection::MultiBackend;
 
-const FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
+/// Read once: the pattern is longer work than the time.
+static FORMAT: LazyLock<Vec<Item<'static>>> = LazyLock::new(|| StrftimeItems::new("%Y-%m-%dT%H:%M:%S%.6fZ").collect());
 
 #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
 #[diesel(postgres_type(name = "timestamptz"))]
@@ -49,7 +53,7 @@ impl FromSql<UtcTimestamp, Pg> for UtcTime {
 
 impl ToSql<UtcTimestamp, Sqlite> for UtcTime {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(self.0.format(FORMAT).to_string());
+        out.set_value(self.0.format_with_items(FORMAT.iter()).to_string());
         Ok(IsNull::No)
     }
 }
@@ -57,7 +61,9 @@ impl ToSql<UtcTimestamp, Sqlite> for UtcTime {
 impl FromSql<UtcTimestamp, Sqlite> for UtcTime {
     fn from_sql(bytes: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<Text, Sqlite>>::from_sql(bytes)?;
-        Ok(Self(NaiveDateTime::parse_from_str(&text, FORMAT)?.and_utc()))
+        let mut parsed = Parsed::new();
+        parse(&mut parsed, &text, FORMAT.iter())?;
+        Ok(Self(parsed.to_naive_datetime_with_offset(0)?.and_utc()))
     }
 }
 

@@ -24,19 +24,30 @@ pub enum Purpose {
 
 /// A data key of its own, sealed by the ring and untouched by its rotation.
 #[derive(Clone)]
-pub struct LookupKey(Zeroizing<[u8; 32]>);
+pub struct LookupKey {
+    bytes: Zeroizing<[u8; 32]>,
+    /// Keyed once: that is half of the work of a hash. It wipes itself too.
+    keyed: Hmac<Sha256>,
+}
 
 impl LookupKey {
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self(Zeroizing::new(bytes(entropy)))
+        Self::of(Zeroizing::new(bytes(entropy)))
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Zeroizing::new).map(Self)
+        bytes.try_into().ok().map(Zeroizing::new).map(Self::of)
+    }
+
+    fn of(bytes: Zeroizing<[u8; 32]>) -> Self {
+        // HMAC fills a key that is shorter than a block with zeros (RFC 2104 section 2).
+        let mut block = Zeroizing::new([0; 64]);
+        block.iter_mut().zip(bytes.iter()).for_each(|(to, from)| *to = *from);
+        Self { keyed: Hmac::new((&*block).into()), bytes }
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_slice()
+        self.bytes.as_slice()
     }
 
     pub fn hash(&self, purpose: Purpose, secret: &Secret) -> Vec<u8> {
@@ -53,11 +64,8 @@ impl LookupKey {
             Purpose::IdempotencyKey => "idempotency key",
             Purpose::Request => "request",
         };
-        // HMAC takes keys of any length; the fallback can only differ for a key that cannot exist.
-        Hmac::<Sha256>::new_from_slice(self.0.as_slice()).map_or_else(
-            |_| Vec::new(),
-            |mac| mac.chain_update(label).chain_update([0]).chain_update(bytes).finalize().into_bytes().to_vec(),
-        )
+        let mac = self.keyed.clone().chain_update(label).chain_update([0]).chain_update(bytes);
+        mac.finalize().into_bytes().to_vec()
     }
 }
 
