@@ -24,8 +24,8 @@ pub struct UsageView {
     #[schema(example = "2026-03-01T12:00:00Z")]
     pub last_used_at: Option<String>,
     /// The status of the last call.
-    #[schema(minimum = 100, maximum = 599)]
-    pub last_status: Option<u16>,
+    #[schema(minimum = 100, maximum = 999)]
+    pub last_status: Option<i64>,
 }
 
 /// Rows that one transaction writes at most.
@@ -128,7 +128,7 @@ impl Services {
             calls: found.map_or(0, |found| found.calls),
             failures: found.map_or(0, |found| found.failures),
             last_used_at: found.map(|found| api_date(found.last_at)),
-            last_status: found.and_then(|found| found.last_status),
+            last_status: found.and_then(|found| found.last_status).map(i64::from),
         })
     }
 }

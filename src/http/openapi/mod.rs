@@ -75,6 +75,7 @@ fn without_property_names(value: &mut Value) {
     components(schemas(ErrorBody)),
     tags(
         (name = "authentication", description = "Passwords, sessions and secrets"),
+        (name = "organizations", description = "What an organization chooses for all its callers"),
         (name = "elements", description = "The kinds of connections that are offered"),
         (name = "instances", description = "Connected accounts"),
         (name = "own-instance",
