@@ -103,13 +103,12 @@ impl<'a> Walk<'a> {
         let mut position = wanted.from;
         match paging {
             Some(paging) => {
-                let far = skip.saturating_add(wanted.size).div_ceil(paging.largest.max(1));
-                if position == Position::Start && far > MOST_VENDOR_PAGES {
-                    return Err(too_far());
-                }
                 // Skipping costs nothing where the vendor counts.
                 if let (PagingStyle::Offset { .. }, Position::Start) = (&paging.style, &position) {
                     position = Position::Offset(std::mem::take(&mut skip));
+                }
+                if skip.saturating_add(wanted.size).div_ceil(paging.largest.max(1)) > MOST_VENDOR_PAGES {
+                    return Err(too_far());
                 }
             }
             // Everything comes at once: what a token says was read is passed over.
@@ -152,6 +151,7 @@ impl<'a> Walk<'a> {
         })?;
         self.pages += 1;
         let taken = count.min(self.skip);
+        self.skip -= taken;
         let Some(paging) = self.paging else {
             self.listed.total = Some(count.to_string());
             if beyond {
@@ -159,7 +159,6 @@ impl<'a> Walk<'a> {
             }
             return Some(false);
         };
-        self.skip -= taken;
         if let Some(total) = paging.total.as_deref().and_then(|to| rest.at(to)) {
             self.listed.total = text_of(total).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         }
