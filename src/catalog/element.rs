@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::events::Events;
 use super::oauth2::{OAuth2, Refresh};
+use super::resource::{Collection, Resource};
 use crate::kernel::template::Template;
 
 /// One element. Unknown members are refused, so that a misspelt quirk cannot pass unnoticed.
@@ -42,6 +43,9 @@ pub struct Element {
     /// Headers that every call to the vendor carries.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Where the vendor's failures have their words: the first JSON pointer that leads to a text counts.
+    #[serde(default = "messages")]
+    pub messages: Vec<String>,
     /// Seconds that the vendor may take for one answer.
     #[serde(default = "thirty")]
     pub timeout: u64,
@@ -54,6 +58,24 @@ pub struct Element {
     pub verification: Option<Verification>,
     /// The declared inputs of an instance, in display order.
     pub configuration: Vec<ConfigurationEntry>,
+    /// A file beside this one (`hubspot/resources.toml`) whose collections and resources are this element's too: what several
+    /// elements share is written once.
+    #[serde(default, skip_serializing)]
+    pub include: Option<String>,
+    /// How the vendor's collections are called, by kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub collections: BTreeMap<String, Collection>,
+    /// What `/hubs/{hub}/…` offers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Resource>,
+}
+
+/// An included file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Included {
+    pub collections: BTreeMap<String, Collection>,
+    pub resources: Vec<Resource>,
 }
 
 /// What the element object of the API says and nothing here depends on.
@@ -147,6 +169,9 @@ pub struct ApiKey {
     pub description: String,
     /// The configuration key that holds it (`hubspot.authorization.apikey`).
     pub configuration: String,
+    /// The configuration key of a user name: the credential is then `<user name>:<key>`, for the placement `pair`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
     /// The first form whose prefix fits decides how the key is sent.
     pub forms: Vec<ApiKeyForm>,
 }
@@ -175,6 +200,8 @@ pub enum Placement {
     Query { name: String },
     /// Basic authentication. One of the two is `{credential}`, the other a fixed text.
     Basic { username: String, password: String },
+    /// Basic authentication with a credential that is user name and password already, with a colon between.
+    Pair,
 }
 
 /// A call that succeeds only with a good credential.
@@ -312,6 +339,10 @@ impl ConfigurationEntry {
 
 fn yes() -> bool {
     true
+}
+
+fn messages() -> Vec<String> {
+    vec!["/message".to_owned(), "/error".to_owned()]
 }
 
 fn thirty() -> u64 {

@@ -10,7 +10,7 @@ use url::Url;
 use super::check::check_element;
 use super::element::Element;
 pub use super::source::Complaint;
-use super::source::{Format, Source};
+use super::source::{Format, Source, Sources};
 
 /// Files shipped with the program: name and text.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -18,9 +18,14 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("elements/freshdesk.toml", include_str!("../../elements/freshdesk.toml")),
     ("elements/hubspot.toml", include_str!("../../elements/hubspot.toml")),
     ("elements/hubspotcrm.toml", include_str!("../../elements/hubspotcrm.toml")),
+    ("elements/jira.toml", include_str!("../../elements/jira.toml")),
     ("elements/pipedrive.toml", include_str!("../../elements/pipedrive.toml")),
     ("elements/sfdc.toml", include_str!("../../elements/sfdc.toml")),
 ];
+
+/// Files that the shipped ones include, by the name under which they do.
+const INCLUDED: &[(&str, &str)] =
+    &[("hubspot/resources.toml", include_str!("../../elements/hubspot/resources.toml"))];
 
 const BUILT_IN_IDS: RangeInclusive<i64> = 1..=9_999;
 const DIRECTORY_IDS: RangeInclusive<i64> = 10_000..=99_999;
@@ -52,10 +57,10 @@ impl Catalog {
         }
         let mut shelf = Shelf::default();
         for source in &sources {
-            match source.read() {
-                Ok(element) => {
+            match Sources::read(source, |path| included(source, path)) {
+                Ok((element, sources)) => {
                     let findings = check_element(&element);
-                    complaints.extend(findings.iter().map(|finding| source.complaint(&finding.at, &finding.reason)));
+                    complaints.extend(findings.iter().map(|finding| sources.complaint(&finding.at, &finding.reason)));
                     complaints.extend(shelf.admit(element, source).err());
                 }
                 Err(complaint) => complaints.push(complaint),
@@ -104,6 +109,22 @@ impl Catalog {
 /// As [`Catalog::load`].
 pub fn check(directory: Option<&Path>) -> Result<usize, Vec<Complaint>> {
     Catalog::load(directory).map(|catalog| catalog.iter().len())
+}
+
+/// The file that an element includes: beside it, or one of those that are shipped.
+fn included(by: &Source, path: &str) -> Result<Source, String> {
+    let plain = Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    if !plain || !path.ends_with(".toml") {
+        return Err(format!("`{path}` is no path of a TOML file below the element's own directory"));
+    }
+    let shipped = || INCLUDED.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
+    let beside = Path::new(&by.file).with_file_name(path);
+    // A copy of a shipped element works in a directory too.
+    let text = match if by.built_in { None } else { std::fs::read_to_string(&beside).ok() } {
+        Some(text) => text,
+        None => shipped().ok_or_else(|| format!("`{path}` is not there"))?,
+    };
+    Ok(Source { file: beside.display().to_string(), text, format: Format::Toml, built_in: by.built_in })
 }
 
 /// A catalogue being filled, which remembers the file that each key came from.

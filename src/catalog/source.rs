@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
-use super::element::Element;
+use super::element::{Element, Included};
 
 /// Why an element file is refused. Shown as `file:line: reason`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +43,53 @@ pub struct Source {
     pub built_in: bool,
 }
 
+/// An element file, and the one that it includes.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    pub own: &'a Source,
+    included: Option<(Source, Vec<String>, usize)>,
+}
+
+impl<'a> Sources<'a> {
+    /// Reads the element and what it includes. `find` gets the text of an included file.
+    pub fn read(own: &'a Source, find: impl FnOnce(&str) -> Result<Source, String>) -> Result<(Element, Self), Complaint> {
+        let mut element = own.read()?;
+        let Some(path) = element.include.take() else { return Ok((element, Self { own, included: None })) };
+        let source = find(&path).map_err(|reason| own.complaint("include", &reason))?;
+        let more: Included = source.parsed()?;
+        let first = element.resources.len();
+        let names = more.collections.keys().cloned().collect();
+        for (name, collection) in more.collections {
+            // The element's own counts.
+            element.collections.entry(name).or_insert(collection);
+        }
+        element.resources.extend(more.resources);
+        Ok((element, Self { own, included: Some((source, names, first)) }))
+    }
+
+    /// As `Source::complaint`, about the file in which the member stands.
+    pub fn complaint(&self, path: &str, reason: &str) -> Complaint {
+        let Some((source, collections, first)) = &self.included else { return self.own.complaint(path, reason) };
+        let mut steps = path.splitn(3, '/');
+        let (list, name, rest) = (steps.next(), steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
+        let inside = match list {
+            Some("resources") => name.parse().ok().and_then(|at: usize| at.checked_sub(*first)).map(|at| at.to_string()),
+            Some("collections") => collections.iter().find(|known| *known == name).cloned(),
+            _ => None,
+        };
+        match (list, inside) {
+            (Some(list), Some(inside)) => source.complaint(&format!("{list}/{inside}/{rest}"), reason),
+            _ => self.own.complaint(path, reason),
+        }
+    }
+}
+
 impl Source {
     pub fn read(&self) -> Result<Element, Complaint> {
+        self.parsed()
+    }
+
+    fn parsed<T: DeserializeOwned>(&self) -> Result<T, Complaint> {
         match self.format {
             Format::Toml => toml::from_str(&self.text).map_err(|fault| {
                 let line = fault.span().map(|span| line_at(&self.text, span.start));

@@ -15,6 +15,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::StreamExt as _;
 use futures_util::future::Either;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::Shared;
 use crate::kernel::code::Code;
@@ -52,6 +53,19 @@ impl Caller {
 pub struct CallerInstance {
     pub caller: Caller,
     pub instance: i64,
+}
+
+/// A caller of a hub: the instance that the Element token names, and the user. The organization may stay away (contract 2.4).
+pub struct HubCaller {
+    pub services: Arc<Services>,
+    pub principal: Arc<Principal>,
+    pub instance: i64,
+}
+
+impl HubCaller {
+    pub fn owner(&self) -> Owner {
+        self.principal.owner
+    }
 }
 
 /// Anybody; who presents credentials must present good ones.
@@ -96,6 +110,26 @@ impl FromRequest for CallerInstance {
             })?;
             let instance = caller.services.instance_of_token(caller.owner(), &token).await?;
             Ok(Self { caller, instance })
+        })
+    }
+}
+
+impl FromRequest for HubCaller {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let services = services(&request)?;
+            let presented = presented(&request)?;
+            let principal = services.authenticate_for_hub(&presented).await?;
+            let token = presented.element.ok_or_else(|| {
+                let message = "The Authorization header lacks Element: this call goes through the instance of that token.";
+                ApiError::new(Code::MissingCredentials, message)
+            })?;
+            let instance = services.instance_of_token(principal.owner, &token).await?;
+            Ok(Self { services, principal, instance })
         })
     }
 }
@@ -206,22 +240,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let media_type =
-            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let payload = payload.take();
-        let deadline = *request.app_data::<BodyDeadline>().unwrap_or(&BODY_DEADLINE);
+        let body = json_bytes(request, payload);
         Box::pin(async move {
-            if length.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > LARGEST_BODY)) {
-                return Err(too_large());
-            }
-            let whole = tokio::time::timeout(deadline.0, read_whole(payload));
-            let bytes = whole.await.unwrap_or_else(|_| Err(too_slow(deadline)))?;
-            if !media_type.as_deref().is_some_and(is_json) {
-                let message = "The body must be JSON: send it with `Content-Type: application/json`.";
-                return Err(ApiError::new(Code::UnsupportedMediaType, message));
-            }
+            let bytes = body.await?;
             let value = read_json(&bytes)?;
+            // serde reads a list as a struct's members in order, which nobody means.
+            if !bytes.trim_ascii_start().starts_with(b"{") {
+                return Err(ApiError::new(Code::BadBody, NOT_AN_OBJECT));
+            }
             Ok(Self { value, bytes })
         })
     }
@@ -243,6 +269,46 @@ pub(super) async fn read_up_to(mut payload: Payload, length: u64) -> Result<web:
         Ok(if bytes.is_empty() { first } else { bytes.freeze() })
     };
     tokio::time::timeout(BODY_DEADLINE.0, whole).await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))
+}
+
+/// The bytes of a body that is said to be JSON.
+fn json_bytes(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Vec<u8>, ApiError>> + use<> {
+    let media_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let payload = payload.take();
+    let deadline = *request.app_data::<BodyDeadline>().unwrap_or(&BODY_DEADLINE);
+    async move {
+        if length.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > LARGEST_BODY)) {
+            return Err(too_large());
+        }
+        let whole = tokio::time::timeout(deadline.0, read_whole(payload));
+        let bytes = whole.await.unwrap_or_else(|_| Err(too_slow(deadline)))?;
+        if !media_type.as_deref().is_some_and(is_json) {
+            let message = "The body must be JSON: send it with `Content-Type: application/json`.";
+            return Err(ApiError::new(Code::UnsupportedMediaType, message));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Any JSON value, of methods that have a body. A body of the others is passed over (contract 1.2).
+pub struct AnyBody(pub Option<Value>);
+
+impl FromRequest for AnyBody {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if matches!(request.method().as_str(), "GET" | "HEAD" | "DELETE") {
+            return Box::pin(ready(Ok(Self(None))));
+        }
+        let body = json_bytes(request, payload);
+        Box::pin(async move { read_json(&body.await?).map(Self) })
+    }
 }
 
 async fn read_whole(mut payload: Payload) -> Result<Vec<u8>, ApiError> {
@@ -289,10 +355,6 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         ApiError::new(Code::BadBody, message)
     })?;
     deserializer.end().map_err(|_| ApiError::new(Code::BadBody, "The body has text behind its JSON value."))?;
-    // serde reads a list as a struct's members in order, which nobody means.
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(ApiError::new(Code::BadBody, NOT_AN_OBJECT));
-    }
     Ok(value)
 }
 
@@ -351,6 +413,11 @@ impl Parameters {
         Page::read(self.get("pageSize"), self.get("nextPage"))
     }
 
+    /// In the order in which they were sent.
+    pub fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
     pub fn into_map(self) -> BTreeMap<String, String> {
         // The first of several counts, as in `given`.
         self.0.into_iter().rev().collect()
@@ -363,7 +430,6 @@ mod tests {
     use actix_web::test::TestRequest;
     use actix_web::web::Bytes;
     use futures_util::stream::{self, BoxStream};
-    use serde_json::Value;
 
     use super::*;
 

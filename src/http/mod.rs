@@ -7,6 +7,7 @@ mod elements;
 mod envelope;
 mod error;
 mod extract;
+mod hubs;
 mod instance_configuration;
 mod instances;
 pub mod openapi;
@@ -59,10 +60,10 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
             .app_data(shared)
             .configure(vendor::routes)
             .configure(system::routes)
-            .service(web::scope(urls::BASE).configure(api).default_service(web::to(system::no_route)))
+            .service(web::scope(urls::BASE).configure(api).default_service(web::to(hubs::bare)))
             // For people who leave the base path out.
             .configure(api)
-            .default_service(web::to(system::no_route));
+            .default_service(web::to(hubs::bare));
     }
 }
 
@@ -92,6 +93,7 @@ const AREAS: &[Area] = &[
     Area { tag: "instances", callers: Callers::Known, routes: instances::routes },
     Area { tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },
     Area { tag: "instances", callers: Callers::Known, routes: element_instances::routes },
+    Area { tag: "hubs", callers: Callers::WithElement, routes: hubs::routes },
 ];
 
 /// The API below its base path.

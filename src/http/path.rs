@@ -1,5 +1,7 @@
 //! What stands in the paths: read by the handlers, told by the OpenAPI document.
 
+#![expect(dead_code, reason = "paths of hubs are read as a whole")]
+
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -62,6 +64,67 @@ pub struct OwnEntryPath {
     /// The entry's id, unique within the instance
     #[param(value_type = i64)]
     config_id: String,
+}
+
+/// A hub, whose name is not looked at: the Element token says which element is meant.
+#[derive(Deserialize, IntoParams)]
+pub struct HubPath {
+    /// The element's hub
+    #[param(example = "crm")]
+    hub: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourcePath {
+    /// The element's hub
+    #[param(example = "crm")]
+    hub: String,
+    /// The resource
+    #[param(example = "contacts")]
+    object_name: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectPath {
+    /// The element's hub
+    #[param(example = "crm")]
+    hub: String,
+    /// The object, by one of its names
+    #[param(example = "contacts")]
+    object_name: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectIdPath {
+    /// The element's hub
+    #[param(example = "crm")]
+    hub: String,
+    /// The resource
+    #[param(example = "contacts")]
+    object_name: String,
+    /// The object's `id`, or the second part of the resource's name
+    #[param(example = "51")]
+    object_id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct ChildPath {
+    /// The element's hub
+    #[param(example = "crm")]
+    hub: String,
+    /// The resource
+    #[param(example = "contacts")]
+    object_name: String,
+    /// The object's `id`, or the second part of the resource's name
+    #[param(example = "batch")]
+    object_id: String,
+    /// What belongs to it, or the last part of the resource's name
+    #[param(example = "read")]
+    child_object_name: String,
 }
 
 impl InstancePath {

@@ -9,9 +9,6 @@ use super::dial::with_causes;
 use super::guard::{Guard, refused_address};
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
-/// Bytes of a reply that are read at most: token replies and profiles are small.
-const LARGEST_REPLY: usize = 1 << 20;
-
 /// Cheap to clone; connections are shared.
 #[derive(Clone)]
 pub struct Sender {
@@ -61,8 +58,8 @@ impl Sender {
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(fault)? {
-            if body.len().saturating_add(chunk.len()) > LARGEST_REPLY {
-                return Err(VendorFault::Malformed("a reply of more than a megabyte"));
+            if body.len().saturating_add(chunk.len()) > request.largest_reply {
+                return Err(VendorFault::Malformed("a reply that is larger than this call may bring"));
             }
             body.extend_from_slice(&chunk);
         }

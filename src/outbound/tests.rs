@@ -27,6 +27,7 @@ fn request(url: &str, timeout: Duration) -> VendorRequest {
         headers: vec![("X-Api-Key".to_owned(), Secret::new("the key"))],
         body: Some(Secret::new("a=b")),
         timeout,
+        largest_reply: 1 << 20,
         secrets: Vec::new(),
     }
 }

@@ -17,6 +17,13 @@ pub fn verification_request(
     key: &Secret,
     values: Values<'_>,
 ) -> Result<VendorRequest, VendorFault> {
+    let mut request = verification_call(verification, values)?;
+    request.place(&form.placement, key);
+    Ok(request)
+}
+
+/// The call alone, for whoever places the credential.
+pub fn verification_call(verification: &Verification, values: Values<'_>) -> Result<VendorRequest, VendorFault> {
     let element: &Element = values.element;
     let mut url = values.url(&element.base_url)?;
     let path = format!("{}{}", url.path().trim_end_matches('/'), verification.path);
@@ -28,7 +35,6 @@ pub fn verification_request(
         request.set_header("Content-Type", Secret::new("application/json"));
         request.body = Some(Secret::new(body));
     }
-    request.place(&form.placement, key);
     Ok(request)
 }
 

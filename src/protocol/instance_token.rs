@@ -22,7 +22,7 @@ impl CredentialNames {
             match placement {
                 Placement::Header { name } => names.headers.push(name.to_ascii_lowercase()),
                 Placement::Query { name } => names.parameters.push(name.clone()),
-                Placement::Authorization { .. } | Placement::Basic { .. } => {}
+                Placement::Authorization { .. } | Placement::Basic { .. } | Placement::Pair => {}
             }
         }
         for list in [&mut names.headers, &mut names.parameters] {
@@ -45,7 +45,7 @@ impl FoundAt {
     /// Whether the element's credential may travel there.
     pub fn suits(&self, element: &Element) -> bool {
         element.placements().any(|placement| match (self, placement) {
-            (Self::Authorization, Placement::Authorization { .. } | Placement::Basic { .. }) => true,
+            (Self::Authorization, Placement::Authorization { .. } | Placement::Basic { .. } | Placement::Pair) => true,
             (Self::Header(found), Placement::Header { name }) => found.eq_ignore_ascii_case(name),
             (Self::Parameter(found), Placement::Query { name }) => found == name,
             _ => false,

@@ -28,6 +28,10 @@ impl Placement {
             }
             Self::Header { name } => Carrier::Header { name, value: credential.clone() },
             Self::Query { name } => Carrier::Query { name, value: credential.clone() },
+            Self::Pair => {
+                let (username, password) = text.split_once(':').unwrap_or((text, ""));
+                Carrier::Header { name: AUTHORIZATION, value: basic(&Secret::new(username), &Secret::new(password)) }
+            }
             Self::Basic { username, password } => {
                 let fill = |part: &str| part.replace("{credential}", text);
                 let (username, password) = (Secret::new(fill(username)), Secret::new(fill(password)));

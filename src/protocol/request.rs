@@ -13,6 +13,9 @@ use crate::catalog::element::{Element, Placement};
 use crate::catalog::oauth2::BodyEncoding;
 use crate::kernel::secret::Secret;
 
+/// Token replies and profiles are small.
+const LARGEST_REPLY: usize = 1 << 20;
+
 /// What to send. Its `Debug` shows neither header values nor body nor query.
 #[derive(Clone)]
 pub struct VendorRequest {
@@ -21,6 +24,8 @@ pub struct VendorRequest {
     pub headers: Vec<(String, Secret)>,
     pub body: Option<Secret>,
     pub timeout: Duration,
+    /// Bytes of the reply that are read at most.
+    pub largest_reply: usize,
     /// Everything in it that must never come back in an error text.
     pub secrets: Vec<Secret>,
 }
@@ -44,6 +49,7 @@ impl VendorRequest {
             headers: Vec::new(),
             body: None,
             timeout: Duration::from_secs(element.timeout),
+            largest_reply: LARGEST_REPLY,
             secrets: Vec::new(),
         };
         request.set_header("Accept", Secret::new("application/json"));
@@ -69,6 +75,9 @@ impl VendorRequest {
             Carrier::Query { name, value } => {
                 self.url.query_pairs_mut().append_pair(name, value.expose());
             }
+        }
+        if let (Placement::Pair, Some((_, password))) = (placement, credential.expose().split_once(':')) {
+            self.secrets.push(Secret::new(password));
         }
         self.secrets.push(credential.clone());
     }
@@ -156,6 +165,7 @@ mod tests {
             headers: vec![("Authorization".to_owned(), Secret::new("Bearer hunter2"))],
             body: Some(Secret::new("client_secret=hunter2")),
             timeout: Duration::from_secs(1),
+            largest_reply: LARGEST_REPLY,
             secrets: secrets.iter().map(|secret| Secret::new(*secret)).collect(),
         }
     }

@@ -38,7 +38,7 @@ impl Values<'_> {
         missing
     }
 
-    fn value(&self, name: &str) -> Option<String> {
+    pub fn value(&self, name: &str) -> Option<String> {
         let from_vendor = self.given_by_vendor.and_then(|given| given.get(name).cloned());
         let variable = self.element.variables.get(name);
         let filled = |text: &String| !text.is_empty();

@@ -33,26 +33,29 @@ impl Presented {
 impl Services {
     /// The caller behind a user secret with its organization secret, or behind a session token.
     pub async fn authenticate(&self, presented: &Presented) -> Result<Arc<Principal>, ApiError> {
+        match (&presented.bearer, &presented.user, &presented.organization) {
+            (None, None, None) if presented.element.is_none() => Err(missing("User and Organization")),
+            (None, Some(_), None) => Err(missing("Organization")),
+            _ => self.authenticate_for_hub(presented).await,
+        }
+    }
+
+    /// As `authenticate`; without an organization secret the user's is meant.
+    pub async fn authenticate_for_hub(&self, presented: &Presented) -> Result<Arc<Principal>, ApiError> {
         let refused = || ApiError::from(Code::BadCredentials);
         if let Some(token) = &presented.bearer {
             let (user, generation) = self.session.verify(token, self.now()).ok_or_else(refused)?;
             let principal = self.principal_by_id(user).await?.ok_or_else(refused)?;
             return if principal.session_generation == generation { Ok(principal) } else { Err(refused()) };
         }
-        match (&presented.user, &presented.organization) {
-            (Some(user), Some(organization)) => {
-                self.principal_by_secrets(user, organization).await?.ok_or_else(refused)
-            }
-            (None, None) if presented.element.is_none() => Err(missing("User and Organization")),
-            (None, _) => Err(missing("User")),
-            (_, None) => Err(missing("Organization")),
-        }
+        let user = presented.user.as_ref().ok_or_else(|| missing("User"))?;
+        self.principal_by_secrets(user, presented.organization.as_ref()).await?.ok_or_else(refused)
     }
 
     async fn principal_by_secrets(
         &self,
         user: &Secret,
-        organization: &Secret,
+        organization: Option<&Secret>,
     ) -> Result<Option<Arc<Principal>>, ApiError> {
         let known = &self.principals.by_secrets;
         let both = self.principals.hash(user, organization);
@@ -65,6 +68,7 @@ impl Services {
         let hashes = self.lookup.hashes(Purpose::UserSecret, user);
         let found = self.store.read(move |conn| principals::find_by_secret(conn, &hashes)).await?;
         let fits = |principal: &Principal| {
+            let Some(organization) = organization else { return true };
             keys.all().any(|generation| {
                 let hash = generation.key.hash(Purpose::OrganizationSecret, organization);
                 hash.ct_eq(&principal.organization_secret_hash).into()
@@ -110,9 +114,10 @@ impl PrincipalCache {
         Self { by_secrets: Memory::of(CAPACITY), by_user: Memory::of(CAPACITY), trust, key }
     }
 
-    fn hash(&self, user: &Secret, organization: &Secret) -> Vec<u8> {
-        // No header holds a null byte.
-        let both = Zeroizing::new([user.expose(), organization.expose()].join("\0"));
+    fn hash(&self, user: &Secret, organization: Option<&Secret>) -> Vec<u8> {
+        // No header holds a null byte, so that one more of them is no organization.
+        let organization = organization.map_or("\0", Secret::expose);
+        let both = Zeroizing::new([user.expose(), organization].join("\0"));
         self.key.hash_bytes(Purpose::UserSecret, both.as_bytes())
     }
 

@@ -148,8 +148,12 @@ impl Services {
             }
             AuthenticationType::ApiKey => {
                 let differing = change.configuration.differing(&change.before);
-                let key = change.element.authentication.api_key.as_ref().map(|key| key.configuration.as_str());
-                switched || reauthenticate || key.is_some_and(|key| differing.contains_key(key)) || change.moves_host()
+                let declared = change.element.authentication.api_key.as_ref();
+                let mut keys = declared.into_iter().flat_map(|it| it.username.iter().chain([&it.configuration]));
+                switched
+                    || reauthenticate
+                    || keys.any(|key| differing.contains_key(key.as_str()))
+                    || change.moves_host()
             }
         };
         Ok(asked.then(|| Provisioning {

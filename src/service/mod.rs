@@ -2,6 +2,8 @@
 
 pub mod authenticate;
 pub mod bootstrap;
+pub mod call_hub;
+mod call_vendor;
 pub mod change_feed;
 pub mod change_instance;
 pub mod configuration;

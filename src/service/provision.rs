@@ -127,7 +127,7 @@ impl Services {
 
     async fn verify_key(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
         let declared = input.api_key()?;
-        let key = input.configuration.get(&declared.configuration).map(Secret::new).unwrap_or_default();
+        let key = input.key(declared);
         let form = api_key::form_of(declared, &key).ok_or_else(|| {
             let message = format!("{} knows no keys of this form.", input.element.name);
             ApiError::new(Code::BadConfiguration, message)
@@ -227,6 +227,18 @@ impl Provisioning {
 
     fn api_key(&self) -> Result<&ApiKey, ApiError> {
         self.element.authentication.api_key.as_ref().ok_or_else(|| Code::BadAuthenticationType.into())
+    }
+
+    /// The key as it is kept: behind a user name, where the element has one.
+    fn key(&self, declared: &ApiKey) -> Secret {
+        let key = self.configuration.get(&declared.configuration).unwrap_or_default();
+        match &declared.username {
+            None => Secret::new(key),
+            Some(username) => {
+                let username = self.configuration.get(username).unwrap_or_default();
+                Secret::new(format!("{username}:{key}"))
+            }
+        }
     }
 
     fn client(&self) -> Client {

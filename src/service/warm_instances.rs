@@ -44,6 +44,8 @@ pub struct LiveInstance {
     pub refused_at: Option<DateTime<Utc>>,
     pub enabled: bool,
     pub invalid_reason: Option<Box<str>>,
+    /// Configuration that calls need: what the element's addresses and resources name, unless it is empty.
+    configuration: Box<[(Box<str>, Box<str>)]>,
     token_hash: Box<[u8]>,
     /// The hour (since 1970) in which its use was noted last.
     pub noted_hour: AtomicI64,
@@ -58,6 +60,9 @@ pub enum Freshness {
     /// Over, or so nearly that it might not arrive in time.
     Expired,
 }
+
+/// `false`: replies of hub calls keep members that are null. All elements know it, declared or not.
+const FILTER_NULLS: &str = "filter.response.nulls";
 
 /// Seconds that a call may be under way before the vendor looks at the token.
 const ON_THE_WAY: TimeDelta = TimeDelta::seconds(5);
@@ -95,6 +100,21 @@ impl LiveInstance {
 
     pub fn destination(&self) -> Result<&Arc<Destination>, ApiError> {
         self.destination.as_ref().map_err(|error| error.copy())
+    }
+
+    /// A configuration value that calls to the vendor need.
+    pub fn configuration(&self, key: &str) -> Option<&str> {
+        self.configuration.iter().find(|(known, _)| **known == *key).map(|(_, value)| &**value)
+    }
+
+    /// Whether replies of hub calls keep members that are null (contract 6.6).
+    pub fn keeps_nulls(&self) -> bool {
+        self.configuration(FILTER_NULLS) == Some("false")
+    }
+
+    /// The value of one of the element's variables.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.with_values(|values| values.value(name))
     }
 
     /// Whether this use is the first one in its hour.
@@ -193,6 +213,11 @@ impl Services {
             }
             key => key,
         };
+        let configuration = self.configuration_of(stored)?;
+        let needed = element.called_configuration();
+        let needed = needed.into_iter().chain([FILTER_NULLS].into_iter().filter(|key| configuration.get(key) == Some("false")));
+        let needed = needed.filter_map(|key| Some((key.into(), configuration.get(key)?.into())));
+        let configuration = needed.collect();
         let refreshable = kept.refreshable && element.refresh().is_some();
         let expires_at = stored.expires_at();
         Ok(LiveInstance {
@@ -207,6 +232,7 @@ impl Services {
             refused_at: kept.refused_at.map(Into::into),
             enabled: row.enabled,
             invalid_reason: row.invalid_reason.as_deref().map(Into::into),
+            configuration,
             token_hash: row.token_hash.as_slice().into(),
             noted_hour: AtomicI64::new(0),
             element,

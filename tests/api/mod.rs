@@ -10,6 +10,7 @@ mod elements;
 mod errors;
 mod external_tokens;
 mod idempotency;
+mod hubs;
 mod identity;
 mod key_generations;
 mod list_instances;

@@ -44,6 +44,10 @@ impl Operation {
             .replace("{type}", "oauth2")
             .replace("{id}", "1")
             .replace("{configId}", "1")
+            .replace("{hub}", "crm")
+            .replace("{objectName}", "contacts")
+            .replace("{objectId}", "1")
+            .replace("{childObjectName}", "notes")
     }
 }
 
@@ -143,9 +147,9 @@ fn every_reply_is_described_and_every_failure_is_an_error() {
 #[test]
 fn every_code_is_told_with_its_status() {
     let document = document();
-    let of_no_operation = [Code::RouteNotFound, Code::MethodNotAllowed];
+    let of_no_operation = [Code::RouteNotFound];
     // Of the passthrough, which is no operation.
-    let of_later = [Code::ReauthorizationRequired, Code::InstanceDisabled, Code::UpgradeUnsupported];
+    let of_later = [Code::UpgradeUnsupported];
     for code in Code::ALL.iter().filter(|code| !of_no_operation.contains(code) && !of_later.contains(code)) {
         let status = code.status().to_string();
         let told = operations(&document).iter().any(|operation| {

@@ -122,6 +122,13 @@ fn check_api_key(element: &Element, api_key: &ApiKey, findings: &mut Findings) {
             findings.demand(fits, format!("{AT}/configuration"), reason);
         }
     }
+    if let Some(username) = &api_key.username {
+        let fits = element.entry(username).is_some_and(|entry| entry.required && !entry.internal);
+        let reason = format!("the configuration key `{username}` must be declared, required and not internal");
+        findings.demand(fits, format!("{AT}/username"), reason);
+    }
+    let paired = api_key.forms.iter().all(|form| (form.placement == Placement::Pair) == api_key.username.is_some());
+    findings.demand(paired, format!("{AT}/forms"), "the placement `pair` and `username` need each other");
     let last = api_key.forms.len().saturating_sub(1);
     findings.demand(!api_key.forms.is_empty(), format!("{AT}/forms"), "a key has no way to travel");
     for (at, form) in api_key.forms.iter().enumerate() {
@@ -147,6 +154,7 @@ fn check_placement(at: &str, placement: &Placement, findings: &mut Findings) {
             findings.demand(holders == 1, at, "exactly one of `username` and `password` must hold `{credential}`");
             findings.demand(!username.contains(':'), at, "a colon in `username` would end it");
         }
+        Placement::Pair => {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod authentication;
 mod configuration;
+mod resources;
 mod templates;
 
 use super::element::Element;
@@ -41,6 +42,7 @@ pub fn check_element(element: &Element) -> Vec<Finding> {
     templates::check(element, &mut findings);
     authentication::check(element, &mut findings);
     configuration::check(element, &mut findings);
+    resources::check(element, &mut findings);
     findings.0
 }
 

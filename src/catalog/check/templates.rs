@@ -28,9 +28,11 @@ pub fn check(element: &Element, findings: &mut Findings) {
         used.extend(template.places().map(|(name, _)| name));
         check_template(element, at, template, findings);
     }
+    let members = element.resources.iter().flat_map(|resource| &resource.members);
+    used.extend(members.filter_map(|member| member.variable.as_deref()));
     for (name, variable) in &element.variables {
         let at = format!("variables/{name}");
-        findings.demand(used.contains(name.as_str()), &at, format!("the variable `{name}` is used by no URL"));
+        findings.demand(used.contains(name.as_str()), &at, format!("the variable `{name}` is used by no URL and no resource"));
         check_variable(element, &at, name, variable, findings);
     }
 }

@@ -59,7 +59,7 @@ fn urls_and_variables_are_checked() {
     refused(CLOSEIO, base, "baseUrl = \"https://{x}.close.com\"", "the variable `x` is not declared");
     for host in ["localhost", "127.0.0.9:8081", "[::1]:8081"] {
         let text = CLOSEIO.replace(base, &format!("baseUrl = \"http://{host}\""));
-        assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(6), "{host}");
+        assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(7), "{host}");
     }
     let unlisted = "the variable `api_domain` chooses the host, so `hosts` must say which are allowed";
     refused_at(PIPEDRIVE, "hosts = [\".pipedrive.com\"]", "", "baseUrl", unlisted);
@@ -86,7 +86,7 @@ fn urls_and_variables_are_checked() {
         PIPEDRIVE,
         "[variables.api_domain]",
         "[variables.spare]\ndefault = \"a\"\n[variables.api_domain]",
-        "the variable `spare` is used by no URL",
+        "the variable `spare` is used by no URL and no resource",
     );
     refused_at(
         PIPEDRIVE,

@@ -21,10 +21,11 @@ fn all_built_in_elements_load() {
             (168, "hubspotcrm", "HubSpotCRM", "crm"),
             (9001, "pipedrive", "Pipedrive", "crm"),
             (9002, "freshdesk", "Freshdesk", "helpdesk"),
+            (9003, "jira", "Jira", "helpdesk"),
         ]
     );
-    assert!(catalog.keys().eq(["sfdc", "hubspot", "closeio", "hubspotcrm", "pipedrive", "freshdesk"]));
-    assert_eq!(check(None), Ok(6));
+    assert!(catalog.keys().eq(["sfdc", "hubspot", "closeio", "hubspotcrm", "pipedrive", "freshdesk", "jira"]));
+    assert_eq!(check(None), Ok(7));
 }
 
 #[test]

@@ -117,3 +117,8 @@ pub struct OAuthUrlRequest {
     #[schema(nullable = false)]
     site_address: Option<String>,
 }
+
+/// An object of a resource: its members flat, or as the vendor nests them; or a list of objects.
+#[derive(ToSchema)]
+#[schema(example = json!({ "properties": { "email": "jo@example.com", "firstName": "Jo", "lastName": "Doe" } }))]
+pub struct HubObject(HashMap<String, Value>);

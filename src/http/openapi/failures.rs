@@ -28,6 +28,22 @@ const CONNECTION: &[Code] = &[
     IdMismatch,
 ];
 
+const HUB: &[Code] = &[
+    InstanceDisabled,
+    ReauthorizationRequired,
+    ResourceNotFound,
+    BadParameter,
+    MissingParameter,
+    VendorBadRequest,
+    VendorUnauthorized,
+    VendorForbidden,
+    VendorNotFound,
+    VendorConflict,
+    VendorUnprocessable,
+    VendorLocked,
+    VendorRateLimited,
+];
+
 /// By the name of a parameter, of a body's schema, or of an operation.
 const CAUSES: &[(&str, &[&[Code]])] = &[
     ("keyOrId", &[&[ElementNotFound]]),
@@ -43,6 +59,11 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("refresh", &[&[BadParameter, VendorRefused, VendorConfiguration], ADDRESS, VENDOR]),
     ("emptyList", &[&[NothingFound]]),
     ("Idempotency-Key", &[&[BadIdempotencyKey, IdempotencyConflict]]),
+    ("hub", &[HUB, ADDRESS, VENDOR]),
+    ("fields", &[&[BadWhere]]),
+    ("page", &[&[PageTooFar]]),
+    ("objectId", &[&[MethodNotAllowed]]),
+    ("HubObject", &[BODY]),
     ("SignIn", &[BODY, &[LoginRefused, TooManyRequests]]),
     ("NewPassword", &[BODY, &[BadPassword]]),
     ("CreateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR, &[MissingElement]]),

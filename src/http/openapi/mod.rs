@@ -80,6 +80,9 @@ fn without_property_names(value: &mut Value) {
         (name = "instances", description = "Connected accounts"),
         (name = "own-instance",
             description = "Calls without an id: the instance is the one whose token is sent as `Element <token>`"),
+        (name = "hubs",
+            description = "The vendor's objects in one shape for a hub, through the instance of the Element token. The same \
+                           addresses work without `/hubs/{hub}`, and without Organization"),
     ),
 )]
 struct Frame;
@@ -151,7 +154,9 @@ fn complete(operation: &mut Operation, area: &Area) {
             add_header(response, RETURNED_COUNT);
             add_header(response, NEXT_PAGE_TOKEN);
         }
-        if failures.contains_key(&502) {
+        if area.tag == "hubs" {
+            add_header(response, USED_INSTANCE);
+        } else if failures.contains_key(&502) {
             add_header(response, SOFT_ERROR);
         }
     }
@@ -175,6 +180,7 @@ type NamedHeader = (&'static str, &'static str);
 const REQUEST_ID: NamedHeader = ("Elements-Request-Id", "The request's id in the log");
 const RETURNED_COUNT: NamedHeader = ("Elements-Returned-Count", "How many are on this page");
 const NEXT_PAGE_TOKEN: NamedHeader = ("Elements-Next-Page-Token", "Send it as `nextPage`; absent on the last page");
+const USED_INSTANCE: NamedHeader = ("Elements-Element-Instance-Id", "The id of the instance that was used");
 const SOFT_ERROR: NamedHeader = ("Elements-Error", "What was stored without having an effect");
 const CHALLENGE: NamedHeader = ("WWW-Authenticate", "The challenge that HTTP wants with every 401");
 const RETRY_AFTER: NamedHeader = ("Retry-After", "Seconds to wait before the next try");

@@ -95,3 +95,34 @@ pub struct IdempotencyHeader {
     #[param(rename = "Idempotency-Key", nullable = false)]
     idempotency_key: Option<String>,
 }
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct HubListQuery {
+    /// Conditions joined by AND and OR: `=`, `!=`, `<`, `>`, `<=`, `>=`, `LIKE`, `IN`, `IS NULL`, `IS NOT NULL`; texts in single
+    /// quotes, `%` for any text
+    #[param(example = "email = 'jo@example.com'")]
+    r#where: Option<String>,
+    /// A field with `asc` or `desc`, or several with commas between
+    #[param(example = "createdate desc")]
+    order_by: Option<String>,
+    /// Names of fields, with commas between; the others are left out
+    #[param(example = "email,firstname")]
+    fields: Option<String>,
+    /// Which page, without `nextPage`; a call reads at most ten pages of the vendor
+    #[param(minimum = 1, default = 1)]
+    page: Option<i64>,
+    /// How many at most
+    #[param(minimum = 1, maximum = 200, default = 200)]
+    page_size: Option<i64>,
+    /// The `Elements-Next-Page-Token` of the page before
+    next_page: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HubObjectQuery {
+    /// Names of fields, with commas between; the others are left out
+    #[param(example = "email,firstname")]
+    fields: Option<String>,
+}

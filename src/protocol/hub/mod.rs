@@ -1,0 +1,16 @@
+//! Hub resources without I/O: a caller's call becomes requests to the vendor, and replies become one shape for a hub.
+//! What differs between vendors is in the element (`catalog/resource.rs`).
+
+mod body;
+pub mod clause;
+mod filter;
+mod json;
+pub mod objects;
+pub mod paging;
+pub mod plan;
+pub mod refusal;
+pub mod route;
+pub mod shape;
+mod statement;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,383 @@
+//! A caller's call as requests to the vendor.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::clause::{self, Clause, Complaint, Field};
+use super::filter::{self, Limits, MODIFIED, Names};
+use super::paging::{Position, Wanted, fingerprint};
+use super::route::{self, Route, segment_text};
+use super::statement;
+use super::{body, shape::Shape};
+use crate::catalog::element::Element;
+use crate::catalog::resource::{Dialect, Filter, PagingStyle, Place, ReplyShape, Slot, Source, Statement, variable};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::protocol::{VendorFault, VendorRequest};
+use crate::protocol::variables::Values;
+
+/// Bytes of a vendor's reply that a hub call reads at most: a page of large objects is some megabytes.
+pub const LARGEST_REPLY: usize = 16 << 20;
+
+/// What a caller sent.
+pub struct Call<'a> {
+    pub method: &'a str,
+    /// Behind the hub, decoded.
+    pub path: &'a [String],
+    /// Query parameters; empty ones count as not given.
+    pub query: &'a dyn Fn(&str) -> Option<String>,
+    pub header: &'a dyn Fn(&str) -> Option<String>,
+    pub configuration: &'a dyn Fn(&str) -> Option<String>,
+    pub body: Option<Value>,
+    pub instance: i64,
+}
+
+/// What becomes of it: everything but the credential and the position in a list.
+pub struct Plan<'a> {
+    pub element: &'a Element,
+    pub route: Route<'a>,
+    /// Of a list.
+    pub wanted: Option<Wanted>,
+    pub fingerprint: String,
+    /// What `fields` names.
+    pub only: Option<Vec<String>>,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    body: Option<Value>,
+    statement: Option<Told<'a>>,
+}
+
+/// A statement but for its numbers, which come with the position. It is filled in once: a value is never looked into.
+struct Told<'a> {
+    rule: &'a Statement,
+    known: BTreeMap<&'static str, String>,
+}
+
+impl<'a> Plan<'a> {
+    pub fn of(element: &'a Element, call: Call<'_>) -> Result<Self, ApiError> {
+        let given = |name: &str| (call.query)(name).filter(|value| !value.is_empty());
+        let (condition, order) = (given("where"), given("orderBy"));
+        let filtered = condition.is_some() || order.is_some();
+        let mut route = route::find(element, call.method, call.path, filtered)?;
+        let mut plan_body = call.body;
+        let mut slots = Slots::default();
+        for parameter in &route.operation.parameters {
+            let value = match parameter.from {
+                Source::Query => given(&parameter.name),
+                Source::Header => (call.header)(&parameter.name),
+                Source::Path => route.values.get(parameter.name.as_str()).cloned(),
+                Source::Value => parameter.value.clone(),
+                Source::Configuration => (call.configuration)(&parameter.name),
+                Source::Body => taken(&mut plan_body, &parameter.name),
+            };
+            match value {
+                Some(value) => slots.put(&parameter.to, Value::String(value), &mut route.values)?,
+                None if parameter.required => {
+                    let message = format!("{} is missing: this call needs it.", parameter.name);
+                    return Err(ApiError::new(Code::MissingParameter, message));
+                }
+                None => {}
+            }
+        }
+        let operation = route.operation;
+        if let Some(rule) = &operation.body {
+            let sent = plan_body.unwrap_or_else(|| Value::Object(Map::new()));
+            slots.body = Some(body::to_vendor(route.resource, route.collection, rule, sent)?);
+        }
+        let names = Names { resource: route.resource, collection: route.collection };
+        let clause = condition.as_deref().map(clause::parse).transpose().map_err(|it| bad("where", &it))?;
+        let order = match &order {
+            Some(text) => clause::parse_order(text).map_err(|it| bad("orderBy", &it))?,
+            None => newest_first(names, clause.as_ref()),
+        };
+        let only = given("fields").map(|text| names_of(&text));
+        let statement = put_filter(&mut slots, &route, names, clause.as_ref(), &order, only.as_deref())?;
+        if let (Some(slot), Some(only)) = (&operation.fields, &only) {
+            // Without its id an object could not be told from others; among fields of their own it needs no asking.
+            let id = route.collection.fields_in.is_none().then(|| route.collection.id.trim_start_matches('/'));
+            let mut told: Vec<String> = id.into_iter().map(str::to_owned).collect();
+            for name in only.iter().filter(|name| *name != "raw").map(|name| names.spelled(name)) {
+                if !told.contains(&name) {
+                    told.push(name);
+                }
+            }
+            let told = told.into_iter().map(Value::String).collect();
+            slots.put(slot, Value::Array(told), &mut route.values)?;
+        }
+        let path = call.path.join("/");
+        let instance = call.instance.to_string();
+        let parts = [&instance, &path, condition.as_deref().unwrap_or_default(), &given("orderBy").unwrap_or_default()];
+        let fingerprint = fingerprint(&parts.map(|part: &str| part));
+        let wanted = (operation.reply == ReplyShape::List)
+            .then(|| {
+                let (page, size, token) = (given("page"), given("pageSize"), given("nextPage"));
+                Wanted::read(page.as_deref(), size.as_deref(), token.as_deref(), &fingerprint)
+            })
+            .transpose()?;
+        let Slots { query, headers, body } = slots;
+        Ok(Self { element, route, wanted, fingerprint, only, query, headers, body, statement })
+    }
+
+    /// The request for one of the vendor's pages, or for the one object. The credential is placed later.
+    pub fn request(&self, values: Values<'_>, from: &Position, size: usize) -> Result<VendorRequest, ApiError> {
+        let operation = self.route.operation;
+        let mut slots =
+            Slots { query: self.query.clone(), headers: self.headers.clone(), body: self.body.clone() };
+        let mut path_values = self.route.values.clone();
+        let mut numbers = BTreeMap::new();
+        if let Some(paging) = &operation.paging {
+            let to = match (&paging.style, from) {
+                (PagingStyle::Cursor { to, .. }, Position::Cursor(cursor)) => Some((to, Value::from(cursor.as_str()))),
+                (PagingStyle::Offset { to, .. }, Position::Offset(offset)) => Some((to, Value::from(*offset))),
+                (PagingStyle::Offset { to, .. }, _) => Some((to, Value::from(0))),
+                _ => None,
+            };
+            for (slot, value) in to.into_iter().chain([(&paging.size, Value::from(size))]) {
+                if slot.place == Place::Statement {
+                    numbers.insert(slot.name.as_str(), value.to_string());
+                } else {
+                    slots.put(slot, value, &mut path_values)?;
+                }
+            }
+        }
+        if let Some(told) = &self.statement {
+            let text = fill_statement(&told.rule.text, &|name| told.known.get(name).or(numbers.get(name)).cloned());
+            slots.put(&told.rule.to, Value::String(text), &mut path_values)?;
+        }
+        let template = format!("{}{}", self.route.collection.vendor_path, operation.vendor_path);
+        let mut url = vendor_url(values, &template, &path_values)?;
+        if !slots.query.is_empty() {
+            url.set_query(Some(&Serializer::new(String::new()).extend_pairs(&slots.query).finish()));
+        }
+        let mut request = VendorRequest::new(self.element, operation.vendor_method(), url);
+        request.largest_reply = LARGEST_REPLY;
+        for (name, value) in slots.headers {
+            request.set_header(&name, Secret::new(value));
+        }
+        if let Some(body) = slots.body {
+            request.set_header("Content-Type", Secret::new("application/json"));
+            request.body = Some(Secret::new(body.to_string()));
+        }
+        Ok(request)
+    }
+
+    pub fn shape<'b>(&'b self, nulls: bool, variable: &'b dyn Fn(&str) -> Option<String>) -> Shape<'b> {
+        let Route { resource, collection, .. } = &self.route;
+        Shape { resource, collection, nulls, only: self.only.clone(), variable }
+    }
+}
+
+/// Query, headers and body of a request as they fill up.
+#[derive(Default)]
+struct Slots {
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    body: Option<Value>,
+}
+
+impl Slots {
+    /// The last value for a name counts.
+    fn put(&mut self, slot: &Slot, value: Value, path: &mut BTreeMap<&str, String>) -> Result<(), ApiError> {
+        match slot.place {
+            Place::Query => {
+                self.query.retain(|(name, _)| *name != slot.name);
+                self.query.push((slot.name.clone(), joined(value, &slot.separator)));
+            }
+            Place::Header => {
+                let text = joined(value, &slot.separator);
+                if text.chars().any(char::is_control) {
+                    let message = format!("The value for {} holds a control character.", slot.name);
+                    return Err(ApiError::new(Code::BadParameter, message));
+                }
+                self.headers.push((slot.name.clone(), text));
+            }
+            Place::Body => {
+                let body = self.body.get_or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(members) = body {
+                    members.insert(slot.name.clone(), value);
+                }
+            }
+            Place::Path => {
+                if let Some(known) = path.iter_mut().find(|(name, _)| **name == slot.name) {
+                    *known.1 = joined(value, &slot.separator);
+                }
+            }
+            Place::Statement => {}
+        }
+        Ok(())
+    }
+}
+
+fn joined(value: Value, separator: &str) -> String {
+    match value {
+        Value::String(text) => text,
+        Value::Array(items) => {
+            let texts: Vec<String> = items.into_iter().map(|item| joined(item, separator)).collect();
+            texts.join(separator)
+        }
+        other => other.to_string(),
+    }
+}
+
+fn taken(body: &mut Option<Value>, name: &str) -> Option<String> {
+    match body.as_mut()?.as_object_mut()?.remove(name)? {
+        Value::String(text) => Some(text),
+        Value::Null => None,
+        other => Some(other.to_string()),
+    }
+}
+
+/// An address below the element's base URL.
+pub fn vendor_url(values: Values<'_>, template: &str, path: &BTreeMap<&str, String>) -> Result<Url, ApiError> {
+    let element = values.element;
+    let fault = |fault: VendorFault| fault.into_error(&element.name, "the call");
+    let mut url = values.url(&element.base_url).map_err(fault)?;
+    let path = fill_path(template, path)?;
+    url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+    Ok(url)
+}
+
+/// `/crm/v3/objects/{vendorName}/{id}`: each value stays one segment. `vendorName` was checked when it was made.
+fn fill_path(template: &str, values: &BTreeMap<&str, String>) -> Result<String, ApiError> {
+    let mut path = String::new();
+    for segment in template.split('/').skip(1) {
+        path.push('/');
+        match variable(segment) {
+            Some("vendorName") => path.push_str(values.get("vendorName").map(String::as_str).unwrap_or_default()),
+            Some(name) => path.push_str(&segment_text(name, values.get(name).map(String::as_str).unwrap_or_default())?),
+            None => path.push_str(segment),
+        }
+    }
+    Ok(path)
+}
+
+/// `a, b` → a and b.
+fn names_of(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Changes since a time come newest first.
+fn newest_first(names: Names<'_>, clause: Option<&Clause>) -> Vec<(Field, bool)> {
+    let since = clause.is_some_and(|clause| clause.conditions().into_iter().any(|it| names.is_since(it)));
+    if since { vec![(Field { name: MODIFIED.to_owned(), column: 1 }, true)] } else { Vec::new() }
+}
+
+fn put_filter<'a>(
+    slots: &mut Slots,
+    route: &Route<'a>,
+    names: Names<'_>,
+    clause: Option<&Clause>,
+    order: &[(Field, bool)],
+    only: Option<&[String]>,
+) -> Result<Option<Told<'a>>, ApiError> {
+    let unknown = |parameter: &str| {
+        let message = format!("/{} takes no {parameter}: leave it out.", route.resource.path);
+        Err(ApiError::new(Code::BadWhere, message))
+    };
+    let in_where = |complaint: Complaint| bad("where", &complaint);
+    match &route.operation.filter {
+        None if clause.is_some() => unknown("where"),
+        None if !order.is_empty() => unknown("orderBy"),
+        None => Ok(None),
+        Some(Filter::FilterGroups { most_groups, most_filters, most_in_all }) => {
+            let limits = Limits { groups: *most_groups, filters: *most_filters, in_all: *most_in_all };
+            let groups = clause.map(|clause| filter::filter_groups(clause, names, limits)).transpose();
+            let mut members = Map::new();
+            members.insert(
+                "filterGroups".to_owned(),
+                groups.map_err(in_where)?.unwrap_or_else(|| Value::Array(Vec::new())),
+            );
+            let sorts: Result<Vec<Value>, ApiError> = order
+                .iter()
+                .map(|(field, descending)| {
+                    let name = names.vendor(field).map_err(|it| bad("orderBy", &it))?;
+                    let direction = if *descending { "DESCENDING" } else { "ASCENDING" };
+                    Ok(serde_json::json!({ "propertyName": name, "direction": direction }))
+                })
+                .collect();
+            members.insert("sorts".to_owned(), Value::Array(sorts?));
+            slots.body = Some(Value::Object(members));
+            Ok(None)
+        }
+        Some(Filter::Parameters(_)) if !order.is_empty() => unknown("orderBy"),
+        Some(Filter::Parameters(known)) => {
+            if let Some(clause) = clause {
+                slots.query.extend(filter::parameters(clause, names, known).map_err(in_where)?);
+            }
+            Ok(None)
+        }
+        Some(Filter::Statement(rule)) => tell(rule, route, names, clause, order, only).map(Some),
+    }
+}
+
+fn tell<'a>(
+    rule: &'a Statement,
+    route: &Route<'_>,
+    names: Names<'_>,
+    clause: Option<&Clause>,
+    order: &[(Field, bool)],
+    only: Option<&[String]>,
+) -> Result<Told<'a>, ApiError> {
+    let soql = rule.dialect == Dialect::Soql;
+    let condition = clause.map(|clause| statement::condition(clause, names, rule.dialect)).transpose();
+    let condition = condition.map_err(|it| bad("where", &it))?.unwrap_or_else(|| rule.otherwise.clone());
+    let order = statement::order(order, names, rule.dialect).map_err(|it| bad("orderBy", &it))?;
+    let fields = match only {
+        None => rule.fields.clone(),
+        Some(only) => {
+            let with_id = [route.collection.id.trim_start_matches('/').to_owned()];
+            let mut told: Vec<String> = Vec::new();
+            for name in with_id.iter().chain(only).filter(|name| !matches!(name.as_str(), "id" | "raw")) {
+                let field = Field { name: name.clone(), column: 1 };
+                let name = statement::identifier(&field, names, rule.dialect).map_err(|it| bad("fields", &it))?;
+                if !told.contains(&name) {
+                    told.push(name);
+                }
+            }
+            told
+        }
+    };
+    let condition = match condition.as_str() {
+        "" => String::new(),
+        text if soql => format!(" WHERE {text}"),
+        _ => condition,
+    };
+    let order = if order.is_empty() { order } else { format!(" ORDER BY {order}") };
+    let known = [
+        ("fields", fields.join(", ")),
+        ("vendorName", route.values.get("vendorName").cloned().unwrap_or_default()),
+        ("where", condition),
+        ("orderBy", order),
+    ];
+    Ok(Told { rule, known: known.into() })
+}
+
+/// Fills in what is known and leaves the rest. A value is never looked into again.
+fn fill_statement(template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let filled = after.split_once('}').and_then(|(name, behind)| Some((value(name)?, behind)));
+        match filled {
+            Some((value, behind)) => {
+                text.push_str(&value);
+                rest = behind;
+            }
+            None => {
+                text.push('{');
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+fn bad(parameter: &str, complaint: &Complaint) -> ApiError {
+    ApiError::new(Code::BadWhere, format!("{parameter} cannot be read at {complaint}."))
+}

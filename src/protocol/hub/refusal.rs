@@ -1,0 +1,47 @@
+//! What a caller learns when the vendor does not do what it was asked for.
+
+use super::json::{pointer, text_of};
+use crate::catalog::element::Element;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::protocol::{VendorReply, VendorRequest};
+
+/// The vendor's failure as ours: its refusals keep their status, its troubles become a 502.
+pub fn refusal(element: &Element, request: &VendorRequest, reply: &VendorReply) -> ApiError {
+    let (code, what) = match reply.status {
+        401 => (Code::VendorUnauthorized, "refused the credential"),
+        403 => (Code::VendorForbidden, "does not allow this"),
+        404 | 410 => (Code::VendorNotFound, "has no such object"),
+        409 | 412 => (Code::VendorConflict, "has something that contradicts this"),
+        422 => (Code::VendorUnprocessable, "cannot do this"),
+        423 => (Code::VendorLocked, "has locked the object: try again in a few seconds"),
+        429 => (Code::VendorRateLimited, "takes no more calls for the moment: try again later"),
+        _ if reply.is_transient() => (Code::VendorUnreachable, "is not available at the moment: try again later"),
+        400..=499 => (Code::VendorBadRequest, "refused the call"),
+        _ => (Code::VendorUnreachable, "answered in a way that cannot be understood"),
+    };
+    let said = words(element, request, reply);
+    let name = &element.name;
+    let message = match &said {
+        Some(said) => format!("{name} {what}: {said}"),
+        None => format!("{name} {what}."),
+    };
+    let source = format!("the vendor answered with status {}", reply.status);
+    let error = ApiError::new(code, message).with_provider_message(said).with_source(source);
+    match reply.retry_after {
+        Some(seconds) => error.with_retry_after(seconds),
+        None => error,
+    }
+}
+
+/// A success that is not what the element says.
+pub fn malformed(element: &Element, expected: &str) -> ApiError {
+    let message = format!("{} answered in a way that cannot be understood.", element.name);
+    ApiError::new(Code::VendorUnreachable, message).with_source(format!("the vendor's reply has {expected}"))
+}
+
+fn words(element: &Element, request: &VendorRequest, reply: &VendorReply) -> Option<String> {
+    let body = std::str::from_utf8(&reply.body).ok()?;
+    let found = element.messages.iter().find_map(|at| text_of(pointer(body, at)?).filter(|text| !text.is_empty()))?;
+    Some(request.mask(&found))
+}

@@ -1,0 +1,127 @@
+//! Which resource and operation a path and a method lead to.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::element::Element;
+use crate::catalog::resource::{Collection, Operation, Resource, segments, variable};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+
+/// What a call leads to.
+#[derive(Debug, Clone)]
+pub struct Route<'a> {
+    pub resource: &'a Resource,
+    pub collection: &'a Collection,
+    pub operation: &'a Operation,
+    /// Values of the path's variables, decoded; `vendorName` among them.
+    pub values: BTreeMap<&'a str, String>,
+}
+
+/// Whether the element has a resource of its own under this path: one that does not begin with a variable.
+pub fn has_own(element: &Element, path: &[String]) -> bool {
+    let named = |resource: &Resource| {
+        segments(&resource.path).next().is_some_and(|first| path.first().is_some_and(|segment| segment == first))
+    };
+    element.resources.iter().any(named)
+}
+
+/// `filtered`: the caller gave a condition or an order.
+pub fn find<'a>(element: &'a Element, method: &str, path: &[String], filtered: bool) -> Result<Route<'a>, ApiError> {
+    let mut best: Option<(Rank, Route<'a>)> = None;
+    let mut methods: Vec<&str> = Vec::new();
+    for resource in &element.resources {
+        let Some(collection) = element.collections.get(&resource.collection) else { continue };
+        for operation in collection.operations.iter().filter(|operation| resource.has(operation)) {
+            let Some((rank, values)) = fit(resource, operation, path) else { continue };
+            if !methods.contains(&operation.method.as_str()) {
+                methods.push(&operation.method);
+            }
+            let rank = Rank { literals: rank, fits: operation.filtered == filtered };
+            // Without a twin for conditions an operation serves both.
+            let may = filtered || !operation.filtered;
+            if operation.method == method && may && best.as_ref().is_none_or(|(other, _)| rank > *other) {
+                best = Some((rank, Route { resource, collection, operation, values }));
+            }
+        }
+    }
+    match best {
+        Some((_, mut route)) => {
+            let name = vendor_name(element, &route)?;
+            route.values.insert("vendorName", name);
+            Ok(route)
+        }
+        None if methods.is_empty() => Err(no_resource(element, path)),
+        None => {
+            let message = format!("{} takes {} here, not {method}.", element.name, methods.join(", "));
+            Err(ApiError::new(Code::MethodNotAllowed, message))
+        }
+    }
+}
+
+/// More literals first, then the literal further right, then the twin that fits.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    literals: (usize, Vec<bool>),
+    fits: bool,
+}
+
+type Fit<'a> = ((usize, Vec<bool>), BTreeMap<&'a str, String>);
+
+fn fit<'a>(resource: &'a Resource, operation: &'a Operation, path: &[String]) -> Option<Fit<'a>> {
+    let mut values = BTreeMap::new();
+    let mut literals = Vec::with_capacity(path.len());
+    let mut given = path.iter();
+    for segment in segments(&resource.path).chain(segments(&operation.path)) {
+        let found = given.next()?;
+        match variable(segment) {
+            Some(name) => {
+                values.insert(name, found.clone());
+                literals.push(false);
+            }
+            None if segment == found => literals.push(true),
+            None => return None,
+        }
+    }
+    if given.next().is_some() {
+        return None;
+    }
+    literals.reverse();
+    Some(((literals.iter().filter(|literal| **literal).count(), literals), values))
+}
+
+/// The vendor's name of the objects. Where a variable names another resource, its vendor name is meant.
+fn vendor_name(element: &Element, route: &Route<'_>) -> Result<String, ApiError> {
+    let mut filled = Vec::new();
+    for segment in route.resource.vendor_name.split('/') {
+        let Some(name) = variable(segment) else {
+            filled.push(segment.to_owned());
+            continue;
+        };
+        let value = route.values.get(name).map(String::as_str).unwrap_or_default();
+        let of = element.resources.iter().find(|other| other.path == value && name.ends_with("Name"));
+        let text = of.map_or(value, |other| other.vendor_name.as_str());
+        filled.push(segment_text(name, text)?);
+    }
+    Ok(filled.join("/"))
+}
+
+/// A value as one segment of a path: it can neither leave its place nor climb.
+pub fn segment_text(name: &str, value: &str) -> Result<String, ApiError> {
+    if value.is_empty() || matches!(value, "." | "..") {
+        let message = format!("`{value}` cannot be the {name} of a path.");
+        return Err(ApiError::new(Code::BadParameter, message));
+    }
+    let encoded = url::form_urlencoded::byte_serialize(value.as_bytes());
+    Ok(encoded.map(|piece| if piece == "+" { "%20" } else { piece }).collect())
+}
+
+fn no_resource(element: &Element, path: &[String]) -> ApiError {
+    let shown: String = path.join("/").chars().filter(|c| !c.is_control()).take(100).collect();
+    let known: Vec<&str> = element.resources.iter().map(|resource| resource.path.as_str()).collect();
+    let message = if known.is_empty() {
+        format!("{} has no resources yet.", element.name)
+    } else {
+        format!("{} has no resource /{shown}: it has {}.", element.name, known.join(", "))
+    };
+    ApiError::new(Code::ResourceNotFound, message)
+}

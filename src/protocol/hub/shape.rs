@@ -1,0 +1,242 @@
+//! The vendor's objects in the hub's shape, written straight from the vendor's text.
+
+use super::json::{Scanner, copy_without_nulls, pointer, push_name, separate, text_of};
+use crate::catalog::resource::{Collection, Resource};
+
+/// How the objects of one call are written.
+pub struct Shape<'a> {
+    pub resource: &'a Resource,
+    pub collection: &'a Collection,
+    /// Whether members that are null are written.
+    pub nulls: bool,
+    /// What the caller's `fields` names; none: everything.
+    pub only: Option<Vec<String>>,
+    /// The values of the element's variables.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// One object, at a JSON pointer into the vendor's reply. None: it is not there, or no JSON.
+pub fn object(body: &str, root: &str, shape: &Shape<'_>) -> Option<String> {
+    let mut scanner = Scanner::new(pointer(body, root)?);
+    let mut text = String::with_capacity(body.len().saturating_mul(2));
+    shape.write(&mut scanner, &mut Workspace::default(), &mut text)?;
+    scanner.is_at_end().then_some(text)
+}
+
+/// An object with a list of objects in it: the rest stays as it is.
+pub fn batch(body: &str, root: &str, shape: &Shape<'_>) -> Option<String> {
+    let list = root.trim_start_matches('/');
+    let mut scanner = Scanner::new(body);
+    let mut space = Workspace::default();
+    let (mut text, mut first) = ("{".to_owned(), true);
+    scanner.object(|inner, name| {
+        let before = inner.nulls;
+        if name != list {
+            let value = inner.value()?;
+            if value == "null" && !shape.nulls {
+                return Some(());
+            }
+            separate(&mut text, &mut first);
+            push_name(&mut text, name);
+            return shape.copy(value, inner.nulls > before, &mut text);
+        }
+        separate(&mut text, &mut first);
+        push_name(&mut text, name);
+        text.push('[');
+        let mut first = true;
+        inner.array(|item| {
+            separate(&mut text, &mut first);
+            shape.write(item, &mut space, &mut text)
+        })?;
+        text.push(']');
+        Some(())
+    })?;
+    text.push('}');
+    scanner.is_at_end().then_some(text)
+}
+
+/// A member of the object in hand.
+struct Found<'t> {
+    name: &'t str,
+    value: &'t str,
+    has_nulls: bool,
+}
+
+/// The members of one object; kept between objects for its memory.
+#[derive(Default)]
+pub struct Workspace<'t> {
+    members: Vec<Found<'t>>,
+    /// Of the member that holds the fields.
+    fields: Vec<Found<'t>>,
+}
+
+impl Shape<'_> {
+    /// Passes one of the vendor's objects and writes it. What is no object is written as it is.
+    pub fn write<'t>(
+        &self,
+        scanner: &mut Scanner<'t>,
+        space: &mut Workspace<'t>,
+        out: &mut String,
+    ) -> Option<()> {
+        if scanner.peek()? != b'{' {
+            out.push_str(scanner.value()?);
+            return Some(());
+        }
+        space.members.clear();
+        space.fields.clear();
+        let (start, before) = (scanner.mark(), scanner.nulls);
+        scanner.object(|inner, name| {
+            let (mark, nulls) = (inner.mark(), inner.nulls);
+            if self.holds_fields(name) && inner.peek()? == b'{' {
+                let fields = &mut space.fields;
+                inner.object(|deeper, name| {
+                    let nulls = deeper.nulls;
+                    let value = deeper.value()?;
+                    fields.push(Found { name, value, has_nulls: deeper.nulls > nulls });
+                    Some(())
+                })?;
+            } else {
+                inner.value()?;
+            }
+            let value = inner.since(mark)?;
+            space.members.push(Found { name, value, has_nulls: inner.nulls > nulls });
+            Some(())
+        })?;
+        let whole = scanner.since(start)?;
+        self.write_members(whole, scanner.nulls > before, space, out)
+    }
+
+    fn holds_fields(&self, name: &str) -> bool {
+        self.collection.fields_in.as_deref() == Some(name)
+    }
+
+    fn write_members(&self, whole: &str, has_nulls: bool, space: &Workspace<'_>, out: &mut String) -> Option<()> {
+        out.push('{');
+        let mut first = true;
+        if let Some(id) = self.at(whole, space, &self.collection.id).and_then(text_of) {
+            separate(out, &mut first);
+            push_name(out, "id");
+            push_text(out, &id);
+        }
+        let mut added: Vec<&str> = vec!["id"];
+        for member in &self.resource.members {
+            let is_alias = member.from.as_deref() == Some(self.collection.id.as_str());
+            if !is_alias && !self.wants(&member.name) {
+                continue;
+            }
+            let value = self.added(member, whole, space);
+            let Some(value) = value.filter(|value| self.nulls || value != "null") else { continue };
+            separate(out, &mut first);
+            push_text(out, &member.name);
+            out.push(':');
+            out.push_str(&value);
+            added.push(&member.name);
+        }
+        for member in &space.members {
+            let dropped = member.value == "null" && !self.nulls;
+            if dropped || added.contains(&member.name) {
+                continue;
+            }
+            if self.holds_fields(member.name) {
+                separate(out, &mut first);
+                push_name(out, member.name);
+                self.write_fields(member, &space.fields, out)?;
+            } else if self.wants(member.name) {
+                separate(out, &mut first);
+                push_name(out, member.name);
+                self.copy(member.value, member.has_nulls, out)?;
+            }
+        }
+        if self.collection.raw && self.wants("raw") {
+            separate(out, &mut first);
+            push_name(out, "raw");
+            self.copy(whole, has_nulls, out)?;
+        }
+        out.push('}');
+        Some(())
+    }
+
+    fn added(
+        &self,
+        member: &crate::catalog::resource::Member,
+        whole: &str,
+        space: &Workspace<'_>,
+    ) -> Option<String> {
+        if let Some(from) = &member.from {
+            return self.at(whole, space, from).map(str::to_owned);
+        }
+        if let Some(value) = &member.value {
+            return Some(value.to_string());
+        }
+        let text = (self.variable)(member.variable.as_deref()?)?;
+        if member.number && text.parse::<i64>().is_ok() {
+            return Some(text);
+        }
+        let mut quoted = String::new();
+        push_text(&mut quoted, &text);
+        Some(quoted)
+    }
+
+    /// What a pointer leads to, from the members that are known already.
+    fn at<'t>(&self, whole: &'t str, space: &Workspace<'t>, to: &str) -> Option<&'t str> {
+        let path = to.strip_prefix('/')?;
+        let find = |list: &[Found<'t>], name: &str| list.iter().find(|it| it.name == name).map(|it| it.value);
+        match path.split_once('/') {
+            None => find(&space.members, path),
+            Some((outer, name)) if self.holds_fields(outer) && !name.contains('/') => find(&space.fields, name),
+            Some(_) => pointer(whole, to),
+        }
+    }
+
+    /// The fields, whose values are texts.
+    fn write_fields(&self, member: &Found<'_>, fields: &[Found<'_>], out: &mut String) -> Option<()> {
+        if !member.value.starts_with('{') {
+            return self.copy(member.value, member.has_nulls, out);
+        }
+        out.push('{');
+        let mut first = true;
+        for field in fields {
+            if !self.wants_field(field.name) || (field.value == "null" && !self.nulls) {
+                continue;
+            }
+            separate(out, &mut first);
+            push_name(out, field.name);
+            if field.value.starts_with(['"', '{', '[']) || field.value == "null" {
+                self.copy(field.value, field.has_nulls, out)?;
+            } else {
+                out.push('"');
+                out.push_str(field.value);
+                out.push('"');
+            }
+        }
+        out.push('}');
+        Some(())
+    }
+
+    fn copy(&self, value: &str, has_nulls: bool, out: &mut String) -> Option<()> {
+        if has_nulls && !self.nulls {
+            return copy_without_nulls(value, out);
+        }
+        out.push_str(value);
+        Some(())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|wanted| wanted == name))
+    }
+
+    fn wants_field(&self, name: &str) -> bool {
+        let Some(inside) = &self.collection.fields_in else { return self.wants(name) };
+        self.only.as_ref().is_none_or(|only| {
+            only.iter().any(|wanted| {
+                let wanted = wanted.strip_prefix(inside.as_str()).and_then(|rest| rest.strip_prefix('.')).unwrap_or(wanted);
+                wanted == name || (self.collection.lower_case && wanted.eq_ignore_ascii_case(name)) || wanted == inside
+            })
+        })
+    }
+}
+
+fn push_text(out: &mut String, text: &str) {
+    // Nothing but a text can come of a text.
+    out.push_str(&serde_json::Value::from(text).to_string());
+}

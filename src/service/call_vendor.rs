@@ -1,0 +1,83 @@
+//! One call to a vendor with a fresh credential, its answer held in memory; once more when the vendor says that the token
+//! is over.
+
+use std::sync::Arc;
+
+use super::Services;
+use super::warm_instances::LiveInstance;
+use crate::catalog::element::Element;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::protocol::variables::Values;
+use crate::protocol::{Credential, VendorFault, VendorReply, VendorRequest, api_key};
+
+/// An answer, whatever its status, and what it answers.
+pub struct Answered {
+    pub request: VendorRequest,
+    pub reply: VendorReply,
+    /// With the credential that the vendor took.
+    pub live: Arc<LiveInstance>,
+}
+
+impl Services {
+    /// `build` makes the request, without its credential.
+    pub async fn call_vendor(
+        &self,
+        owner: Owner,
+        instance: i64,
+        build: &(dyn Fn(&LiveInstance) -> Result<VendorRequest, ApiError> + Sync),
+    ) -> Result<Answered, ApiError> {
+        let live = self.fresh_token(owner, instance).await?;
+        let first = self.send_with(live, build).await?;
+        // Nobody reads the body of a success here, and a list is long.
+        let said = if first.reply.is_success() { None } else { first.reply.json() };
+        match self.after_refusal(&first.live, first.reply.status, said.as_ref()).await? {
+            Some(newer) => self.send_with(newer, build).await,
+            None => Ok(first),
+        }
+    }
+
+    async fn send_with(
+        &self,
+        live: Arc<LiveInstance>,
+        build: &(dyn Fn(&LiveInstance) -> Result<VendorRequest, ApiError> + Sync),
+    ) -> Result<Answered, ApiError> {
+        let mut request = build(&live)?;
+        place_credential(&live.element, &live.credential, &mut request)?;
+        let reply = self.sender.send(&request).await;
+        let reply = reply.map_err(|fault| fault.into_error(&live.element.name, "the call"))?;
+        Ok(Answered { request, reply, live })
+    }
+}
+
+fn place_credential(element: &Element, credential: &Credential, request: &mut VendorRequest) -> Result<(), ApiError> {
+    let declared = &element.authentication;
+    match credential {
+        Credential::OAuth2 { access_token, .. } => {
+            let oauth2 = declared.oauth2.as_ref().ok_or_else(|| undeclared(element))?;
+            request.place(&oauth2.placement, access_token);
+        }
+        Credential::ApiKey { key } => {
+            let form = declared.api_key.as_ref().and_then(|declared| api_key::form_of(declared, key));
+            request.place(&form.ok_or_else(|| undeclared(element))?.placement, key);
+        }
+    }
+    Ok(())
+}
+
+fn undeclared(element: &Element) -> ApiError {
+    VendorFault::Malformed("the element no longer offers the credential's type").into_error(&element.name, "the call")
+}
+
+impl LiveInstance {
+    /// The values of the element's templates for this instance.
+    pub fn with_values<T>(&self, build: impl FnOnce(Values<'_>) -> T) -> T {
+        let configuration = |key: &str| self.configuration(key).map(str::to_owned);
+        build(Values {
+            element: &self.element,
+            parameters: &|_| None,
+            configuration: &configuration,
+            given_by_vendor: self.credential.variables(),
+        })
+    }
+}
