@@ -49,6 +49,10 @@ pub struct Element {
     /// Seconds that the vendor may take for one answer.
     #[serde(default = "thirty")]
     pub timeout: u64,
+    /// Whether the passthrough follows redirects of GET and HEAD that stay with the base URL's scheme, host and port. Others
+    /// are answers, like every other answer: nobody is led elsewhere with a credential.
+    #[serde(default)]
+    pub follow_redirects: bool,
     /// Where the variables of the templates come from, by name.
     #[serde(default)]
     pub variables: BTreeMap<String, Variable>,

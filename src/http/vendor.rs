@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures_util::{Stream as _, StreamExt as _};
@@ -19,7 +19,6 @@ use crate::kernel::error::ApiError;
 use crate::outbound::{Answer, AnswerBody, BrokenUpload, Connections, Flow, Upload};
 use crate::protocol::VendorFault;
 use crate::protocol::end_to_end::travels;
-use crate::protocol::instance_token::{FoundAt, without};
 use crate::service::pass_through::{Call, MOST_RETRIES};
 
 pub const PREFIX: &str = "/vendor/";
@@ -39,16 +38,21 @@ async fn pass_through(request: HttpRequest, body: RawBody) -> Result<HttpRespons
     let services = services(&request)?;
     let connections = request.app_data::<Rc<Connections>>().ok_or_else(|| ApiError::internal("no connections"))?;
     refuse_what_cannot_pass(&request)?;
-    let (instance, found_at) = named_instance(&services, &request).await?;
-    let call = call(&request, found_at.as_ref(), body.0).await?;
+    let instance = named_instance(&services, &request).await?;
+    let call = call(&request, body.0).await?;
     let answer = services.pass_through(connections, instance, call).await?;
-    reply(request.method(), answer)
+    reply(&request, answer)
 }
 
 fn refuse_what_cannot_pass(request: &HttpRequest) -> Result<(), ApiError> {
     let upgrade = request.headers().get_all(header::UPGRADE).filter_map(|value| value.to_str().ok());
     if upgrade.flat_map(|value| value.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket")) {
         return Err(Code::UpgradeUnsupported.into());
+    }
+    // A page of the vendor would be one of this server to a browser, scripts included.
+    if request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate") {
+        let message = "A browser may not open a vendor's pages here: call the vendor's API from a program.";
+        return Err(ApiError::new(Code::NotAllowed, message));
     }
     // A trace would show the vendor's credential (RFC 9110 section 9.3.8).
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
@@ -57,18 +61,15 @@ fn refuse_what_cannot_pass(request: &HttpRequest) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn call(request: &HttpRequest, found_at: Option<&FoundAt>, payload: Payload) -> Result<Call, ApiError> {
+async fn call(request: &HttpRequest, payload: Payload) -> Result<Call, ApiError> {
     let uri = request.uri();
-    let path = uri.path().strip_prefix("/vendor").unwrap_or_default().to_owned();
-    let query = match found_at {
-        Some(FoundAt::Parameter(name)) => uri.query().and_then(|query| without(query, name)),
-        _ => uri.query().map(str::to_owned),
-    };
+    // The router has decoded the path; what was written otherwise is another address.
+    let path = uri.path().strip_prefix("/vendor").ok_or(Code::RouteNotFound)?;
     Ok(Call {
         method: http::Method::from_bytes(request.method().as_str().as_bytes()).map_err(ApiError::internal)?,
-        path,
-        query,
-        headers: outgoing(request.headers(), found_at),
+        path: path.to_owned(),
+        query: uri.query().map(str::to_owned),
+        headers: outgoing(request.headers()),
         retries: retries(request.headers())?,
         body: upload(request.headers(), payload).await?,
     })
@@ -86,15 +87,12 @@ fn retries(headers: &HeaderMap) -> Result<u8, ApiError> {
     )
 }
 
-/// The caller's headers without those of its connection and without any credential of ours.
-fn outgoing(headers: &HeaderMap, found_at: Option<&FoundAt>) -> http::HeaderMap {
-    let ours = |name: &str| {
-        name == "authorization" || name == RETRIES || matches!(found_at, Some(FoundAt::Header(held)) if held == name)
-    };
+/// The caller's headers without those of its connection and those that are for us.
+fn outgoing(headers: &HeaderMap) -> http::HeaderMap {
     let mut outgoing = http::HeaderMap::with_capacity(headers.len().saturating_add(2));
     for (name, value) in headers {
         let name = name.as_str();
-        if ours(name) || !travels(name, options(headers)) {
+        if name == "authorization" || name == RETRIES || !travels(name, options(headers)) {
             continue;
         }
         if let (Ok(name), Ok(value)) =
@@ -102,6 +100,10 @@ fn outgoing(headers: &HeaderMap, found_at: Option<&FoundAt>) -> http::HeaderMap 
         {
             outgoing.append(name, value);
         }
+    }
+    if headers.get(header::CONTENT_LENGTH).is_some_and(|length| length == "0") {
+        // Some vendors insist on hearing that there is nothing.
+        outgoing.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from_static("0"));
     }
     outgoing
 }
@@ -127,7 +129,7 @@ async fn upload(headers: &HeaderMap, payload: Payload) -> Result<Upload, ApiErro
     }
 }
 
-fn reply(method: &Method, answer: Answer) -> Result<HttpResponse, ApiError> {
+fn reply(request: &HttpRequest, answer: Answer) -> Result<HttpResponse, ApiError> {
     let status = StatusCode::from_u16(answer.status.as_u16()).map_err(ApiError::internal)?;
     let length = answer.announced_length();
     let mut response = HttpResponse::new(status);
@@ -135,7 +137,9 @@ fn reply(method: &Method, answer: Answer) -> Result<HttpResponse, ApiError> {
     let listed = || answer.headers.get_all(http::header::CONNECTION).iter().map(http::HeaderValue::as_bytes);
     for (name, value) in &answer.headers {
         let not_modified = status == StatusCode::NOT_MODIFIED && name == http::header::CONTENT_LENGTH;
-        if !(not_modified || travels(name.as_str(), listed())) {
+        // Ours alone, so that nobody takes a vendor's answer for one of Ligand.
+        let pretends = name == "elements-error";
+        if pretends || !(not_modified || travels(name.as_str(), listed())) {
             continue;
         }
         if let (Ok(name), Ok(value)) =
@@ -145,15 +149,20 @@ fn reply(method: &Method, answer: Answer) -> Result<HttpResponse, ApiError> {
         }
     }
     let mut response = match answer.body {
-        AnswerBody::Whole(_) if method == Method::HEAD => response
+        AnswerBody::Whole(_) if request.method() == Method::HEAD => response
             .set_body(Download { size: length.map_or(BodySize::None, BodySize::Sized), flow: None })
             .map_into_boxed_body(),
         AnswerBody::Whole(bytes) => response.set_body(bytes).map_into_boxed_body(),
         AnswerBody::Stream(flow) => {
-            let size = length.map_or(BodySize::Stream, BodySize::Sized);
+            let size = flow.length.map_or(BodySize::Stream, BodySize::Sized);
             response.set_body(Download { size, flow: Some(flow) }).map_into_boxed_body()
         }
     };
+    if request.version() < Version::HTTP_11 && response.body().size() == BodySize::Stream {
+        // HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
+        response.head_mut().no_chunking(true);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     response.extensions_mut().insert(FromVendor);
     Ok(response)
 }

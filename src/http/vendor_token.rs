@@ -14,26 +14,25 @@ use crate::service::pass_through::Candidate;
 
 type Instance = (i64, Owner);
 
-/// The instance, and the place that its token must be taken from; none for `Element <token>`, which never travels.
-pub async fn named_instance(
-    services: &Services,
-    request: &HttpRequest,
-) -> Result<(Instance, Option<FoundAt>), ApiError> {
+/// By `Element <token>`, or by the token in a place where some vendor's credential would travel.
+pub async fn named_instance(services: &Services, request: &HttpRequest) -> Result<Instance, ApiError> {
     let mut values = request.headers().get_all(header::AUTHORIZATION).filter_map(|value| value.to_str().ok());
     if values.clone().any(is_ours) {
-        return Ok((services.instance_of_element(&presented(request)?).await?, None));
+        return services.instance_of_element(&presented(request)?).await;
     }
     let candidates = match values.next() {
-        Some(value) => candidates(of_authorization(value), &FoundAt::Authorization),
+        Some(value) => {
+            let tokens = of_authorization(value).into_iter();
+            tokens.map(|token| Candidate { token, found_at: FoundAt::Authorization }).collect()
+        }
         None => elsewhere(services, request),
     };
-    let Some(first) = candidates.first() else {
+    if candidates.is_empty() {
         let message = "Name the instance: send `Authorization: Element <token>`, or the token in the place where the \
                        vendor's own credential would travel.";
         return Err(ApiError::new(Code::MissingCredentials, message));
-    };
-    let found_at = first.found_at.clone();
-    Ok((services.instance_of_candidates(&candidates).await?, Some(found_at)))
+    }
+    services.instance_of_candidates(&candidates).await
 }
 
 /// `User …, Organization …, Element …` in any order (contract 2.3).
@@ -44,22 +43,17 @@ fn is_ours(value: &str) -> bool {
         .any(|(label, _)| ["user", "organization", "element"].iter().any(|known| label.eq_ignore_ascii_case(known)))
 }
 
+/// A name may be another element's, and hold something else: all that are there are tried, within reason.
 fn elsewhere(services: &Services, request: &HttpRequest) -> Vec<Candidate> {
+    const MOST: usize = 8;
     let names = &services.credential_names;
-    let header = names.headers.iter().find_map(|name| {
+    let headers = names.headers.iter().filter_map(|name| {
         let value = request.headers().get(name.as_str())?.to_str().ok()?;
-        Some(candidates(vec![Secret::new(value.trim())], &FoundAt::Header(name.clone())))
+        Some(Candidate { token: Secret::new(value.trim()), found_at: FoundAt::Header(name.clone()) })
     });
-    header.unwrap_or_else(|| {
-        let query = request.uri().query().unwrap_or_default();
-        let parameter = names.parameters.iter().find_map(|name| {
-            let token = of_query(query, name)?;
-            Some(candidates(vec![token], &FoundAt::Parameter(name.clone())))
-        });
-        parameter.unwrap_or_default()
-    })
-}
-
-fn candidates(tokens: Vec<Secret>, found_at: &FoundAt) -> Vec<Candidate> {
-    tokens.into_iter().map(|token| Candidate { token, found_at: found_at.clone() }).collect()
+    let query = request.uri().query();
+    let parameters = names.parameters.iter().filter_map(|name| {
+        Some(Candidate { token: of_query(query?, name)?, found_at: FoundAt::Parameter(name.clone()) })
+    });
+    headers.chain(parameters).take(MOST).collect()
 }

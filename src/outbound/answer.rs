@@ -34,6 +34,8 @@ pub enum AnswerBody {
 }
 
 pub struct Flow {
+    /// Bytes, where the vendor said so.
+    pub length: Option<u64>,
     /// Read ahead already.
     start: Option<Bytes>,
     incoming: Incoming,
@@ -50,7 +52,7 @@ impl Answer {
     ) -> Result<Self, VendorFault> {
         let (head, incoming) = response.into_parts();
         let length = incoming.size_hint().exact();
-        let mut flow = Flow { start: None, incoming, lent: Some(lent), patience, silence: None };
+        let mut flow = Flow { length, start: None, incoming, lent: Some(lent), patience, silence: None };
         let body = match length {
             Some(length) if length <= SMALL => AnswerBody::Whole(flow.rest(length).await?),
             _ => AnswerBody::Stream(flow),

@@ -2,32 +2,28 @@
 //! their thread, because handing work from one to another costs more than all the rest of the way.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use http::Request;
+use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1;
 use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::dial::{Dialer, with_causes};
+use super::kept::{Connection, KEPT_FOR, Kept};
 use super::upload::{BrokenUpload, Upload};
 use crate::protocol::VendorFault;
 use crate::protocol::destination::Destination;
 
-/// Vendors close what is silent for a minute or two: a connection older than this is not tried again.
-const KEPT_FOR: Duration = Duration::from_secs(50);
-/// How many wait for the next call, for each origin.
-const KEPT: usize = 256;
-
-type Kept = HashMap<Box<str>, Vec<(SendRequest<Upload>, Instant)>>;
-
+/// Of one worker thread.
 #[derive(Default)]
 pub struct Connections {
     kept: RefCell<Kept>,
-    swept_at: Cell<Option<Instant>>,
+    /// Whether somebody looks after the kept ones.
+    swept: Cell<bool>,
 }
 
 /// Why there is no answer.
@@ -44,22 +40,12 @@ pub enum ExchangeFault {
 pub(super) struct Lent {
     to: Rc<Connections>,
     origin: Box<str>,
-    connection: SendRequest<Upload>,
+    connection: Connection,
 }
 
 impl Lent {
     pub(super) fn give_back(self) {
-        let Self { to, origin, connection } = self;
-        if connection.is_closed() {
-            return;
-        }
-        to.sweep();
-        let mut kept = to.kept.borrow_mut();
-        match kept.get_mut(&origin) {
-            Some(of_origin) if of_origin.len() < KEPT => of_origin.push((connection, Instant::now())),
-            Some(_) => {}
-            None => drop(kept.insert(origin, vec![(connection, Instant::now())])),
-        }
+        self.to.keep(self.origin, self.connection);
     }
 }
 
@@ -74,15 +60,21 @@ impl Connections {
         patience: Duration,
     ) -> Result<Answer, ExchangeFault> {
         let host = to.authority().parse().map_err(|_| malformed("a bad host"))?;
-        request.headers_mut().insert(http::header::HOST, host);
+        request.headers_mut().insert(HOST, host);
+        if matches!(request.body(), Upload::Stream { length: None, .. }) {
+            // Said, because otherwise a GET's body would be left out.
+            request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let progress = request.body().progress();
         loop {
-            let kept = self.take(to.origin());
+            let kept = self.kept.borrow_mut().take(to.origin());
             let reused = kept.is_some();
             let mut connection = match kept {
                 Some(connection) => connection,
                 None => Self::open(dialer, to.origin()).await.map_err(ExchangeFault::Vendor)?,
             };
+            // The way to the vendor is not the vendor's time.
+            progress.restart();
             let mut answer = std::pin::pin!(connection.try_send_request(request));
             let outcome = loop {
                 let end = progress.at().checked_add(patience).unwrap_or_else(Instant::now);
@@ -97,6 +89,9 @@ impl Connections {
                 }
             };
             match outcome {
+                Ok(response) if response.status().is_informational() => {
+                    return Err(malformed("an upgrade that nobody asked for"));
+                }
                 Ok(response) => {
                     let lent = Lent { to: Rc::clone(self), origin: to.origin().into(), connection };
                     return Answer::of(response, lent, patience).await.map_err(ExchangeFault::Vendor);
@@ -104,22 +99,18 @@ impl Connections {
                 Err(mut error) => match error.take_message() {
                     // Never left this side: another connection will do.
                     Some(unsent) if reused => request = unsent,
-                    _ => return Err(fault(error.error(), reused)),
+                    _ => {
+                        if reused {
+                            self.kept.borrow_mut().forget(to.origin());
+                        }
+                        return Err(fault(error.error(), reused));
+                    }
                 },
             }
         }
     }
 
-    fn take(&self, origin: &str) -> Option<SendRequest<Upload>> {
-        let mut kept = self.kept.borrow_mut();
-        let of_origin = kept.get_mut(origin)?;
-        // The one used last: it is the least likely to have ended.
-        let at =
-            of_origin.iter().rposition(|(connection, since)| connection.is_ready() && since.elapsed() < KEPT_FOR)?;
-        Some(of_origin.swap_remove(at).0)
-    }
-
-    async fn open(dialer: &Dialer, origin: &str) -> Result<SendRequest<Upload>, VendorFault> {
+    async fn open(dialer: &Dialer, origin: &str) -> Result<Connection, VendorFault> {
         let wire = dialer.connect(origin).await?;
         let (connection, driver) = http1::handshake(wire)
             .await
@@ -132,16 +123,18 @@ impl Connections {
         Ok(connection)
     }
 
-    /// Forgets what ended or grew old, of vendors too that nobody calls any more.
-    fn sweep(&self) {
-        if self.swept_at.get().is_some_and(|at| at.elapsed() < KEPT_FOR) {
-            return;
+    fn keep(self: Rc<Self>, origin: Box<str>, connection: Connection) {
+        self.kept.borrow_mut().put(origin, connection);
+        if !self.swept.replace(true) {
+            // A worker without calls must let go, too.
+            tokio::task::spawn_local(async move {
+                while !self.kept.borrow().is_empty() {
+                    tokio::time::sleep(KEPT_FOR).await;
+                    self.kept.borrow_mut().sweep();
+                }
+                self.swept.set(false);
+            });
         }
-        self.swept_at.set(Some(Instant::now()));
-        self.kept.borrow_mut().retain(|_, of_origin| {
-            of_origin.retain(|(connection, since)| !connection.is_closed() && since.elapsed() < KEPT_FOR);
-            !of_origin.is_empty()
-        });
     }
 }
 

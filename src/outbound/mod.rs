@@ -4,6 +4,7 @@ mod answer;
 mod connections;
 mod dial;
 pub mod guard;
+mod kept;
 mod send;
 mod tls;
 mod upload;

@@ -42,6 +42,11 @@ impl Progress {
         self.0.get().1
     }
 
+    /// From now on, and it is nobody's turn yet.
+    pub(super) fn restart(&self) {
+        self.note(false);
+    }
+
     fn note(&self, waits_for_caller: bool) {
         self.0.set((Instant::now(), waits_for_caller));
     }

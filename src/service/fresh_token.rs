@@ -59,6 +59,7 @@ impl Services {
             return Ok(None);
         }
         let current = self.live_instance(refused.owner, refused.id).await?;
+        current.usable()?;
         if current.version > refused.version {
             return Ok(Some(current));
         }

@@ -1,19 +1,22 @@
 //! A caller's request to the vendor, unchanged but for the credential, and the vendor's answer, unchanged.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_LOCATION, HeaderName, HeaderValue, LINK, LOCATION, REFRESH, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
+use url::Url;
 
 use super::Services;
 use super::authenticate::Presented;
 use super::warm_instances::LiveInstance;
+use crate::catalog::element::Placement;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -102,7 +105,8 @@ impl Services {
         mut call: Call,
     ) -> Result<Answer, ApiError> {
         let started = Instant::now();
-        let mut tries = Tries { left: call.retries, pause: Duration::from_millis(250), renewed: false, stale: false };
+        let mut tries =
+            Tries { left: call.retries, pause: Duration::from_millis(250), renewed: false, stale: false, redirects: 5 };
         loop {
             let next = call.body.again();
             let body = std::mem::replace(&mut call.body, Upload::Whole(bytes::Bytes::new()));
@@ -124,6 +128,16 @@ impl Services {
                         _ => Ok(answer),
                     }
                 }
+                Ok(answer) if tries.redirects > 0 && live.element.follow_redirects => {
+                    match redirect(&live, &call, &answer) {
+                        Some((path, query)) => {
+                            (call.path, call.query) = (path, query);
+                            tries.redirects = tries.redirects.saturating_sub(1);
+                            continue;
+                        }
+                        None => Ok(answer),
+                    }
+                }
                 Err(ExchangeFault::Stale(_)) if harmless && !tries.stale => {
                     tries.stale = true;
                     continue;
@@ -132,7 +146,10 @@ impl Services {
             };
             let asked = match &answer {
                 Ok(answer) if is_transient(answer.status) => retry_after(&answer.headers, self.now()),
-                Err(ExchangeFault::Vendor(VendorFault::Timeout | VendorFault::Unreachable { .. })) => None,
+                Err(
+                    ExchangeFault::Vendor(VendorFault::Timeout | VendorFault::Unreachable { .. })
+                    | ExchangeFault::Stale(_),
+                ) => None,
                 _ => return finished(&live, answer),
             };
             match tries.next(asked, started).filter(|_| harmless) {
@@ -161,6 +178,8 @@ struct Tries {
     pause: Duration,
     renewed: bool,
     stale: bool,
+    /// How many more are followed.
+    redirects: u8,
 }
 
 impl Tries {
@@ -175,6 +194,17 @@ impl Tries {
 
 fn request(live: &LiveInstance, call: &Call, body: Upload) -> Result<Request<Upload>, ApiError> {
     let mut headers = call.headers.clone();
+    let mut query = call.query.as_deref().map(Cow::Borrowed);
+    // Every place of a credential is ours: a token that stood in a second one must not travel on.
+    for placement in live.element.placements() {
+        match placement {
+            Placement::Header { name } => drop(headers.remove(name)),
+            Placement::Query { name } => {
+                query = query.and_then(|query| instance_token::without(&query, name).map(Cow::Owned))
+            }
+            Placement::Authorization { .. } | Placement::Basic { .. } | Placement::Pair => {}
+        }
+    }
     for (name, value) in &live.element.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.entry(name).or_insert(value);
@@ -186,11 +216,10 @@ fn request(live: &LiveInstance, call: &Call, body: Upload) -> Result<Request<Upl
             let mut value = HeaderValue::try_from(value.expose()).map_err(|_| unfit(live))?;
             value.set_sensitive(true);
             headers.insert(name, value);
-            address(live, call, call.query.as_deref())?
+            address(live, call, query.as_deref())?
         }
         Some(Carrier::Query { name, value }) => {
-            let rest = call.query.as_deref().and_then(|query| instance_token::without(query, name));
-            let query = instance_token::with(rest.as_deref(), name, &value);
+            let query = instance_token::with(query.as_deref(), name, &value);
             address(live, call, Some(query.expose()))?
         }
         None => return Err(unfit(live)),
@@ -211,6 +240,19 @@ fn address(live: &LiveInstance, call: &Call, query: Option<&str>) -> Result<Path
 fn unfit(live: &LiveInstance) -> ApiError {
     let message = format!("The credential does not fit what {} wants: re-provision the instance.", live.element.name);
     ApiError::new(Code::ReauthorizationRequired, message)
+}
+
+/// Path and query of a redirect that stays where the credential belongs.
+fn redirect(live: &LiveInstance, call: &Call, answer: &Answer) -> Option<(String, Option<String>)> {
+    let followed = matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308);
+    if !followed || !matches!(call.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let to = live.destination().ok()?;
+    let here = Url::parse(&[to.origin(), to.prefix(), &call.path].concat()).ok()?;
+    let there = here.join(answer.headers.get(LOCATION)?.to_str().ok()?).ok()?;
+    let path = there.path().strip_prefix(to.prefix()).filter(|_| there.origin() == here.origin())?;
+    Some((path.to_owned(), there.query().map(str::to_owned)))
 }
 
 /// Whether it is worth reading what the refusal says.
@@ -246,10 +288,27 @@ fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
 }
 
 fn finished(live: &LiveInstance, outcome: Result<Answer, ExchangeFault>) -> Result<Answer, ApiError> {
-    outcome.map_err(|fault| match fault {
+    outcome.map(|answer| without_key(live, answer)).map_err(|fault| match fault {
         ExchangeFault::Vendor(fault) | ExchangeFault::Stale(fault) => told(live, fault),
         ExchangeFault::Caller(reason) => ApiError::new(Code::BadBody, "The body broke off.").with_source(reason),
     })
+}
+
+/// A vendor may repeat the query in an address, and with it the key.
+fn without_key(live: &LiveInstance, mut answer: Answer) -> Answer {
+    let Some(Carrier::Query { name, value }) = carrier_of(&live.element, &live.credential) else { return answer };
+    let pair = instance_token::with(None, name, &value);
+    for header in [LOCATION, CONTENT_LOCATION, LINK, REFRESH] {
+        for said in answer.headers.iter_mut().filter(|(known, _)| **known == header).map(|(_, said)| said) {
+            let text = String::from_utf8_lossy(said.as_bytes()).into_owned();
+            if text.contains(pair.expose())
+                && let Ok(masked) = HeaderValue::try_from(text.replace(pair.expose(), ""))
+            {
+                *said = masked;
+            }
+        }
+    }
+    answer
 }
 
 fn told(live: &LiveInstance, fault: VendorFault) -> ApiError {

@@ -1,6 +1,7 @@
 //! What instances are used for, and when last. Noted in memory, written in batches; a crash may lose the last seconds.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -30,7 +31,7 @@ pub struct UsageView {
 
 /// Rows that one transaction writes at most.
 const BATCH: usize = 500;
-/// Rows that one round writes at most, so that a hundred thousand busy instances leave the database to others.
+/// Rows that one round writes, give or take a shard, so that a hundred thousand busy instances leave the database to others.
 const ROUND: usize = 2_000;
 /// Worker threads seldom wait for each other when they note in different maps.
 const SHARDS: usize = 16;
@@ -39,7 +40,10 @@ type Noted = HashMap<i64, Use>;
 
 /// Uses that are not written yet, by instance.
 #[derive(Default)]
-pub struct Usage([Mutex<Noted>; SHARDS]);
+pub struct Usage {
+    shards: [Mutex<Noted>; SHARDS],
+    turn: AtomicUsize,
+}
 
 impl Usage {
     /// The instance was used; whoever calls the vendor then says what came of it with `note_call`.
@@ -69,29 +73,29 @@ impl Usage {
 
     fn shard(&self, id: i64) -> Option<MutexGuard<'_, Noted>> {
         let shard = usize::try_from(id.unsigned_abs()).unwrap_or_default() % SHARDS;
-        self.0.get(shard).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+        self.shards.get(shard).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Up to `most`, which are forgotten here. Replicas write the same rows at the same time: all in one order, or two would
+    /// About `most`, which are forgotten here. Replicas write the same rows at the same time: all in one order, or two would
     /// wait for each other.
     fn take(&self, most: usize) -> Vec<(i64, Use)> {
         let mut taken = Vec::new();
-        for shard in &self.0 {
-            let mut noted = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let share = most.saturating_sub(taken.len());
-            if noted.len() <= share {
-                taken.extend(noted.drain());
-                continue;
+        for _ in 0..SHARDS {
+            // In turn, so that no shard waits for ever behind busier ones.
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            if let Some(shard) = self.shards.get(turn % SHARDS) {
+                taken.extend(std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)));
             }
-            let some: Vec<i64> = noted.keys().copied().take(share).collect();
-            taken.extend(some.into_iter().filter_map(|id| Some((id, noted.remove(&id)?))));
+            if taken.len() >= most {
+                break;
+            }
         }
         taken.sort_unstable_by_key(|(id, _)| *id);
         taken
     }
 
     fn is_empty(&self) -> bool {
-        self.0.iter().all(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
+        self.shards.iter().all(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
     }
 }
 

@@ -63,6 +63,15 @@ fn a_header_or_a_parameter_of_the_element_holds_it_too_and_is_replaced() {
         let path = format!("/vendor/x?a=%2f&api_key={}&b=+", through.token);
         read(through.server.anonymous().request_at_root("GET", &path)).await.ok();
         assert_eq!(through.vendor.last().target(), "/x?a=%2f&b=+&api_key=the+key");
+        // In two places it travels from neither, and a name of another element hides nothing.
+        let request = through
+            .server
+            .anonymous()
+            .request_at_root("GET", &format!("/vendor/x?hapikey=1&api_key={}", through.token));
+        read(request.header("private-app", "something else")).await.ok();
+        assert_eq!(through.vendor.last().target(), "/x?hapikey=1&api_key=the+key");
+        read(through.caller().request_at_root("GET", &path)).await.ok();
+        assert!(!through.vendor.last().head.contains(&through.token));
         // A caller who guesses at the parameter does not get past the instance's own key.
         read(through.caller().request_at_root("GET", "/vendor/x?api%5Fkey=other")).await.ok();
         assert_eq!(through.vendor.last().target(), "/x?api_key=the+key");

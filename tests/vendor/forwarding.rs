@@ -137,3 +137,85 @@ fn what_was_called_is_counted() {
         assert_eq!(stranger.get(&format!("/instances/{}/usage", through.id)).await.status, 404);
     });
 }
+
+#[test]
+fn a_vendor_cannot_speak_in_our_name_nor_send_the_key_back() {
+    run(async {
+        let basic = r#"placement = { in = "basic", username = "{credential}", password = "" }"#;
+        let query = (basic, r#"placement = { in = "query", name = "api_key" }"#);
+        let answer = "HTTP/1.1 307 Away\r\nelements-error: reauthorization_required\r\nelements-request-id: theirs\r\n\
+                      location: http://elsewhere.example/x/?a=1&api_key=the+key&b=2\r\nlink: </x?api_key=the+key>; rel=next\r\n\
+                      content-length: 0\r\n\r\n";
+        let through = Passthrough::with(&[query], move |_, _| send(answer)).await;
+        let reply = read(through.caller().request_at_root("GET", "/vendor/x?a=1&b=2")).await;
+        assert_eq!(reply.status, 307);
+        assert!(!reply.headers.contains_key("elements-error"));
+        assert_ne!(reply.headers["elements-request-id"], "theirs");
+        assert_eq!(reply.headers["location"], "http://elsewhere.example/x/?a=1&&b=2");
+        assert_eq!(reply.headers["link"], "</x?>; rel=next");
+    });
+}
+
+#[test]
+fn lengths_are_what_they_are_to_old_callers_and_to_strict_vendors() {
+    run(async {
+        let through = Passthrough::start(|arrived, _| match arrived.target() {
+            "/both" => send(
+                "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n9\r\nnine byte\r\n0\r\n\r\n",
+            ),
+            "/chunked" => send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nnine byte\r\n0\r\n\r\n"),
+            _ => json("{}"),
+        })
+        .await;
+        assert_eq!(read(through.caller().request_at_root("GET", "/vendor/both")).await.text, "nine byte");
+        let old = through.raw("GET /vendor/chunked", "", "").replace("HTTP/1.1", "HTTP/1.0");
+        let reply = exchange(&through.server.url, old).await;
+        assert!(!reply.contains("transfer-encoding") && reply.ends_with("\r\n\r\nnine byte"), "{reply}");
+        exchange(&through.server.url, through.raw("POST /vendor/x", "Content-Length: 0\r\n", "")).await;
+        assert_eq!(through.vendor.last().header("content-length"), Some("0"));
+        let chunks = "Transfer-Encoding: chunked\r\n";
+        exchange(&through.server.url, through.raw("GET /vendor/search", chunks, "2\r\n{}\r\n0\r\n\r\n")).await;
+        assert_eq!(through.vendor.last().body, b"2\r\n{}\r\n0\r\n\r\n");
+    });
+}
+
+#[test]
+fn redirects_are_followed_only_where_the_element_wants_it_and_only_on_the_vendors_own_host() {
+    run(async {
+        let moved = |to: &str| send(format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n"));
+        let script = move |arrived: &crate::support::wire::Arrived, _: usize| match arrived.target() {
+            "/away" => moved("http://127.0.0.1:1/"),
+            "/inside" => moved("http://169.254.169.254/latest/"),
+            "/loop" => moved("/loop"),
+            "/here" => moved("there?x=%2f"),
+            _ => json(r#"{"there":true}"#),
+        };
+        let get = |path: &'static str| move |through: &Passthrough| through.caller().request_at_root("GET", path);
+        let through = Passthrough::start(script).await;
+        assert_eq!(read(get("/vendor/here")(&through)).await.status, 302);
+        let follows = ("\n[authentication]\n", "\nfollowRedirects = true\n\n[authentication]\n");
+        let through = Passthrough::with(&[follows], script).await;
+        assert_eq!(read(get("/vendor/here")(&through)).await.ok()["there"], true);
+        assert_eq!(through.vendor.last().target(), "/there?x=%2f");
+        for away in ["/vendor/away", "/vendor/inside"] {
+            assert_eq!(read(get(away)(&through)).await.status, 302, "{away}");
+        }
+        let before = through.arrived().len();
+        assert_eq!(read(get("/vendor/loop")(&through)).await.status, 302);
+        assert_eq!(through.arrived().len() - before, 6);
+        let post = through.caller().request_at_root("POST", "/vendor/here").body("x");
+        assert_eq!(read(post).await.status, 302);
+    });
+}
+
+#[test]
+fn a_browser_opens_no_page_and_another_spelling_is_another_address() {
+    run(async {
+        let through = Passthrough::start(|_, _| json("{}")).await;
+        let page = through.caller().request_at_root("GET", "/vendor/page").header("sec-fetch-mode", "navigate");
+        assert_eq!(read(page).await.status, 403);
+        let reply = exchange(&through.server.url, through.raw("GET /%76endor/x", "", "")).await;
+        assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+        assert_eq!(through.arrived().len(), 0);
+    });
+}
