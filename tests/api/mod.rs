@@ -10,6 +10,7 @@ mod elements;
 mod errors;
 mod external_tokens;
 mod idempotency;
+mod hub_story;
 mod hubs;
 mod identity;
 mod key_generations;
