@@ -19,10 +19,7 @@ fn contacts_are_listed_read_and_written_at_hubspot() {
     assert_eq!(send("GET contacts/51", &[], None).1, format!("{objects}/51"));
     let flat = json!({ "firstName": "Jo", "age": 5, "vip": true, "gone": null, "id": "9", "raw": {}, "vid": "9" });
     let written = json!({ "properties": { "firstname": "Jo", "age": "5", "vip": "true", "gone": "" } });
-    assert_eq!(
-        send("POST contacts", &[], Some(flat)),
-        ("POST".into(), objects.into(), Some(written))
-    );
+    assert_eq!(send("POST contacts", &[], Some(flat)), ("POST".into(), objects.into(), Some(written)));
     let nested = json!({ "properties": { "Email": "a@b.example" }, "associations": [], "vid": "1" });
     let written = json!({ "associations": [], "properties": { "email": "a@b.example" } });
     assert_eq!(send("POST contacts", &[], Some(nested)).2, Some(written));
@@ -93,7 +90,8 @@ fn conditions_become_filter_groups() {
         body.unwrap()
     };
     let filters = |clause: &str| body(&[("where", clause)])["filterGroups"].clone();
-    let filter = |name: &str, operator: &str, value: &str| json!({ "propertyName": name, "operator": operator, "value": value });
+    let filter =
+        |name: &str, operator: &str, value: &str| json!({ "propertyName": name, "operator": operator, "value": value });
     assert_eq!(
         filters("Name = 'it''s' AND (id >= 5 OR companyId IS NOT NULL)"),
         json!([
@@ -143,14 +141,19 @@ fn what_the_vendor_cannot_do_is_said() {
         "bad_where: where cannot be read at column 1: the vendor compares `email` for equality only."
     );
     assert_eq!(why("GET pipelines", "a = 1"), "bad_where: /pipelines takes no where: leave it out.");
-    assert_eq!(first(&crm, "GET owners", &[("where", "email = 'a&b@c'")], None).1, "/crm/v3/owners?email=a%26b%40c&limit=100");
+    assert_eq!(
+        first(&crm, "GET owners", &[("where", "email = 'a&b@c'")], None).1,
+        "/crm/v3/owners?email=a%26b%40c&limit=100"
+    );
     assert_eq!(
         refused(&crm, "GET accounts", &[("orderBy", "name, createdate desc")]),
         "bad_where: orderBy cannot be read at column 7: the vendor orders by one field only."
     );
     let closeio = element("closeio");
     assert!(refused(&closeio, "GET tickets", &[]).starts_with("resource_not_found: Close has no resource /tickets"));
-    assert!(refused(&closeio, "DELETE leads/1", &[]).starts_with("method_not_allowed: Close takes GET here, not DELETE"));
+    assert!(
+        refused(&closeio, "DELETE leads/1", &[]).starts_with("method_not_allowed: Close takes GET here, not DELETE")
+    );
 }
 
 #[test]
@@ -164,7 +167,11 @@ fn other_vendors_are_told_in_their_own_way() {
     };
     assert_eq!(soql(&[]), "SELECT FIELDS(STANDARD) FROM Account LIMIT 200 OFFSET 0");
     assert_eq!(
-        soql(&[("where", "Name LIKE 'O''R\\%' AND AnnualRevenue > '5' AND Phone = '5'"), ("page", "3"), ("pageSize", "10")]),
+        soql(&[
+            ("where", "Name LIKE 'O''R\\%' AND AnnualRevenue > '5' AND Phone = '5'"),
+            ("page", "3"),
+            ("pageSize", "10")
+        ]),
         "SELECT FIELDS(STANDARD) FROM Account WHERE Name LIKE 'O\\'R\\\\%' AND AnnualRevenue > 5 AND Phone = '5' LIMIT 11 \
          OFFSET 20"
     );
@@ -181,7 +188,8 @@ fn other_vendors_are_told_in_their_own_way() {
     let jira = element("jira");
     let jql = |query: &[(&str, &str)]| {
         let (_, path, _) = first(&jira, "GET incidents", query, None);
-        let pairs: Vec<_> = url::form_urlencoded::parse(path.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
+        let pairs: Vec<_> =
+            url::form_urlencoded::parse(path.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
         pairs.into_iter().find(|(name, _)| name == "jql").unwrap().1
     };
     assert_eq!(jql(&[]), "created >= \"1970-01-01\"");
@@ -224,7 +232,7 @@ const PROBE: &str = "'\"\\`&=#?/%2F{limit}\r\nHost: x";
 proptest! {
     /// Whatever a caller writes, a request goes to the same host and path, and a value comes out as it went in.
     #[test]
-    fn nothing_leaves_its_place(id in ".{1,20}", value in ".{0,20}", field in "[a-z]{1,8}") {
+    fn nothing_leaves_its_place(id in ".{1,20}", value in ".{0,20}", field in "f[a-z]{0,8}") {
         let hubspot = element("hubspotcrm");
         let id = format!("{id}{PROBE}");
         let path = vec!["contacts".to_owned(), id.clone()];
