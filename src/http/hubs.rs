@@ -277,7 +277,7 @@ fn path_of(request: &HttpRequest) -> Result<Vec<String>, ApiError> {
     let segments = behind.split('/').filter(|segment| !segment.is_empty()).map(|segment| {
         let text = percent_decode_str(segment).decode_utf8();
         text.map(|text| text.into_owned())
-            .map_err(|_| ApiError::new(Code::RouteNotFound, "The path is not UTF-8 in percent-encoding."))
+            .map_err(|_| ApiError::new(Code::RouteNotFound, "The path is no text in percent-encoding."))
     });
     segments.collect()
 }

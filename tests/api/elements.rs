@@ -47,7 +47,7 @@ on_sqlite!(elements_are_listed_by_ascending_id, |server| async move {
     let anonymous = server.anonymous();
     let reply = anonymous.get("/elements").await;
     assert_eq!(keys(&reply.ok()), KEYS);
-    assert_eq!(reply.header("elements-returned-count"), Some("6"));
+    assert_eq!(reply.header("elements-returned-count"), Some("7"));
     assert_eq!(reply.header("elements-next-page-token"), None);
     let ids: Vec<_> = reply.ok().as_array().unwrap().iter().map(|element| element["id"].as_i64().unwrap()).collect();
     assert_eq!(ids, [23, 43, 146, 168, 9001, 9002]);
