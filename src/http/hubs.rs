@@ -29,6 +29,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(list_objects)
         .service(get_object_metadata)
         .service(ping_vendor)
+        // The literals are no resources, whatever the method.
+        .route("/hubs/{hub}/{literal:objects|ping}", web::to(no_route))
+        .route("/hubs/{hub}/objects/{objectName}/metadata", web::to(no_route))
         .service(list_resource)
         .service(create_resource)
         .service(get_resource)
@@ -181,7 +184,7 @@ pub async fn bare(request: HttpRequest, payload: web::Payload) -> Result<HttpRes
     let first = path.first().map(String::as_str).unwrap_or_default();
     let named = matches!(first, "objects" | "ping") || services(&request)?.is_resource(&path);
     let with_token = presented(&request).is_ok_and(|presented| presented.element.is_some());
-    if path.is_empty() || !(named || (with_token && openapi::methods_of(request.path()).is_empty())) {
+    if path.is_empty() || !(named || (with_token && !openapi::has_below(first))) {
         return no_route(request).await;
     }
     served(request, payload).await
@@ -274,7 +277,7 @@ fn path_of(request: &HttpRequest) -> Result<Vec<String>, ApiError> {
     let segments = behind.split('/').filter(|segment| !segment.is_empty()).map(|segment| {
         let text = percent_decode_str(segment).decode_utf8();
         text.map(|text| text.into_owned())
-            .map_err(|_| ApiError::new(Code::RouteNotFound, "The path is not UTF-8 in percent-encoding."))
+            .map_err(|_| ApiError::new(Code::RouteNotFound, "The path is no text in percent-encoding."))
     });
     segments.collect()
 }

@@ -43,8 +43,14 @@ impl Services {
         self.catalog.iter().any(|element| route::has_own(element, path))
     }
 
-    /// Whether the instance's element has a resource for a path at all.
     pub async fn call_hub(&self, owner: Owner, instance: i64, call: HubCall) -> Result<HubAnswer, ApiError> {
+        let outcome = self.answer_hub_call(owner, instance, call).await;
+        let status = outcome.as_ref().map_or_else(|error| error.code.status(), |_| 200);
+        self.usage.note_call(instance, self.now(), status);
+        outcome
+    }
+
+    async fn answer_hub_call(&self, owner: Owner, instance: i64, call: HubCall) -> Result<HubAnswer, ApiError> {
         let live = self.live_instance(owner, instance).await?;
         live.usable()?;
         let element = live.element.clone();

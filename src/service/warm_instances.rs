@@ -214,17 +214,15 @@ impl Services {
             key => key,
         };
         let configuration = self.configuration_of(stored)?;
-        let needed = element.called_configuration();
-        let needed =
-            needed.into_iter().chain([FILTER_NULLS].into_iter().filter(|key| configuration.get(key) == Some("false")));
-        let needed = needed.filter_map(|key| Some((key.into(), configuration.get(key)?.into())));
-        let configuration = needed.collect();
+        let filter_nulls = [FILTER_NULLS].into_iter().filter(|key| configuration.get(key) == Some("false"));
+        let called = element.called_configuration().into_iter().chain(filter_nulls);
+        let called = called.filter_map(|key| Some((key.into(), configuration.get(key)?.into())));
         let refreshable = kept.refreshable && element.refresh().is_some();
         let expires_at = stored.expires_at();
         Ok(LiveInstance {
             id: row.id,
             owner: Owner { organization: row.organization_id, account: row.account_id },
-            destination: self.destination(&element, stored, credential.variables()).map_err(Arc::new),
+            destination: self.destination(&element, &configuration, credential.variables()).map_err(Arc::new),
             credential,
             version: kept.version,
             refreshable,
@@ -233,7 +231,7 @@ impl Services {
             refused_at: kept.refused_at.map(Into::into),
             enabled: row.enabled,
             invalid_reason: row.invalid_reason.as_deref().map(Into::into),
-            configuration,
+            configuration: called.collect(),
             token_hash: row.token_hash.as_slice().into(),
             noted_hour: AtomicI64::new(0),
             element,
@@ -245,21 +243,21 @@ impl Services {
     fn destination(
         &self,
         element: &Element,
-        stored: &Stored,
+        configuration: &Configuration,
         given_by_vendor: Option<&BTreeMap<String, String>>,
     ) -> Result<Arc<Destination>, ApiError> {
-        let of = |configuration: &Configuration| {
+        let of = || {
             with_values(element, configuration, given_by_vendor, |values| values.url(&element.base_url))
                 .map(|base| Arc::new(Destination::of(&base)))
         };
         if element.base_url.variables().next().is_some() {
-            return of(&self.configuration_of(stored)?);
+            return of();
         }
         // One for all instances of the element.
         if let Some(known) = self.warm.fixed_destinations.get(&element.id) {
             return Ok(known);
         }
-        let destination = of(&Configuration::of(element))?;
+        let destination = of()?;
         let generation = self.warm.fixed_destinations.generation();
         Ok(self.warm.fixed_destinations.share(element.id, destination, generation))
     }

@@ -255,7 +255,8 @@ on_both_with_vendor!(bad_conditions_and_bodies_are_400_and_reach_no_vendor, |ser
     caller.get("/hubs/crm/contacts?nextPage=x").await.fails(400, "bad_next_page");
     caller.post("/hubs/crm/contacts", &json!([1])).await.fails(400, "bad_body");
     caller.post("/hubs/crm/contacts/batch/read", &json!({})).await.fails(400, "bad_body");
-    caller.get("/hubs/crm/contacts/%2e%2e").await.fails(400, "bad_parameter");
+    caller.get("/hubs/crm").await.fails(404, "route_not_found");
+    caller.get("/instances/no/such/path").await.fails(404, "route_not_found");
     caller.put("/hubs/crm/contacts/1", &json!({})).await.fails(405, "method_not_allowed");
     assert_eq!(vendor.requests().len(), before);
 });

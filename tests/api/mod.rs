@@ -9,6 +9,7 @@ mod element_files;
 mod elements;
 mod errors;
 mod external_tokens;
+mod hub_story;
 mod hubs;
 mod idempotency;
 mod identity;

@@ -16,8 +16,8 @@ use crate::support::part::{Part, Signal, missing};
 const LIGAND: &str = env!("CARGO_BIN_EXE_ligand");
 const PASSWORD: &str = "correct horse battery";
 /// Members whose values differ from run to run.
-const VOLATILE: [&str; 7] =
-    ["id", "token", "createdDate", "expiresAt", "requestId", "userSecret", "organizationSecret"];
+const VOLATILE: [&str; 8] =
+    ["id", "vid", "token", "createdDate", "expiresAt", "requestId", "userSecret", "organizationSecret"];
 
 /// A fenced block: what stands behind the fence, and the text inside.
 struct Block {
@@ -136,6 +136,9 @@ fn remember(shell: &mut Shell, printed: &str, reply: &Value) {
     }
     if let (Some(id), Some(_)) = (reply["id"].as_i64(), reply.get("elementId")) {
         shell.variables.insert("INSTANCE_ID", id.to_string());
+        if let Some(token) = reply["token"].as_str() {
+            shell.variables.insert("INSTANCE_TOKEN", token.to_owned());
+        }
     }
 }
 

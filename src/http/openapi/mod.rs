@@ -190,9 +190,16 @@ fn add_header(response: &mut Response, (name, description): NamedHeader) {
     response.headers.insert(name.to_owned(), header.into());
 }
 
+static ROUTES: LazyLock<Vec<(ResourceDef, Vec<Method>)>> = LazyLock::new(all_routes);
+
+/// Whether addresses of the document begin with this segment.
+pub fn has_below(segment: &str) -> bool {
+    let begins = |pattern: &str| pattern.split('/').nth(1) == Some(segment);
+    ROUTES.iter().any(|(route, _)| route.pattern().is_some_and(begins))
+}
+
 /// The methods that an address takes, with or without the base path.
 pub fn methods_of(path: &str) -> Vec<Method> {
-    static ROUTES: LazyLock<Vec<(ResourceDef, Vec<Method>)>> = LazyLock::new(all_routes);
     let below = path.strip_prefix(BASE).unwrap_or(path);
     let first = ROUTES.iter().find(|(pattern, _)| pattern.is_match(below));
     first.map(|(_, methods)| methods.clone()).unwrap_or_default()

@@ -285,6 +285,10 @@ fn put_filter<'a>(
         Some(Filter::FilterGroups { most_groups, most_filters, most_in_all }) => {
             let limits = Limits { groups: *most_groups, filters: *most_filters, in_all: *most_in_all };
             let groups = clause.map(|clause| filter::filter_groups(clause, names, limits)).transpose();
+            if let Some((second, _)) = order.get(1) {
+                let complaint = Complaint::at(second.column, "the vendor orders by one field only");
+                return Err(bad("orderBy", &complaint));
+            }
             let mut members = Map::new();
             members.insert(
                 "filterGroups".to_owned(),
