@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use crate::load::{each, http, latencies, rate};
 use crate::rows::{ELEMENT, line, median, row, store_many};
-use crate::support::caller::BASE;
 use crate::support::copies::{FIRST, copy, token_of};
 use crate::support::database::runtime;
 use crate::support::server::Setup;
@@ -74,7 +73,7 @@ impl Target {
         token: impl Fn(u64) -> String + Send + Sync + 'static,
     ) -> Self {
         let call = move |path: &str, number| {
-            http("GET", &format!("{BASE}{prefix}{path}"), &format!("Element {}", token(number)), "")
+            http("GET", &format!("{prefix}{path}"), &format!("Element {}", token(number)), "")
         };
         Self { name, address, call: Arc::new(call) }
     }
