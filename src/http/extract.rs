@@ -125,7 +125,8 @@ impl FromRequest for HubCaller {
             let presented = presented(&request)?;
             let principal = services.authenticate_for_hub(&presented).await?;
             let token = presented.element.ok_or_else(|| {
-                let message = "The Authorization header lacks Element: this call goes through the instance of that token.";
+                let message =
+                    "The Authorization header lacks Element: this call goes through the instance of that token.";
                 ApiError::new(Code::MissingCredentials, message)
             })?;
             let instance = services.instance_of_token(principal.owner, &token).await?;
@@ -179,17 +180,17 @@ pub(super) fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
     for header in request.headers().get_all(header::AUTHORIZATION) {
         let text = header.to_str().map_err(|_| broken_header())?;
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (label, value) = part.split_once(char::is_whitespace).ok_or_else(broken_header)?;
-            let place = match label.to_ascii_lowercase().as_str() {
-                "user" => &mut presented.user,
-                "organization" => &mut presented.organization,
-                "element" => &mut presented.element,
-                "bearer" => &mut presented.bearer,
+            let (label, value) = part.split_once([' ', '\t']).ok_or_else(broken_header)?;
+            let place = match label {
+                label if label.eq_ignore_ascii_case("user") => &mut presented.user,
+                label if label.eq_ignore_ascii_case("organization") => &mut presented.organization,
+                label if label.eq_ignore_ascii_case("element") => &mut presented.element,
+                label if label.eq_ignore_ascii_case("bearer") => &mut presented.bearer,
                 _ => return Err(broken_header()),
             };
             let value = value.trim();
             // No value holds a space, so a comma is missing; and of two values neither can be meant.
-            if value.contains(char::is_whitespace) || place.replace(Secret::new(value)).is_some() {
+            if value.bytes().any(|byte| byte.is_ascii_whitespace()) || place.replace(Secret::new(value)).is_some() {
                 return Err(broken_header());
             }
         }
@@ -272,10 +273,7 @@ pub(super) async fn read_up_to(mut payload: Payload, length: u64) -> Result<web:
 }
 
 /// The bytes of a body that is said to be JSON.
-fn json_bytes(
-    request: &HttpRequest,
-    payload: &mut Payload,
-) -> impl Future<Output = Result<Vec<u8>, ApiError>> + use<> {
+fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Vec<u8>, ApiError>> + use<> {
     let media_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
