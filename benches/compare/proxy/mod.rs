@@ -205,12 +205,11 @@ async fn hub_list(ligand: &Target, hub: &Target) {
     row("hub list of 100 objects against its passthrough", rates[HUB], rates[LIGAND], "≥ 0.20");
 }
 
-/// An element with an API key, whose vendor is the upstream.
+/// An element with an API key and HubSpot's resources, whose vendor is the upstream.
 fn element(upstream: SocketAddr) -> String {
-    ELEMENT
-        .replace("benchkey", KEY)
-        .replace("10001", "10002")
-        .replace("https://bench.example", &format!("http://{upstream}"))
+    let bare = ELEMENT.replace("benchkey", KEY).replace("10001", "10002").replace("\"general\"", "\"crm\"");
+    let ours = format!("baseUrl = \"http://{upstream}\"\ninclude = \"hubspot/resources.toml\"");
+    bare.replace("baseUrl = \"https://bench.example\"", &ours) + "\n[variables.portalId]\nreply = \"/hub_id\"\n"
 }
 
 fn new_instance() -> Value {
