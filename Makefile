@@ -18,6 +18,7 @@ lint: parts
 
 # A table, not a test: each row against its own baseline in the same run.
 bench:
+	tests/parts/install bench
 	cargo bench --locked
 
 # What `make test` needs beside Rust, a C compiler, make, perl and Python 3.

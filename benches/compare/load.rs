@@ -1,63 +1,142 @@
 //! A load generator that costs little: keep-alive connections, one request at a time on each, replies measured by their
 //! length.
 
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+const BUFFER: usize = 64 * 1024;
 
 /// Requests per second of `connections` callers that send what `request` makes of a running number, for `time`.
 pub async fn rate<F>(address: SocketAddr, connections: usize, time: Duration, request: F) -> f64
 where
     F: Fn(u64) -> Vec<u8> + Send + Sync + 'static,
 {
-    let (request, counter, stop) = (Arc::new(request), Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let callers: Vec<_> = (0..connections)
-        .map(|_| {
-            let (request, counter, stop) = (Arc::clone(&request), Arc::clone(&counter), Arc::clone(&stop));
-            tokio::spawn(async move {
-                let mut stream = TcpStream::connect(address).await.expect("a connection");
-                stream.set_nodelay(true).expect("no delay");
-                let mut buffer = vec![0; 64 * 1024];
-                let mut done: u64 = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    let number = counter.fetch_add(1, Ordering::Relaxed);
-                    stream.write_all(&request(number)).await.expect("a sent request");
-                    read_reply(&mut stream, &mut buffer).await;
-                    done += 1;
-                }
-                done
-            })
-        })
-        .collect();
     let started = Instant::now();
-    tokio::time::sleep(time).await;
-    stop.store(true, Ordering::Relaxed);
-    let mut done = 0;
-    for caller in callers {
-        done += caller.await.expect("a caller that ends well");
-    }
+    let done = closed_loop(address, connections, request, move |_| started.elapsed() < time).await;
     done as f64 / started.elapsed().as_secs_f64()
 }
 
-async fn read_reply(stream: &mut TcpStream, buffer: &mut [u8]) {
-    let mut filled = 0;
-    loop {
-        let read = stream.read(&mut buffer[filled..]).await.expect("a reply");
+/// `count` requests, each once.
+pub async fn each<F>(address: SocketAddr, connections: usize, count: u64, request: F)
+where
+    F: Fn(u64) -> Vec<u8> + Send + Sync + 'static,
+{
+    closed_loop(address, connections, request, move |number| number < count).await;
+}
+
+async fn closed_loop<F, G>(address: SocketAddr, connections: usize, request: F, goes_on: G) -> u64
+where
+    F: Fn(u64) -> Vec<u8> + Send + Sync + 'static,
+    G: Fn(u64) -> bool + Send + Sync + 'static,
+{
+    let (shared, counter) = (Arc::new((request, goes_on)), Arc::new(AtomicU64::new(0)));
+    let callers: Vec<_> = (0..connections)
+        .map(|_| {
+            let (shared, counter) = (Arc::clone(&shared), Arc::clone(&counter));
+            tokio::spawn(async move {
+                let (request, goes_on) = &*shared;
+                let mut stream = TcpStream::connect(address).await.expect("a connection");
+                stream.set_nodelay(true).expect("no delay");
+                let mut buffer = vec![0; BUFFER];
+                let mut done = 0;
+                loop {
+                    let number = counter.fetch_add(1, Ordering::Relaxed);
+                    if !goes_on(number) {
+                        return done;
+                    }
+                    stream.write_all(&request(number)).await.expect("a sent request");
+                    let mut reply = Reply::default();
+                    while !reply.is_whole(&buffer) {
+                        let read = stream.read(reply.space(&mut buffer)).await.expect("a reply");
+                        reply.took(read);
+                    }
+                    done += 1;
+                }
+            })
+        })
+        .collect();
+    let mut done: u64 = 0;
+    for caller in callers {
+        done += caller.await.expect("a caller that ends well");
+    }
+    done
+}
+
+/// An open loop: each of `connections` callers sends when its time has come, whether the machine keeps up or not, and
+/// counts from that moment. Ascending. A thread for each, because a runtime's timers are a millisecond coarse.
+pub fn latencies<F>(address: SocketAddr, connections: u32, rate: f64, time: Duration, request: F) -> Vec<Duration>
+where
+    F: Fn(u64) -> Vec<u8> + Send + Sync,
+{
+    let interval = Duration::from_secs_f64(f64::from(connections) / rate);
+    let first = Instant::now() + Duration::from_millis(200);
+    let counter = AtomicU64::new(0);
+    let caller = |number: u32| {
+        let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        let (mut buffer, mut taken) = (vec![0; BUFFER], Vec::new());
+        let mut due = first + interval * number / connections;
+        while due < first + time {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            stream.write_all(&request(counter.fetch_add(1, Ordering::Relaxed))).expect("a sent request");
+            let mut reply = Reply::default();
+            while !reply.is_whole(&buffer) {
+                let read = stream.read(reply.space(&mut buffer)).expect("a reply");
+                reply.took(read);
+            }
+            taken.push(due.elapsed());
+            due += interval;
+        }
+        taken
+    };
+    let mut all: Vec<Duration> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..connections).map(|number| scope.spawn(move || caller(number))).collect();
+        callers.into_iter().flat_map(|caller| caller.join().expect("a caller that ends well")).collect()
+    });
+    all.sort();
+    all
+}
+
+/// How much of a reply has come.
+#[derive(Default)]
+struct Reply {
+    filled: usize,
+    /// Bytes that it has in all, once its head is here.
+    length: Option<usize>,
+}
+
+impl Reply {
+    /// Where to read to. Behind the head only the number of bytes counts.
+    fn space<'a>(&self, buffer: &'a mut [u8]) -> &'a mut [u8] {
+        let start = if self.length.is_some() { 0 } else { self.filled };
+        &mut buffer[start..]
+    }
+
+    fn took(&mut self, read: usize) {
         assert!(read > 0, "the server closed the connection");
-        filled += read;
-        let Some(head) = buffer[..filled].windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-        let text = std::str::from_utf8(&buffer[..head]).expect("a head of text").to_ascii_lowercase();
-        assert!(text.starts_with("http/1.1 200"), "{text}\n{}", String::from_utf8_lossy(&buffer[head..filled]));
+        self.filled += read;
+    }
+
+    fn is_whole(&mut self, buffer: &[u8]) -> bool {
+        if self.length.is_none() {
+            self.length = self.read_head(&buffer[..self.filled]);
+        }
+        self.length.is_some_and(|length| self.filled >= length)
+    }
+
+    fn read_head(&self, bytes: &[u8]) -> Option<usize> {
+        let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let text = std::str::from_utf8(&bytes[..head]).expect("a head of text").to_ascii_lowercase();
+        assert!(text.starts_with("http/1.1 200"), "{text}\n{}", String::from_utf8_lossy(&bytes[head..]));
         let length = text.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
         let length: usize = length.and_then(|text| text.trim().parse().ok()).expect("a length");
-        while filled < head + 4 + length {
-            filled += stream.read(&mut buffer[filled..]).await.expect("a whole body");
-        }
-        return;
+        Some(head + 4 + length)
     }
 }
 

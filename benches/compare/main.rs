@@ -17,6 +17,7 @@
 
 mod key_change;
 mod load;
+mod proxy;
 mod rows;
 mod start;
 mod tokens;
@@ -31,19 +32,35 @@ fn main() {
     if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
         return;
     }
+    // All of it, or what is named: `cargo bench -- proxy`.
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     // With its log, as it runs in earnest; `make bench` sends that to a file.
     ligand::telemetry::start("info").expect("a log");
     rows::line("", "Ligand", "baseline", "ratio", "aim");
-    start::measure();
-    tokens::measure_warm();
+    if wanted("start") {
+        start::measure();
+    }
+    if wanted("proxy") {
+        proxy::measure(Database::sqlite());
+    }
+    if wanted("tokens") {
+        tokens::measure_warm();
+    }
     for (name, database) in [("SQLite", Some(Database::sqlite())), ("PostgreSQL", Database::postgres())] {
         let Some(database) = database else {
             println!("{name}: none on this machine, skipped");
             continue;
         };
-        rows::measure(name, database);
+        if wanted("rows") {
+            rows::measure(name, database);
+        }
         let fresh = || if name == "SQLite" { Some(Database::sqlite()) } else { Database::postgres() };
-        fresh().into_iter().for_each(|database| tokens::measure_refreshes(name, database));
-        fresh().into_iter().for_each(|database| key_change::measure(name, &database));
+        if wanted("tokens") {
+            fresh().into_iter().for_each(|database| tokens::measure_refreshes(name, database));
+        }
+        if wanted("keys") {
+            fresh().into_iter().for_each(|database| key_change::measure(name, &database));
+        }
     }
 }

@@ -26,7 +26,7 @@ const TIME: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 3;
 
 /// An element with an API key and no verification call.
-const ELEMENT: &str = r#"
+pub const ELEMENT: &str = r#"
 id = 10001
 key = "benchkey"
 name = "Bench"
@@ -66,7 +66,7 @@ pub fn measure(name: &str, database: Database) {
         let bench = Bench::new(&server).await;
         let few = bench.rows(name).await;
         few.iter().for_each(|measured| row(&measured.name, measured.ours, measured.base, measured.aim));
-        bench.store_many();
+        store_many(&server.database, bench.stored.instance.id, MANY);
         let settings = [("DATABASE_URL", server.database.url.as_str()), ("LIGAND_MASTER_KEY", MASTER_KEY)];
         crate::start::measure_on(&format!("{name}, a million"), elements.path(), &settings);
         // Not against its own baseline this time, but against the same row before.
@@ -112,30 +112,6 @@ impl<'a> Bench<'a> {
 
     async fn rows(&self, name: &str) -> Vec<Measured> {
         vec![self.oauth_url(name).await, self.keyed_read(name).await, self.durable_create(name).await]
-    }
-
-    /// Instances that nobody asks for: rows like the one that is read, with hashes spread as real ones are.
-    fn store_many(&self) {
-        let id = self.stored.instance.id;
-        let (sqlite, first) = (self.server.database.url.starts_with("sqlite"), 1_i64 << 41);
-        let hash = if sqlite { "randomblob(32)" } else { "sha256(n.i::text::bytea)" };
-        self.server.database.execute(&format!(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})
-             INSERT INTO instance (id, organization_id, account_id, element_id, element_key, name, tags, token_hash,
-               token_sealed, authentication_type, external_authentication, configuration_sealed, enabled, created_by,
-               version, created_at, updated_at)
-             SELECT {first} + n.i, organization_id, account_id, element_id, element_key, name, tags, {hash},
-               token_sealed, authentication_type, external_authentication, configuration_sealed, enabled, created_by,
-               version, created_at, updated_at FROM instance, n WHERE id = {id};
-             INSERT INTO credential (instance_id, organization_id, account_id, version, sealed, refreshable)
-             SELECT i.id, c.organization_id, c.account_id, 1, c.sealed, c.refreshable
-             FROM credential c, instance i WHERE c.instance_id = {id} AND i.id > {first};
-             INSERT INTO instance_tag (organization_id, account_id, tag, instance_id)
-             SELECT organization_id, account_id, name, id FROM instance WHERE id > {first};"
-        ));
-        if !sqlite {
-            self.server.database.execute("ANALYZE; CHECKPOINT");
-        }
     }
 
     /// Against a bare handler that returns the same bytes.
@@ -184,6 +160,30 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// Instances that nobody asks for: rows like the one with this id, with hashes spread as real ones are. Then the database is
+/// left at rest, so that what is measured next is not the end of this.
+pub fn store_many(database: &Database, id: i64, count: i64) {
+    let (sqlite, first) = (database.url.starts_with("sqlite"), 1_i64 << 41);
+    let hash = if sqlite { "randomblob(32)" } else { "sha256(n.i::text::bytea)" };
+    database.execute(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+         INSERT INTO instance (id, organization_id, account_id, element_id, element_key, name, tags, token_hash,
+           token_sealed, authentication_type, external_authentication, configuration_sealed, enabled, created_by,
+           version, created_at, updated_at)
+         SELECT {first} + n.i, organization_id, account_id, element_id, element_key, name, tags, {hash},
+           token_sealed, authentication_type, external_authentication, configuration_sealed, enabled, created_by,
+           version, created_at, updated_at FROM instance, n WHERE id = {id};
+         INSERT INTO credential (instance_id, organization_id, account_id, version, sealed, refreshable)
+         SELECT i.id, c.organization_id, c.account_id, 1, c.sealed, c.refreshable
+         FROM credential c, instance i WHERE c.instance_id = {id} AND i.id > {first};
+         INSERT INTO instance_tag (organization_id, account_id, tag, instance_id)
+         SELECT organization_id, account_id, name, id FROM instance WHERE id > {first};"
+    ));
+    let at_rest: &[&str] =
+        if sqlite { &["PRAGMA wal_checkpoint(TRUNCATE)"] } else { &["VACUUM ANALYZE", "CHECKPOINT"] };
+    at_rest.iter().for_each(|statement| database.execute(statement));
+}
+
 fn new_instance() -> Value {
     json!({ "name": "Bench", "element": { "key": "benchkey" }, "configuration": { "bench.key": "a-key-of-some-length" } })
 }
@@ -226,7 +226,7 @@ where
     (median(left), median(right))
 }
 
-fn median(mut rates: Vec<f64>) -> f64 {
+pub fn median(mut rates: Vec<f64>) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates[rates.len() / 2]
 }

@@ -180,17 +180,17 @@ pub(super) fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
     for header in request.headers().get_all(header::AUTHORIZATION) {
         let text = header.to_str().map_err(|_| broken_header())?;
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (label, value) = part.split_once(char::is_whitespace).ok_or_else(broken_header)?;
-            let place = match label.to_ascii_lowercase().as_str() {
-                "user" => &mut presented.user,
-                "organization" => &mut presented.organization,
-                "element" => &mut presented.element,
-                "bearer" => &mut presented.bearer,
+            let (label, value) = part.split_once([' ', '\t']).ok_or_else(broken_header)?;
+            let place = match label {
+                label if label.eq_ignore_ascii_case("user") => &mut presented.user,
+                label if label.eq_ignore_ascii_case("organization") => &mut presented.organization,
+                label if label.eq_ignore_ascii_case("element") => &mut presented.element,
+                label if label.eq_ignore_ascii_case("bearer") => &mut presented.bearer,
                 _ => return Err(broken_header()),
             };
             let value = value.trim();
             // No value holds a space, so a comma is missing; and of two values neither can be meant.
-            if value.contains(char::is_whitespace) || place.replace(Secret::new(value)).is_some() {
+            if value.bytes().any(|byte| byte.is_ascii_whitespace()) || place.replace(Secret::new(value)).is_some() {
                 return Err(broken_header());
             }
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
 use super::Services;
 use super::memory::{FeedTrust, Memory};
@@ -12,8 +11,8 @@ use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, Principal};
-use crate::vault::LookupKey;
 use crate::vault::lookup::Purpose;
+use crate::vault::{MemoryHash, MemoryKey};
 
 /// The parts of an `Authorization` header (contract 2.3), as far as they were given.
 #[derive(Debug, Clone, Default)]
@@ -99,26 +98,25 @@ fn missing(parts: &str) -> ApiError {
 #[derive(Clone)]
 pub struct PrincipalCache {
     /// By one hash of both secrets, once both were found right: what is warm is the most of all calls.
-    by_secrets: Memory<Vec<u8>, Principal>,
+    by_secrets: Memory<MemoryHash, Principal>,
     by_user: Memory<i64, Principal>,
     trust: FeedTrust,
-    /// Of this process alone, so that no generation of the look-up key matters here.
-    key: LookupKey,
+    key: MemoryKey,
 }
 
 const CAPACITY: u64 = 10_000;
 
 impl PrincipalCache {
     pub fn new(trust: FeedTrust) -> Self {
-        let key = LookupKey::generate(&SystemEntropy);
+        let key = MemoryKey::generate(&SystemEntropy);
         Self { by_secrets: Memory::of(CAPACITY), by_user: Memory::of(CAPACITY), trust, key }
     }
 
-    fn hash(&self, user: &Secret, organization: Option<&Secret>) -> Vec<u8> {
-        // No header holds a null byte, so that one more of them is no organization.
-        let organization = organization.map_or("\0", Secret::expose);
-        let both = Zeroizing::new([user.expose(), organization].join("\0"));
-        self.key.hash_bytes(Purpose::UserSecret, both.as_bytes())
+    fn hash(&self, user: &Secret, organization: Option<&Secret>) -> MemoryHash {
+        match organization {
+            Some(organization) => self.key.hash(&[user, organization]),
+            None => self.key.hash(&[user]),
+        }
     }
 
     /// Changes of users and organizations are rare: forgetting all of them is cheaper than knowing which.

@@ -13,15 +13,17 @@ use super::provision::with_values;
 use super::{Services, not_found};
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
+use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::protocol::destination::Destination;
 use crate::store::StoreFault;
-use crate::store::instances::{self, Stored};
+use crate::store::instances::{self, NamedByToken, Stored};
 use crate::store::principals::OrganizationSettings;
 use crate::vault::lookup::Purpose;
+use crate::vault::{MemoryHash, MemoryKey};
 
 /// How many are remembered at most.
 const CAPACITY: u64 = 150_000;
@@ -132,7 +134,8 @@ pub(super) fn withdrawn(reason: &str) -> ApiError {
 #[derive(Clone)]
 pub struct WarmInstances {
     by_id: Memory<i64, LiveInstance>,
-    by_token: Memory<Vec<u8>, (i64, Owner)>,
+    by_token: Memory<MemoryHash, NamedByToken>,
+    key: MemoryKey,
     pub(super) organizations: Memory<i64, OrganizationSettings>,
     /// Of elements whose address is the same for every instance.
     fixed_destinations: Memory<i64, Destination>,
@@ -144,6 +147,7 @@ impl WarmInstances {
         Self {
             by_id: Memory::of(CAPACITY),
             by_token: Memory::of(CAPACITY),
+            key: MemoryKey::generate(&SystemEntropy),
             fixed_destinations: Memory::of(10_000),
             organizations: Memory::of(CAPACITY),
             trust,
@@ -188,19 +192,19 @@ impl Services {
 
     /// The instance that a token names, and whose it is.
     pub async fn owner_of_token(&self, token: &Secret) -> Result<(i64, Owner), ApiError> {
-        let hashes = self.lookup.hashes(Purpose::InstanceToken, token);
-        if let Some((id, owner)) = hashes.iter().find_map(|hash| self.warm.by_token.get(hash)).as_deref().copied()
-            && let Ok(live) = self.live_instance(owner, id).await
-            && hashes.iter().any(|hash| *live.token_hash == **hash)
+        let key = self.warm.key.hash(&[token]);
+        if let Some(named) = self.warm.by_token.get(&key)
+            && let Ok(live) = self.live_instance(named.owner, named.id).await
+            && *live.token_hash == *named.token_hash
         {
-            return Ok((id, owner));
+            return Ok((named.id, named.owner));
         }
-        let (generation, keys) = (self.warm.by_token.generation(), hashes.clone());
-        let read = self.store.read(move |conn| instances::find_by_token(conn, &keys)).await;
+        let generation = self.warm.by_token.generation();
+        let hashes = self.lookup.hashes(Purpose::InstanceToken, token);
+        let read = self.store.read(move |conn| instances::find_by_token(conn, &hashes)).await;
         let found = read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))?;
-        // In memory under the hash in use, whichever the row has.
-        let hash = hashes.into_iter().next().unwrap_or_default();
-        Ok(*self.warm.by_token.remember(hash, found, generation))
+        let named = self.warm.by_token.remember(key, found, generation);
+        Ok((named.id, named.owner))
     }
 
     fn live(&self, stored: &Stored) -> Result<LiveInstance, ApiError> {

@@ -141,15 +141,25 @@ pub fn versions(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(i64, i64),
     Ok(on_each!(conn, inner => row.get_result(inner)?))
 }
 
+/// What a token names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedByToken {
+    pub id: i64,
+    pub owner: Owner,
+    /// As the row has it.
+    pub token_hash: Vec<u8>,
+}
+
 /// The instance behind a token, and whose it is: the token itself is the proof, whoever sends it. `hashes`: under every
 /// generation of the look-up key, in one statement, because a row may move from one to another meanwhile.
-pub fn find_by_token(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<(i64, Owner), StoreFault> {
-    let row = instance::table.select((instance::id, instance::organization_id, instance::account_id));
-    let (id, organization, account) = match hashes {
-        [hash] => row.filter(instance::token_hash.eq(hash)).get_result(conn)?,
+pub fn find_by_token(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<NamedByToken, StoreFault> {
+    let row =
+        instance::table.select((instance::id, instance::organization_id, instance::account_id, instance::token_hash));
+    let (id, organization, account, token_hash) = match hashes {
+        [hash] => on_each!(conn, inner => row.filter(instance::token_hash.eq(hash)).get_result(inner)?),
         _ => row.filter(instance::token_hash.eq_any(hashes)).get_result(conn)?,
     };
-    Ok((id, Owner { organization, account }))
+    Ok(NamedByToken { id, owner: Owner { organization, account }, token_hash })
 }
 
 /// One row more than the page, to know whether there is a next one. Ascending ids.

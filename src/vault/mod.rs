@@ -3,6 +3,7 @@
 pub mod generations;
 pub mod key_ring;
 pub mod lookup;
+pub mod memory_key;
 pub mod password;
 pub mod seal;
 pub mod session;
@@ -10,5 +11,6 @@ pub mod session;
 pub use generations::{Generation, Generations, Known};
 pub use key_ring::KeyRing;
 pub use lookup::LookupKey;
+pub use memory_key::{MemoryHash, MemoryKey};
 pub use seal::{Place, Sealed, Vault, VaultFault};
 pub use session::SessionKey;

@@ -2,7 +2,7 @@
 
 use ligand::kernel::paging::Page;
 use ligand::store::StoreFault;
-use ligand::store::instances::{self, CredentialRow, Filter, InstanceRow};
+use ligand::store::instances::{self, CredentialRow, Filter, InstanceRow, NamedByToken};
 
 use super::on_both_databases;
 use super::rows::{db_organization, token_hash};
@@ -41,8 +41,9 @@ on_both_databases!(a_foreign_row_is_not_there, |database| async move {
     let stored = store.read(move |conn| instances::find(conn, owner, id)).await.unwrap();
     assert_eq!((stored.instance.name.as_str(), stored.credential.sealed.as_slice()), ("Mine", [4].as_slice()));
     let found = |hashes: Vec<Vec<u8>>| store.read(move |conn| instances::find_by_token(conn, &hashes));
-    assert_eq!(found(vec![token_hash(id)]).await.unwrap(), (id, owner));
-    assert_eq!(found(vec![b"of another generation".to_vec(), token_hash(id)]).await.unwrap(), (id, owner));
+    let named = NamedByToken { id, owner, token_hash: token_hash(id) };
+    assert_eq!(found(vec![token_hash(id)]).await.unwrap(), named);
+    assert_eq!(found(vec![b"of another generation".to_vec(), token_hash(id)]).await.unwrap(), named);
     let counts = store.read(move |conn| instances::count_by_element(conn, owner)).await.unwrap();
     assert_eq!(counts, [(168, 1)]);
     let tagged = Filter { tags: vec!["Docs".to_owned()], ..Filter::default() };

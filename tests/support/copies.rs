@@ -1,9 +1,11 @@
 //! Many instances like one that was made through the API.
 
 use ligand::kernel::owner::Owner;
+use ligand::kernel::secret::Secret;
 use ligand::service::Services;
 use ligand::store::instances::{self, Stored};
 use ligand::vault::Place;
+use ligand::vault::lookup::Purpose;
 
 const CONFIGURATION: Place = Place { table: "instance", column: "configuration_sealed", row: 0 };
 const TOKEN: Place = Place { table: "instance", column: "token_sealed", row: 0 };
@@ -15,25 +17,32 @@ pub async fn owner(services: &Services) -> Owner {
     services.store.read(ligand::store::principals::list).await.expect("users")[0].owner
 }
 
+/// The token of a copy.
+pub fn token_of(id: i64) -> String {
+    format!("token-of-{id}")
+}
+
 /// Copies whose configuration, token and credential open in their own place. Their ids are `FIRST..FIRST + count`.
 pub async fn copy(services: &Services, pattern: i64, count: i64) -> Owner {
     let owner = owner(services).await;
     let pattern = services.store.read(move |conn| instances::find(conn, owner, pattern)).await.expect("the pattern");
-    let resealed = |place: Place, sealed: &[u8], id: i64| {
-        let plain = services.vault.open(Place { row: pattern.instance.id, ..place }, sealed).expect("it opens");
-        services.vault.seal(Place { row: id, ..place }, &plain).expect("it is sealed")
+    let sealed = |place: Place, plain: &[u8], id: i64| {
+        services.vault.seal(Place { row: id, ..place }, plain).expect("it is sealed")
+    };
+    let resealed = |place: Place, old: &[u8], id: i64| {
+        sealed(place, &services.vault.open(Place { row: pattern.instance.id, ..place }, old).expect("it opens"), id)
     };
     let ids: Vec<i64> = (FIRST..FIRST + count).collect();
     for batch in ids.chunks(500) {
         let copies: Vec<Stored> = batch
             .iter()
             .map(|id| {
-                let mut copy = pattern.clone();
+                let (mut copy, token) = (pattern.clone(), Secret::new(token_of(*id)));
                 copy.instance.id = *id;
-                copy.instance.token_hash = [&id.to_be_bytes()[..], &[0; 24]].concat();
+                copy.instance.token_hash = services.lookup.hash(Purpose::InstanceToken, &token);
                 copy.instance.configuration_sealed =
                     resealed(CONFIGURATION, &pattern.instance.configuration_sealed, *id);
-                copy.instance.token_sealed = resealed(TOKEN, &pattern.instance.token_sealed, *id);
+                copy.instance.token_sealed = sealed(TOKEN, token.expose().as_bytes(), *id);
                 copy.credential.instance_id = *id;
                 copy.credential.sealed = resealed(CREDENTIAL, &pattern.credential.sealed, *id);
                 copy
