@@ -24,8 +24,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// Files that the shipped ones include, by the name under which they do.
-const INCLUDED: &[(&str, &str)] =
-    &[("hubspot/resources.toml", include_str!("../../elements/hubspot/resources.toml"))];
+const INCLUDED: &[(&str, &str)] = &[("hubspot/resources.toml", include_str!("../../elements/hubspot/resources.toml"))];
 
 const BUILT_IN_IDS: RangeInclusive<i64> = 1..=9_999;
 const DIRECTORY_IDS: RangeInclusive<i64> = 10_000..=99_999;

@@ -52,7 +52,10 @@ pub struct Sources<'a> {
 
 impl<'a> Sources<'a> {
     /// Reads the element and what it includes. `find` gets the text of an included file.
-    pub fn read(own: &'a Source, find: impl FnOnce(&str) -> Result<Source, String>) -> Result<(Element, Self), Complaint> {
+    pub fn read(
+        own: &'a Source,
+        find: impl FnOnce(&str) -> Result<Source, String>,
+    ) -> Result<(Element, Self), Complaint> {
         let mut element = own.read()?;
         let Some(path) = element.include.take() else { return Ok((element, Self { own, included: None })) };
         let source = find(&path).map_err(|reason| own.complaint("include", &reason))?;
@@ -73,7 +76,9 @@ impl<'a> Sources<'a> {
         let mut steps = path.splitn(3, '/');
         let (list, name, rest) = (steps.next(), steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
         let inside = match list {
-            Some("resources") => name.parse().ok().and_then(|at: usize| at.checked_sub(*first)).map(|at| at.to_string()),
+            Some("resources") => {
+                name.parse().ok().and_then(|at: usize| at.checked_sub(*first)).map(|at| at.to_string())
+            }
             Some("collections") => collections.iter().find(|known| *known == name).cloned(),
             _ => None,
         };

@@ -125,7 +125,8 @@ impl FromRequest for HubCaller {
             let presented = presented(&request)?;
             let principal = services.authenticate_for_hub(&presented).await?;
             let token = presented.element.ok_or_else(|| {
-                let message = "The Authorization header lacks Element: this call goes through the instance of that token.";
+                let message =
+                    "The Authorization header lacks Element: this call goes through the instance of that token.";
                 ApiError::new(Code::MissingCredentials, message)
             })?;
             let instance = services.instance_of_token(principal.owner, &token).await?;
@@ -272,10 +273,7 @@ pub(super) async fn read_up_to(mut payload: Payload, length: u64) -> Result<web:
 }
 
 /// The bytes of a body that is said to be JSON.
-fn json_bytes(
-    request: &HttpRequest,
-    payload: &mut Payload,
-) -> impl Future<Output = Result<Vec<u8>, ApiError>> + use<> {
+fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Vec<u8>, ApiError>> + use<> {
     let media_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());

@@ -273,9 +273,8 @@ fn path_of(request: &HttpRequest) -> Result<Vec<String>, ApiError> {
     let behind = path.strip_prefix("/hubs/").and_then(|rest| rest.split_once('/')).map_or(path, |(_, rest)| rest);
     let segments = behind.split('/').filter(|segment| !segment.is_empty()).map(|segment| {
         let text = percent_decode_str(segment).decode_utf8();
-        text.map(|text| text.into_owned()).map_err(|_| {
-            ApiError::new(Code::RouteNotFound, "The path is not UTF-8 in percent-encoding.")
-        })
+        text.map(|text| text.into_owned())
+            .map_err(|_| ApiError::new(Code::RouteNotFound, "The path is not UTF-8 in percent-encoding."))
     });
     segments.collect()
 }

@@ -53,15 +53,18 @@ impl Services {
         };
         let HubCall { method, path, query, headers, body } = call;
         let query = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let plan = Plan::of(&element, Call {
-            method: &method,
-            path: &path,
-            query: &query,
-            header: &|name| first(&headers, name),
-            configuration: &|key| live.configuration(key).map(str::to_owned),
-            body,
-            instance,
-        })?;
+        let plan = Plan::of(
+            &element,
+            Call {
+                method: &method,
+                path: &path,
+                query: &query,
+                header: &|name| first(&headers, name),
+                configuration: &|key| live.configuration(key).map(str::to_owned),
+                body,
+                instance,
+            },
+        )?;
         match plan.route.operation.reply {
             ReplyShape::List => self.list(owner, &live, &plan).await,
             _ => self.one(owner, &live, &plan).await,
@@ -153,9 +156,7 @@ impl Services {
         match described {
             Described::ByElement(fields) => Ok(fields),
             Described::ByVendor(route, metadata) => {
-                let build = |live: &LiveInstance| {
-                    live.with_values(|values| objects::request(&route, metadata, values))
-                };
+                let build = |live: &LiveInstance| live.with_values(|values| objects::request(&route, metadata, values));
                 let body = self.body_of(owner, instance, &build).await?;
                 objects::read(&body, &route, metadata).ok_or_else(|| malformed(element, "no list of fields"))
             }
@@ -167,7 +168,8 @@ impl Services {
         let live = self.fresh_token(owner, instance).await?;
         if let Some(verification) = &live.element.verification {
             let build = |live: &LiveInstance| {
-                let request = live.with_values(|values| crate::protocol::api_key::verification_call(verification, values));
+                let request =
+                    live.with_values(|values| crate::protocol::api_key::verification_call(verification, values));
                 request.map_err(|fault| fault.into_error(&live.element.name, "the call"))
             };
             self.body_of(owner, instance, &build).await?;

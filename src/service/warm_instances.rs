@@ -215,7 +215,8 @@ impl Services {
         };
         let configuration = self.configuration_of(stored)?;
         let needed = element.called_configuration();
-        let needed = needed.into_iter().chain([FILTER_NULLS].into_iter().filter(|key| configuration.get(key) == Some("false")));
+        let needed =
+            needed.into_iter().chain([FILTER_NULLS].into_iter().filter(|key| configuration.get(key) == Some("false")));
         let needed = needed.filter_map(|key| Some((key.into(), configuration.get(key)?.into())));
         let configuration = needed.collect();
         let refreshable = kept.refreshable && element.refresh().is_some();

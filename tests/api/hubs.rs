@@ -15,7 +15,11 @@ fn hubspot(vendor: &Vendor) -> tempfile::TempDir {
     let base_url = format!("baseUrl = \"{base}\"");
     let details = json!({ "portalId": 62515 });
     vendor.answers("/account-info/v3/details", 200, details);
-    vendor.answers(TOKEN, 200, json!({ "access_token": "at-1", "refresh_token": "rt", "expires_in": 1800, "hub_id": 62515 }));
+    vendor.answers(
+        TOKEN,
+        200,
+        json!({ "access_token": "at-1", "refresh_token": "rt", "expires_in": 1800, "hub_id": 62515 }),
+    );
     elements(&[(
         "hubspotcrm",
         // Not the sandbox's.
@@ -63,7 +67,11 @@ fn contact(id: u32) -> Value {
 }
 
 on_both_with_vendor!(contacts_are_listed_read_and_created, |server, caller, instance, vendor| async {
-    vendor.answers(CONTACTS, 200, json!({ "results": [contact(1), contact(2)], "paging": { "next": { "after": "2" } } }));
+    vendor.answers(
+        CONTACTS,
+        200,
+        json!({ "results": [contact(1), contact(2)], "paging": { "next": { "after": "2" } } }),
+    );
     let listed = caller.get("/hubs/crm/contacts?pageSize=2").await;
     let contacts = listed.ok();
     assert_eq!(contacts[1]["id"], "2");
@@ -149,21 +157,29 @@ on_both_with_vendor!(a_refusal_of_the_vendor_comes_through, |server, caller, ins
     }
 });
 
-on_both_with_vendor!(an_expired_token_is_renewed_and_the_call_made_once_more, |server, caller, instance, vendor| async {
-    vendor.answers(&format!("{CONTACTS}/1"), 401, json!({ "category": "EXPIRED_AUTHENTICATION", "message": "expired" }));
-    caller.get("/hubs/crm/contacts/1").await.fails(401, "vendor_unauthorized");
-    let paths: Vec<String> = vendor.requests().into_iter().map(|request| request.path).collect();
-    let object = format!("{CONTACTS}/1");
-    assert_eq!(paths[paths.len() - 3..], [object.clone(), TOKEN.to_owned(), object.clone()]);
-    // No storm: the second refusal within a minute stands.
-    caller.get("/hubs/crm/contacts/1").await.fails(401, "vendor_unauthorized");
-    assert_eq!(vendor.requests().last().expect("a request").path, object);
-    assert_eq!(vendor.requests().len(), paths.len() + 1);
-});
+on_both_with_vendor!(
+    an_expired_token_is_renewed_and_the_call_made_once_more,
+    |server, caller, instance, vendor| async {
+        vendor.answers(
+            &format!("{CONTACTS}/1"),
+            401,
+            json!({ "category": "EXPIRED_AUTHENTICATION", "message": "expired" }),
+        );
+        caller.get("/hubs/crm/contacts/1").await.fails(401, "vendor_unauthorized");
+        let paths: Vec<String> = vendor.requests().into_iter().map(|request| request.path).collect();
+        let object = format!("{CONTACTS}/1");
+        assert_eq!(paths[paths.len() - 3..], [object.clone(), TOKEN.to_owned(), object.clone()]);
+        // No storm: the second refusal within a minute stands.
+        caller.get("/hubs/crm/contacts/1").await.fails(401, "vendor_unauthorized");
+        assert_eq!(vendor.requests().last().expect("a request").path, object);
+        assert_eq!(vendor.requests().len(), paths.len() + 1);
+    }
+);
 
 on_both_with_vendor!(an_element_token_is_asked_for_before_anything_else, |server, caller, instance, vendor| async {
     let without = server.caller();
-    for path in ["/hubs/crm/contacts", "/hubs/crm/no/such/path/at/all", "/contacts", "/contacts/1", "/objects", "/ping"] {
+    for path in ["/hubs/crm/contacts", "/hubs/crm/no/such/path/at/all", "/contacts", "/contacts/1", "/objects", "/ping"]
+    {
         without.get(path).await.fails(401, "missing_credentials");
         server.anonymous().get(path).await.fails(401, "missing_credentials");
     }
@@ -182,24 +198,30 @@ on_both_with_vendor!(an_element_token_is_asked_for_before_anything_else, |server
     caller.get("/elements/hubspotcrm").await.ok();
 });
 
-on_both_with_vendor!(a_disabled_instance_calls_nobody_but_tells_its_objects, |server, caller, instance, vendor| async {
-    caller.delete("/instances/enabled").await.ok();
-    caller.get("/hubs/crm/contacts").await.fails(403, "instance_disabled");
-    caller.get("/hubs/crm/ping").await.fails(403, "instance_disabled");
-    let names = caller.get("/hubs/crm/objects").await.ok();
-    for name in ["accounts", "contacts", "opportunities", "owners", "companies", "deals"] {
-        assert!(names.as_array().expect("names").contains(&json!(name)), "{name}: {names}");
+on_both_with_vendor!(
+    a_disabled_instance_calls_nobody_but_tells_its_objects,
+    |server, caller, instance, vendor| async {
+        caller.delete("/instances/enabled").await.ok();
+        caller.get("/hubs/crm/contacts").await.fails(403, "instance_disabled");
+        caller.get("/hubs/crm/ping").await.fails(403, "instance_disabled");
+        let names = caller.get("/hubs/crm/objects").await.ok();
+        for name in ["accounts", "contacts", "opportunities", "owners", "companies", "deals"] {
+            assert!(names.as_array().expect("names").contains(&json!(name)), "{name}: {names}");
+        }
+        caller.put("/instances/enabled", &json!({})).await.ok();
+        vendor.answers(CONTACTS, 200, json!({ "results": [] }));
+        caller.get("/hubs/crm/contacts").await.ok();
     }
-    caller.put("/instances/enabled", &json!({})).await.ok();
-    vendor.answers(CONTACTS, 200, json!({ "results": [] }));
-    caller.get("/hubs/crm/contacts").await.ok();
-});
+);
 
 on_both_with_vendor!(objects_and_their_fields_are_told, |server, caller, instance, vendor| async {
     let request = caller.request("GET", "/objects").header("elements-version", "Helium");
     let rich = crate::support::caller::read(request).await.ok();
     let rich = rich.as_array().expect("objects");
-    assert!(rich.contains(&json!({ "name": "accounts", "vendorName": "companies", "type": "ceCanonical" })), "{rich:?}");
+    assert!(
+        rich.contains(&json!({ "name": "accounts", "vendorName": "companies", "type": "ceCanonical" })),
+        "{rich:?}"
+    );
     assert!(rich.contains(&json!({ "name": "companies", "vendorName": "companies", "type": "vendor" })));
     let email = json!({ "name": "email", "label": "E-mail", "type": "string", "fieldType": "text", "description": "x",
         "hubspotDefined": true, "modificationMetadata": { "readOnlyValue": false } });
@@ -254,7 +276,11 @@ fn other_vendors_have_the_same_shape() {
             "configuration": { "authentication.type": "apiKey", "closeio.api.key": "api_1234" } });
         let created = server.caller().post("/instances", &body).await.ok();
         let caller = server.caller().with_element(created["token"].as_str().unwrap());
-        vendor.answers("/api/v1/lead/", 200, json!({ "data": [{ "id": "lead_1", "name": "A" }], "has_more": true, "total_results": 7 }));
+        vendor.answers(
+            "/api/v1/lead/",
+            200,
+            json!({ "data": [{ "id": "lead_1", "name": "A" }], "has_more": true, "total_results": 7 }),
+        );
         let leads = caller.get("/hubs/crm/leads?pageSize=1").await;
         assert_eq!(leads.ok()[0], json!({ "id": "lead_1", "name": "A", "raw": { "id": "lead_1", "name": "A" } }));
         assert_eq!(leads.header("elements-total-count"), Some("7"));
@@ -269,7 +295,11 @@ fn other_vendors_have_the_same_shape() {
         let created = server.caller().post("/instances", &body).await.ok();
         assert_eq!(created["configuration"]["password"], "********");
         let caller = server.caller().with_element(created["token"].as_str().unwrap());
-        vendor.answers("/acme/rest/api/3/search/jql", 200, json!({ "issues": [{ "id": "1", "key": "A-1" }], "isLast": true }));
+        vendor.answers(
+            "/acme/rest/api/3/search/jql",
+            200,
+            json!({ "issues": [{ "id": "1", "key": "A-1" }], "isLast": true }),
+        );
         let incidents = caller.get("/hubs/helpdesk/incidents").await.ok();
         assert_eq!((&incidents[0]["id"], &incidents[0]["key"]), (&json!("1"), &json!("A-1")));
         vendor.answers("/acme/rest/api/3/issue/A-1", 200, json!({ "id": "1" }));

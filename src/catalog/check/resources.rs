@@ -33,7 +33,11 @@ fn check_resource(element: &Element, at: &str, resource: &Resource, findings: &m
     let path = &resource.path;
     let first = segments(path).next().unwrap_or_default();
     let plain = !path.is_empty() && !path.starts_with('/') && segments(path).count() == path.split('/').count();
-    findings.demand(plain, format!("{at}/path"), format!("`{path}` is no path like `contacts` or `{{objectName}}/properties`"));
+    findings.demand(
+        plain,
+        format!("{at}/path"),
+        format!("`{path}` is no path like `contacts` or `{{objectName}}/properties`"),
+    );
     findings.demand(!PLATFORM.contains(&first), format!("{at}/path"), format!("`{first}` is a path of the API"));
     findings.demand(!resource.description.trim().is_empty(), format!("{at}/description"), "`description` is empty");
     let Some(collection) = element.collections.get(&resource.collection) else {

@@ -32,7 +32,11 @@ pub fn check(element: &Element, findings: &mut Findings) {
     used.extend(members.filter_map(|member| member.variable.as_deref()));
     for (name, variable) in &element.variables {
         let at = format!("variables/{name}");
-        findings.demand(used.contains(name.as_str()), &at, format!("the variable `{name}` is used by no URL and no resource"));
+        findings.demand(
+            used.contains(name.as_str()),
+            &at,
+            format!("the variable `{name}` is used by no URL and no resource"),
+        );
         check_variable(element, &at, name, variable, findings);
     }
 }

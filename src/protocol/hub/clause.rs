@@ -192,12 +192,15 @@ fn tokens(text: &str) -> Result<Vec<(Token, usize)>, Complaint> {
             Err(_) => {
                 input.reset(&start);
                 let first: Lexed<char> = any.parse_next(&mut input);
-                return Err(Complaint::at(column, match first {
-                    Ok('\'') => "the text is never closed with a '".to_owned(),
-                    Ok('`') => "the name is never closed with a `".to_owned(),
-                    Ok(other) if !other.is_control() => format!("`{other}` is no part of a condition"),
-                    _ => "a control character is no part of a condition".to_owned(),
-                }));
+                return Err(Complaint::at(
+                    column,
+                    match first {
+                        Ok('\'') => "the text is never closed with a '".to_owned(),
+                        Ok('`') => "the name is never closed with a `".to_owned(),
+                        Ok(other) if !other.is_control() => format!("`{other}` is no part of a condition"),
+                        _ => "a control character is no part of a condition".to_owned(),
+                    },
+                ));
             }
         }
     }

@@ -223,11 +223,7 @@ impl<'t> Around<'t> {
 }
 
 /// Walks the list at the root, once; `each` must pass one object.
-fn around<'t>(
-    body: &'t str,
-    root: &str,
-    mut each: impl FnMut(&mut Scanner<'t>) -> Option<()>,
-) -> Option<Around<'t>> {
+fn around<'t>(body: &'t str, root: &str, mut each: impl FnMut(&mut Scanner<'t>) -> Option<()>) -> Option<Around<'t>> {
     let mut rest = Vec::new();
     let mut scanner = Scanner::new(body);
     match root.strip_prefix('/') {

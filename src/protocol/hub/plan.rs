@@ -17,8 +17,8 @@ use crate::catalog::resource::{Dialect, Filter, PagingStyle, Place, ReplyShape, 
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
-use crate::protocol::{VendorFault, VendorRequest};
 use crate::protocol::variables::Values;
+use crate::protocol::{VendorFault, VendorRequest};
 
 /// Bytes of a vendor's reply that a hub call reads at most: a page of large objects is some megabytes.
 pub const LARGEST_REPLY: usize = 16 << 20;
@@ -125,8 +125,7 @@ impl<'a> Plan<'a> {
     /// The request for one of the vendor's pages, or for the one object. The credential is placed later.
     pub fn request(&self, values: Values<'_>, from: &Position, size: usize) -> Result<VendorRequest, ApiError> {
         let operation = self.route.operation;
-        let mut slots =
-            Slots { query: self.query.clone(), headers: self.headers.clone(), body: self.body.clone() };
+        let mut slots = Slots { query: self.query.clone(), headers: self.headers.clone(), body: self.body.clone() };
         let mut path_values = self.route.values.clone();
         let mut numbers = BTreeMap::new();
         if let Some(paging) = &operation.paging {

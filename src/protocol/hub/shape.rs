@@ -72,12 +72,7 @@ pub struct Workspace<'t> {
 
 impl Shape<'_> {
     /// Passes one of the vendor's objects and writes it. What is no object is written as it is.
-    pub fn write<'t>(
-        &self,
-        scanner: &mut Scanner<'t>,
-        space: &mut Workspace<'t>,
-        out: &mut String,
-    ) -> Option<()> {
+    pub fn write<'t>(&self, scanner: &mut Scanner<'t>, space: &mut Workspace<'t>, out: &mut String) -> Option<()> {
         if scanner.peek()? != b'{' {
             out.push_str(scanner.value()?);
             return Some(());
@@ -156,12 +151,7 @@ impl Shape<'_> {
         Some(())
     }
 
-    fn added(
-        &self,
-        member: &crate::catalog::resource::Member,
-        whole: &str,
-        space: &Workspace<'_>,
-    ) -> Option<String> {
+    fn added(&self, member: &crate::catalog::resource::Member, whole: &str, space: &Workspace<'_>) -> Option<String> {
         if let Some(from) = &member.from {
             return self.at(whole, space, from).map(str::to_owned);
         }
@@ -229,7 +219,8 @@ impl Shape<'_> {
         let Some(inside) = &self.collection.fields_in else { return self.wants(name) };
         self.only.as_ref().is_none_or(|only| {
             only.iter().any(|wanted| {
-                let wanted = wanted.strip_prefix(inside.as_str()).and_then(|rest| rest.strip_prefix('.')).unwrap_or(wanted);
+                let wanted =
+                    wanted.strip_prefix(inside.as_str()).and_then(|rest| rest.strip_prefix('.')).unwrap_or(wanted);
                 wanted == name || (self.collection.lower_case && wanted.eq_ignore_ascii_case(name)) || wanted == inside
             })
         })

@@ -30,7 +30,8 @@ fn list(element: &Element, call: &str, query: &[(&str, &str)], vendor: &mut Vend
         vendor.asked += 1;
         let size = if operation.paging.is_some() { size } else { usize::MAX };
         let end = vendor.objects.min(start.saturating_add(size));
-        let objects: Vec<Value> = (start..end).map(|number| json!({ "id": number.to_string(), "Id": number })).collect();
+        let objects: Vec<Value> =
+            (start..end).map(|number| json!({ "id": number.to_string(), "Id": number })).collect();
         let root = operation.root.trim_start_matches('/');
         let mut reply = json!({ root: objects, "has_more": end < vendor.objects, "total_results": vendor.objects });
         if end < vendor.objects {

@@ -36,20 +36,32 @@ fn plan<'a>(
     let path: Vec<String> = path.split('/').map(str::to_owned).collect();
     let found = |name: &str| query.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     let none = |_: &str| None;
-    Plan::of(element, Call { method, path: &path, query: &found, header: &none, configuration: &none, body, instance: 7 })
+    Plan::of(
+        element,
+        Call { method, path: &path, query: &found, header: &none, configuration: &none, body, instance: 7 },
+    )
 }
 
 fn request(plan: &Plan<'_>, from: &Position, size: usize) -> VendorRequest {
     let configuration = |_: &str| Some("acme".to_owned());
     let given: BTreeMap<String, String> =
         [("instance_url".to_owned(), "https://acme.my.salesforce.com".to_owned())].into();
-    let values =
-        Values { element: plan.element, parameters: &|_| None, configuration: &configuration, given_by_vendor: Some(&given) };
+    let values = Values {
+        element: plan.element,
+        parameters: &|_| None,
+        configuration: &configuration,
+        given_by_vendor: Some(&given),
+    };
     plan.request(values, from, size).unwrap()
 }
 
 /// The first request that a call causes.
-fn first(element: &Element, call: &str, query: &[(&str, &str)], body: Option<Value>) -> (String, String, Option<Value>) {
+fn first(
+    element: &Element,
+    call: &str,
+    query: &[(&str, &str)],
+    body: Option<Value>,
+) -> (String, String, Option<Value>) {
     let plan = plan(element, call, query, body).unwrap_or_else(|error| panic!("{error:?}"));
     let sent = match plan.wanted.clone() {
         Some(wanted) => {

@@ -19,10 +19,7 @@ fn contacts_are_listed_read_and_written_at_hubspot() {
     assert_eq!(send("GET contacts/51", &[], None).1, format!("{objects}/51"));
     let flat = json!({ "firstName": "Jo", "age": 5, "vip": true, "gone": null, "id": "9", "raw": {}, "vid": "9" });
     let written = json!({ "properties": { "firstname": "Jo", "age": "5", "vip": "true", "gone": "" } });
-    assert_eq!(
-        send("POST contacts", &[], Some(flat)),
-        ("POST".into(), objects.into(), Some(written))
-    );
+    assert_eq!(send("POST contacts", &[], Some(flat)), ("POST".into(), objects.into(), Some(written)));
     let nested = json!({ "properties": { "Email": "a@b.example" }, "associations": [], "vid": "1" });
     let written = json!({ "associations": [], "properties": { "email": "a@b.example" } });
     assert_eq!(send("POST contacts", &[], Some(nested)).2, Some(written));
@@ -93,7 +90,8 @@ fn conditions_become_filter_groups() {
         body.unwrap()
     };
     let filters = |clause: &str| body(&[("where", clause)])["filterGroups"].clone();
-    let filter = |name: &str, operator: &str, value: &str| json!({ "propertyName": name, "operator": operator, "value": value });
+    let filter =
+        |name: &str, operator: &str, value: &str| json!({ "propertyName": name, "operator": operator, "value": value });
     assert_eq!(
         filters("Name = 'it''s' AND (id >= 5 OR companyId IS NOT NULL)"),
         json!([
@@ -144,10 +142,15 @@ fn what_the_vendor_cannot_do_is_said() {
         "bad_where: where cannot be read at column 1: the vendor compares `email` for equality only."
     );
     assert_eq!(why("GET pipelines", "a = 1"), "bad_where: /pipelines takes no where: leave it out.");
-    assert_eq!(first(&crm, "GET owners", &[("where", "email = 'a&b@c'")], None).1, "/crm/v3/owners?email=a%26b%40c&limit=100");
+    assert_eq!(
+        first(&crm, "GET owners", &[("where", "email = 'a&b@c'")], None).1,
+        "/crm/v3/owners?email=a%26b%40c&limit=100"
+    );
     let closeio = element("closeio");
     assert!(refused(&closeio, "GET tickets", &[]).starts_with("resource_not_found: Close has no resource /tickets"));
-    assert!(refused(&closeio, "DELETE leads/1", &[]).starts_with("method_not_allowed: Close takes GET here, not DELETE"));
+    assert!(
+        refused(&closeio, "DELETE leads/1", &[]).starts_with("method_not_allowed: Close takes GET here, not DELETE")
+    );
 }
 
 #[test]
@@ -161,7 +164,11 @@ fn other_vendors_are_told_in_their_own_way() {
     };
     assert_eq!(soql(&[]), "SELECT FIELDS(STANDARD) FROM Account LIMIT 200 OFFSET 0");
     assert_eq!(
-        soql(&[("where", "Name LIKE 'O''R\\%' AND AnnualRevenue > '5' AND Phone = '5'"), ("page", "3"), ("pageSize", "10")]),
+        soql(&[
+            ("where", "Name LIKE 'O''R\\%' AND AnnualRevenue > '5' AND Phone = '5'"),
+            ("page", "3"),
+            ("pageSize", "10")
+        ]),
         "SELECT FIELDS(STANDARD) FROM Account WHERE Name LIKE 'O\\'R\\\\%' AND AnnualRevenue > 5 AND Phone = '5' LIMIT 11 \
          OFFSET 20"
     );
@@ -178,7 +185,8 @@ fn other_vendors_are_told_in_their_own_way() {
     let jira = element("jira");
     let jql = |query: &[(&str, &str)]| {
         let (_, path, _) = first(&jira, "GET incidents", query, None);
-        let pairs: Vec<_> = url::form_urlencoded::parse(path.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
+        let pairs: Vec<_> =
+            url::form_urlencoded::parse(path.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
         pairs.into_iter().find(|(name, _)| name == "jql").unwrap().1
     };
     assert_eq!(jql(&[]), "created >= \"1970-01-01\"");

@@ -77,16 +77,34 @@ fn deals_and_companies_have_ids_of_their_own() {
 
 #[test]
 fn a_batch_keeps_what_is_around_the_results() {
-    let body = format!(r#"{{"status":"COMPLETE","numErrors":1,"errors":[{{"x":null}}],"links":null,"results":[{CONTACT}]}}"#);
+    let body =
+        format!(r#"{{"status":"COMPLETE","numErrors":1,"errors":[{{"x":null}}],"links":null,"results":[{CONTACT}]}}"#);
     let batch = shaped("POST contacts/batch/create", "", false, &body);
     assert_eq!(batch["results"][0]["vid"], "51");
-    assert_eq!((&batch["status"], &batch["numErrors"], &batch["errors"]), (&json!("COMPLETE"), &json!(1), &json!([{}])));
+    assert_eq!(
+        (&batch["status"], &batch["numErrors"], &batch["errors"]),
+        (&json!("COMPLETE"), &json!(1), &json!([{}]))
+    );
     assert!(batch.get("links").is_none());
 }
 
 #[test]
 fn what_is_no_json_is_noticed() {
-    for text in ["", "{", "{\"a\":}", "{\"a\":01}", "{\"a\":1,}", "[1,]", "nul", "\"\\x\"", "\"\u{1}\"", "-", "1.", "{\"a\" 1}", "{a:1}"] {
+    for text in [
+        "",
+        "{",
+        "{\"a\":}",
+        "{\"a\":01}",
+        "{\"a\":1,}",
+        "[1,]",
+        "nul",
+        "\"\\x\"",
+        "\"\u{1}\"",
+        "-",
+        "1.",
+        "{\"a\" 1}",
+        "{a:1}",
+    ] {
         let mut scanner = Scanner::new(text);
         assert!(scanner.value().is_none() || !scanner.is_at_end(), "{text}");
     }
