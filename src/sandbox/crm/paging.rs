@@ -1,19 +1,18 @@
 //! Pages: `limit`, `after`, and where the next one is.
 
-use actix_web::HttpRequest;
 use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
-use super::super::Sandbox;
 use super::super::fields::Fields;
+use super::Ask;
 use super::fault::Fault;
 
-pub fn limit(query: &Fields, usual: usize, most: usize) -> Result<usize, Fault> {
-    let Some(text) = query.get("limit") else { return Ok(usual) };
+pub fn limit(query: &Fields, name: &str, usual: usize, most: usize) -> Result<usize, Fault> {
+    let Some(text) = query.get(name) else { return Ok(usual) };
     text.parse()
         .ok()
         .filter(|limit| (1..=most).contains(limit))
-        .ok_or_else(|| Fault::validation(&format!("Invalid limit: {text}. It must be between 1 and {most}")))
+        .ok_or_else(|| Fault::validation(&format!("Invalid {name}: {text}. It must be between 1 and {most}")))
 }
 
 /// Whatever a page before this one said; 0 for the first.
@@ -23,11 +22,10 @@ pub fn after(query: &Fields) -> Result<u64, Fault> {
 }
 
 /// `{"results", "paging": {"next": {"after", "link"}}}`; the link repeats the call, but no key of its query.
-pub fn page(sandbox: &Sandbox, request: &HttpRequest, results: Vec<Value>, next: Option<String>) -> Value {
+pub fn page(ask: &Ask, results: Vec<Value>, next: Option<String>) -> Value {
     let Some(after) = next else { return json!({"results": results}) };
-    let query = Fields::parse(request.query_string().as_bytes());
-    let kept = query.pairs().filter(|(name, _)| !matches!(*name, "after" | "hapikey"));
+    let kept = ask.query.pairs().filter(|(name, _)| !matches!(*name, "after" | "hapikey"));
     let query = Serializer::new(String::new()).extend_pairs(kept).append_pair("after", &after).finish();
-    let link = format!("{}{}?{query}", sandbox.settings.public_url, request.path());
+    let link = format!("{}?{query}", ask.address);
     json!({"results": results, "paging": {"next": {"after": after, "link": link}}})
 }
