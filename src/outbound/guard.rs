@@ -54,10 +54,14 @@ impl Guard {
 }
 
 impl Guard {
+    /// Those that may be called. They are dialled as they are: a name that changes its mind changes it too late.
+    pub(super) fn good(&self, found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+        found.filter(|address| self.accepts(address.ip())).collect()
+    }
+
     /// The addresses of a name that may be called.
     pub(super) async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
-        let found = tokio::net::lookup_host((name, 0)).await?;
-        let good: Vec<SocketAddr> = found.filter(|address| self.accepts(address.ip())).collect();
+        let good = self.good(tokio::net::lookup_host((name, 0)).await?);
         if good.is_empty() { Err(RefusedAddress(name.to_owned()).into()) } else { Ok(good) }
     }
 }

@@ -18,4 +18,6 @@ pub use tls::client_config;
 pub use upload::{BrokenUpload, Upload};
 
 #[cfg(test)]
+mod inner_addresses;
+#[cfg(test)]
 mod tests;
