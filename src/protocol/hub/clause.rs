@@ -43,7 +43,6 @@ impl PartialEq for Field {
 }
 
 impl Eq for Field {}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     Compare(Comparison, Literal),
@@ -148,7 +147,7 @@ impl fmt::Display for Token {
 type Input<'a> = LocatingSlice<&'a str>;
 type Lexed<T> = Result<T, ErrMode<ContextError>>;
 
-fn is_word(c: char) -> bool {
+pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || "_.-$@:+".contains(c)
 }
 
@@ -351,7 +350,7 @@ fn list(tokens: &mut Tokens) -> Result<Vec<Literal>, Complaint> {
     Err(tokens.complain(format!("{} where a comma or the `)` of the list should be", tokens.peek())))
 }
 
-fn is_keyword(word: &str) -> bool {
+pub(super) fn is_keyword(word: &str) -> bool {
     ["and", "or", "in", "is", "like", "not", "null"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword))
 }
 
@@ -378,64 +377,12 @@ impl Clause {
         }
     }
 
-    /// Every condition, from left to right.
+    /// From left to right.
     pub fn conditions(&self) -> Vec<&Condition> {
         match self {
             Self::Is(condition) => vec![condition],
             Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::conditions).collect(),
         }
-    }
-}
-
-impl fmt::Display for Clause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (parts, word) = match self {
-            Self::Is(condition) => return condition.fmt(f),
-            Self::All(parts) => (parts, " AND "),
-            Self::Any(parts) => (parts, " OR "),
-        };
-        for (at, part) in parts.iter().enumerate() {
-            if at > 0 {
-                f.write_str(word)?;
-            }
-            match part {
-                Self::Is(condition) => condition.fmt(f)?,
-                nested => write!(f, "({nested})")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = &self.field;
-        match &self.test {
-            Test::Compare(comparison, value) => write!(f, "{field} {} {value}", comparison.sign()),
-            Test::Like(value) => write!(f, "{field} LIKE {value}"),
-            Test::In(values) => {
-                let values: Vec<_> = values.iter().map(ToString::to_string).collect();
-                write!(f, "{field} IN ({})", values.join(", "))
-            }
-            Test::Null => write!(f, "{field} IS NULL"),
-            Test::NotNull => write!(f, "{field} IS NOT NULL"),
-        }
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name.chars().all(is_word) && !is_keyword(&self.name) {
-            f.write_str(&self.name)
-        } else {
-            write!(f, "`{}`", self.name.replace('`', "``"))
-        }
-    }
-}
-
-impl fmt::Display for Literal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.quoted { write!(f, "'{}'", self.text.replace('\'', "''")) } else { f.write_str(&self.text) }
     }
 }
 

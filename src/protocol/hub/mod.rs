@@ -8,6 +8,7 @@ mod json;
 pub mod objects;
 pub mod paging;
 pub mod plan;
+mod print;
 pub mod refusal;
 pub mod route;
 pub mod shape;
