@@ -111,6 +111,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         services: OnceLock::new(),
         entropy: Arc::clone(&entropy),
         cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
+        public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
         trusted_proxies: settings.trusted_proxies.clone(),
     });
     let listener = std::net::TcpListener::bind(settings.listen)

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::documents;
 use super::extract::{JsonBody, Parameters, Public};
 use super::openapi::bodies::OAuthUrlRequest;
 use super::openapi::queries::{ElementListQuery, MetadataQuery, OAuthUrlQuery, PageQuery};
@@ -32,6 +33,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(list_authentication_types)
         .service(list_authentication_type_configuration)
         .service(get_element_metadata)
+        .service(documents::get_element_document)
+        .service(documents::get_hub_document)
         .service(create_oauth_url);
 }
 

@@ -164,7 +164,7 @@ impl FromRequest for Anonymous {
     }
 }
 
-fn shared(request: &HttpRequest) -> Result<&web::Data<Shared>, ApiError> {
+pub(super) fn shared(request: &HttpRequest) -> Result<&web::Data<Shared>, ApiError> {
     request
         .app_data::<web::Data<Shared>>()
         .ok_or_else(|| ApiError::internal("the routes were set up without their data"))
@@ -377,12 +377,15 @@ impl FromRequest for Parameters {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
-        ready(Ok(Self(pairs.into_owned().collect())))
+        ready(Ok(Self::of(request)))
     }
 }
 
 impl Parameters {
+    pub fn of(request: &HttpRequest) -> Self {
+        Self(url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect())
+    }
+
     /// The first value, also an empty one.
     pub fn given(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

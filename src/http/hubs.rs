@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::extract::{AnyBody, HubCaller, Parameters, presented, services};
-use super::openapi;
 use super::openapi::queries::{HubListQuery, HubObjectQuery};
 use super::path::{ChildPath, HubPath, ObjectIdPath, ObjectPath, ResourcePath};
 use super::system::no_route;
 use super::urls::BASE;
+use super::{documents, openapi};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::protocol::hub::objects::{self, ObjectMetadata};
@@ -28,6 +28,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .service(list_objects)
         .service(get_object_metadata)
+        .service(documents::get_object_document)
         .service(ping_vendor)
         // The literals are no resources, whatever the method.
         .route("/hubs/{hub}/{literal:objects|ping}", web::to(no_route))
@@ -198,6 +199,7 @@ async fn served(request: HttpRequest, payload: web::Payload) -> Result<HttpRespo
     Ok(match (request.method().as_str(), path.as_slice()) {
         ("GET", ["objects"]) => objects_of(&caller, &request).await,
         ("GET", ["objects", _, "metadata"]) => metadata_of(&caller, &request).await,
+        ("GET", ["objects", _, "docs"]) => documents::of_object(&caller, &request).await,
         ("GET", ["ping"]) => ping(&caller).await,
         _ => {
             let body = AnyBody::from_request(&request, &mut payload).await?;
@@ -216,7 +218,7 @@ async fn called(caller: &HubCaller, request: &HttpRequest, body: Option<Value>) 
     let call = HubCall {
         method: request.method().to_string(),
         path: path_of(request)?,
-        query: Parameters::extract(request).await?.into_pairs(),
+        query: Parameters::of(request).into_pairs(),
         headers: headers.collect(),
         body,
     };
@@ -263,14 +265,14 @@ async fn ping(caller: &HubCaller) -> HttpResponse {
 }
 
 /// Every answer names the instance, a failure too.
-fn finish(caller: &HubCaller, outcome: Result<HttpResponse, ApiError>) -> HttpResponse {
+pub(super) fn finish(caller: &HubCaller, outcome: Result<HttpResponse, ApiError>) -> HttpResponse {
     let mut response = outcome.unwrap_or_else(HttpResponse::from_error);
     response.headers_mut().insert(INSTANCE, HeaderValue::from(caller.instance));
     response
 }
 
 /// The segments behind `/hubs/{hub}`, or behind the base path.
-fn path_of(request: &HttpRequest) -> Result<Vec<String>, ApiError> {
+pub(super) fn path_of(request: &HttpRequest) -> Result<Vec<String>, ApiError> {
     let path = request.path();
     let path = path.strip_prefix(BASE).unwrap_or(path);
     let behind = path.strip_prefix("/hubs/").and_then(|rest| rest.split_once('/')).map_or(path, |(_, rest)| rest);

@@ -4,6 +4,7 @@ use actix_web::http::header::{ContentType, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::documents;
 use super::elements::page_of;
 use super::extract::{Caller, JsonBody, Parameters};
 use super::openapi::bodies::{CreateInstance, UpdateInstance};
@@ -27,7 +28,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/instances/count", web::to(no_route))
         .route("/instances/configuration", web::to(no_route))
         .route("/instances/enabled", web::to(no_route))
+        .route("/instances/docs", web::to(no_route))
         .service(get_instance)
+        .service(documents::get_instance_document)
         .service(replace_instance)
         .service(update_instance)
         .service(delete_instance)

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, delete, get, patch, put, web};
 use serde_json::{Map, Value};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::documents;
 use super::extract::{CallerInstance, JsonBody, Parameters};
 use super::instance_configuration::change_entry;
 use super::instances::{change, remove};
@@ -22,6 +23,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(list_own_instance_configuration)
         .service(get_own_instance_configuration)
         .service(update_own_instance_configuration)
+        .service(documents::get_own_instance_document)
         .service(enable_own_instance)
         .service(disable_own_instance);
 }

@@ -76,6 +76,14 @@ pub struct HubPath {
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+pub struct HubKeyPath {
+    /// The hub
+    #[param(example = "crm")]
+    pub hub_key: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
 pub struct ResourcePath {
     /// The element's hub
     #[param(example = "crm")]

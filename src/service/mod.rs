@@ -10,6 +10,7 @@ pub mod configuration;
 pub mod create_instance;
 pub mod data_keys;
 pub mod delete_instance;
+pub mod document;
 pub mod element_metadata;
 pub mod element_view;
 pub mod fresh_token;

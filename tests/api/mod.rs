@@ -5,6 +5,7 @@ mod cors;
 mod create_instance;
 mod credentials;
 mod delete_instance;
+mod documents;
 mod element_files;
 mod elements;
 mod errors;

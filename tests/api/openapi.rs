@@ -45,6 +45,7 @@ impl Operation {
             .replace("{id}", "1")
             .replace("{configId}", "1")
             .replace("{hub}", "crm")
+            .replace("{hubKey}", "crm")
             .replace("{objectName}", "contacts")
             .replace("{objectId}", "1")
             .replace("{childObjectName}", "notes")

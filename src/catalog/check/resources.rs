@@ -10,8 +10,8 @@ use crate::catalog::resource::{
 };
 
 /// First segments that are the platform's, whatever the element.
-const PLATFORM: [&str; 8] =
-    ["authentication", "bulk", "elements", "hubs", "instances", "objects", "organizations", "ping"];
+const PLATFORM: [&str; 9] =
+    ["authentication", "bulk", "docs", "elements", "hubs", "instances", "objects", "organizations", "ping"];
 
 pub fn check(element: &Element, findings: &mut Findings) {
     for (at, pointer) in element.messages.iter().enumerate() {

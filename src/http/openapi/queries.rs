@@ -126,3 +126,31 @@ pub struct HubObjectQuery {
     #[param(example = "email,firstname")]
     fields: Option<String>,
 }
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct DocumentForm {
+    /// Only this operation, by the id that it has in the document
+    #[param(example = "GET-contacts")]
+    operation_id: Option<String>,
+    /// `2.0` or `3.1`
+    #[param(default = "2.0")]
+    version: Option<String>,
+    /// Where the API is, in place of this server
+    #[param(example = "https://api.example.com")]
+    base_url: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ObjectDocumentForm {
+    /// With the fields that the vendor names, those of its customer included
+    #[param(default = false)]
+    discovery: Option<bool>,
+    /// Accepted for older clients: a document holds nothing but the basic
+    #[param(default = true)]
+    basic: Option<bool>,
+    /// Definitions stand where they are needed, instead of references
+    #[param(default = false)]
+    resolve_references: Option<bool>,
+}

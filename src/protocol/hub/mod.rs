@@ -3,6 +3,7 @@
 
 mod body;
 pub mod clause;
+pub mod document;
 mod filter;
 mod json;
 pub mod objects;

@@ -8,7 +8,7 @@ use super::json::{Scanner, pointer, text_of};
 use super::plan::{LARGEST_REPLY, vendor_url};
 use super::route::{Route, find};
 use crate::catalog::element::Element;
-use crate::catalog::resource::{FieldType, Metadata, Resource, segments, variable};
+use crate::catalog::resource::{Collection, FieldType, Metadata, Resource, segments, variable};
 use crate::kernel::error::ApiError;
 use crate::protocol::VendorRequest;
 use crate::protocol::variables::Values;
@@ -87,15 +87,26 @@ pub enum Described<'a> {
     ByElement(ObjectMetadata),
 }
 
-/// None: the element has no such object.
-pub fn describe<'a>(element: &'a Element, name: &str) -> Option<Described<'a>> {
+/// The list of an object's resource, by one of the object's names. None: the element has no such object.
+pub fn find_object<'a>(element: &'a Element, name: &str) -> Option<Route<'a>> {
     let known = whole(element).find(|it| it.path == name).or_else(|| whole(element).find(|it| it.vendor_name == name));
     let path = known.map_or(name, |resource| resource.path.as_str());
-    let route = find(element, "GET", &[path.to_owned()], false).ok()?;
+    find(element, "GET", &[path.to_owned()], false).ok()
+}
+
+/// None: the element has no such object.
+pub fn describe<'a>(element: &'a Element, name: &str) -> Option<Described<'a>> {
+    let route = find_object(element, name)?;
     if let Some(metadata) = &route.collection.metadata {
         return Some(Described::ByVendor(Box::new(route), metadata));
     }
-    let fields = route.resource.fields.iter().map(|field| FieldMetadata {
+    Some(Described::ByElement(declared(route.resource, route.collection)))
+}
+
+/// The fields that the element itself names.
+pub fn declared(resource: &Resource, collection: &Collection) -> ObjectMetadata {
+    let offers = |operation| offers(resource, collection, operation);
+    let fields = resource.fields.iter().map(|field| FieldMetadata {
         vendor_path: field.name.clone(),
         kind: kind_of(field.kind).to_owned(),
         vendor_display_name: field.name.clone(),
@@ -104,16 +115,16 @@ pub fn describe<'a>(element: &'a Element, name: &str) -> Option<Described<'a>> {
         vendor_required: false,
         format: matches!(field.kind, FieldType::DateTime).then(|| "date-time".to_owned()),
         description: Some(field.description.clone()).filter(|text| !text.is_empty()),
-        filterable: field.filterable && route.collection.operations.iter().any(|it| it.filter.is_some()),
-        createable: !field.read_only && offers(&route, "create"),
-        updateable: !field.read_only && (offers(&route, "update") || offers(&route, "replace")),
+        filterable: field.filterable && collection.operations.iter().any(|it| it.filter.is_some()),
+        createable: !field.read_only && offers("create"),
+        updateable: !field.read_only && (offers("update") || offers("replace")),
         custom: false,
     });
-    Some(Described::ByElement(ObjectMetadata { fields: fields.collect() }))
+    ObjectMetadata { fields: fields.collect() }
 }
 
-fn offers(route: &Route<'_>, operation: &str) -> bool {
-    route.collection.operations.iter().any(|it| it.name == operation && route.resource.has(it))
+fn offers(resource: &Resource, collection: &Collection, operation: &str) -> bool {
+    collection.operations.iter().any(|it| it.name == operation && resource.has(it))
 }
 
 /// The call that asks the vendor for the fields.
@@ -147,8 +158,8 @@ pub fn read(body: &str, route: &Route<'_>, metadata: &Metadata) -> Option<Object
             format: metadata.format.as_deref().and_then(text),
             description: metadata.description.as_deref().and_then(text),
             filterable: route.collection.operations.iter().any(|it| it.filter.is_some()),
-            createable: !read_only && offers(route, "create"),
-            updateable: !read_only && offers(route, "update"),
+            createable: !read_only && offers(route.resource, route.collection, "create"),
+            updateable: !read_only && offers(route.resource, route.collection, "update"),
             custom: metadata.standard.is_some() && !is(&metadata.standard),
         });
         Some(())
