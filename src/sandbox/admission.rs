@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::Sandbox;
 use super::account::{authenticate, refuse};
-use super::crm::Kind;
+use super::crm::{Kind, Place};
 
 /// Seconds of HubSpot's rolling limit.
 const WINDOW: i64 = 10;
@@ -64,15 +64,10 @@ pub async fn admit(
 
 /// Any of these scopes opens a path. Nothing where HubSpot asks for none, and where there is nothing.
 fn needed(method: &Method, path: &str) -> Vec<String> {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let reads = method == Method::GET || method == Method::HEAD || matches!(parts.last(), Some(&"search" | &"read"));
+    let Place { area, rest } = Place::read(path.strip_prefix("/crm").unwrap_or(path));
+    let reads = method == Method::GET || method == Method::HEAD || matches!(rest.last(), Some(&"search" | &"read"));
     let verb = if reads { "read" } else { "write" };
-    let (area, kind) = match parts.as_slice() {
-        ["crm", "v3" | "v4", area, kind, ..] | ["crm", area, _, kind, ..] => (*area, Some(*kind)),
-        ["crm", "v3", area] | ["crm", area, ..] => (*area, None),
-        _ => return Vec::new(),
-    };
-    let kind = kind.and_then(|kind| Kind::read(kind).ok());
+    let kind = rest.first().and_then(|kind| Kind::read(kind).ok());
     match (area, kind) {
         ("owners", _) => ["crm.objects.owners.read", "contacts"].map(str::to_owned).to_vec(),
         ("properties" | "pipelines", Some(kind)) => {

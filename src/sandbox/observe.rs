@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::account::{AccessRefusal, refuse};
+use super::crm::Place;
 use super::fields::Fields;
 use super::journal::{Call, PresentedCredential};
 use super::spoil::spoil;
@@ -89,7 +90,10 @@ pub fn is_form(request: &HttpRequest) -> bool {
 }
 
 fn describe(sandbox: &Sandbox, request: &HttpRequest, form: &Fields) -> Call {
-    let pattern = request.match_pattern().map(|pattern| pattern.replace("{slash:/?}", ""));
+    let pattern = match request.match_pattern() {
+        Some(pattern) if pattern.starts_with("/crm/") => Some(Place::pattern(request.path())),
+        pattern => pattern,
+    };
     let path = match &pattern {
         Some(pattern) if pattern.contains("{token}") => pattern.clone(),
         _ => request.path().to_owned(),

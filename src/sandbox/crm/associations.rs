@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::Sandbox;
+use super::batch::{inputs, reply};
 use super::fault::{Fault, read};
 use super::kinds::Kind;
 use super::records::id_of;
+use super::{Answer, Ask, Crm};
 
 /// Type ids of the unlabelled associations that HubSpot defines, there and back.
 const TYPES: &[(&str, &str, u64, u64)] = &[
@@ -77,90 +78,72 @@ impl Associations {
     }
 }
 
-/// `GET /crm/v4/objects/{from}/{id}/associations/{to}`.
-pub async fn list(sandbox: web::Data<Sandbox>, path: web::Path<(String, String, String)>) -> HttpResponse {
-    sandbox.crm(|crm, _| {
-        let (from, to) = (Kind::read(&path.0)?, Kind::read(&path.2)?);
-        let id = crm.find(&from, &path.1, None)?.id;
-        Ok(HttpResponse::Ok().json(json!({"results": crm.associations.listed(&from, id, &to)})))
-    })
-}
-
-type Ends = (String, String, String, String);
-
-/// `PUT /crm/v4/objects/{from}/{id}/associations/{to}/{toId}`: the body lists the types.
-pub async fn put(sandbox: web::Data<Sandbox>, path: web::Path<Ends>, body: web::Bytes) -> HttpResponse {
-    sandbox.crm(|crm, _| {
-        let labels: Vec<Label> = read(&body)?;
-        if labels.is_empty() {
-            return Err(Fault::validation("An association needs at least one type"));
+/// Below `{from}/{id}/associations`: `GET {to}`, `PUT`, `DELETE {to}/{toId}`, `PUT default/{to}/{toId}`.
+pub fn of_record(crm: &mut Crm, ask: &Ask, (from, id): (&Kind, &str), rest: &[&str]) -> Answer {
+    match (ask.method, rest) {
+        ("GET", [to]) => {
+            let (to, id) = (Kind::read(to)?, crm.find(from, id, None)?.id);
+            Ok(HttpResponse::Ok().json(json!({"results": crm.associations.listed(from, id, &to)})))
         }
-        let (from, to) = (Kind::read(&path.0)?, Kind::read(&path.2)?);
-        let (id, to_id) = (crm.find(&from, &path.1, None)?.id, crm.find(&to, &path.3, None)?.id);
-        crm.associations.put((&from, id), (&to, to_id), &labels);
-        Ok(HttpResponse::Created().json(json!({
-            "fromObjectTypeId": from.name(), "fromObjectId": id, "toObjectTypeId": to.name(), "toObjectId": to_id,
-            "labels": [],
-        })))
-    })
-}
-
-/// `PUT /crm/v4/objects/{from}/{id}/associations/default/{to}/{toId}`: the unlabelled type.
-pub async fn put_default(sandbox: web::Data<Sandbox>, path: web::Path<Ends>) -> HttpResponse {
-    sandbox.crm(|crm, _| {
-        let (from, to) = (Kind::read(&path.0)?, Kind::read(&path.2)?);
-        let (id, to_id) = (crm.find(&from, &path.1, None)?.id, crm.find(&to, &path.3, None)?.id);
-        crm.associations.put((&from, id), (&to, to_id), &[]);
-        let of = |(one, id): (&Kind, u64), (other, to): (&Kind, u64)| {
-            let spec = json!({"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": default_type(one, other)});
-            json!({"from": {"id": id.to_string()}, "to": {"id": to.to_string()}, "associationSpec": spec})
-        };
-        let results = [of((&from, id), (&to, to_id)), of((&to, to_id), (&from, id))];
-        Ok(HttpResponse::Ok().json(json!({"status": "COMPLETE", "results": results})))
-    })
-}
-
-/// `DELETE /crm/v4/objects/{from}/{id}/associations/{to}/{toId}`: 204, whether or not there was one.
-pub async fn remove(sandbox: web::Data<Sandbox>, path: web::Path<Ends>) -> HttpResponse {
-    sandbox.crm(|crm, _| {
-        let (from, to) = (Kind::read(&path.0)?, Kind::read(&path.2)?);
-        if let (Ok(id), Ok(to_id)) = (path.1.parse(), path.3.parse()) {
-            crm.associations.remove((&from, id), (&to, to_id));
+        ("PUT", ["default", to, to_id]) => {
+            let to = Kind::read(to)?;
+            let (one, other) = (crm.find(from, id, None)?.id, crm.find(&to, to_id, None)?.id);
+            crm.associations.put((from, one), (&to, other), &[]);
+            let results = [spec((from, one), (&to, other)), spec((&to, other), (from, one))];
+            Ok(HttpResponse::Ok().json(json!({"status": "COMPLETE", "results": results})))
         }
-        Ok(HttpResponse::NoContent().finish())
-    })
-}
-
-/// `POST /crm/v4/associations/{from}/{to}/batch/{read,create}`: `{"inputs": […]}`.
-pub async fn batch(
-    sandbox: web::Data<Sandbox>,
-    path: web::Path<(String, String, String)>,
-    body: web::Bytes,
-) -> HttpResponse {
-    sandbox.crm(|crm, now| {
-        let (from, to) = (Kind::read(&path.0)?, Kind::read(&path.1)?);
-        let inputs = super::batch::inputs::<Value>(&body)?;
-        let mut results = Vec::new();
-        for input in &inputs {
-            let end = |name: &str| id_of(input.pointer(name));
-            match path.2.as_str() {
-                "read" => {
-                    let id = crm.find(&from, &end("/id")?, None)?.id;
-                    let found = crm.associations.listed(&from, id, &to);
-                    results.push(json!({"from": {"id": id.to_string()}, "to": found}));
-                }
-                "create" => {
-                    let id = crm.find(&from, &end("/from/id")?, None)?.id;
-                    let to_id = crm.find(&to, &end("/to/id")?, None)?.id;
-                    let types = input.get("types").cloned().unwrap_or_default();
-                    let labels: Vec<Label> = serde_json::from_value(types).unwrap_or_default();
-                    crm.associations.put((&from, id), (&to, to_id), &labels);
-                    results.push(json!({"fromObjectId": id, "toObjectId": to_id, "labels": []}));
-                }
-                _ => return Err(Fault::not_found()),
+        ("PUT", [to, to_id]) => {
+            let labels: Vec<Label> = read(ask.body)?;
+            if labels.is_empty() {
+                return Err(Fault::validation("An association needs at least one type"));
             }
+            let to = Kind::read(to)?;
+            let (one, other) = (crm.find(from, id, None)?.id, crm.find(&to, to_id, None)?.id);
+            crm.associations.put((from, one), (&to, other), &labels);
+            Ok(HttpResponse::Created().json(json!({
+                "fromObjectTypeId": from.name(), "fromObjectId": one, "toObjectTypeId": to.name(), "toObjectId": other,
+                "labels": [],
+            })))
         }
-        let status = if path.2 == "create" { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(super::batch::reply(status, results, Vec::new(), now))
-    })
+        // Whether or not there was one.
+        ("DELETE", [to, to_id]) => {
+            let to = Kind::read(to)?;
+            if let (Ok(id), Ok(to_id)) = (id.parse(), to_id.parse()) {
+                crm.associations.remove((from, id), (&to, to_id));
+            }
+            Ok(HttpResponse::NoContent().finish())
+        }
+        _ => Err(Fault::not_found()),
+    }
+}
+
+fn spec((from, id): (&Kind, u64), (to, to_id): (&Kind, u64)) -> Value {
+    let spec = json!({"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": default_type(from, to)});
+    json!({"from": {"id": id.to_string()}, "to": {"id": to_id.to_string()}, "associationSpec": spec})
+}
+
+/// `POST associations/{from}/{to}/batch/{read,create}`: `{"inputs": […]}`.
+pub fn batch(crm: &mut Crm, ask: &Ask, from: &Kind, to: &Kind, verb: &str) -> Answer {
+    let mut results = Vec::new();
+    for input in &inputs::<Value>(ask.body)? {
+        let end = |name: &str| id_of(input.pointer(name));
+        match verb {
+            "read" => {
+                let id = crm.find(from, &end("/id")?, None)?.id;
+                let found = crm.associations.listed(from, id, to);
+                results.push(json!({"from": {"id": id.to_string()}, "to": found}));
+            }
+            "create" => {
+                let id = crm.find(from, &end("/from/id")?, None)?.id;
+                let to_id = crm.find(to, &end("/to/id")?, None)?.id;
+                let types = input.get("types").cloned().unwrap_or_default();
+                let labels: Vec<Label> = serde_json::from_value(types).unwrap_or_default();
+                crm.associations.put((from, id), (to, to_id), &labels);
+                results.push(json!({"fromObjectId": id, "toObjectId": to_id, "labels": []}));
+            }
+            _ => return Err(Fault::not_found()),
+        }
+    }
+    let status = if verb == "create" { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(reply(status, results, Vec::new(), ask.now))
 }

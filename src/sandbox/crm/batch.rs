@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::super::Sandbox;
 use super::fault::{Fault, read};
 use super::kinds::Kind;
-use super::objects::{NewRecord, archived_wanted};
+use super::objects::NewRecord;
 use super::records::{Wanted, id_of};
 use super::values::{add, shown_time};
-use super::{Answer, Crm};
+use super::{Answer, Ask, Crm};
 
 const LIMIT: usize = 100;
 
@@ -46,23 +45,20 @@ pub fn reply(status: StatusCode, results: Vec<Value>, errors: Vec<Value>, now: D
 }
 
 /// `POST …/batch/{read,create,update,upsert,archive}`.
-pub async fn run(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    sandbox.crm(|crm, now| {
-        let kind = super::kind(&request)?;
-        match request.match_info().get("verb").unwrap_or_default() {
-            "read" => read_all(crm, &kind, archived_wanted(&request), &body, now),
-            "create" => create_all(crm, &kind, &body, now),
-            "update" => update_all(crm, &kind, &body, now),
-            "upsert" => upsert_all(crm, &kind, &body, now),
-            "archive" => {
-                for input in inputs::<Value>(&body)? {
-                    crm.archive(&kind, &id_of(input.get("id"))?, now);
-                }
-                Ok(HttpResponse::NoContent().finish())
+pub fn run(crm: &mut Crm, ask: &Ask, kind: &Kind, verb: &str) -> Answer {
+    match verb {
+        "read" => read_all(crm, ask, kind),
+        "create" => create_all(crm, ask, kind),
+        "update" => update_all(crm, ask, kind),
+        "upsert" => upsert_all(crm, ask, kind),
+        "archive" => {
+            for input in inputs::<Value>(ask.body)? {
+                crm.archive(kind, &id_of(input.get("id"))?, ask.now);
             }
-            _ => Err(Fault::not_found()),
+            Ok(HttpResponse::NoContent().finish())
         }
-    })
+        _ => Err(Fault::not_found()),
+    }
 }
 
 /// What is missing is told in one error for all of it.
@@ -85,23 +81,26 @@ struct Reading {
     id_property: Option<String>,
 }
 
-fn read_all(crm: &mut Crm, kind: &Kind, archived: bool, body: &[u8], now: DateTime<Utc>) -> Answer {
-    let inputs = inputs::<Value>(body)?;
-    let reading: Reading = read(body)?;
+fn read_all(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
+    let inputs = inputs::<Value>(ask.body)?;
+    let reading: Reading = read(ask.body)?;
     let wanted =
         Wanted { properties: reading.properties, with_history: reading.properties_with_history, ..Wanted::default() };
     let (mut results, mut missing) = (Vec::new(), Vec::new());
     for input in &inputs {
         let id = id_of(input.get("id"))?;
-        let found =
-            if archived { crm.find_archived(kind, &id) } else { crm.find(kind, &id, reading.id_property.as_deref()) };
+        let found = if ask.wants_archived() {
+            crm.find_archived(kind, &id)
+        } else {
+            crm.find(kind, &id, reading.id_property.as_deref())
+        };
         match found {
             Ok(record) => results.push(crm.show(kind, record, &wanted)),
             Err(fault) if fault.status == StatusCode::NOT_FOUND => missing.push(id),
             Err(fault) => return Err(fault),
         }
     }
-    Ok(reply(StatusCode::OK, results, not_all(kind, "get", &missing), now))
+    Ok(reply(StatusCode::OK, results, not_all(kind, "get", &missing), ask.now))
 }
 
 #[derive(Deserialize)]
@@ -113,12 +112,12 @@ struct Creation {
 }
 
 /// One bad input refuses the batch, unless every input has a trace id by which the caller can tell them apart.
-fn create_all(crm: &mut Crm, kind: &Kind, body: &[u8], now: DateTime<Utc>) -> Answer {
-    let inputs = inputs::<Creation>(body)?;
+fn create_all(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
+    let inputs = inputs::<Creation>(ask.body)?;
     let traced = inputs.iter().all(|input| input.object_write_trace_id.is_some());
     let (mut created, mut errors) = (BTreeMap::new(), Vec::new());
     for input in &inputs {
-        match input.record.create(crm, kind, now) {
+        match input.record.create(crm, kind, ask.now) {
             Ok(id) => drop(created.insert(id, input.object_write_trace_id.clone())),
             Err(fault) if traced => {
                 let mut error = fault.in_batch(&[]);
@@ -139,7 +138,7 @@ fn create_all(crm: &mut Crm, kind: &Kind, body: &[u8], now: DateTime<Utc>) -> An
         }
         Some(shown)
     });
-    Ok(reply(StatusCode::CREATED, shown.collect(), errors, now))
+    Ok(reply(StatusCode::CREATED, shown.collect(), errors, ask.now))
 }
 
 #[derive(Deserialize)]
@@ -152,8 +151,8 @@ struct Change {
 }
 
 /// Values that do not fit refuse the batch; records that are not there are told apart.
-fn update_all(crm: &mut Crm, kind: &Kind, body: &[u8], now: DateTime<Utc>) -> Answer {
-    let inputs = inputs::<Change>(body)?;
+fn update_all(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
+    let inputs = inputs::<Change>(ask.body)?;
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for input in &inputs {
         let id = id_of(Some(&input.id))?;
@@ -167,29 +166,29 @@ fn update_all(crm: &mut Crm, kind: &Kind, body: &[u8], now: DateTime<Utc>) -> An
         }
     }
     for (id, properties) in &found {
-        crm.update(kind, *id, properties, now)?;
+        crm.update(kind, *id, properties, ask.now)?;
     }
     let everything = Wanted { all: true, ..Wanted::default() };
     let shown = found.iter().filter_map(|(id, _)| Some(crm.show(kind, crm.records.get(kind, *id)?, &everything)));
-    Ok(reply(StatusCode::OK, shown.collect(), not_all(kind, "update", &missing), now))
+    Ok(reply(StatusCode::OK, shown.collect(), not_all(kind, "update", &missing), ask.now))
 }
 
 /// Each result says whether the record is `new`.
-fn upsert_all(crm: &mut Crm, kind: &Kind, body: &[u8], now: DateTime<Utc>) -> Answer {
+fn upsert_all(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
     let everything = Wanted { all: true, ..Wanted::default() };
     let mut results = Vec::new();
-    for input in inputs::<Change>(body)? {
+    for input in inputs::<Change>(ask.body)? {
         let text = id_of(Some(&input.id))?;
         let named = input.id_property.as_deref().filter(|name| *name != "hs_object_id");
         let (id, new) = match (crm.find(kind, &text, named).map(|record| record.id), named) {
             (Ok(id), _) => {
-                crm.update(kind, id, &input.properties, now)?;
+                crm.update(kind, id, &input.properties, ask.now)?;
                 (id, false)
             }
             (Err(fault), Some(name)) if fault.status == StatusCode::NOT_FOUND => {
                 let mut properties = input.properties;
                 properties.entry(name.to_owned()).or_insert_with(|| text.into());
-                (crm.create(kind, &properties, now)?, true)
+                (crm.create(kind, &properties, ask.now)?, true)
             }
             (Err(fault), _) => return Err(fault),
         };
@@ -198,5 +197,5 @@ fn upsert_all(crm: &mut Crm, kind: &Kind, body: &[u8], now: DateTime<Utc>) -> An
         add(&mut shown, "new", new);
         results.push(shown);
     }
-    Ok(reply(StatusCode::OK, results, Vec::new(), now))
+    Ok(reply(StatusCode::OK, results, Vec::new(), ask.now))
 }

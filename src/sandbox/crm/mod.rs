@@ -1,5 +1,6 @@
 //! HubSpot's CRM API, on records kept in memory. Every path comes in two families: `/crm/v3/objects/deals`, and the dated
-//! `/crm/objects/2026-03/0-3`.
+//! `/crm/objects/2026-03/0-3`. They are told apart here and not by actix's router, whose many patterns would make every
+//! start of the sandbox slow.
 
 mod associations;
 mod batch;
@@ -10,6 +11,7 @@ mod objects;
 mod owners;
 mod paging;
 mod pipelines;
+mod place;
 mod properties;
 mod records;
 mod search;
@@ -25,7 +27,9 @@ use self::definitions::Definitions;
 use self::fault::Fault;
 pub use self::kinds::Kind;
 use self::pipelines::Pipelines;
+pub use self::place::Place;
 use self::records::Records;
+use super::fields::Fields;
 use super::{Sandbox, admission};
 
 /// A batch of a hundred records with long texts.
@@ -41,97 +45,73 @@ pub struct Crm {
 
 type Answer = Result<HttpResponse, Fault>;
 
-impl Sandbox {
-    /// Works on the account's records.
-    fn crm(&self, work: impl FnOnce(&mut Crm, DateTime<Utc>) -> Answer) -> HttpResponse {
-        let now = self.clock.now();
-        self.locked(|inner| work(&mut inner.crm, now))
-            .unwrap_or_else(|fault| self.api_error(fault.status, &fault.message, fault.more))
-    }
+/// A call.
+struct Ask<'a> {
+    method: &'a str,
+    /// Where a link to the next page leads.
+    address: String,
+    query: Fields,
+    body: &'a [u8],
+    now: DateTime<Utc>,
 }
 
-fn kind(request: &HttpRequest) -> Result<Kind, Fault> {
-    Kind::read(request.match_info().get("kind").unwrap_or_default())
+impl Ask<'_> {
+    fn wants_archived(&self) -> bool {
+        self.query.get("archived").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
 }
 
 pub fn scope() -> impl HttpServiceFactory + use<> {
     web::scope("/crm")
         .wrap(from_fn(admission::admit))
         .app_data(web::PayloadConfig::new(BODY_LIMIT))
-        .configure(association_routes)
-        .configure(|config| ["/v3/objects", "/objects/{version}"].iter().for_each(|base| object_routes(config, base)))
-        .configure(|config| {
-            ["/v3/properties", "/properties/{version}"].iter().for_each(|base| property_routes(config, base))
-        })
-        .configure(|config| {
-            ["/v3/pipelines", "/pipelines/{version}"].iter().for_each(|base| pipeline_routes(config, base))
-        })
-        .configure(|config| {
-            for base in ["/v3/owners", "/owners/{version}"] {
-                config.route(&format!("{base}{{slash:/?}}"), web::get().to(owners::list));
-                config.route(&format!("{base}/{{id}}{{slash:/?}}"), web::get().to(owners::show));
-            }
-        })
-        .default_service(web::to(super::not_found))
+        .route("/{path:.*}", web::to(answer))
 }
 
-/// A trailing slash is forgiven, as HubSpot forgives it: one of its own clients sends it.
-fn object_routes(config: &mut web::ServiceConfig, base: &str) {
-    let kind = |tail: &str| format!("{base}/{{kind}}{tail}{{slash:/?}}");
-    config
-        .service(web::resource(kind("")).route(web::get().to(objects::list)).route(web::post().to(objects::create)))
-        .route(&kind("/search"), web::post().to(search::run))
-        .route(&kind("/merge"), web::post().to(objects::merge))
-        .route(&kind("/gdpr-delete"), web::post().to(objects::forget))
-        .route(&kind("/batch/{verb}"), web::post().to(batch::run))
-        .service(
-            web::resource(kind("/{id}"))
-                .route(web::get().to(objects::show))
-                .route(web::patch().to(objects::update))
-                .route(web::delete().to(objects::archive)),
-        );
+async fn answer(
+    sandbox: web::Data<Sandbox>,
+    request: HttpRequest,
+    path: web::Path<String>,
+    body: web::Bytes,
+) -> HttpResponse {
+    let ask = Ask {
+        method: request.method().as_str(),
+        address: format!("{}{}", sandbox.settings.public_url, request.path()),
+        query: Fields::parse(request.query_string().as_bytes()),
+        body: &body,
+        now: sandbox.clock.now(),
+    };
+    let answered = sandbox.locked(|inner| dispatch(&mut inner.crm, &ask, &Place::read(&path)));
+    answered.unwrap_or_else(|fault| sandbox.api_error(fault.status, &fault.message, fault.more))
 }
 
-fn property_routes(config: &mut web::ServiceConfig, base: &str) {
-    let kind = |tail: &str| format!("{base}/{{kind}}{tail}{{slash:/?}}");
-    config
-        .service(
-            web::resource(kind("")).route(web::get().to(properties::list)).route(web::post().to(properties::create)),
-        )
-        .route(&kind("/groups"), web::to(properties::groups))
-        .route(&kind("/groups/{name}"), web::to(properties::groups))
-        .service(
-            web::resource(kind("/{name}"))
-                .route(web::get().to(properties::show))
-                .route(web::patch().to(properties::update))
-                .route(web::delete().to(properties::remove)),
-        );
-}
-
-fn pipeline_routes(config: &mut web::ServiceConfig, base: &str) {
-    let kind = |tail: &str| format!("{base}/{{kind}}{tail}{{slash:/?}}");
-    config
-        .service(web::resource(kind("")).route(web::get().to(pipelines::all)).route(web::post().to(pipelines::all)))
-        .service(
-            web::resource(kind("/{id}"))
-                .route(web::get().to(pipelines::one))
-                .route(web::put().to(pipelines::one))
-                .route(web::patch().to(pipelines::one))
-                .route(web::delete().to(pipelines::one)),
-        )
-        .service(
-            web::resource(kind("/{id}/stages"))
-                .route(web::get().to(pipelines::stages))
-                .route(web::post().to(pipelines::stages)),
-        );
-}
-
-fn association_routes(config: &mut web::ServiceConfig) {
-    let of_record = "/v4/objects/{from}/{id}/associations";
-    config
-        .route(&format!("{of_record}/{{to}}"), web::get().to(associations::list))
-        .route(&format!("{of_record}/default/{{to}}/{{toId}}"), web::put().to(associations::put_default))
-        .route(&format!("{of_record}/{{to}}/{{toId}}"), web::put().to(associations::put))
-        .route(&format!("{of_record}/{{to}}/{{toId}}"), web::delete().to(associations::remove))
-        .route("/v4/associations/{from}/{to}/batch/{verb}", web::post().to(associations::batch));
+fn dispatch(crm: &mut Crm, ask: &Ask, place: &Place) -> Answer {
+    let kind = |text| Kind::read(text);
+    match (ask.method, place.area, place.rest.as_slice()) {
+        ("GET", "objects", [of]) => objects::list(crm, ask, &kind(of)?),
+        ("POST", "objects", [of]) => objects::create(crm, ask, &kind(of)?),
+        ("POST", "objects", [of, "search"]) => search::run(crm, ask, &kind(of)?),
+        ("POST", "objects", [of, "merge"]) => objects::merge(crm, ask, &kind(of)?),
+        ("POST", "objects", [of, "gdpr-delete"]) => objects::forget(crm, ask, &kind(of)?),
+        ("POST", "objects", [of, "batch", verb]) => batch::run(crm, ask, &kind(of)?, verb),
+        ("GET", "objects", [of, id]) => objects::show(crm, ask, &kind(of)?, id),
+        ("PATCH", "objects", [of, id]) => objects::update(crm, ask, &kind(of)?, id),
+        ("DELETE", "objects", [of, id]) => objects::archive(crm, ask, &kind(of)?, id),
+        (_, "objects", [from, id, "associations", rest @ ..]) => {
+            associations::of_record(crm, ask, (&kind(from)?, id), rest)
+        }
+        ("POST", "associations", [from, to, "batch", verb]) => {
+            associations::batch(crm, ask, &kind(from)?, &kind(to)?, verb)
+        }
+        (_, "properties", [of, "groups"]) => properties::groups(crm, ask, &kind(of)?, None),
+        (_, "properties", [of, "groups", name]) => properties::groups(crm, ask, &kind(of)?, Some(name)),
+        (_, "properties", [of]) => properties::all(crm, ask, &kind(of)?),
+        (_, "properties", [of, name]) => properties::one(crm, ask, &kind(of)?, name),
+        (_, "pipelines", [of]) => pipelines::all(crm, ask, &kind(of)?),
+        (_, "pipelines", [of, id]) => pipelines::one(crm, ask, &kind(of)?, id),
+        (_, "pipelines", [of, id, "stages"]) => pipelines::stages(crm, ask, &kind(of)?, id),
+        ("GET", "owners", []) => owners::list(ask),
+        ("GET", "owners", [id]) => owners::show(ask, id),
+        _ => Err(Fault::not_found()),
+    }
 }

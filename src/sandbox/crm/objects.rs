@@ -1,18 +1,17 @@
 //! The calls on one record, and the list of them.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::Sandbox;
 use super::super::fields::Fields;
 use super::associations::Label;
 use super::fault::{Fault, read};
 use super::kinds::Kind;
 use super::records::{Record, Wanted, id_of};
-use super::{Answer, Crm, paging};
+use super::{Answer, Ask, Crm, paging};
 
 /// Histories are long: with them a page is half as long.
 const PAGE: usize = 100;
@@ -29,27 +28,17 @@ fn wanted(query: &Fields) -> Result<Wanted, Fault> {
     })
 }
 
-pub fn archived_wanted(request: &HttpRequest) -> bool {
-    Fields::parse(request.query_string().as_bytes())
-        .get("archived")
-        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
-}
-
 /// `GET {kind}`: in the order of ids; `after` is the id that the next page begins with.
-pub async fn list(sandbox: web::Data<Sandbox>, request: HttpRequest) -> HttpResponse {
-    let query = Fields::parse(request.query_string().as_bytes());
-    let archived = archived_wanted(&request);
-    sandbox.crm(|crm, _| {
-        let kind = super::kind(&request)?;
-        let wanted = wanted(&query)?;
-        let most = if wanted.with_history.is_empty() { PAGE } else { PAGE_WITH_HISTORY };
-        let limit = paging::limit(&query, 10, most)?;
-        let first = paging::after(&query)?;
-        let mut found = crm.records.from(&kind, first).filter(|record| record.archived_at.is_some() == archived);
-        let results: Vec<_> = found.by_ref().take(limit).map(|record| crm.show(&kind, record, &wanted)).collect();
-        let next = found.next().map(|record| record.id.to_string());
-        Ok(HttpResponse::Ok().json(paging::page(&sandbox, &request, results, next)))
-    })
+pub fn list(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
+    let wanted = wanted(&ask.query)?;
+    let most = if wanted.with_history.is_empty() { PAGE } else { PAGE_WITH_HISTORY };
+    let limit = paging::limit(&ask.query, 10, most)?;
+    let first = paging::after(&ask.query)?;
+    let archived = ask.wants_archived();
+    let mut found = crm.records.from(kind, first).filter(|record| record.archived_at.is_some() == archived);
+    let results: Vec<_> = found.by_ref().take(limit).map(|record| crm.show(kind, record, &wanted)).collect();
+    let next = found.next().map(|record| record.id.to_string());
+    Ok(HttpResponse::Ok().json(paging::page(ask, results, next)))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -83,12 +72,9 @@ impl NewRecord {
 }
 
 /// `POST {kind}`.
-pub async fn create(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    sandbox.crm(|crm, now| {
-        let kind = super::kind(&request)?;
-        let id = read::<NewRecord>(&body)?.create(crm, &kind, now)?;
-        shown(crm, &kind, id, StatusCode::CREATED)
-    })
+pub fn create(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
+    let id = read::<NewRecord>(ask.body)?.create(crm, kind, ask.now)?;
+    shown(crm, kind, id, StatusCode::CREATED)
 }
 
 fn shown(crm: &Crm, kind: &Kind, id: u64, status: StatusCode) -> Answer {
@@ -103,66 +89,46 @@ impl Crm {
     }
 }
 
-fn id(request: &HttpRequest) -> &str {
-    request.match_info().get("id").unwrap_or_default()
-}
-
 /// `GET {kind}/{id}`.
-pub async fn show(sandbox: web::Data<Sandbox>, request: HttpRequest) -> HttpResponse {
-    let query = Fields::parse(request.query_string().as_bytes());
-    sandbox.crm(|crm, _| {
-        let kind = super::kind(&request)?;
-        let record = if archived_wanted(&request) {
-            crm.find_archived(&kind, id(&request))?
-        } else {
-            crm.find(&kind, id(&request), query.get("idProperty"))?
-        };
-        Ok(HttpResponse::Ok().json(crm.show(&kind, record, &wanted(&query)?)))
-    })
+pub fn show(crm: &mut Crm, ask: &Ask, kind: &Kind, id: &str) -> Answer {
+    let record = if ask.wants_archived() {
+        crm.find_archived(kind, id)?
+    } else {
+        crm.find(kind, id, ask.query.get("idProperty"))?
+    };
+    Ok(HttpResponse::Ok().json(crm.show(kind, record, &wanted(&ask.query)?)))
 }
 
 /// `PATCH {kind}/{id}`.
-pub async fn update(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    let query = Fields::parse(request.query_string().as_bytes());
-    sandbox.crm(|crm, now| {
-        let kind = super::kind(&request)?;
-        let change: NewRecord = read(&body)?;
-        let id = crm.find(&kind, id(&request), query.get("idProperty"))?.id;
-        crm.update(&kind, id, &change.properties, now)?;
-        shown(crm, &kind, id, StatusCode::OK)
-    })
+pub fn update(crm: &mut Crm, ask: &Ask, kind: &Kind, id: &str) -> Answer {
+    let change: NewRecord = read(ask.body)?;
+    let id = crm.find(kind, id, ask.query.get("idProperty"))?.id;
+    crm.update(kind, id, &change.properties, ask.now)?;
+    shown(crm, kind, id, StatusCode::OK)
 }
 
 /// `DELETE {kind}/{id}`: 204, also for a record that is not there.
-pub async fn archive(sandbox: web::Data<Sandbox>, request: HttpRequest) -> HttpResponse {
-    sandbox.crm(|crm, now| {
-        crm.archive(&super::kind(&request)?, id(&request), now);
-        Ok(HttpResponse::NoContent().finish())
-    })
+pub fn archive(crm: &mut Crm, ask: &Ask, kind: &Kind, id: &str) -> Answer {
+    crm.archive(kind, id, ask.now);
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// `POST {kind}/merge`: `{"primaryObjectId","objectIdToMerge"}`. Line items have none.
-pub async fn merge(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    sandbox.crm(|crm, now| {
-        let kind = super::kind(&request)?;
-        if kind.name() == "line_items" {
-            return Err(Fault::not_found());
-        }
-        let order: Value = read(&body)?;
-        let end = |name: &str| id_of(order.get(name))?.parse().map_err(|_| Fault::no_object());
-        let primary = end("primaryObjectId")?;
-        crm.merge(&kind, primary, end("objectIdToMerge")?, now)?;
-        shown(crm, &kind, primary, StatusCode::OK)
-    })
+pub fn merge(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
+    if kind.name() == "line_items" {
+        return Err(Fault::not_found());
+    }
+    let order: Value = read(ask.body)?;
+    let end = |name: &str| id_of(order.get(name))?.parse().map_err(|_| Fault::no_object());
+    let primary = end("primaryObjectId")?;
+    crm.merge(kind, primary, end("objectIdToMerge")?, ask.now)?;
+    shown(crm, kind, primary, StatusCode::OK)
 }
 
 /// `POST contacts/gdpr-delete`: `{"objectId","idProperty"?}`, for good.
-pub async fn forget(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    sandbox.crm(|crm, _| {
-        let kind = super::kind(&request)?;
-        let order: Value = read(&body)?;
-        let id = crm.find(&kind, &id_of(order.get("objectId"))?, order.get("idProperty").and_then(Value::as_str))?.id;
-        crm.records.remove(&kind, id);
-        Ok(HttpResponse::NoContent().finish())
-    })
+pub fn forget(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
+    let order: Value = read(ask.body)?;
+    let id = crm.find(kind, &id_of(order.get("objectId"))?, order.get("idProperty").and_then(Value::as_str))?.id;
+    crm.records.remove(kind, id);
+    Ok(HttpResponse::NoContent().finish())
 }

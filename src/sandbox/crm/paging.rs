@@ -1,11 +1,10 @@
 //! Pages: `limit`, `after`, and where the next one is.
 
-use actix_web::HttpRequest;
 use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
-use super::super::Sandbox;
 use super::super::fields::Fields;
+use super::Ask;
 use super::fault::Fault;
 
 pub fn limit(query: &Fields, usual: usize, most: usize) -> Result<usize, Fault> {
@@ -23,11 +22,10 @@ pub fn after(query: &Fields) -> Result<u64, Fault> {
 }
 
 /// `{"results", "paging": {"next": {"after", "link"}}}`; the link repeats the call, but no key of its query.
-pub fn page(sandbox: &Sandbox, request: &HttpRequest, results: Vec<Value>, next: Option<String>) -> Value {
+pub fn page(ask: &Ask, results: Vec<Value>, next: Option<String>) -> Value {
     let Some(after) = next else { return json!({"results": results}) };
-    let query = Fields::parse(request.query_string().as_bytes());
-    let kept = query.pairs().filter(|(name, _)| !matches!(*name, "after" | "hapikey"));
+    let kept = ask.query.pairs().filter(|(name, _)| !matches!(*name, "after" | "hapikey"));
     let query = Serializer::new(String::new()).extend_pairs(kept).append_pair("after", &after).finish();
-    let link = format!("{}{}?{query}", sandbox.settings.public_url, request.path());
+    let link = format!("{}?{query}", ask.address);
     json!({"results": results, "paging": {"next": {"after": after, "link": link}}})
 }

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::HttpResponse;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::super::Sandbox;
 use super::definitions::{lacks, merge};
 use super::fault::{Fault, read};
 use super::kinds::Kind;
 use super::values::{add, shown_time};
+use super::{Answer, Ask, Crm};
 
 /// Pipelines as the API shows them; ids are texts.
 #[derive(Debug)]
@@ -126,65 +125,65 @@ fn whole(body: &[u8]) -> Result<Value, Fault> {
 }
 
 /// `GET`, `POST pipelines/{kind}`.
-pub async fn all(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    sandbox.crm(|crm, now| {
-        let kind = super::kind(&request)?;
-        if request.method() == "GET" {
-            let all = crm.pipelines.by_kind.entry(kind).or_default();
-            return Ok(HttpResponse::Ok().json(json!({"results": all})));
+pub fn all(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
+    match ask.method {
+        "GET" => {
+            let all = crm.pipelines.by_kind.entry(kind.clone()).or_default();
+            Ok(HttpResponse::Ok().json(json!({"results": all})))
         }
-        let id = crm.pipelines.next_id();
-        let shown = crm.pipelines.shown(id, &whole(&body)?, now);
-        let reply = HttpResponse::build(StatusCode::CREATED).json(&shown);
-        crm.pipelines.by_kind.entry(kind).or_default().push(shown);
-        Ok(reply)
-    })
+        "POST" => {
+            let id = crm.pipelines.next_id();
+            let shown = crm.pipelines.shown(id, &whole(ask.body)?, ask.now);
+            let reply = HttpResponse::Created().json(&shown);
+            crm.pipelines.by_kind.entry(kind.clone()).or_default().push(shown);
+            Ok(reply)
+        }
+        _ => Err(Fault::not_found()),
+    }
 }
 
 /// `GET`, `PUT` (the whole of it), `PATCH` (label, order), `DELETE pipelines/{kind}/{id}`.
-pub async fn one(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    sandbox.crm(|crm, now| {
-        let kind = super::kind(&request)?;
-        let id = request.match_info().get("id").unwrap_or_default();
-        let created = crm.pipelines.find(&kind, id)?.get("createdAt").cloned().unwrap_or_default();
-        match request.method().as_str() {
-            "PUT" => {
-                let mut shown = crm.pipelines.shown(id.to_owned(), &whole(&body)?, now);
-                add(&mut shown, "createdAt", created);
-                *crm.pipelines.find(&kind, id)? = shown;
-            }
-            "PATCH" => {
-                let mut changes: Map<String, Value> = read(&body)?;
-                changes.retain(|name, _| matches!(name.as_str(), "label" | "displayOrder" | "archived"));
-                let shown = crm.pipelines.find(&kind, id)?;
-                merge(shown, &changes);
-                add(shown, "updatedAt", shown_time(now));
-            }
-            "DELETE" => {
-                let all = crm.pipelines.by_kind.entry(kind).or_default();
-                all.retain(|pipeline| pipeline.get("id").and_then(Value::as_str) != Some(id));
-                return Ok(HttpResponse::NoContent().finish());
-            }
-            _ => {}
+pub fn one(crm: &mut Crm, ask: &Ask, kind: &Kind, id: &str) -> Answer {
+    let created = crm.pipelines.find(kind, id)?.get("createdAt").cloned().unwrap_or_default();
+    match ask.method {
+        "GET" => {}
+        "PUT" => {
+            let mut shown = crm.pipelines.shown(id.to_owned(), &whole(ask.body)?, ask.now);
+            add(&mut shown, "createdAt", created);
+            *crm.pipelines.find(kind, id)? = shown;
         }
-        Ok(HttpResponse::Ok().json(crm.pipelines.find(&kind, id)?))
-    })
+        "PATCH" => {
+            let mut changes: Map<String, Value> = read(ask.body)?;
+            changes.retain(|name, _| matches!(name.as_str(), "label" | "displayOrder" | "archived"));
+            let shown = crm.pipelines.find(kind, id)?;
+            merge(shown, &changes);
+            add(shown, "updatedAt", shown_time(ask.now));
+        }
+        "DELETE" => {
+            let all = crm.pipelines.by_kind.entry(kind.clone()).or_default();
+            all.retain(|pipeline| pipeline.get("id").and_then(Value::as_str) != Some(id));
+            return Ok(HttpResponse::NoContent().finish());
+        }
+        _ => return Err(Fault::not_found()),
+    }
+    Ok(HttpResponse::Ok().json(crm.pipelines.find(kind, id)?))
 }
 
 /// `GET`, `POST pipelines/{kind}/{id}/stages`.
-pub async fn stages(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    sandbox.crm(|crm, now| {
-        let kind = super::kind(&request)?;
-        let id = request.match_info().get("id").unwrap_or_default();
-        if request.method() == "GET" {
-            let stages = crm.pipelines.find(&kind, id)?.get("stages").cloned();
-            return Ok(HttpResponse::Ok().json(json!({"results": stages})));
+pub fn stages(crm: &mut Crm, ask: &Ask, kind: &Kind, id: &str) -> Answer {
+    match ask.method {
+        "GET" => {
+            let stages = crm.pipelines.find(kind, id)?.get("stages").cloned();
+            Ok(HttpResponse::Ok().json(json!({"results": stages})))
         }
-        let stage = crm.pipelines.stage(&read(&body)?, now);
-        let pipeline = crm.pipelines.find(&kind, id)?;
-        if let Some(stages) = pipeline.get_mut("stages").and_then(Value::as_array_mut) {
-            stages.push(stage.clone());
+        "POST" => {
+            let stage = crm.pipelines.stage(&read(ask.body)?, ask.now);
+            let pipeline = crm.pipelines.find(kind, id)?;
+            if let Some(stages) = pipeline.get_mut("stages").and_then(Value::as_array_mut) {
+                stages.push(stage.clone());
+            }
+            Ok(HttpResponse::Created().json(stage))
         }
-        Ok(HttpResponse::Created().json(stage))
-    })
+        _ => Err(Fault::not_found()),
+    }
 }

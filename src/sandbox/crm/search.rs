@@ -2,16 +2,15 @@
 
 use std::cmp::Ordering;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::HttpResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::Sandbox;
 use super::fault::{Fault, read};
 use super::kinds::Kind;
 use super::records::{Record, Wanted};
 use super::values::{add, compare, text_of};
-use super::{Answer, Crm};
+use super::{Answer, Ask, Crm};
 
 /// Vendor's documentation of the search API.
 const GROUPS: usize = 5;
@@ -67,16 +66,9 @@ enum Operator {
     NotContainsToken,
 }
 
-pub async fn run(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    sandbox.crm(|crm, _| {
-        let kind = super::kind(&request)?;
-        let search: Search = read(&body)?;
-        answer(crm, &kind, &search)
-    })
-}
-
-fn answer(crm: &Crm, kind: &Kind, search: &Search) -> Answer {
-    check(crm, kind, search)?;
+pub fn run(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
+    let search: Search = read(ask.body)?;
+    check(crm, kind, &search)?;
     let limit = search.limit.unwrap_or(10);
     let after: u64 = match &search.after {
         None | Some(Value::Null) => 0,
@@ -92,7 +84,7 @@ fn answer(crm: &Crm, kind: &Kind, search: &Search) -> Answer {
         return Err(Fault::validation(&format!("A search reaches no more than {REACH} results")));
     }
     let live = crm.records.of(kind).filter(|record| record.archived_at.is_none());
-    let mut found: Vec<&Record> = live.filter(|record| matches(crm, kind, search, record)).collect();
+    let mut found: Vec<&Record> = live.filter(|record| matches(crm, kind, &search, record)).collect();
     if let Some(sort) = search.sorts.first() {
         let (name, descending) = direction(sort);
         let of = crm.definitions.type_of(kind, &name).to_owned();

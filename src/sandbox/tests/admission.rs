@@ -20,7 +20,7 @@ async fn every_kind_of_credential_opens_the_crm() {
     assert_fault(&by_header("nonsense").await, 401, "INVALID_AUTHENTICATION");
     let calls = vendor.sandbox.calls();
     assert_eq!(calls.last().unwrap().authorization.as_ref().unwrap().scheme, "private-app");
-    assert_eq!(calls.last().unwrap().route, "GET /crm/v3/objects/{kind}");
+    assert_eq!(calls.last().unwrap().route, "GET /crm/v3/objects/deals");
     assert_fault(&vendor.get("/crm/v3/objects/deals").await, 401, "INVALID_AUTHENTICATION");
     assert_fault(&list(&vendor, "deals", "nonsense").await, 401, "INVALID_AUTHENTICATION");
     vendor.later(1801);

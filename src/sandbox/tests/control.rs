@@ -30,7 +30,7 @@ async fn the_journal_knows_calls_but_no_secrets() {
             "GET /account-info/v3/details",
             "GET /account-info/v3/details",
             "GET /oauth/v1/refresh-tokens/{token}",
-            "GET /crm/v3/objects/{kind}",
+            "GET /crm/v3/objects/deals",
         ]
     );
     let form = json!(["grant_type", "code", "client_id", "client_secret", "redirect_uri"]);
