@@ -64,11 +64,12 @@ pub async fn admit(
 
 /// Any of these scopes opens a path. Nothing where HubSpot asks for none, and where there is nothing.
 fn needed(method: &Method, path: &str) -> Vec<String> {
-    let Place { area, rest } = Place::read(path.strip_prefix("/crm").unwrap_or(path));
+    let Place { area, rest } = Place::read(path);
     let reads = method == Method::GET || method == Method::HEAD || matches!(rest.last(), Some(&"search" | &"read"));
     let verb = if reads { "read" } else { "write" };
     let kind = rest.first().and_then(|kind| Kind::read(kind).ok());
     match (area, kind) {
+        ("contacts", _) => vec!["contacts".to_owned()],
         ("owners", _) => ["crm.objects.owners.read", "contacts"].map(str::to_owned).to_vec(),
         ("properties" | "pipelines", Some(kind)) => {
             let schema = format!("crm.schemas.{}.{verb}", if kind.is_custom() { "custom" } else { kind.name() });
@@ -137,6 +138,7 @@ mod tests {
                 "/crm/v3/properties/deals",
                 &["crm.schemas.deals.read", "crm.objects.deals.read", "contacts"],
             ),
+            (Method::POST, "/contacts/v1/contact", &["contacts"]),
             (Method::GET, "/crm/nothing", &[]),
         ] {
             assert_eq!(needed(&method, path), scopes, "{method} {path}");

@@ -215,7 +215,7 @@ pub fn configure(state: web::Data<Sandbox>) -> impl FnOnce(&mut web::ServiceConf
                         .route("/v1/refresh-tokens/{token}", web::delete().to(inspect::delete_refresh_token)),
                 )
                 .route("/account-info/v3/details", web::get().to(account::show_details))
-                .service(crm::scope())
+                .service(crm::resource())
                 .service(probe::scope())
                 .default_service(web::to(not_found)),
         );

@@ -91,7 +91,7 @@ pub fn is_form(request: &HttpRequest) -> bool {
 
 fn describe(sandbox: &Sandbox, request: &HttpRequest, form: &Fields) -> Call {
     let pattern = match request.match_pattern() {
-        Some(pattern) if pattern.starts_with("/crm/") => Some(Place::pattern(request.path())),
+        Some(pattern) if pattern.starts_with("/{path:") => Some(Place::pattern(request.path())),
         pattern => pattern,
     };
     let path = match &pattern {

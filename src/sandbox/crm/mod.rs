@@ -7,6 +7,7 @@ mod batch;
 mod definitions;
 mod fault;
 mod kinds;
+mod legacy;
 mod objects;
 mod owners;
 mod paging;
@@ -61,11 +62,12 @@ impl Ask<'_> {
     }
 }
 
-pub fn scope() -> impl HttpServiceFactory + use<> {
-    web::scope("/crm")
+/// Everything below `/crm`, and below `/contacts` for old clients.
+pub fn resource() -> impl HttpServiceFactory + use<> {
+    web::resource("/{path:(crm|contacts)/.*}")
         .wrap(from_fn(admission::admit))
         .app_data(web::PayloadConfig::new(BODY_LIMIT))
-        .route("/{path:.*}", web::to(answer))
+        .to(answer)
 }
 
 async fn answer(
@@ -88,6 +90,7 @@ async fn answer(
 fn dispatch(crm: &mut Crm, ask: &Ask, place: &Place) -> Answer {
     let kind = |text| Kind::read(text);
     match (ask.method, place.area, place.rest.as_slice()) {
+        (_, "contacts", rest) => legacy::dispatch(crm, ask, rest),
         ("GET", "objects", [of]) => objects::list(crm, ask, &kind(of)?),
         ("POST", "objects", [of]) => objects::create(crm, ask, &kind(of)?),
         ("POST", "objects", [of, "search"]) => search::run(crm, ask, &kind(of)?),

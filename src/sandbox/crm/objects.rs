@@ -32,7 +32,7 @@ fn wanted(query: &Fields) -> Result<Wanted, Fault> {
 pub fn list(crm: &mut Crm, ask: &Ask, kind: &Kind) -> Answer {
     let wanted = wanted(&ask.query)?;
     let most = if wanted.with_history.is_empty() { PAGE } else { PAGE_WITH_HISTORY };
-    let limit = paging::limit(&ask.query, 10, most)?;
+    let limit = paging::limit(&ask.query, "limit", 10, most)?;
     let first = paging::after(&ask.query)?;
     let archived = ask.wants_archived();
     let mut found = crm.records.from(kind, first).filter(|record| record.archived_at.is_some() == archived);

@@ -25,7 +25,7 @@ fn shown(&(id, user, email, first, last, archived): &(u64, i64, &str, &str, &str
 
 /// `GET owners`: `email`, `limit`, `after`, `archived`.
 pub fn list(ask: &Ask) -> Answer {
-    let limit = paging::limit(&ask.query, 100, 500)?;
+    let limit = paging::limit(&ask.query, "limit", 100, 500)?;
     let after = paging::after(&ask.query)?;
     let wanted = ask.query.get("email").map(str::to_lowercase);
     let mut found = OWNERS.iter().filter(|(id, _, email, .., gone)| {

@@ -7,12 +7,12 @@ use super::super::fields::Fields;
 use super::Ask;
 use super::fault::Fault;
 
-pub fn limit(query: &Fields, usual: usize, most: usize) -> Result<usize, Fault> {
-    let Some(text) = query.get("limit") else { return Ok(usual) };
+pub fn limit(query: &Fields, name: &str, usual: usize, most: usize) -> Result<usize, Fault> {
+    let Some(text) = query.get(name) else { return Ok(usual) };
     text.parse()
         .ok()
         .filter(|limit| (1..=most).contains(limit))
-        .ok_or_else(|| Fault::validation(&format!("Invalid limit: {text}. It must be between 1 and {most}")))
+        .ok_or_else(|| Fault::validation(&format!("Invalid {name}: {text}. It must be between 1 and {most}")))
 }
 
 /// Whatever a page before this one said; 0 for the first.

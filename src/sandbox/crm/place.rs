@@ -8,12 +8,16 @@ pub struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// Of a path below `/crm`. A trailing slash is forgiven, as HubSpot forgives it: one of its own clients sends it.
+    /// A trailing slash is forgiven, as HubSpot forgives it: one of its own clients sends it.
     pub fn read(path: &'a str) -> Self {
-        let mut parts = path.split('/').filter(|part| !part.is_empty());
-        let (one, other) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let area = if matches!(one, "v3" | "v4") { other } else { one };
-        Self { area, rest: parts.collect() }
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let (area, rest) = match parts.as_slice() {
+            ["crm", "v3" | "v4", area, rest @ ..] | ["crm", area, _, rest @ ..] => (*area, rest),
+            // The family of old clients: `/contacts/v1/…`.
+            ["contacts", _, rest @ ..] => ("contacts", rest),
+            _ => ("", &[][..]),
+        };
+        Self { area, rest: rest.to_vec() }
     }
 
     /// A path with its ids taken out, by which calls are counted.
@@ -30,10 +34,11 @@ mod tests {
 
     #[test]
     fn both_families_name_the_same() {
-        for path in ["/v3/objects/deals/", "objects/2026-03/deals", "v4/objects/deals"] {
+        for path in ["/crm/v3/objects/deals/", "crm/objects/2026-03/deals", "crm/v4/objects/deals"] {
             assert_eq!(Place::read(path), Place { area: "objects", rest: vec!["deals"] }, "{path}");
         }
-        assert_eq!(Place::read("/v3/owners/"), Place { area: "owners", rest: vec![] });
+        assert_eq!(Place::read("/contacts/v1/contact/"), Place { area: "contacts", rest: vec!["contact"] });
+        assert_eq!(Place::read("/crm/v3/owners/"), Place { area: "owners", rest: vec![] });
         assert_eq!(Place::pattern("/crm/v3/objects/0-3/1001/"), "/crm/v3/objects/0-3/{id}");
     }
 }

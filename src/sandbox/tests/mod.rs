@@ -5,6 +5,7 @@ mod consent;
 mod control;
 mod crm;
 mod crm_batch;
+mod crm_legacy;
 mod crm_schema;
 mod crm_search;
 mod probe;
