@@ -1,6 +1,8 @@
 mod cli;
 mod element_gone;
 mod hang_ups;
+mod hubspot_deals_connector;
+mod hubspot_sdks;
 mod keys;
 mod kill;
 mod oidc_provider;

@@ -5,6 +5,7 @@ pub mod caller;
 pub mod copies;
 pub mod database;
 pub mod fleet;
+pub mod interpreters;
 pub mod key_change;
 pub mod losing_proxy;
 pub mod oidc_provider;

@@ -1,10 +1,10 @@
 //! A certified OAuth 2.0 server that nobody here wrote: npm `oidc-provider`, set up by `tests/parts/oidc-provider/server.mjs`.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use super::interpreters::node_with;
 use super::part::{Part, Signal, missing};
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parts/oidc-provider");
@@ -28,7 +28,7 @@ impl OidcProvider {
     /// A server of one's own, for tests that move its clock or need other lifetimes (`CODE_SECONDS`, `ACCESS_TOKEN_SECONDS`,
     /// `REFRESH_TOKEN_SECONDS`).
     pub fn start(environment: &[(&str, &str)]) -> Option<Self> {
-        let node = find_node()?;
+        let node = node_with(&Path::new(DIRECTORY).join("node_modules/oidc-provider"))?;
         let directory = tempfile::Builder::new().prefix("ligand-oidc-provider-").tempdir().expect("a directory");
         let mut command = Part::command(node, directory.path(), Signal::Kill);
         command.arg("server.mjs").current_dir(DIRECTORY).envs(environment.iter().copied());
@@ -36,13 +36,4 @@ impl OidcProvider {
         let issuer = part.wait_for("ready ", Duration::from_secs(30));
         Some(Self { issuer, _part: part })
     }
-}
-
-fn find_node() -> Option<PathBuf> {
-    let node = std::env::var_os("LIGAND_TEST_NODE").map_or_else(|| PathBuf::from("node"), PathBuf::from);
-    let output = Command::new(&node).arg("--version").output().ok()?;
-    let version = String::from_utf8(output.stdout).ok()?;
-    let major: u32 = version.strip_prefix('v')?.split('.').next()?.parse().ok()?;
-    let installed = Path::new(DIRECTORY).join("node_modules/oidc-provider").is_dir();
-    (major >= 20 && installed).then_some(node)
 }
