@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
@@ -34,6 +34,7 @@ pub async fn envelope(
     if !to_vendor && request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
+    let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let origin = request.headers().get(header::ORIGIN).cloned();
     let preflight = shared.as_ref().and_then(|shared| shared.cors.preflight(request.method(), request.headers()));
     let mut response = match preflight {
@@ -64,6 +65,10 @@ pub async fn envelope(
     // Replies carry tokens and secrets: no cache may keep one.
     if !from_vendor && !response.headers().contains_key(header::CACHE_CONTROL) {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    // actix ends such a connection with its reply, and would say `upgrade` there: clients that reuse it would fail.
+    if offers_upgrade {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Some(shared) = &shared {
         shared.cors.decorate(origin, response.headers_mut());

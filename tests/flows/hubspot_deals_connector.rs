@@ -135,7 +135,7 @@ async fn run(server: &TestServer, instance: &Value, header: &'static str) {
     let credential = if header == "authorization" { format!("Bearer {token}") } else { token.to_owned() };
     twelve_operations(&Connector { caller: server.anonymous(), header, credential }).await;
     let calls = server.sandbox().calls();
-    assert_eq!(calls.len(), 16);
+    assert_eq!(calls.len(), 15);
     let own = PresentedCredential::new("Bearer", token);
     for call in calls {
         let presented = call.authorization.expect("a credential");

@@ -139,6 +139,8 @@ fn a_websocket_is_refused_and_an_offer_of_http_2_is_not_taken() {
         let headers = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
         let reply = exchange(&through.server.url, through.raw("GET /vendor/x", headers, "")).await;
         assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+        // The client is told that the connection is over, as it is.
+        assert!(reply.contains("\r\nconnection: close\r\n") && !reply.contains("upgrade"), "{reply}");
         let arrived = through.vendor.last();
         assert!(["upgrade", "http2-settings", "connection"].iter().all(|name| arrived.header(name).is_none()));
     });
