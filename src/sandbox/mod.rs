@@ -1,6 +1,7 @@
 //! Floor 5: a small vendor that behaves like HubSpot, so that the whole story runs with no vendor account: consent page,
 //! token endpoints in all their versions, account details, the CRM API, and a control endpoint that makes it slow,
-//! failing or rotating. Everything is kept in memory. It may import only `kernel`; nothing but the CLI and tests may import it.
+//! failing or rotating. Everything is kept in memory. It may import only `kernel`; nothing but the CLI and tests may
+//! import it.
 
 mod account;
 mod admission;
