@@ -1,5 +1,6 @@
 mod cli;
 mod element_gone;
+mod gigabyte;
 mod hang_ups;
 mod hubspot_deals_connector;
 mod hubspot_sdks;

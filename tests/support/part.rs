@@ -60,6 +60,17 @@ pub struct Part {
 }
 
 impl Part {
+    /// Bytes that the program holds in memory.
+    pub fn resident(&self) -> u64 {
+        let supervisor = self.supervisor.id();
+        let read = |path: String| std::fs::read_to_string(path).expect("a running process");
+        let children = read(format!("/proc/{supervisor}/task/{supervisor}/children"));
+        let child = children.split_whitespace().next().expect("the program");
+        let status = read(format!("/proc/{child}/status"));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("kilobytes") * 1024
+    }
+
     /// The supervised form of `program`; arguments, environment and user are the caller's to add.
     ///
     /// When the test process ends, the program gets `last_signal`.

@@ -143,6 +143,11 @@ impl Serving {
         self.part.wait_for("ready listen=", LIMIT);
     }
 
+    /// Bytes that it holds in memory.
+    pub fn resident(&self) -> u64 {
+        self.part.resident()
+    }
+
     pub fn log(&self) -> String {
         self.part.log()
     }

@@ -1,6 +1,7 @@
 //! The passthrough: what reaches the vendor, what comes back, and what happens when something goes wrong on the way.
 
 mod credentials;
+mod fault_table;
 mod faults;
 mod forwarding;
 mod hostile;
