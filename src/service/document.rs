@@ -84,7 +84,7 @@ impl Services {
             let message = format!("{} has no object {}: see /objects.", live.element.name, shown(name));
             ApiError::new(Code::ResourceNotFound, message)
         })?;
-        query.answer(document?)
+        query.answer(document)
     }
 }
 

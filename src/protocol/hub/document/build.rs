@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::{Document, ERROR, Member, Operation, Parameter, ParameterKind, Place, Reply, Schema};
 use crate::catalog::element::Element;
 use crate::catalog::resource::{self, Collection, FieldType, Filter, ReplyShape, Resource, Source, segments, variable};
-use crate::kernel::error::ApiError;
 use crate::kernel::paging::MAX_PAGE_SIZE;
 use crate::protocol::hub::objects::{self, FieldMetadata};
 use crate::protocol::hub::route::segment_text;
@@ -31,27 +30,20 @@ impl Document {
     }
 
     /// Of one object and what belongs to it. `fields`: what the vendor says of it. None: the element has no such object.
-    pub fn of_object(
-        element: &Element,
-        name: &str,
-        fields: Option<&[FieldMetadata]>,
-    ) -> Option<Result<Self, ApiError>> {
+    pub fn of_object(element: &Element, name: &str, fields: Option<&[FieldMetadata]>) -> Option<Self> {
         let found = objects::find_object(element, name)?.resource;
         let mut document = Self::empty(&element.name, &element.description, &element.hub);
         if variable(&found.path).is_some() {
             // A resource for objects of any name, under this one.
-            let path = match segment_text("object", name) {
-                Ok(path) => path,
-                Err(error) => return Some(Err(error)),
-            };
+            let path = segment_text("object", name).ok()?;
             document.add(element, &Resource { path, ..found.clone() }, fields);
-            return Some(Ok(document));
+            return Some(document);
         }
         let first = segments(&found.path).next();
         for resource in element.resources.iter().filter(|resource| segments(&resource.path).next() == first) {
             document.add(element, resource, fields.filter(|_| resource.path == found.path));
         }
-        Some(Ok(document))
+        Some(document)
     }
 
     fn empty(title: &str, description: &str, hub: &str) -> Self {
