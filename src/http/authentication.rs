@@ -5,7 +5,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::extract::{Anonymous, Caller, JsonBody};
+use super::body::JsonBody;
+use super::extract::{Anonymous, Caller};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::sign_in::{AuthenticatedUser, NewSecret, Secrets};

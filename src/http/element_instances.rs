@@ -3,7 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::extract::{Caller, JsonBody, Parameters};
+use super::body::JsonBody;
+use super::extract::{Caller, Parameters};
 use super::instances::{change, create, list, remove, show};
 use super::openapi::bodies::{CreateInstance, UpdateInstance};
 use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery, PageQuery, RefreshQuery};

@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::body::JsonBody;
 use super::documents;
-use super::extract::{JsonBody, Parameters, Public};
+use super::extract::{Parameters, Public};
 use super::openapi::bodies::OAuthUrlRequest;
 use super::openapi::queries::{ElementListQuery, MetadataQuery, OAuthUrlQuery, PageQuery};
 use super::path::{AuthenticationTypePath, ElementPath};

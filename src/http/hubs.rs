@@ -8,7 +8,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::extract::{AnyBody, HubCaller, Parameters, presented, services};
+use super::body::AnyBody;
+use super::extract::{HubCaller, Parameters, presented, services};
 use super::openapi::queries::{HubListQuery, HubObjectQuery};
 use super::path::{ChildPath, HubPath, ObjectIdPath, ObjectPath, ResourcePath};
 use super::system::no_route;

@@ -4,7 +4,8 @@ use actix_web::{HttpResponse, get, patch, web};
 use serde_json::{Map, Value};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::extract::{Caller, JsonBody};
+use super::body::JsonBody;
+use super::extract::Caller;
 use super::instances::without_effect_header;
 use super::openapi::bodies::ConfigurationChange;
 use super::path::{EntryPath, InstancePath};

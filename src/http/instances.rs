@@ -4,9 +4,10 @@ use actix_web::http::header::{ContentType, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::body::JsonBody;
 use super::documents;
 use super::elements::page_of;
-use super::extract::{Caller, JsonBody, Parameters};
+use super::extract::{Caller, Parameters};
 use super::openapi::bodies::{CreateInstance, UpdateInstance};
 use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery, PageQuery, RefreshQuery};
 use super::path::InstancePath;

@@ -1,6 +1,7 @@
 //! Floor 5: routes, extractors, error rendering, the OpenAPI document. Handlers extract, call one use case, answer.
 
 mod authentication;
+mod body;
 mod cors;
 mod documents;
 mod element_instances;

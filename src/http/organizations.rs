@@ -3,7 +3,8 @@
 use actix_web::{get, patch, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::extract::{Caller, JsonBody};
+use super::body::JsonBody;
+use super::extract::Caller;
 use crate::kernel::error::ApiError;
 use crate::service::organization::{OrganizationPatch, OrganizationView};
 

@@ -4,8 +4,9 @@ use actix_web::{HttpResponse, delete, get, patch, put, web};
 use serde_json::{Map, Value};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::body::JsonBody;
 use super::documents;
-use super::extract::{CallerInstance, JsonBody, Parameters};
+use super::extract::{CallerInstance, Parameters};
 use super::instance_configuration::change_entry;
 use super::instances::{change, remove};
 use super::openapi::bodies::{ConfigurationChange, UpdateInstance};

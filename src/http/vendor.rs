@@ -12,7 +12,8 @@ use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures_util::{Stream as _, StreamExt as _};
 
-use super::extract::{read_up_to, services};
+use super::body::read_up_to;
+use super::extract::services;
 use super::vendor_token::named_instance;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
