@@ -200,7 +200,8 @@ on_both!(an_object_is_documented_with_the_fields_that_the_vendor_names, |server|
     let plain = plain.ok();
     assert_whole(&plain);
     assert!(names(&plain).iter().all(|name| name.contains(" /contacts")), "{:?}", names(&plain));
-    let fields = |document: &Value| document["definitions"]["contacts"]["properties"]["properties"]["properties"].clone();
+    let fields =
+        |document: &Value| document["definitions"]["contacts"]["properties"]["properties"]["properties"].clone();
     assert_eq!(fields(&plain), Value::Null);
 
     let discovered = caller.get("/hubs/crm/objects/contacts/docs?discovery=true&basic=true").await.ok();
