@@ -33,7 +33,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(ping_vendor)
         // The literals are no resources, whatever the method.
         .route("/hubs/{hub}/{literal:objects|ping}", web::to(no_route))
-        .route("/hubs/{hub}/objects/{objectName}/metadata", web::to(no_route))
+        .route("/hubs/{hub}/objects/{objectName}/{literal:metadata|docs}", web::to(no_route))
         .service(list_resource)
         .service(create_resource)
         .service(get_resource)

@@ -24,7 +24,7 @@ pub struct OrganizationView {
 
 /// What is to change.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = UpdateOrganization)]
 pub struct OrganizationPatch {
     /// Whether calls to `/vendor` may carry an instance's token where the vendor's credential would travel.
