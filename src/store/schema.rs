@@ -117,7 +117,7 @@ diesel::table! {
         last_used_at -> UtcTimestamp,
         calls -> BigInt,
         failures -> BigInt,
-        last_status -> Nullable<Integer>,
+        last_status -> Nullable<BigInt>,
     }
 }
 

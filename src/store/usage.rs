@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Nullable};
+use diesel::sql_types::{BigInt, Nullable};
 
 use super::connection::AnyConn;
 use super::fault::StoreFault;
@@ -35,7 +35,7 @@ pub fn record(conn: &mut AnyConn, used: &[(i64, Use)]) -> Result<(), StoreFault>
                     .bind::<UtcTimestamp, _>(UtcTime(row.last_at))
                     .bind::<BigInt, _>(row.calls)
                     .bind::<BigInt, _>(row.failures)
-                    .bind::<Nullable<Integer>, _>(row.last_status.map(i32::from))
+                    .bind::<Nullable<BigInt>, _>(row.last_status.map(i64::from))
                     .bind::<BigInt, _>(id)
                     .execute($conn)?
             };
@@ -64,7 +64,7 @@ pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Option<Use>, St
             )
                 .nullable(),
         );
-    let found: Option<(UtcTime, i64, i64, Option<i32>)> = row.get_result(conn)?;
+    let found: Option<(UtcTime, i64, i64, Option<i64>)> = row.get_result(conn)?;
     Ok(found.map(|(last_at, calls, failures, status)| Use {
         last_at: last_at.into(),
         calls,

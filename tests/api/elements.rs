@@ -50,7 +50,7 @@ on_sqlite!(elements_are_listed_by_ascending_id, |server| async move {
     assert_eq!(reply.header("elements-returned-count"), Some("7"));
     assert_eq!(reply.header("elements-next-page-token"), None);
     let ids: Vec<_> = reply.ok().as_array().unwrap().iter().map(|element| element["id"].as_i64().unwrap()).collect();
-    assert_eq!(ids, [23, 43, 146, 168, 9001, 9002]);
+    assert_eq!(ids, [23, 43, 146, 168, 9001, 9002, 9003]);
     assert_eq!(anonymous.get("/elements/keys").await.ok(), json!(KEYS));
     assert_eq!(server.caller().get("/elements").await.ok(), reply.ok());
 });
