@@ -101,6 +101,8 @@ async fn services(storage: &Storage) -> Result<crate::service::Services, String>
         proxy: None,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        // Commands answer no browser.
+        public_url: "http://localhost".parse().map_err(|error| format!("{error}"))?,
         anonymous_catalog: false,
     };
     build.services().await.map_err(|error| told(&error))

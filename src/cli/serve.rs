@@ -9,6 +9,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use super::sandbox_vendor::{self, SandboxVendor};
 use super::shutdown::{Running, StopSignals};
@@ -47,6 +48,7 @@ pub struct Build {
     pub proxy: Option<String>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub public_url: Url,
     pub anonymous_catalog: bool,
 }
 
@@ -79,6 +81,7 @@ impl Build {
             usage: Arc::default(),
             metrics: Metrics::default(),
             password_gate: Arc::new(Semaphore::new(2)),
+            public_url: self.public_url,
             anonymous_catalog: self.anonymous_catalog,
             detached: Detached::new(Handle::current()),
             entropy: self.entropy,
@@ -111,7 +114,6 @@ pub async fn serve(mut settings: Serve) -> Ended {
         services: OnceLock::new(),
         entropy: Arc::clone(&entropy),
         cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
-        public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
         trusted_proxies: settings.trusted_proxies.clone(),
     });
     let listener = std::net::TcpListener::bind(settings.listen)
@@ -133,6 +135,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         proxy: settings.outbound_proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
         clock,
         entropy,
+        public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
         anonymous_catalog: settings.anonymous_catalog,
     };
     let services = build.services().await.map_err(|error| told(&error))?;

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde_json::Value;
 use url::Url;
 
-use super::extract::{Caller, CallerInstance, HubCaller, Parameters, Public, shared};
+use super::extract::{Caller, CallerInstance, HubCaller, Parameters, Public, services};
 use super::hubs;
 use super::openapi::queries::{DocumentForm, ObjectDocumentForm};
 use super::path::{ElementPath, HubKeyPath, InstancePath, ObjectPath};
@@ -107,7 +107,7 @@ fn wanted(request: &HttpRequest, parameters: &Parameters) -> Result<DocumentQuer
             ApiError::new(Code::BadParameter, message)
         })?,
         None => {
-            let public = shared(request)?.public_url.as_str().trim_end_matches('/');
+            let public = services(request)?.public_url.as_str().trim_end_matches('/').to_owned();
             Url::parse(&format!("{public}{BASE}")).map_err(ApiError::internal)?
         }
     };

@@ -26,7 +26,6 @@ use std::sync::{Arc, OnceLock};
 
 use actix_web::web;
 use ipnet::IpNet;
-use url::Url;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::kernel::code::Code;
@@ -42,8 +41,6 @@ pub struct Shared {
     pub services: OnceLock<Arc<Services>>,
     pub entropy: Arc<dyn Entropy>,
     pub cors: CorsOrigins,
-    /// Where callers reach this server.
-    pub public_url: Url,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
 }

@@ -138,6 +138,7 @@ impl Services {
             version: 1,
             created_at: UtcTime(now),
             updated_at: UtcTime(now),
+            connected: None,
         };
         let credential = self.credential_row(id, 1, element, *owner, provisioned)?;
         Ok(Stored { instance, credential, creator: draft.creator.clone() })

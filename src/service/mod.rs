@@ -94,6 +94,8 @@ pub struct Services {
     pub sign_in_limits: Arc<SignInLimits>,
     /// Password hashing is slow on purpose: this many at a time.
     pub password_gate: Arc<Semaphore>,
+    /// Where browsers and callers reach this server.
+    pub public_url: url::Url,
     /// Whether the catalogue and the OAuth helpers answer callers without credentials.
     pub anonymous_catalog: bool,
     pub detached: Detached,

@@ -9,7 +9,7 @@ use super::rotate_keys::{Unopened, place, swap};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
-use crate::store::sealed::{self, CREDENTIAL, Column, INSTANCE_TOKEN, ORGANIZATION_SECRET, Pair, Swap, USER_SECRET};
+use crate::store::sealed::{self, CREDENTIAL, Column, INSTANCE_TOKEN, LINK_TOKEN, ORGANIZATION_SECRET, Pair, Swap, USER_SECRET};
 use crate::store::{AnyConn, StoreFault, data_keys};
 use crate::vault::generations::SPREAD;
 use crate::vault::lookup::Purpose;
@@ -45,10 +45,11 @@ struct Hashed {
 }
 
 /// What lives long. States and idempotency keys age away meanwhile.
-const HASHED: [Hashed; 4] = [
+const HASHED: [Hashed; 5] = [
     Hashed { column: "secret_hash", of: ORGANIZATION_SECRET, purpose: Purpose::OrganizationSecret },
     Hashed { column: "secret_hash", of: USER_SECRET, purpose: Purpose::UserSecret },
     Hashed { column: "token_hash", of: INSTANCE_TOKEN, purpose: Purpose::InstanceToken },
+    Hashed { column: "token_hash", of: LINK_TOKEN, purpose: Purpose::LinkToken },
     Hashed { column: "grant_hash", of: CREDENTIAL, purpose: Purpose::VendorGrant },
 ];
 

@@ -115,6 +115,8 @@ impl Services {
             state_hash: hashes.remove(0),
             sealed: self.vault.seal(grant_place(id), document.as_bytes())?,
             expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
+            link_id: None,
+            browser_hash: None,
         };
         let written = self.store.write(move |conn| grants::insert(conn, owner, grant, &hashes, now)).await;
         written.map_err(|fault| match fault {

@@ -1,4 +1,5 @@
-//! Authorizations under way that need something remembered: the code verifier of PKCE.
+//! Authorizations under way that need something remembered: the code verifier of PKCE, or who waits behind
+//! `/connector/callback`.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -20,6 +21,24 @@ struct Row {
     sealed: Vec<u8>,
     created_at: UtcTime,
     expires_at: UtcTime,
+    link_id: Option<i64>,
+    browser_hash: Option<Vec<u8>>,
+}
+
+impl Row {
+    fn split(self) -> (Owner, Grant) {
+        let owner = Owner { organization: self.organization_id, account: self.account_id };
+        let grant = Grant {
+            id: self.id,
+            element_id: self.element_id,
+            state_hash: self.state_hash,
+            sealed: self.sealed,
+            expires_at: self.expires_at.into(),
+            link_id: self.link_id,
+            browser_hash: self.browser_hash,
+        };
+        (owner, grant)
+    }
 }
 
 /// One started authorization. `sealed` holds what the use case needs to finish it.
@@ -30,6 +49,10 @@ pub struct Grant {
     pub state_hash: Vec<u8>,
     pub sealed: Vec<u8>,
     pub expires_at: DateTime<Utc>,
+    /// The connect link that it belongs to.
+    pub link_id: Option<i64>,
+    /// The browser that it belongs to: nobody else may end it.
+    pub browser_hash: Option<Vec<u8>>,
 }
 
 /// Fails with `Conflict` when the owner has an open grant with this state. `others`: the state under other generations of
@@ -60,6 +83,8 @@ pub fn insert(
         sealed: grant.sealed,
         created_at: UtcTime(now),
         expires_at: UtcTime(grant.expires_at),
+        link_id: grant.link_id,
+        browser_hash: grant.browser_hash,
     };
     diesel::insert_into(oauth_grant::table).values(&row).execute(conn)?;
     Ok(())
@@ -81,13 +106,22 @@ pub fn find(
         .filter(dsl::expires_at.gt(UtcTime(now)))
         .first(conn)
         .optional()?;
-    Ok(row.map(|row| Grant {
-        id: row.id,
-        element_id: row.element_id,
-        state_hash: row.state_hash,
-        sealed: row.sealed,
-        expires_at: row.expires_at.into(),
-    }))
+    Ok(row.map(|row| row.split().1))
+}
+
+/// The open grant with this state, whoever's it is: the state itself is the proof. `hashes`: under every generation of
+/// the look-up key.
+pub fn find_by_state(
+    conn: &mut AnyConn,
+    hashes: &[Vec<u8>],
+    now: DateTime<Utc>,
+) -> Result<Option<(Owner, Grant)>, StoreFault> {
+    let row: Option<Row> = dsl::oauth_grant
+        .filter(dsl::state_hash.eq_any(hashes))
+        .filter(dsl::expires_at.gt(UtcTime(now)))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(Row::split))
 }
 
 /// A grant is used once.

@@ -38,6 +38,8 @@ pub struct InstanceRow {
     pub version: i64,
     pub created_at: UtcTime,
     pub updated_at: UtcTime,
+    /// What is known of the vendor's account, as JSON; null where nobody asked.
+    pub connected: Option<String>,
 }
 
 #[derive(Debug, Clone, Queryable, Insertable, AsChangeset)]
@@ -212,6 +214,7 @@ pub fn update(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow, tags: &[S
         instance::configuration_sealed.eq(&changed.configuration_sealed),
         instance::enabled.eq(changed.enabled),
         instance::invalid_reason.eq(&changed.invalid_reason),
+        instance::connected.eq(&changed.connected),
         instance::version.eq(changed.version.saturating_add(1)),
         instance::updated_at.eq(changed.updated_at),
     );

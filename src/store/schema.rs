@@ -12,6 +12,7 @@ diesel::table! {
         secret_sealed -> Binary,
         created_at -> UtcTimestamp,
         vendor_bearer -> Bool,
+        settings -> Text,
     }
 }
 
@@ -73,6 +74,7 @@ diesel::table! {
         version -> BigInt,
         created_at -> UtcTimestamp,
         updated_at -> UtcTimestamp,
+        connected -> Nullable<Text>,
     }
 }
 
@@ -146,6 +148,8 @@ diesel::table! {
         sealed -> Binary,
         created_at -> UtcTimestamp,
         expires_at -> UtcTimestamp,
+        link_id -> Nullable<BigInt>,
+        browser_hash -> Nullable<Binary>,
     }
 }
 
@@ -212,6 +216,81 @@ diesel::table! {
         id -> BigInt,
         kind -> Text,
         entity_id -> BigInt,
+        created_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    partner_app (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        element_id -> BigInt,
+        sealed -> Binary,
+        created_at -> UtcTimestamp,
+        updated_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    connect_link (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        token_hash -> Binary,
+        token_sealed -> Binary,
+        settings_sealed -> Binary,
+        status -> Text,
+        external_id -> Nullable<Text>,
+        element_id -> Nullable<BigInt>,
+        instance_id -> Nullable<BigInt>,
+        outcome -> Text,
+        created_by -> BigInt,
+        version -> BigInt,
+        created_at -> UtcTimestamp,
+        updated_at -> UtcTimestamp,
+        expires_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    webhook (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        url_sealed -> Nullable<Binary>,
+        secrets_sealed -> Binary,
+        created_at -> UtcTimestamp,
+        updated_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    notice (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        link_id -> Nullable<BigInt>,
+        subject -> Text,
+        kind -> Text,
+        payload -> Text,
+        status -> Text,
+        attempts -> BigInt,
+        last_status -> Nullable<BigInt>,
+        last_error -> Nullable<Text>,
+        due_at -> UtcTimestamp,
+        delivered_at -> Nullable<UtcTimestamp>,
         created_at -> UtcTimestamp,
     }
 }

@@ -23,10 +23,11 @@ const fn column(table: &'static str, name: &'static str, key: &'static str) -> C
 pub const ORGANIZATION_SECRET: Column = column("organization", "secret_sealed", "id");
 pub const USER_SECRET: Column = column("app_user", "secret_sealed", "id");
 pub const INSTANCE_TOKEN: Column = column("instance", "token_sealed", "id");
+pub const LINK_TOKEN: Column = column("connect_link", "token_sealed", "id");
 pub const CREDENTIAL: Column = column("credential", "sealed", "instance_id");
 
 /// All of them.
-pub const SEALED: [Column; 9] = [
+pub const SEALED: [Column; 14] = [
     // First: without them no server starts.
     column("data_key", "sealed", "id"),
     ORGANIZATION_SECRET,
@@ -37,6 +38,11 @@ pub const SEALED: [Column; 9] = [
     column("oauth_grant", "sealed", "id"),
     column("idempotency", "reply_sealed", "id"),
     column("revocation", "sealed", "id"),
+    column("partner_app", "sealed", "id"),
+    LINK_TOKEN,
+    column("connect_link", "settings_sealed", "id"),
+    column("webhook", "url_sealed", "id"),
+    column("webhook", "secrets_sealed", "id"),
 ];
 
 /// Rows in one statement, and in one transaction.

@@ -17,6 +17,10 @@ pub enum Purpose {
     /// Which instances hold the same grant at the vendor.
     VendorGrant,
     State,
+    /// The secret in a connect link's address.
+    LinkToken,
+    /// The cookie that binds an authorization to a browser.
+    Browser,
     IdempotencyKey,
     /// Whether a repeated request is the same one.
     Request,
@@ -61,6 +65,8 @@ impl LookupKey {
             Purpose::InstanceToken => "instance token",
             Purpose::VendorGrant => "vendor grant",
             Purpose::State => "state",
+            Purpose::LinkToken => "link token",
+            Purpose::Browser => "browser",
             Purpose::IdempotencyKey => "idempotency key",
             Purpose::Request => "request",
         };

@@ -224,6 +224,7 @@ async fn replica(server: &TestServer) -> Services {
         proxy: None,
         clock: Arc::clone(&server.clock) as Arc<dyn Clock>,
         entropy: Arc::new(SystemEntropy),
+        public_url: "https://ligand.example".parse().expect("an address"),
         anonymous_catalog: true,
     };
     build.services().await.expect("the services build")

@@ -143,6 +143,7 @@ async fn services(url: String) -> Services {
         proxy: None,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        public_url: "https://ligand.example".parse().expect("an address"),
         anonymous_catalog: true,
     };
     build.services().await.expect("the services build")

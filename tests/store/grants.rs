@@ -19,6 +19,8 @@ async fn db_grant(store: &Store, owner: Owner, state: &str, age: TimeDelta) -> R
         state_hash: state.as_bytes().to_vec(),
         sealed: vec![1],
         expires_at: started + TimeDelta::hours(1),
+        link_id: None,
+        browser_hash: None,
     };
     store.write(move |conn| grants::insert(conn, owner, grant, &[], started)).await?;
     Ok(id)
@@ -59,7 +61,7 @@ on_both_databases!(a_state_is_free_again_when_its_grant_has_run_out, |database| 
     assert!(matches!(again, Err(StoreFault::Conflict(_))), "{again:?}");
     // The same state, hashed under another generation of the key.
     let (state_hash, expires_at) = (b"new".to_vec(), now() + TimeDelta::hours(1));
-    let grant = Grant { id: 7, element_id: ELEMENT, state_hash, sealed: vec![1], expires_at };
+    let grant = Grant { id: 7, element_id: ELEMENT, state_hash, sealed: vec![1], expires_at, link_id: None, browser_hash: None };
     let again = store.write(move |conn| grants::insert(conn, owner, grant, &[b"old".to_vec()], now())).await;
     assert!(matches!(again, Err(StoreFault::Conflict(_))), "{again:?}");
 });

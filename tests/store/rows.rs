@@ -77,6 +77,7 @@ impl Organization {
             version: 1,
             created_at: UtcTime(now()),
             updated_at: UtcTime(now()),
+            connected: None,
         }
     }
 

@@ -128,6 +128,7 @@ impl TestServer {
             proxy: None,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             entropy: Arc::clone(&entropy),
+            public_url: "https://ligand.example".parse().expect("an address"),
             anonymous_catalog: setup.anonymous_catalog,
         };
         let services = build.services().await.expect("the services build");
@@ -137,7 +138,6 @@ impl TestServer {
             services: OnceLock::new(),
             entropy,
             cors: setup.cors,
-            public_url: "https://ligand.example".parse().expect("an address"),
             trusted_proxies: setup.trusted_proxies,
         };
         let _ = shared.services.set(Arc::new(services.clone()));

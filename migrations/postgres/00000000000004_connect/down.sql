@@ -1,0 +1,10 @@
+DROP TABLE notice;
+DROP TABLE webhook;
+ALTER TABLE instance DROP COLUMN connected;
+DROP INDEX oauth_grant_by_link;
+DROP INDEX oauth_grant_by_state;
+ALTER TABLE oauth_grant DROP COLUMN browser_hash;
+ALTER TABLE oauth_grant DROP COLUMN link_id;
+DROP TABLE connect_link;
+DROP TABLE partner_app;
+ALTER TABLE organization DROP COLUMN settings;
