@@ -46,6 +46,9 @@ pub struct Authorize {
     /// Whether `response_type=code` is sent.
     #[serde(default = "yes")]
     pub response_type: bool,
+    /// What the vendor's redirect says in `iss` (RFC 9207): behind our own callback another one, or none, is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }
 
 /// Which scopes are asked for when the caller names none, and how they are written.
@@ -85,7 +88,11 @@ pub enum Pkce {
     #[default]
     #[serde(rename = "none")]
     None,
+    /// Always: `oauth/url` keeps the verifier for its caller.
     S256,
+    /// The vendor takes it and does not insist: used behind our own callback, where a grant is kept in any case.
+    #[serde(rename = "optional")]
+    Optional,
 }
 
 /// The token endpoint (RFC 6749 section 3.2).

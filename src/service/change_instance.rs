@@ -163,6 +163,7 @@ impl Services {
             configuration: change.configuration.clone(),
             provider_data: input.provider_data.clone().unwrap_or_default(),
             brought,
+            started: None,
         }))
     }
 

@@ -209,7 +209,8 @@ impl Services {
             last_name: caller.last_name.clone(),
         };
         let owner = caller.owner;
-        let provisioning = Provisioning { owner, element, authentication, configuration, provider_data, brought };
+        let provisioning =
+            Provisioning { owner, element, authentication, configuration, provider_data, brought, started: None };
         Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator })
     }
 
