@@ -98,7 +98,7 @@ impl Services {
     }
 
     /// The row as it will be, but for its credential.
-    fn apply(&self, stored: &Stored, input: &InstanceInput) -> Result<Change, ApiError> {
+    pub(super) fn apply(&self, stored: &Stored, input: &InstanceInput) -> Result<Change, ApiError> {
         let element = self.element_of_row(&stored.instance)?;
         self.refuse_move(&element, input)?;
         let before = self.configuration_of(stored)?;
@@ -247,13 +247,13 @@ impl Services {
     }
 }
 
-struct Change {
-    stored: Stored,
-    before: Configuration,
-    configuration: Configuration,
-    element: Arc<Element>,
-    authentication: AuthenticationType,
-    without_effect: Vec<String>,
+pub(super) struct Change {
+    pub stored: Stored,
+    pub before: Configuration,
+    pub configuration: Configuration,
+    pub element: Arc<Element>,
+    pub authentication: AuthenticationType,
+    pub without_effect: Vec<String>,
 }
 
 impl Change {

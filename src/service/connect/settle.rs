@@ -1,0 +1,82 @@
+//! How a link's row changes: only as `link_state` allows, and told in the same transaction.
+
+use super::link_input::LinkSettings;
+use super::{Link, Outcome, Services, Status, stored_status};
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::service::delete_instance::revoke_unless_shared;
+use crate::store::links::{self as rows, LinkRow};
+use crate::store::revocations::Revocation;
+use crate::store::time::UtcTime;
+use crate::store::{AnyConn, StoreFault};
+
+/// How often a change is tried again because somebody else changed the link meanwhile.
+const TRIES: usize = 8;
+
+/// A grant to be revoked at the vendor, with the hashes that instances with the same grant have.
+pub(super) type Revoked = Option<(Revocation, Vec<Vec<u8>>)>;
+
+impl Services {
+    /// The row as it will be.
+    pub(super) fn changed(&self, row: &LinkRow, status: Status, outcome: &Outcome) -> Result<LinkRow, ApiError> {
+        Ok(LinkRow {
+            status: status.as_str().to_owned(),
+            outcome: serde_json::to_string(outcome).map_err(ApiError::internal)?,
+            updated_at: UtcTime(self.now()),
+            ..row.clone()
+        })
+    }
+
+    /// Brings a link to a status, unless it came to another end meanwhile. `element`: what the person chose.
+    pub(super) async fn settle(
+        &self,
+        owner: Owner,
+        id: i64,
+        (status, outcome): (Status, &Outcome),
+        element: Option<i64>,
+        revoked: Revoked,
+    ) -> Result<Link, ApiError> {
+        for _ in 0..TRIES {
+            let link = self.link(owner, id).await?;
+            let next = if link.status.may_become(status) { Some(status) } else { None };
+            let chooses = element.is_some_and(|chosen| link.status.is_open() && link.row.element_id != Some(chosen));
+            if next.is_none() && !chooses && revoked.is_none() {
+                return Ok(link);
+            }
+            let mut changed = match next {
+                Some(next) => self.changed(&link.row, next, outcome)?,
+                None => link.row.clone(),
+            };
+            changed.element_id = element.or(changed.element_id);
+            let (services, settings, now) = (self.clone(), link.settings, self.now());
+            let (written, revoked) = (changed.clone(), revoked.clone());
+            let writes = next.is_some() || chooses;
+            let commit = self.commit(move |conn| {
+                if writes {
+                    rows::update(conn, owner, &written)?;
+                }
+                if next.is_some() {
+                    services.tell_link(conn, &written, &settings)?;
+                }
+                revoked.map_or(Ok(()), |revoked| revoke_unless_shared(conn, owner, revoked, now))
+            });
+            match commit.await {
+                Err(StoreFault::Conflict(_)) => continue,
+                other => other?,
+            }
+            return self.link(owner, id).await;
+        }
+        Err(ApiError::internal("a connect link was changed again and again"))
+    }
+
+    /// Tells who listens that a link changed. Inside the transaction that changes it, after the row.
+    pub(super) fn tell_link(
+        &self,
+        _conn: &mut AnyConn,
+        row: &LinkRow,
+        _settings: &LinkSettings,
+    ) -> Result<(), StoreFault> {
+        tracing::info!(link = row.id, status = stored_status(row).as_str(), "a connect link changed");
+        Ok(())
+    }
+}
