@@ -55,7 +55,6 @@ codes! {
     BadPassword "bad_password" 400 "The password is not acceptable.";
     BadLink "bad_link" 400 "The connect link cannot be made as it was asked for.";
     AddressNotAllowed "address_not_allowed" 400 "The address is not on one of the organization's allowed origins.";
-    NoApp "no_app" 400 "The organization has no OAuth app for this element.";
     BadIdempotencyKey "bad_idempotency_key" 400 "The Idempotency-Key is not acceptable.";
     BadCredentials "bad_credentials" 401 "Invalid Organization or User secret, or invalid Element token provided.";
     MissingCredentials "missing_credentials" 401 "The call needs an Authorization header.";

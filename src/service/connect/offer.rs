@@ -7,12 +7,10 @@ use serde_json::{Map, Value};
 use super::Services;
 use super::link_input::{LinkSettings, is_scope_key};
 use crate::catalog::element::{AuthenticationType, ChoiceOption, ConfigurationEntry, Element};
-use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::protocol::oauth2::token::Client;
-use crate::kernel::secret::Secret;
 use crate::service::configuration::{AUTHENTICATION_TYPE, Configuration};
+use crate::service::partner_app::{PartnerApp, no_app, own_client};
 use crate::service::scope_choice::{self, Layer, ScopeChoice};
 
 const CLIENT_ID: &str = "oauth.api.key";
@@ -23,15 +21,16 @@ const ASKED_SCOPES: &str = "oauth.scope";
 pub struct Offer {
     pub element: Arc<Element>,
     pub authentication: AuthenticationType,
-    /// Empty for a key.
-    pub scopes: ScopeChoice,
+    /// None for a key.
+    pub scopes: Option<ScopeChoice>,
     /// What the person is asked.
     pub fields: Vec<Field>,
     /// What the instance's configuration is given before that: by the link and the OAuth app.
     pub(super) given: Map<String, Value>,
     /// That on top of the element's defaults, or of the instance's own.
     pub(super) configuration: Configuration,
-    pub(super) client: Option<Client>,
+    /// The organization's app, where it is the one that speaks.
+    pub(super) app: Option<PartnerApp>,
 }
 
 /// One input of the page.
@@ -54,14 +53,26 @@ impl Services {
         self.catalog.iter().filter(fits).cloned().collect()
     }
 
-    /// Fails where the link could never connect this element.
+    /// Fails where the link could never connect this element. `only`: the link has no other.
     pub(super) async fn check_offer(
         &self,
         owner: Owner,
         element: &Arc<Element>,
         settings: &LinkSettings,
+        only: bool,
     ) -> Result<(), ApiError> {
-        self.offer(owner, element, settings).await.map(drop)
+        let offer = self.offer(owner, element, settings).await?;
+        let Some(oauth2) = element.authentication.oauth2.as_ref().filter(|_| offer.scopes.is_some()) else {
+            return Ok(());
+        };
+        let presets = settings.preset.as_deref();
+        let layer = Layer {
+            scopes: settings.scopes.as_deref(),
+            // What only some of the elements know is passed over by the others.
+            optional_scopes: settings.optional_scopes.as_deref().filter(|_| only),
+            preset: presets.filter(|name| only || oauth2.presets.contains_key(*name)),
+        };
+        scope_choice::check(element, layer)
     }
 
     pub async fn offer(
@@ -81,51 +92,55 @@ impl Services {
         if element.entry(AUTHENTICATION_TYPE).is_some() {
             given.insert(AUTHENTICATION_TYPE.to_owned(), authentication.as_str().into());
         }
-        let (mut scopes, mut client) = (ScopeChoice::default(), None);
+        let mut app = None;
         if authentication == AuthenticationType::OAuth2 {
-            let app = self.partner_app(owner, element).await?;
-            let of_link = client_in(|key| given.get(key).and_then(Value::as_str));
-            let of_app =
-                app.as_ref().map(|app| Client { id: app.client_id.clone(), secret: app.client_secret.clone() });
-            let known = of_link.or(of_app).or_else(|| client_in(|key| configuration.get(key)));
-            let known = known.ok_or_else(|| {
-                let message = format!(
-                    "There is no OAuth app for {}: PUT /elements/{}/app stores one, or the link brings {CLIENT_ID} and \
-                     {CLIENT_SECRET} in its configuration.",
-                    element.name, element.key
-                );
-                ApiError::new(Code::NoApp, message)
-            })?;
-            let text = |key: &str| given.get(key).and_then(Value::as_str).or_else(|| configuration.get(key));
-            scopes = scope_choice::choose(
-                element,
-                &[
-                    Layer {
-                        scopes: settings.scopes.as_deref(),
-                        optional_scopes: settings.optional_scopes.as_deref(),
-                        preset: settings.preset.as_deref(),
-                    },
-                    Layer { scopes: text("Scopes"), optional_scopes: text("OptionalScopes"), preset: None },
-                    Layer {
-                        scopes: app.as_ref().and_then(|app| app.scopes.as_deref()),
-                        optional_scopes: app.as_ref().and_then(|app| app.optional_scopes.as_deref()),
-                        preset: app.as_ref().and_then(|app| app.preset.as_deref()),
-                    },
-                ],
-            );
-            given.insert(CLIENT_ID.to_owned(), known.id.expose().into());
-            given.insert(CLIENT_SECRET.to_owned(), known.secret.expose().into());
+            app = self.app_of_offer(owner, element, &configuration, &mut given).await?;
             given.insert(REDIRECT_URI.to_owned(), self.redirect_uri().into());
-            if element.entry(ASKED_SCOPES).is_some() {
-                let asked: Vec<&str> =
-                    scopes.mandatory.iter().chain(&scopes.optional).map(String::as_str).collect();
-                given.insert(ASKED_SCOPES.to_owned(), asked.join(" ").into());
-            }
-            client = Some(known);
         }
         configuration.merge(element, given.clone())?;
+        let of_link = Layer {
+            scopes: settings.scopes.as_deref(),
+            optional_scopes: settings.optional_scopes.as_deref(),
+            preset: settings.preset.as_deref(),
+        };
+        let layers = [Some(of_link), Some(Layer::of_configuration(&configuration)), app.as_ref().map(Layer::of_app)];
+        let layers: Vec<_> = layers.into_iter().flatten().collect();
+        let scopes = (authentication == AuthenticationType::OAuth2).then(|| scope_choice::choose(element, &layers));
+        if let Some(scopes) = scopes.as_ref().filter(|_| element.entry(ASKED_SCOPES).is_some()) {
+            let asked = [scopes.mandatory.as_slice(), scopes.optional.as_slice()].concat().join(" ");
+            configuration.set(ASKED_SCOPES, Some(asked.clone()));
+            given.insert(ASKED_SCOPES.to_owned(), asked.into());
+        }
         let fields = fields(element, authentication, settings, &configuration);
-        Ok(Offer { element: Arc::clone(element), authentication, scopes, fields, given, configuration, client })
+        Ok(Offer { element: Arc::clone(element), authentication, scopes, fields, given, configuration, app })
+    }
+
+    /// The organization's app, where it is the one that speaks. An app of the instance's own stays only where it knows our
+    /// redirect URI, or where there is no other.
+    async fn app_of_offer(
+        &self,
+        owner: Owner,
+        element: &Element,
+        before: &Configuration,
+        given: &mut Map<String, Value>,
+    ) -> Result<Option<PartnerApp>, ApiError> {
+        let brought = |key: &str| given.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        if brought(CLIENT_ID) || brought(CLIENT_SECRET) {
+            return Ok(None);
+        }
+        let own = own_client(before).is_some();
+        if own && before.get(REDIRECT_URI) == Some(self.redirect_uri().as_str()) {
+            return Ok(None);
+        }
+        let app = self.partner_app(owner, element).await?;
+        if app.is_some() {
+            for key in [CLIENT_ID, CLIENT_SECRET] {
+                given.insert(key.to_owned(), Value::Null);
+            }
+        } else if !own {
+            return Err(no_app(element));
+        }
+        Ok(app)
     }
 }
 
@@ -136,11 +151,6 @@ fn authentication_of(element: &Element, settings: &LinkSettings) -> Authenticati
         None => element.authentication.default,
     };
     settings.authentication_type.unwrap_or(default)
-}
-
-fn client_in<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Client> {
-    let filled = |key: &str| value(key).filter(|text| !text.is_empty()).map(Secret::new);
-    Some(Client { id: filled(CLIENT_ID)?, secret: filled(CLIENT_SECRET)? })
 }
 
 /// What is required and nobody has given. A key is asked for anew even when the instance has one.
