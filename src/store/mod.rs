@@ -12,6 +12,8 @@ pub mod instances;
 mod lanes;
 pub mod leases;
 mod migrate;
+pub mod organization_settings;
+pub mod partner_apps;
 pub mod principals;
 pub mod refreshes;
 pub mod revocations;
