@@ -144,11 +144,6 @@ pub enum CallbackEnd {
 }
 
 impl Services {
-    /// The one redirect URI, to be registered with every vendor.
-    pub fn redirect_uri(&self) -> String {
-        self.public("connector/callback")
-    }
-
     /// An address of this server, as browsers reach it.
     pub fn public(&self, path: &str) -> String {
         format!("{}/{path}", self.public_url.as_str().trim_end_matches('/'))
@@ -172,7 +167,7 @@ impl Services {
             Waiting::Default(_) => None,
         };
         let under_way =
-            UnderWay { client_id, redirect_uri: self.redirect_uri(), verifier, waiting, came_back: None };
+            UnderWay { client_id, redirect_uri: self.redirect_url(), verifier, waiting, came_back: None };
         let grant = Grant {
             id,
             element_id: element.id,

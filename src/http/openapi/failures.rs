@@ -74,6 +74,9 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("ConfigurationChange", &[BODY, CONNECTION, ADDRESS, VENDOR]),
     ("OAuthUrlRequest", &[BODY, OAUTH_URL, ADDRESS]),
     ("UpdateOrganization", &[BODY, &[NotAllowed]]),
+    ("SavePartnerApp", &[BODY, &[NotAllowed, NoOauth, BadScopes]]),
+    ("get_partner_app", &[&[NoOauth]]),
+    ("delete_partner_app", &[&[NotAllowed, NoOauth, AppNotFound]]),
     ("get_oauth_url", &[OAUTH_URL, ADDRESS]),
     ("reset_organization_secret", &[&[NotAllowed]]),
 ];

@@ -14,7 +14,7 @@ use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::variables::Values;
 use crate::service::callback::{LinkWaiting, Waiting};
 use crate::service::instance_input::ProviderData;
-use crate::service::partner_app::own_client;
+use crate::service::partner_app::{PartnerApp, own_client};
 use crate::service::provision::needless;
 
 /// What the person chose and entered. It may hold a key: no `Debug`.
@@ -74,7 +74,6 @@ impl Services {
                 element,
                 authentication,
                 given,
-                app,
                 provider_data: ProviderData::default(),
                 started: None,
                 mandatory,
@@ -82,7 +81,7 @@ impl Services {
             let services = self.clone();
             return self.detached.run(async move { services.connect_key(attempt).await }).await.map(|()| Next::Result);
         };
-        let of_app = || app.as_ref().map(crate::service::partner_app::PartnerApp::client);
+        let of_app = || app.as_ref().map(PartnerApp::client);
         let client_id = own_client(&configuration).or_else(of_app).unwrap_or_default().id;
         let waiting = LinkWaiting { link: id, popup: chosen.popup, configuration: given, scopes: mandatory };
         let begun =
@@ -92,7 +91,7 @@ impl Services {
         let (scope, optional) =
             scopes.map(|scopes| (scopes.mandatory.join(" "), scopes.optional.join(" "))).unwrap_or_default();
         let filled = |text: &'_ str| !text.is_empty();
-        let redirect_uri = self.redirect_uri();
+        let redirect_uri = self.redirect_url();
         let authorization = Authorization {
             client_id: client_id.expose(),
             redirect_uri: &redirect_uri,

@@ -8,7 +8,7 @@ use super::outcome::Reason;
 use super::{Link, Services};
 use crate::catalog::element::AuthenticationType;
 use crate::kernel::clock::api_date;
-use crate::service::introspect::VendorAccount;
+use crate::protocol::account::VendorAccount;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -95,7 +95,7 @@ impl Services {
         let mut app = None;
         if authentication == AuthenticationType::OAuth2 {
             app = self.app_of_offer(owner, element, &configuration, &mut given).await?;
-            given.insert(REDIRECT_URI.to_owned(), self.redirect_uri().into());
+            given.insert(REDIRECT_URI.to_owned(), self.redirect_url().into());
         }
         configuration.merge(element, given.clone())?;
         let of_link = Layer {
@@ -129,7 +129,7 @@ impl Services {
             return Ok(None);
         }
         let own = own_client(before).is_some();
-        if own && before.get(REDIRECT_URI) == Some(self.redirect_uri().as_str()) {
+        if own && before.get(REDIRECT_URI) == Some(self.redirect_url().as_str()) {
             return Ok(None);
         }
         let app = self.partner_app(owner, element).await?;
