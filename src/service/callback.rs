@@ -166,8 +166,7 @@ impl Services {
             Waiting::Link(link) => Some(link.link),
             Waiting::Default(_) => None,
         };
-        let under_way =
-            UnderWay { client_id, redirect_uri: self.redirect_url(), verifier, waiting, came_back: None };
+        let under_way = UnderWay { client_id, redirect_uri: self.redirect_url(), verifier, waiting, came_back: None };
         let grant = Grant {
             id,
             element_id: element.id,

@@ -267,11 +267,31 @@ mod tests {
             assert_eq!(origin_of(text).unwrap_or_default(), origin, "{text}");
         }
         for text in [
-            "", "*", "https://*", "https://*.example.com", "https://localhost:*", "http://*:3000", "http://app.example.com",
-            "http://127.0.0.1:3000", "http://localhost.example.com", "https://app.example.com/path", "https://a@b.example",
-            "https://app.example.com?x", "https://app.example.com#x", "https:app.example.com", "https:\\\\app.example.com",
-            "javascript://app.example.com", "ftp://app.example.com", "app.example.com", "null", "https://", "https:///a",
-            "https://a b.example", "https://a.example:99999", "data:text/html,x", "https://bücher.example",
+            "",
+            "*",
+            "https://*",
+            "https://*.example.com",
+            "https://localhost:*",
+            "http://*:3000",
+            "http://app.example.com",
+            "http://127.0.0.1:3000",
+            "http://localhost.example.com",
+            "https://app.example.com/path",
+            "https://a@b.example",
+            "https://app.example.com?x",
+            "https://app.example.com#x",
+            "https:app.example.com",
+            "https:\\\\app.example.com",
+            "javascript://app.example.com",
+            "ftp://app.example.com",
+            "app.example.com",
+            "null",
+            "https://",
+            "https:///a",
+            "https://a b.example",
+            "https://a.example:99999",
+            "data:text/html,x",
+            "https://bücher.example",
         ] {
             assert_eq!(origin_of(text), None, "{text}");
         }
@@ -281,18 +301,36 @@ mod tests {
     fn an_address_is_allowed_by_its_origin_alone() {
         let settings = allowing(&["https://app.example.com", "http://localhost:*"]);
         for address in [
-            "https://app.example.com", "https://app.example.com/done?x=1#y", "https://APP.example.com:443/",
-            "http://localhost/", "http://localhost:1/x", "http://LOCALHOST:65535",
+            "https://app.example.com",
+            "https://app.example.com/done?x=1#y",
+            "https://APP.example.com:443/",
+            "http://localhost/",
+            "http://localhost:1/x",
+            "http://LOCALHOST:65535",
         ] {
             assert!(Services::allows_address(&settings, address), "{address}");
         }
         for address in [
-            "", "http://app.example.com/", "https://app.example.com:8443/", "https://app.example.com.evil.example/",
-            "https://evil.example/https://app.example.com/", "https://app.example.com@evil.example/", "//app.example.com/",
-            "https://user:secret@app.example.com/", "https://app.example.com\\@evil.example/", "https://sub.app.example.com/",
-            "https://localhost/", "http://localhost.evil.example/", "http://127.0.0.1/", "javascript:alert(1)",
-            "data:text/html,x", " https://app.example.com/", "https://app.example.com/\r\nx", "https://app.example.com/ x",
-            "blob:https://app.example.com/x", "/done",
+            "",
+            "http://app.example.com/",
+            "https://app.example.com:8443/",
+            "https://app.example.com.evil.example/",
+            "https://evil.example/https://app.example.com/",
+            "https://app.example.com@evil.example/",
+            "//app.example.com/",
+            "https://user:secret@app.example.com/",
+            "https://app.example.com\\@evil.example/",
+            "https://sub.app.example.com/",
+            "https://localhost/",
+            "http://localhost.evil.example/",
+            "http://127.0.0.1/",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            " https://app.example.com/",
+            "https://app.example.com/\r\nx",
+            "https://app.example.com/ x",
+            "blob:https://app.example.com/x",
+            "/done",
         ] {
             assert!(!Services::allows_address(&settings, address), "{address}");
         }

@@ -134,12 +134,8 @@ impl TestServer {
         let services = build.services().await.expect("the services build");
         let created = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
         services.follow_changes(&mut Default::default()).await;
-        let shared = Shared {
-            services: OnceLock::new(),
-            entropy,
-            cors: setup.cors,
-            trusted_proxies: setup.trusted_proxies,
-        };
+        let shared =
+            Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: setup.trusted_proxies };
         let _ = shared.services.set(Arc::new(services.clone()));
         let server = http_server(web::Data::new(shared), listener).expect("the server starts");
         let handle = server.handle();

@@ -38,7 +38,7 @@ impl Services {
         if link.status != Status::Pending {
             return Ok(link);
         }
-        self.settle(link.owner(), link.row.id, (Status::Opened, &link.outcome), None, None).await
+        self.settle_link(link.owner(), link.row.id, (Status::Opened, &link.outcome), None, None).await
     }
 
     /// `browser`: the cookie of the browser, which alone may end what it begins. Fails where the person must correct
@@ -53,7 +53,7 @@ impl Services {
         if !link.status.is_open() {
             return Ok(Next::Result);
         }
-        let Offer { element, authentication, scopes, fields, mut given, mut configuration, app } = offer;
+        let Offer { element, authentication, scopes, fields, mut given, mut configuration, app, .. } = offer;
         // Only what was asked for: a form can be forged.
         for field in &fields {
             if let Some(value) = chosen.fields.get(&field.key).map(|text| text.trim()).filter(|text| !text.is_empty()) {
@@ -65,9 +65,10 @@ impl Services {
         let id = link.row.id;
         let (owner, opened) = (link.owner(), (Status::Opened, &Outcome::default()));
         let mandatory = scopes.as_ref().map(|scopes| scopes.mandatory.clone()).unwrap_or_default();
-        let Some(oauth2) = element.authentication.oauth2.as_ref().filter(|_| authentication == AuthenticationType::OAuth2)
+        let Some(oauth2) =
+            element.authentication.oauth2.as_ref().filter(|_| authentication == AuthenticationType::OAuth2)
         else {
-            self.settle(owner, id, opened, Some(element.id), None).await?;
+            self.settle_link(owner, id, opened, Some(element.id), None).await?;
             let attempt = Attempt {
                 owner,
                 link: id,
@@ -102,7 +103,7 @@ impl Services {
         };
         let url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the settings"))?;
-        self.settle(owner, id, opened, Some(element.id), None).await?;
+        self.settle_link(owner, id, opened, Some(element.id), None).await?;
         Ok(Next::Vendor(url))
     }
 
@@ -112,7 +113,7 @@ impl Services {
             None => Ok(()),
             Some(refused) => {
                 let status = Status::Failed;
-                self.settle(attempt.owner, attempt.link, (status, &refused.outcome), None, refused.revoked).await?;
+                self.settle_link(attempt.owner, attempt.link, (status, &refused.outcome), None, refused.revoked).await?;
                 Ok(())
             }
         }

@@ -20,7 +20,7 @@ const LONGEST_SCOPES: usize = 4000;
 
 /// A connect link to be: an invitation for one customer to connect one account.
 #[derive(Clone, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = CreateLink, example = json!({
     "elements": ["hubspotcrm"],
     "externalId": "customer-42",
@@ -140,7 +140,9 @@ impl LinkInput {
                 return refused(&format!("{member} must be an absolute https address without a user name."));
             };
             if member == "redirectUrl" && url.fragment().is_some() {
-                return refused("redirectUrl must have no fragment (#…): status and instanceId are added as its query.");
+                return refused(
+                    "redirectUrl must have no fragment (#…): status and instanceId are added as its query.",
+                );
             }
         }
         Ok(())

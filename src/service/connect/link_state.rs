@@ -28,8 +28,7 @@ use Status::{Authorised, Denied, Expired, Failed, Opened, Pending, Revoked};
 impl Status {
     pub const ALL: [Self; 7] = [Pending, Opened, Authorised, Denied, Failed, Expired, Revoked];
     /// The statuses in which a link still works, as they are stored.
-    pub const OPEN: [&'static str; 4] =
-        [Pending.as_str(), Opened.as_str(), Denied.as_str(), Failed.as_str()];
+    pub const OPEN: [&'static str; 4] = [Pending.as_str(), Opened.as_str(), Denied.as_str(), Failed.as_str()];
 
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -165,7 +165,8 @@ impl Services {
         let all = input.elements.as_deref().unwrap_or_default().is_empty() && input.instance_id.is_none();
         match offered.iter().find(lacks) {
             Some(element) if wanted.is_none() || !all => {
-                let types: Vec<_> = element.authentication_types().into_iter().map(AuthenticationType::as_str).collect();
+                let types: Vec<_> =
+                    element.authentication_types().into_iter().map(AuthenticationType::as_str).collect();
                 let message = format!("{} offers the authenticationType {}.", element.name, types.join(" and "));
                 Err(ApiError::new(Code::BadAuthenticationType, message))
             }
@@ -240,10 +241,9 @@ impl Services {
             }
             let changed = self.changed(&link.row, Status::Revoked, &link.outcome)?;
             let (services, row) = (self.clone(), changed.clone());
-            let settings = link.settings.clone();
             let written = self.store.write(move |conn| {
                 rows::update(conn, owner, &row)?;
-                services.tell_link(conn, &row, &settings)
+                services.tell_link(conn, &row)
             });
             match written.await {
                 Err(StoreFault::Conflict(_)) => continue,
@@ -274,10 +274,10 @@ impl Services {
     async fn expire_link(&self, row: LinkRow) -> Result<(), ApiError> {
         let link = self.open_link(row)?;
         let changed = self.changed(&link.row, Status::Expired, &link.outcome)?;
-        let (services, owner, settings) = (self.clone(), link.owner(), link.settings);
+        let (services, owner) = (self.clone(), link.owner());
         let written = self.store.write(move |conn| {
             rows::update(conn, owner, &changed)?;
-            services.tell_link(conn, &changed, &settings)
+            services.tell_link(conn, &changed)
         });
         match written.await {
             // Somebody else did it, or the link came to another end.

@@ -2,12 +2,14 @@
 
 mod begin;
 mod finish;
+pub mod guesses;
 pub mod link_input;
 pub mod link_state;
 pub mod link_view;
 pub mod links;
 mod offer;
 pub mod outcome;
+pub mod presentation;
 mod settle;
 
 use chrono::{DateTime, Utc};
@@ -22,7 +24,7 @@ use crate::store::links::{self as rows, LinkRow};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 
-pub use begin::{Chosen, Next};
+pub use begin::{Chosen, Next, is_correctable};
 pub use link_state::Status;
 pub use offer::{Field, Offer};
 pub use outcome::{Outcome, Reason};

@@ -9,7 +9,9 @@ use super::link_input::{LinkSettings, is_scope_key};
 use crate::catalog::element::{AuthenticationType, ChoiceOption, ConfigurationEntry, Element};
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::protocol::account::VendorAccount;
 use crate::service::configuration::{AUTHENTICATION_TYPE, Configuration};
+use crate::service::introspect::Connected;
 use crate::service::partner_app::{PartnerApp, no_app, own_client};
 use crate::service::scope_choice::{self, Layer, ScopeChoice};
 
@@ -25,12 +27,25 @@ pub struct Offer {
     pub scopes: Option<ScopeChoice>,
     /// What the person is asked.
     pub fields: Vec<Field>,
+    /// The vendor's account that the instance belongs to, where one is authorised anew.
+    pub account: Option<VendorAccount>,
     /// What the instance's configuration is given before that: by the link and the OAuth app.
     pub(super) given: Map<String, Value>,
     /// That on top of the element's defaults, or of the instance's own.
     pub(super) configuration: Configuration,
     /// The organization's app, where it is the one that speaks.
     pub(super) app: Option<PartnerApp>,
+}
+
+impl Offer {
+    /// What the person must know or have first.
+    pub fn beforehand(&self) -> Option<&str> {
+        let declared = &self.element.authentication;
+        match self.authentication {
+            AuthenticationType::OAuth2 => declared.oauth2.as_ref()?.beforehand.as_deref(),
+            AuthenticationType::ApiKey => declared.api_key.as_ref()?.beforehand.as_deref(),
+        }
+    }
 }
 
 /// One input of the page.
@@ -47,7 +62,12 @@ impl Services {
     /// The elements that a link offers, as far as they can be connected.
     pub fn offered_elements(&self, settings: &LinkSettings) -> Vec<Arc<Element>> {
         let fits = |element: &&Arc<Element>| match settings.elements.as_slice() {
-            [] => element.active && settings.authentication_type.is_none_or(|wanted| element.authentication_types().contains(&wanted)),
+            [] => {
+                element.active
+                    && settings
+                        .authentication_type
+                        .is_none_or(|wanted| element.authentication_types().contains(&wanted))
+            }
             named => named.contains(&element.key),
         };
         self.catalog.iter().filter(fits).cloned().collect()
@@ -82,9 +102,13 @@ impl Services {
         settings: &LinkSettings,
     ) -> Result<Offer, ApiError> {
         let authentication = authentication_of(element, settings);
-        let mut configuration = match settings.instance_id {
-            None => Configuration::of(element),
-            Some(id) => self.configuration_of(&self.stored_instance(owner, id).await?)?,
+        let (mut configuration, account) = match settings.instance_id {
+            None => (Configuration::of(element), None),
+            Some(id) => {
+                let stored = self.stored_instance(owner, id).await?;
+                let connected = Connected::read(stored.instance.connected.as_deref());
+                (self.configuration_of(&stored)?, connected.account)
+            }
         };
         let declared = |key: &str| element.entry(key).is_some_and(|declared| !declared.internal) || is_scope_key(key);
         let link = settings.configuration.iter().filter(|(key, _)| declared(key));
@@ -112,7 +136,7 @@ impl Services {
             given.insert(ASKED_SCOPES.to_owned(), asked.into());
         }
         let fields = fields(element, authentication, settings, &configuration);
-        Ok(Offer { element: Arc::clone(element), authentication, scopes, fields, given, configuration, app })
+        Ok(Offer { element: Arc::clone(element), authentication, scopes, fields, account, given, configuration, app })
     }
 
     /// The organization's app, where it is the one that speaks. An app of the instance's own stays only where it knows our

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::protocol::account::VendorAccount;
+use crate::service::introspect::Connected;
 
 /// Why there is no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -52,9 +53,39 @@ pub struct Outcome {
     pub missing_scopes: Vec<String>,
     pub granted_scopes: Option<Vec<String>>,
     pub vendor_account: Option<VendorAccount>,
+    /// With `wrong_account`: the one that the instance belongs to.
+    pub expected_account: Option<VendorAccount>,
 }
 
 impl Outcome {
+    /// What the vendor told of the connection.
+    pub fn connected(connected: &Connected) -> Self {
+        Self {
+            granted_scopes: connected.granted_scopes.clone(),
+            vendor_account: connected.account.clone(),
+            ..Self::default()
+        }
+    }
+
+    pub fn because(self, reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason: Some(reason), message: Some(message.into()), ..self }
+    }
+
+    pub fn wrong_account(expected: Option<VendorAccount>, connected: &Connected) -> Self {
+        let shown = |account: Option<&VendorAccount>| {
+            account.map_or_else(String::new, |account| match &account.name {
+                Some(name) => format!(" {} ({name})", account.id),
+                None => format!(" {}", account.id),
+            })
+        };
+        let message = format!(
+            "The account{} was chosen, but the connection belongs to{}.",
+            shown(connected.account.as_ref()),
+            shown(expected.as_ref())
+        );
+        Self { expected_account: expected, ..Self::connected(connected) }.because(Reason::WrongAccount, message)
+    }
+
     pub fn of(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason: Some(reason), message: Some(message.into()), ..Self::default() }
     }

@@ -1,6 +1,5 @@
 //! How a link's row changes: only as `link_state` allows, and told in the same transaction.
 
-use super::link_input::LinkSettings;
 use super::{Link, Outcome, Services, Status, stored_status};
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -28,7 +27,7 @@ impl Services {
     }
 
     /// Brings a link to a status, unless it came to another end meanwhile. `element`: what the person chose.
-    pub(super) async fn settle(
+    pub(super) async fn settle_link(
         &self,
         owner: Owner,
         id: i64,
@@ -48,7 +47,7 @@ impl Services {
                 None => link.row.clone(),
             };
             changed.element_id = element.or(changed.element_id);
-            let (services, settings, now) = (self.clone(), link.settings, self.now());
+            let (services, now) = (self.clone(), self.now());
             let (written, revoked) = (changed.clone(), revoked.clone());
             let writes = next.is_some() || chooses;
             let commit = self.commit(move |conn| {
@@ -56,7 +55,7 @@ impl Services {
                     rows::update(conn, owner, &written)?;
                 }
                 if next.is_some() {
-                    services.tell_link(conn, &written, &settings)?;
+                    services.tell_link(conn, &written)?;
                 }
                 revoked.map_or(Ok(()), |revoked| revoke_unless_shared(conn, owner, revoked, now))
             });
@@ -70,12 +69,7 @@ impl Services {
     }
 
     /// Tells who listens that a link changed. Inside the transaction that changes it, after the row.
-    pub(super) fn tell_link(
-        &self,
-        _conn: &mut AnyConn,
-        row: &LinkRow,
-        _settings: &LinkSettings,
-    ) -> Result<(), StoreFault> {
+    pub(super) fn tell_link(&self, _conn: &mut AnyConn, row: &LinkRow) -> Result<(), StoreFault> {
         tracing::info!(link = row.id, status = stored_status(row).as_str(), "a connect link changed");
         Ok(())
     }
