@@ -29,7 +29,7 @@ const TRIES: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartnerApp {
-    pub client_id: String,
+    pub client_id: Secret,
     pub client_secret: Secret,
     pub scopes: Option<String>,
     pub optional_scopes: Option<String>,
@@ -108,12 +108,12 @@ fn place(row: i64) -> Place {
 
 impl PartnerApp {
     pub fn client(&self) -> Client {
-        Client { id: Secret::new(&self.client_id), secret: self.client_secret.clone() }
+        Client { id: self.client_id.clone(), secret: self.client_secret.clone() }
     }
 
     fn document(&self) -> Zeroizing<String> {
         let document = json!({
-            "clientId": self.client_id, "clientSecret": self.client_secret.expose(), "scopes": self.scopes,
+            "clientId": self.client_id.expose(), "clientSecret": self.client_secret.expose(), "scopes": self.scopes,
             "optionalScopes": self.optional_scopes, "preset": self.preset,
         });
         Zeroizing::new(document.to_string())
@@ -136,7 +136,7 @@ impl PartnerAppInput {
         }
         let filled = |text: &Option<String>| text.as_deref().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned);
         let app = PartnerApp {
-            client_id: client_id.to_owned(),
+            client_id: Secret::new(client_id),
             client_secret: client_secret.clone(),
             scopes: filled(&self.scopes),
             optional_scopes: self.optional_scopes.as_deref().map(|text| text.trim().to_owned()),
@@ -255,7 +255,7 @@ impl Services {
         let ScopeChoice { mandatory, optional, warning } = scope_choice::choose(element, &layers);
         PartnerAppView {
             element: element.key.clone(),
-            client_id: app.map(|app| app.client_id.clone()),
+            client_id: app.map(|app| app.client_id.expose().to_owned()),
             client_secret: app.map(|_| MASK.to_owned()),
             scopes: app.and_then(|app| app.scopes.clone()),
             optional_scopes: app.and_then(|app| app.optional_scopes.clone()),

@@ -25,7 +25,7 @@ pub struct Layer<'a> {
 }
 
 /// What an authorization asks for. What an element adds to every request (`offline_access`) is not part of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScopeChoice {
     /// Without one of them there is no connection.
     pub mandatory: Vec<String>,
@@ -68,7 +68,7 @@ impl<'a> Layer<'a> {
 /// `layers`: those that there are, in the order in which they count.
 pub fn choose(element: &Element, layers: &[Layer<'_>]) -> ScopeChoice {
     let Some(oauth2) = &element.authentication.oauth2 else {
-        return ScopeChoice { mandatory: Vec::new(), optional: Vec::new(), warning: None };
+        return ScopeChoice::default();
     };
     let of_element = Layer { preset: Some(DEFAULT_PRESET), ..Layer::default() };
     let all = || layers.iter().chain([&of_element]);
