@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use ligand::service::Services;
 use ligand::service::partner_app::PartnerApp;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::caller::{CALLBACK, with_code};
 use crate::support::copies::owner;
 use crate::support::server::user;
-use crate::support::{Caller, TestServer, on_both, on_sqlite};
+use crate::support::{Caller, Reply, TestServer, on_both, on_sqlite};
 
 const APP: &str = "/elements/hubspotcrm/app";
 const TOKEN: &str = "POST /oauth/2026-03/token";
@@ -29,6 +30,12 @@ fn without_client(name: &str, code: &str) -> Value {
 async fn connected(server: &TestServer) -> Value {
     let code = server.caller().code(server.sandbox()).await;
     server.caller().post("/instances", &without_client("By the organization's app", &code)).await.ok()
+}
+
+/// The instance after its token was over.
+async fn refresh(server: &TestServer, instance: &Value) -> Reply {
+    server.advance(TimeDelta::hours(1));
+    server.caller().get(&format!("/instances/{}?refresh=true", instance["id"])).await
 }
 
 /// Somebody of the administrator's organization who is no administrator.
@@ -180,8 +187,7 @@ on_both!(an_instance_without_an_app_of_its_own_uses_it, |server| async move {
 on_both!(an_app_of_ones_own_counts_before_it, |server| async move {
     server.caller().put(APP, &json!({ "clientId": "wrong", "clientSecret": "wrong" })).await.ok();
     let instance = server.caller().create_with_code(server.sandbox(), "Own").await;
-    let path = format!("/instances/{}", instance["id"]);
-    server.caller().get(&format!("{path}?refresh=true")).await.ok();
+    refresh(&server, &instance).await.ok();
     let code = server.caller().code(server.sandbox()).await;
     let body = without_client("Organization's", &code);
     server.caller().post("/instances", &body).await.fails(400, "vendor_configuration");
@@ -191,27 +197,25 @@ on_both!(a_changed_secret_counts_at_once, |server| async move {
     let caller = server.caller();
     caller.put(APP, &app()).await.ok();
     let instance = connected(&server).await;
-    let refresh = format!("/instances/{}?refresh=true", instance["id"]);
-    caller.get(&refresh).await.ok();
+    refresh(&server, &instance).await.ok();
     caller.put(APP, &json!({ "clientId": "sandbox-client", "clientSecret": "rotated" })).await.ok();
-    let said = caller.get(&refresh).await.fails(400, "vendor_configuration");
+    let said = refresh(&server, &instance).await.fails(400, "vendor_configuration");
     assert!(said.contains("missing or invalid client secret"), "{said}");
     let code = caller.code(server.sandbox()).await;
     caller.post("/instances", &without_client("Wrong", &code)).await.fails(400, "vendor_configuration");
     // The grant lives: it is the operator's matter.
     assert_eq!(caller.get(&format!("/instances/{}", instance["id"])).await.ok()["valid"], true);
     caller.put(APP, &app()).await.ok();
-    assert_eq!(caller.get(&refresh).await.ok()["valid"], true);
+    assert_eq!(refresh(&server, &instance).await.ok()["valid"], true);
 });
 
 on_both!(without_it_tokens_cannot_be_renewed_and_nothing_dies, |server| async move {
     let caller = server.caller();
     caller.put(APP, &app()).await.ok();
     let instance = connected(&server).await;
-    let refresh = format!("/instances/{}?refresh=true", instance["id"]);
     assert_eq!(caller.delete(APP).await.status, 200);
     let before = server.sandbox().counts(TOKEN).total;
-    let said = caller.get(&refresh).await.fails(400, "missing_configuration");
+    let said = refresh(&server, &instance).await.fails(400, "missing_configuration");
     assert!(said.contains("PUT /elements/hubspotcrm/app"), "{said}");
     assert_eq!(server.sandbox().counts(TOKEN).total, before, "nobody is asked with nothing");
     // A name is no matter of the app's; a new code is.
@@ -220,7 +224,7 @@ on_both!(without_it_tokens_cannot_be_renewed_and_nothing_dies, |server| async mo
     let code = caller.code(server.sandbox()).await;
     caller.patch(&path, &json!({ "providerData": { "code": code } })).await.fails(400, "missing_configuration");
     caller.put(APP, &app()).await.ok();
-    assert_eq!(caller.get(&refresh).await.ok()["valid"], true);
+    assert_eq!(refresh(&server, &instance).await.ok()["valid"], true);
 });
 
 on_both!(a_deleted_instance_is_revoked_with_it, |server| async move {
@@ -243,13 +247,13 @@ on_both!(an_instance_moves_between_its_own_app_and_the_organizations, |server| a
     let moved = caller.patch(&path, &change).await.ok();
     assert!(moved["configuration"]["oauth.api.key"].is_null());
     assert_eq!((&moved["id"], &moved["token"]), (&instance["id"], &instance["token"]));
-    caller.get(&format!("{path}?refresh=true")).await.ok();
+    refresh(&server, &instance).await.ok();
     let own = json!({ "oauth.api.key": "sandbox-client", "oauth.api.secret": "sandbox-secret" });
     let code = caller.code(server.sandbox()).await;
     let back = caller.patch(&path, &json!({ "configuration": own, "providerData": { "code": code } })).await.ok();
     assert_eq!(back["configuration"]["oauth.api.secret"], "********");
     caller.delete(APP).await;
-    caller.get(&format!("{path}?refresh=true")).await.ok();
+    refresh(&server, &instance).await.ok();
 });
 
 on_both!(brought_tokens_are_renewed_with_it, |server| async move {

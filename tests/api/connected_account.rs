@@ -1,5 +1,6 @@
 //! Which account at the vendor is connected, and what it granted: from the token reply, or asked for.
 
+use chrono::TimeDelta;
 use ligand::sandbox::{Failure, PORTAL_DOMAIN};
 use serde_json::{Value, json};
 
@@ -46,6 +47,7 @@ on_both!(what_the_reply_leaves_out_is_asked_for, in |database| {
         assert_eq!(created["vendorAccount"], json!({ "id": "62515", "name": PORTAL_DOMAIN }));
         assert_eq!(created["grantedScopes"], json!(["oauth", "contacts", "timeline", "files"]));
         // A refresh that says nothing changes nothing.
+        server.advance(TimeDelta::hours(1));
         let refreshed = server.caller().get(&format!("/instances/{}?refresh=true", created["id"])).await.ok();
         assert_eq!(refreshed["vendorAccount"], created["vendorAccount"]);
         assert_eq!(refreshed["grantedScopes"], created["grantedScopes"]);
@@ -95,6 +97,7 @@ on_both!(a_refresh_and_a_new_code_tell_anew, in |database| {
         // Fewer scopes by now; the account's name is not asked for again.
         issues(&vendor, &json!(1), &["a"]);
         let asked = vendor.requests().len();
+        server.advance(TimeDelta::hours(1));
         let refreshed = caller.get(&format!("{path}?refresh=true")).await.ok();
         assert_eq!(vendor.requests().len(), asked + 1);
         assert_eq!(refreshed["grantedScopes"], json!(["a"]));
