@@ -8,7 +8,7 @@ use super::configuration::{AUTHENTICATION_TYPE, Configuration};
 use super::create_instance::Answer;
 use super::instance_input::InstanceInput;
 use super::instance_view::{InstanceConfiguration, InstanceView, token_place};
-use super::partner_app::PartnerApp;
+use super::partner_app::{PartnerApp, own_client};
 use super::provision::{Provisioned, Provisioning, missing_code, needless};
 use super::{Services, of_instance};
 use crate::catalog::element::{AuthenticationType, Element};
@@ -107,10 +107,14 @@ impl Services {
         let mut configuration = before.clone();
         let without_effect = configuration.merge(&element, input.configuration.clone().unwrap_or_default())?;
         let authentication = configuration.authentication_type(&element)?;
-        let external = stored.instance.external_authentication == "initial" || input.brought()?.is_some();
+        let brought = input.brought()?;
+        let external = stored.instance.external_authentication == "initial" || brought.is_some();
         let owner = Owner { organization: stored.instance.organization_id, account: stored.instance.account_id };
         let app = self.app_for(owner, &element, authentication, &configuration).await?;
-        configuration.require(&element, authentication, &needless(external && !input.has_code(), app.is_some()))?;
+        // What was connected with the organization's app can be renamed when that is gone.
+        let asks = input.has_code() || brought.is_some_and(|brought| !brought.is_empty());
+        let served = app.is_some() || (own_client(&before).is_none() && own_client(&configuration).is_none() && !asks);
+        configuration.require(&element, authentication, &needless(external && !input.has_code(), served))?;
         let mut stored = stored.clone();
         let row = &mut stored.instance;
         if let Some(name) = input.plain_name()? {

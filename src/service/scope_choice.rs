@@ -25,7 +25,7 @@ pub struct Layer<'a> {
 }
 
 /// What an authorization asks for. What an element adds to every request (`offline_access`) is not part of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScopeChoice {
     /// Without one of them there is no connection.
     pub mandatory: Vec<String>,
@@ -68,7 +68,7 @@ impl<'a> Layer<'a> {
 /// `layers`: those that there are, in the order in which they count.
 pub fn choose(element: &Element, layers: &[Layer<'_>]) -> ScopeChoice {
     let Some(oauth2) = &element.authentication.oauth2 else {
-        return ScopeChoice { mandatory: Vec::new(), optional: Vec::new(), warning: None };
+        return ScopeChoice::default();
     };
     let of_element = Layer { preset: Some(DEFAULT_PRESET), ..Layer::default() };
     let all = || layers.iter().chain([&of_element]);
@@ -188,13 +188,11 @@ mod tests {
                 optional = [optional, optional, options, options, GRANULAR.1][*kind];
             }
             let choice = choose(&hubspot, &layers);
-            let optional: Vec<_> =
-                optional.split(' ').filter(|scope| !mandatory.split(' ').any(|it| it == *scope)).collect();
+            let optional: Vec<_> = optional.split(' ').filter(|scope| !mandatory.split(' ').any(|it| it == *scope)).collect();
             assert_eq!(joined(&choice), (mandatory.to_owned(), optional.join(" ")), "{of_layer:?}");
             seen.insert(joined(&choice));
             // A layer that is not there and one that says nothing are the same.
-            let telling: Vec<_> =
-                layers.iter().zip(&of_layer).filter(|(_, kind)| **kind > 0).map(|(it, _)| *it).collect();
+            let telling: Vec<_> = layers.iter().zip(&of_layer).filter(|(_, kind)| **kind > 0).map(|(it, _)| *it).collect();
             assert_eq!(choose(&hubspot, &telling), choice, "{of_layer:?}");
         }
         assert_eq!(seen.len(), 36, "six sources of each kind, in every pair");
@@ -231,8 +229,7 @@ mod tests {
     fn old_and_new_scopes_together_are_warned_about() {
         let hubspot = element("hubspotcrm");
         let warning = |scopes, optional_scopes| {
-            choose(&hubspot, &[Layer { scopes: Some(scopes), optional_scopes: Some(optional_scopes), preset: None }])
-                .warning
+            choose(&hubspot, &[Layer { scopes: Some(scopes), optional_scopes: Some(optional_scopes), preset: None }]).warning
         };
         for (scopes, optional) in [
             ("contacts crm.objects.deals.read", ""),
