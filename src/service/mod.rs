@@ -27,6 +27,7 @@ pub mod list_instances;
 pub mod memory;
 pub mod metrics;
 pub mod organization;
+pub mod overview;
 pub mod partner_app;
 pub mod pass_through;
 pub mod provision;
