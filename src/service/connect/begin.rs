@@ -113,7 +113,8 @@ impl Services {
             None => Ok(()),
             Some(refused) => {
                 let status = Status::Failed;
-                self.settle_link(attempt.owner, attempt.link, (status, &refused.outcome), None, refused.revoked).await?;
+                self.settle_link(attempt.owner, attempt.link, (status, &refused.outcome), None, refused.revoked)
+                    .await?;
                 Ok(())
             }
         }
