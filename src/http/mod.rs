@@ -68,6 +68,7 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
             .configure(vendor::routes)
             .configure(system::routes)
             .configure(connector::routes)
+            .configure(connect::script::routes)
             .service(web::scope(urls::BASE).configure(api).default_service(web::to(hubs::bare)))
             // For people who leave the base path out.
             .configure(api)

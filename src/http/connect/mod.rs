@@ -10,6 +10,7 @@ pub mod page;
 pub mod parts;
 mod problems;
 mod result;
+pub mod script;
 mod start;
 pub mod texts;
 mod visitor;

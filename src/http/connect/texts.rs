@@ -75,7 +75,6 @@ pub const CONNECT: &str = "Connect";
 pub const TRY_AGAIN: &str = "Try again";
 pub const CLOSE: &str = "Close this window";
 pub const CLOSE_BY_HAND: &str = "You can close this window.";
-pub const REQUIRED: &str = "Please fill this in.";
 pub const CHECK_AGAIN: &str = "Start again";
 pub const SELECT: &str = "Choose …";
 

@@ -63,12 +63,12 @@ impl Services {
         configuration.merge(&element, given.clone())?;
         configuration.require(&element, authentication, &needless(false, app.is_some()))?;
         let id = link.row.id;
-        let (owner, opened) = (link.owner(), (Status::Opened, &Outcome::default()));
+        let owner = link.owner();
         let mandatory = scopes.as_ref().map(|scopes| scopes.mandatory.clone()).unwrap_or_default();
         let Some(oauth2) =
             element.authentication.oauth2.as_ref().filter(|_| authentication == AuthenticationType::OAuth2)
         else {
-            self.settle_link(owner, id, opened, Some(element.id), None).await?;
+            self.settle_link(owner, id, (Status::Opened, &Outcome::default()), Some(element.id), None).await?;
             let attempt = Attempt {
                 owner,
                 link: id,
@@ -103,7 +103,7 @@ impl Services {
         };
         let url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the settings"))?;
-        self.settle_link(owner, id, opened, Some(element.id), None).await?;
+        self.settle_link(owner, id, (Status::Opened, &Outcome::under_way()), Some(element.id), None).await?;
         Ok(Next::Vendor(url))
     }
 
@@ -113,7 +113,8 @@ impl Services {
             None => Ok(()),
             Some(refused) => {
                 let status = Status::Failed;
-                self.settle_link(attempt.owner, attempt.link, (status, &refused.outcome), None, refused.revoked).await?;
+                self.settle_link(attempt.owner, attempt.link, (status, &refused.outcome), None, refused.revoked)
+                    .await?;
                 Ok(())
             }
         }

@@ -75,6 +75,8 @@ pub struct LinkState {
     pub status: Status,
     pub instance_id: Option<i64>,
     pub reason: Option<Reason>,
+    /// The person is at the vendor, as far as is known here.
+    pub away: bool,
 }
 
 impl Services {
@@ -114,6 +116,11 @@ impl Link {
     pub fn state(&self) -> LinkState {
         // An instance that is to be authorised anew is no result yet.
         let instance_id = self.row.instance_id.filter(|_| self.status == Status::Authorised);
-        LinkState { status: self.status, instance_id, reason: self.outcome.reason }
+        LinkState {
+            status: self.status,
+            instance_id,
+            reason: self.outcome.reason,
+            away: self.status == Status::Opened && self.outcome.away,
+        }
     }
 }

@@ -186,7 +186,7 @@ impl Services {
 
     async fn require_allowed(&self, owner: Owner, member: &str, text: &str) -> Result<(), ApiError> {
         let settings = self.organization_settings(owner.organization).await?;
-        if Self::allows_address(&settings, text) {
+        if Url::parse(text).is_ok_and(|url| self.allows_address(&settings, &url)) {
             return Ok(());
         }
         let message =

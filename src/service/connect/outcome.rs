@@ -47,6 +47,8 @@ impl Reason {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Outcome {
+    /// The person was sent to the vendor and is not back.
+    pub away: bool,
     pub reason: Option<Reason>,
     /// One sentence; the vendor's own words may be part of it.
     pub message: Option<String>,
@@ -58,6 +60,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The person is on the way to the vendor.
+    pub fn under_way() -> Self {
+        Self { away: true, ..Self::default() }
+    }
+
     /// What the vendor told of the connection.
     pub fn connected(connected: &Connected) -> Self {
         Self {

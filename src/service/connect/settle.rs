@@ -37,24 +37,21 @@ impl Services {
     ) -> Result<Link, ApiError> {
         for _ in 0..TRIES {
             let link = self.link(owner, id).await?;
-            let next = if link.status.may_become(status) { Some(status) } else { None };
-            let chooses = element.is_some_and(|chosen| link.status.is_open() && link.row.element_id != Some(chosen));
-            if next.is_none() && !chooses && revoked.is_none() {
+            let comes = link.status.may_become(status);
+            // Another try of the same kind: nothing to be told.
+            let writes = comes || (link.status == status && status.is_open());
+            if !writes && revoked.is_none() {
                 return Ok(link);
             }
-            let mut changed = match next {
-                Some(next) => self.changed(&link.row, next, outcome)?,
-                None => link.row.clone(),
-            };
+            let mut changed = self.changed(&link.row, status, outcome)?;
             changed.element_id = element.or(changed.element_id);
             let (services, now) = (self.clone(), self.now());
             let (written, revoked) = (changed.clone(), revoked.clone());
-            let writes = next.is_some() || chooses;
             let commit = self.commit(move |conn| {
                 if writes {
                     rows::update(conn, owner, &written)?;
                 }
-                if next.is_some() {
+                if comes {
                     services.tell_link(conn, &written)?;
                 }
                 revoked.map_or(Ok(()), |revoked| revoke_unless_shared(conn, owner, revoked, now))
