@@ -4,7 +4,6 @@
 
 mod app_form;
 mod assets;
-mod deliveries;
 mod element;
 mod elements;
 mod instance;
@@ -23,8 +22,7 @@ mod session;
 mod sign_in;
 mod texts;
 
-use actix_web::dev::HttpServiceFactory;
-use actix_web::{FromRequest, Handler, Resource, Responder, web};
+use actix_web::{Resource, web};
 
 pub const ROOT: &str = "/console";
 /// Rows of a list.
@@ -34,18 +32,17 @@ pub fn routes(config: &mut web::ServiceConfig) {
     let scope = web::scope(ROOT)
         .service(reads("").get(instances::show))
         .service(reads("/assets/{file}").get(assets::asset))
-        .service(both("/sign-in", sign_in::show, sign_in::act))
+        .service(both("/sign-in").get(sign_in::show).post(sign_in::act))
         .service(acts("/sign-out").post(sign_in::leave))
         .service(reads("/connected").get(link::connected))
-        .service(both("/instances/{id}", instance::show, instance_actions::act))
-        .service(both("/instances/{id}/delete", instance::ask, instance_actions::delete))
+        .service(both("/instances/{id}").get(instance::show).post(instance_actions::act))
+        .service(both("/instances/{id}/delete").get(instance::ask).post(instance_actions::delete))
         .service(reads("/elements").get(elements::show))
-        .service(both("/elements/{key}", element::show, element::act))
-        .service(both("/links", links::show, links::act))
-        .service(both("/links/new", new_link::show, new_link::act))
-        .service(both("/links/{id}", link::show, links::act))
-        .service(both("/organization", organization::show, organization::act))
-        .service(both("/deliveries", deliveries::show, deliveries::act))
+        .service(both("/elements/{key}").get(element::show).post(element::act))
+        .service(reads("/links").get(links::show))
+        .service(both("/links/new").get(new_link::show).post(new_link::act))
+        .service(both("/links/{id}").get(link::show).post(links::act))
+        .service(both("/organization").get(organization::show).post(organization::act))
         .default_service(web::to(problems::nothing_here));
     config.service(scope);
 }
@@ -58,10 +55,6 @@ fn acts(path: &str) -> Resource {
     web::resource(path).default_service(web::to(problems::only_post))
 }
 
-fn both<A, S>(path: &str, show: impl Handler<S, Output = A>, act: impl Handler<S, Output = A>) -> impl HttpServiceFactory + 'static
-where
-    A: Responder + 'static,
-    S: FromRequest + 'static,
-{
-    web::resource(path).get(show).post(act).default_service(web::to(problems::get_or_post))
+fn both(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(problems::get_or_post))
 }
