@@ -64,7 +64,12 @@ pub fn expiry(since: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
     end.filter(|end| end.year() <= 9999)
 }
 
-pub(super) fn refusal(oauth2: &OAuth2, request: &VendorRequest, reply: &VendorReply, body: Option<&Value>) -> VendorFault {
+pub(super) fn refusal(
+    oauth2: &OAuth2,
+    request: &VendorRequest,
+    reply: &VendorReply,
+    body: Option<&Value>,
+) -> VendorFault {
     let status = reply.status;
     let all = |pointers: &[String]| -> Vec<String> {
         let texts = pointers.iter().filter_map(|pointer| body?.pointer(pointer)?.as_str());
