@@ -5,6 +5,7 @@ mod configuration;
 mod connect_flow;
 mod connected_account;
 mod cors;
+mod console;
 mod create_instance;
 mod credentials;
 mod delete_instance;
