@@ -65,7 +65,6 @@ impl Services {
             // Revoked, expired or connected meanwhile: the code is not spent.
             return Ok(link.token);
         }
-        let name = element.as_ref().map_or("The vendor", |element| element.name.as_str()).to_owned();
         let (status, refusal) = match (element, redirected.code) {
             (None, _) => (Status::Failed, Refusal::of(Reason::NotOffered, "The element is no longer offered.")),
             (Some(element), Some(code)) => {
@@ -85,11 +84,10 @@ impl Services {
                     Err(error) => (Status::Failed, Refusal::of_error(error)?),
                 }
             }
-            (Some(_), None) => refused_by_redirect(
-                &name,
-                redirected.error.as_deref().unwrap_or_default(),
-                redirected.error_description,
-            ),
+            (Some(element), None) => {
+                let error = redirected.error.as_deref().unwrap_or_default();
+                refused_by_redirect(&element, error, redirected.error_description)
+            }
         };
         self.settle_link(owner, waiting.link, (status, &refusal.outcome), None, refusal.revoked).await?;
         Ok(link.token)
@@ -371,8 +369,10 @@ impl Refusal {
 }
 
 /// The vendor sent the person back with an error instead of a code (RFC 6749 section 4.1.2.1).
-fn refused_by_redirect(vendor: &str, error: &str, description: Option<String>) -> (Status, Refusal) {
-    if error == "access_denied" {
+fn refused_by_redirect(element: &Element, error: &str, description: Option<String>) -> (Status, Refusal) {
+    let vendor = &element.name;
+    let denied = element.authentication.oauth2.as_ref().map(|oauth2| oauth2.errors.denied.as_slice());
+    if denied.unwrap_or_default().iter().any(|code| code == error) {
         return (Status::Denied, Refusal::of(Reason::AccessDenied, format!("Access to {vendor} was not granted.")));
     }
     let words = description.unwrap_or_else(|| error.to_owned());
