@@ -12,6 +12,7 @@ pub mod instances;
 mod lanes;
 pub mod leases;
 mod migrate;
+pub mod notices;
 pub mod principals;
 pub mod refreshes;
 pub mod revocations;
@@ -19,6 +20,7 @@ mod schema;
 pub mod sealed;
 pub mod time;
 pub mod usage;
+pub mod webhooks;
 
 pub use address::{Address, Pooler};
 pub use connection::AnyConn;
