@@ -23,6 +23,7 @@ pub mod list_elements;
 pub mod list_instances;
 pub mod memory;
 pub mod metrics;
+pub mod notices;
 pub mod organization;
 pub mod pass_through;
 pub mod provision;
