@@ -25,3 +25,4 @@ mod refresh;
 mod refresh_due;
 mod secrecy;
 mod story;
+mod webhooks;
