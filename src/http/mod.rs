@@ -2,6 +2,7 @@
 
 mod authentication;
 mod body;
+mod connect;
 mod cors;
 mod documents;
 mod element_instances;
@@ -63,6 +64,7 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
             .app_data(shared)
             .configure(vendor::routes)
             .configure(system::routes)
+            .configure(connect::script::routes)
             .service(web::scope(urls::BASE).configure(api).default_service(web::to(hubs::bare)))
             // For people who leave the base path out.
             .configure(api)
