@@ -22,6 +22,7 @@ use crate::service::create_instance::Draft;
 use crate::service::delete_instance::revoke_unless_shared;
 use crate::service::instance_input::{InstanceInput, ProviderData, Tag, Tags};
 use crate::service::introspect::Connected;
+use crate::service::notices::{self, Event};
 use crate::service::provision::{Provisioned, Provisioning, Started};
 use crate::store::instances::{self, Creator, Stored};
 use crate::store::links::{self as rows, LinkRow};
@@ -126,12 +127,14 @@ impl Services {
         let (owner, now) = (attempt.owner, self.now());
         let stored = Arc::new(self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned)?);
         let outcome = Outcome::connected(&provisioned.connected);
+        let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None);
         for _ in 0..TRIES {
-            let (stored, tags) = (Arc::clone(&stored), draft.tags.clone());
+            let (stored, tags, told) = (Arc::clone(&stored), draft.tags.clone(), self.notices(owner, &created, None));
             let end = self.authorised(attempt, id, &outcome)?;
             let commit = self.commit(move |conn| match end.check(conn, now)? {
                 Checked::Open(link) => {
                     instances::insert(conn, owner, &stored.instance, &stored.credential, &tags)?;
+                    notices::enqueue(conn, &told)?;
                     end.write(conn, *link).map(|()| None)
                 }
                 // A commit whose acknowledgement was lost is tried again, and meets its own rows.
@@ -187,9 +190,11 @@ impl Services {
             let version = stored.credential.version;
             change.stored.credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
             let row = &mut change.stored.instance;
-            row.invalid_reason = None;
+            let recovered = row.invalid_reason.take().is_some();
             row.external_authentication = provisioned.external_authentication().to_owned();
             row.connected = provisioned.connected.text();
+            let event = Event::of_instance(notices::Kind::InstanceRecovered, row, None);
+            let told = if recovered { self.notices(owner, &event, None) } else { Vec::new() };
             let (tags, stored) = (change.stored.tags(), Arc::new(change.stored));
             let end = self.authorised(attempt, id, &Outcome::connected(&provisioned.connected))?;
             let commit = self.commit(move |conn| match end.check(conn, now)? {
@@ -197,6 +202,7 @@ impl Services {
                     instances::update(conn, owner, &stored.instance, &tags)?;
                     instances::update_credential(conn, owner, &stored.credential, now)?;
                     old.map_or(Ok(()), |old| revoke_unless_shared(conn, owner, old, now))?;
+                    notices::enqueue(conn, &told)?;
                     end.write(conn, *link).map(|()| None)
                 }
                 Checked::Ended(link) => Ok(Some(link)),
