@@ -9,7 +9,7 @@ use super::instances::{element_name, status_of_call};
 use super::layout::Screen;
 use super::problems::answer;
 use super::session::{Operator, Stop};
-use super::{ROOT, parts, texts};
+use super::{ROOT, deliveries, parts, texts};
 use crate::http::connect::parts::account;
 use crate::http::extract::{Parameters, shortened};
 use crate::kernel::code::Code;
@@ -61,6 +61,7 @@ pub async fn page(operator: &Operator, id: i64, told: &Told) -> Result<HttpRespo
             h2 #details { "Details" }
             (details(operator, &view))
             p.soft { (texts::INSTANCE_TOKEN) }
+            p { a href={ (deliveries::HERE) "?instanceId=" (view.id) } { (texts::DELIVERIES_OF_IT) } }
         }
         @if let Some(element) = element {
             section aria-labelledby="edit" {

@@ -16,10 +16,11 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The places of the console, as the navigation names them.
-const PLACES: [(&str, &str); 4] = [
+const PLACES: [(&str, &str); 5] = [
     ("", "Instances"),
     ("/elements", "Elements"),
     ("/links", "Connect links"),
+    ("/deliveries", "Deliveries"),
     ("/organization", "Organization"),
 ];
 /// For administrators alone.

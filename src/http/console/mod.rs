@@ -4,6 +4,7 @@
 
 mod app_form;
 mod assets;
+mod deliveries;
 mod element;
 mod elements;
 mod instance;
@@ -21,6 +22,7 @@ mod problems;
 mod session;
 mod sign_in;
 mod texts;
+mod webhook;
 
 use actix_web::{Resource, web};
 
@@ -43,6 +45,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(both("/links/new").get(new_link::show).post(new_link::act))
         .service(both("/links/{id}").get(link::show).post(links::act))
         .service(both("/organization").get(organization::show).post(organization::act))
+        .service(both("/deliveries").get(deliveries::show).post(deliveries::act))
         .default_service(web::to(problems::nothing_here));
     config.service(scope);
 }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::layout::Screen;
 use super::problems::answer;
 use super::session::{Operator, Stop};
+use super::webhook::{self, Done};
 use super::{parts, texts};
 use crate::http::connect::page::lead_to;
 use crate::http::extract::Parameters;
@@ -24,7 +25,7 @@ pub async fn show(request: HttpRequest) -> HttpResponse {
 async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
     let operator = Operator::of(request).await?;
     let done = Parameters::of(request).get("done").map(str::to_owned);
-    Ok(page(&operator, done.as_deref(), None, None).await?)
+    Ok(page(&operator, &Told { done, ..Told::default() }).await?)
 }
 
 pub async fn act(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -35,17 +36,22 @@ async fn acted(request: &HttpRequest, payload: web::Payload) -> Result<HttpRespo
     let (operator, form) = Operator::acting(request, payload).await?;
     operator.require_administrator()?;
     match done(&operator, &form).await {
-        Ok(()) => Ok(lead_to(&format!("{HERE}?done=saved"), &operator.services.public_url)),
-        Err(error) if error.code.status() == 400 => Ok(page(&operator, None, Some(&error), Some(&form)).await?),
+        Ok(Done::Word(word)) => Ok(lead_to(&format!("{HERE}?done={word}"), &operator.services.public_url)),
+        // Nothing keeps it: this page is the only one that shows it.
+        Ok(Done::Secret(secret)) => Ok(page(&operator, &Told { secret: Some(secret), ..Told::default() }).await?),
+        Err(error) if matches!(error.code.status(), 400 | 404 | 409) => {
+            Ok(page(&operator, &Told { problem: Some(error), entered: Some(form), ..Told::default() }).await?)
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn done(operator: &Operator, form: &Parameters) -> Result<(), ApiError> {
-    if form.get("do") != Some("save") {
-        return Err(ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION));
+async fn done(operator: &Operator, form: &Parameters) -> Result<Done, ApiError> {
+    if form.get("do") == Some("save") {
+        operator.services.change_organization(&operator.principal, read(form)).await?;
+        return Ok(Done::Word("saved"));
     }
-    operator.services.change_organization(&operator.principal, read(form)).await.map(drop)
+    webhook::act(operator, form).await?.ok_or_else(|| ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION))
 }
 
 fn read(form: &Parameters) -> OrganizationPatch {
@@ -64,20 +70,31 @@ fn read(form: &Parameters) -> OrganizationPatch {
     }
 }
 
-async fn page(
-    operator: &Operator,
-    done: Option<&str>,
-    problem: Option<&ApiError>,
-    entered: Option<&Parameters>,
-) -> Result<HttpResponse, ApiError> {
+/// What the page says first, and what was entered when it was refused.
+#[derive(Default)]
+struct Told {
+    done: Option<String>,
+    secret: Option<String>,
+    problem: Option<ApiError>,
+    entered: Option<Parameters>,
+}
+
+async fn page(operator: &Operator, told: &Told) -> Result<HttpResponse, ApiError> {
     operator.require_administrator()?;
     let view = operator.services.organization(&operator.principal).await?;
+    let receiver = operator.services.webhook(&operator.principal).await?;
+    let entered = |what: &str| told.entered.as_ref().filter(|form| form.get("do") == Some(what));
     let content = html! {
         h1 { (view.name) }
-        (parts::told(done, problem.map(|error| error.message.as_str())))
-        (form(operator, &view, entered))
+        (parts::told(told.done.as_deref(), told.problem.as_ref().map(|error| error.message.as_str())))
+        @if let Some(secret) = &told.secret {
+            div.done role="status" { (texts::SECRET_ONCE) }
+            (parts::to_copy("secret", "Secret", secret))
+        }
+        (form(operator, &view, entered("save")))
+        (webhook::render(operator, HERE, &receiver, entered("set-webhook")))
     };
-    let status = problem.map_or(StatusCode::OK, parts::status_of);
+    let status = told.problem.as_ref().map_or(StatusCode::OK, parts::status_of);
     Ok(operator.respond(&Screen::at("/organization", "Organization", content).with_status(status)))
 }
 

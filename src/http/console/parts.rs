@@ -76,6 +76,10 @@ impl<'a> Input<'a> {
         Self { hint, ..self }
     }
 
+    pub fn number(self) -> Self {
+        Self { kind: "number", ..self }
+    }
+
     pub fn required(self) -> Self {
         Self { required: true, ..self }
     }

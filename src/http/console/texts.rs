@@ -21,6 +21,7 @@ pub const NO_LINKS: &str = "No connect link fits.";
 pub const NO_DELIVERIES: &str = "Nothing fits.";
 
 pub const INSTANCE_TOKEN: &str = "The instance’s token is not shown here: GET /instances/{id} of the API gives it to callers.";
+pub const DELIVERIES_OF_IT: &str = "What was told of it";
 pub const REFRESH_NOT_NEEDED: &str = "This connection has no token that is refreshed.";
 pub const SECRET_KEPT: &str = "One is stored. Leave this empty to keep it.";
 pub const SECRET_MISSING: &str = "None is stored.";
@@ -46,6 +47,10 @@ pub const BRAND_HINT: &str = "What customers see. Empty: the organization’s na
 pub const LOGO_HINT: &str = "An address that begins with https://.";
 pub const COLOUR_HINT: &str = "Written as #rrggbb. It is made darker or lighter where it could not be read.";
 pub const VENDOR_BEARER: &str = "Calls to /vendor may carry an instance’s token where the vendor’s credential would travel";
+
+pub const WEBHOOK_HINT: &str = "Where the organization is told what happens to its instances and connect links, signed as the Standard Webhooks specification says.";
+pub const WEBHOOK_ADDRESS_HINT: &str = "An address that begins with https://.";
+pub const SECRET_ONCE: &str = "Copy the secret now: it is not shown again.";
 
 /// The title of a page that cannot be shown.
 pub fn problem(code: Code) -> &'static str {
@@ -83,6 +88,8 @@ pub fn done(word: &str) -> Option<&'static str> {
         "revoked" => "Withdrawn.",
         "made" => "The link is made.",
         "app-removed" => "The app was removed.",
+        "webhook-removed" => "From now on nothing is told.",
+        "secret-removed" => "The secret no longer signs.",
         "retried" => "It is sent once more.",
         _ => return None,
     })

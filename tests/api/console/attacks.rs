@@ -60,6 +60,8 @@ async fn forms(server: &TestServer) -> Vec<(String, Vec<(&'static str, &'static 
         ("/console/elements/hubspotcrm".to_owned(), vec![("do", "remove-app")]),
         ("/console/elements/hubspotcrm".to_owned(), vec![("do", "save-app"), ("clientId", "changed")]),
         ("/console/organization".to_owned(), vec![("do", "save"), ("displayName", "Changed")]),
+        ("/console/organization".to_owned(), vec![("do", "set-webhook"), ("url", "https://evil.example/")]),
+        ("/console/deliveries".to_owned(), vec![("do", "retry"), ("id", "1")]),
         ("/console/sign-out".to_owned(), vec![]),
     ]
 }
@@ -68,7 +70,7 @@ async fn forms(server: &TestServer) -> Vec<(String, Vec<(&'static str, &'static 
 async fn state(server: &TestServer) -> String {
     let caller = server.caller();
     let mut all = String::new();
-    for path in ["/instances", "/connect/links", "/elements/hubspotcrm/app", "/organizations/me"] {
+    for path in ["/instances", "/connect/links", "/elements/hubspotcrm/app", "/organizations/me", "/notifications/webhook"] {
         all += &caller.get(path).await.ok().to_string();
     }
     all

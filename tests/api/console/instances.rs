@@ -37,7 +37,7 @@ on_both!(the_list_tells_state_use_and_customer, |server| async move {
 
     let page = person.shown("/console").await;
     assert_eq!(names(&page), ["Third", "Second", "First 100%"], "the newest first");
-    assert_says(&page, &["Third", "HubSpot CRM", "badge bad\">invalid", "2026-03-01 12:00:00", "badge good\">200", "2026-03-01 12:00:00"]);
+    assert_says(&page, &["Third", "Hubspot CRM", "badge bad\">invalid", "2026-03-01 12:00:00", "badge good\">200", "2026-03-01 12:00:00"]);
     assert_says(&page, &["Second", "customer-2", "badge idle\">disabled", "never"]);
     assert_says(&page, &["First 100%", "customer-1", "badge good\">valid"]);
 

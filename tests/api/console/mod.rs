@@ -2,6 +2,7 @@
 
 mod attacks;
 mod instances;
+mod notices;
 mod pages;
 mod person;
 mod session;

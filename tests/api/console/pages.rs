@@ -9,6 +9,8 @@ use crate::support::{TestServer, on_sqlite};
 /// Every page of the console.
 async fn pages(server: &TestServer) -> Vec<String> {
     let caller = server.caller();
+    let webhook = json!({ "url": "https://app.example.com/notices" });
+    caller.put("/notifications/webhook", &webhook).await.ok();
     let app = json!({ "clientId": "sandbox-client", "clientSecret": "sandbox-secret" });
     caller.put("/elements/hubspotcrm/app", &app).await.ok();
     let keyed = caller.create_with_key("Keyed").await["id"].clone();
@@ -24,6 +26,7 @@ async fn pages(server: &TestServer) -> Vec<String> {
         "/console/links".to_owned(),
         format!("/console/links/{link}"),
         "/console/links/new".to_owned(),
+        "/console/deliveries".to_owned(),
         "/console/organization".to_owned(),
     ]
 }

@@ -21,7 +21,7 @@ on_sqlite!(elements_are_found_by_words_and_hub, |server| async move {
     assert!(person.shown("/console/elements?q=nosuchthing").await.contains("No element fits."));
     store_app(&server).await;
     let page = person.shown("/console/elements?q=hubspotcrm").await;
-    assert_says(&page, &["badge good\">stored", "value=\"connect\"", "Connect HubSpot CRM"]);
+    assert_says(&page, &["badge good\">stored", "value=\"connect\"", "Connect Hubspot CRM"]);
     person.fails_to_show("/console/elements/nothing", 404).await;
 });
 
@@ -74,7 +74,7 @@ on_both!(links_are_made_copied_and_withdrawn, |server| async move {
     assert!(person.shown("/console/links").await.contains("No connect link fits."));
     let fields = [
         ("element", "hubspotcrm"),
-        ("element", "hubspot"),
+        ("element", "freshdesk"),
         ("customer", "customer-7"),
         ("name", "Seventh"),
         ("expiresIn", "3600"),
@@ -88,7 +88,7 @@ on_both!(links_are_made_copied_and_withdrawn, |server| async move {
     let link = server.caller().get("/connect/links").await.ok()[0].clone();
     let url = link["url"].as_str().unwrap();
     assert_says(&page, &["The link is made.", &format!("data-copy=\"{url}\""), "pending", "Seventh", "customer-7", "2026-03-01 13:00:00"]);
-    assert_eq!(link["elements"], json!(["hubspotcrm", "hubspot"]));
+    assert_eq!(link["elements"], json!(["hubspotcrm", "freshdesk"]));
 
     server.caller().post("/connect/links", &json!({ "elements": ["hubspotcrm"], "externalId": "customer-8" })).await.ok();
     let list = person.shown("/console/links").await;
