@@ -45,6 +45,7 @@ codes! {
     BadConfiguration "bad_configuration" 400 "A configuration value is not acceptable.";
     BadAuthenticationType "bad_authentication_type" 400 "The element has no such authentication type.";
     NoOauth "no_oauth" 400 "The element does not use OAuth.";
+    BadScopes "bad_scopes" 400 "The scopes are not acceptable, or the element has no such preset.";
     MissingCode "missing_code" 400 "providerData.code is missing.";
     AuthorizationDenied "authorization_denied" 400 "The vendor sent an error instead of a code.";
     VendorRefused "vendor_refused" 400 "The vendor refused the code or the key.";
@@ -53,6 +54,8 @@ codes! {
     VendorHost "vendor_host" 400 "The vendor's host is not one of the element's.";
     IdMismatch "id_mismatch" 400 "The id in the body differs from the id in the path.";
     BadPassword "bad_password" 400 "The password is not acceptable.";
+    BadLink "bad_link" 400 "The connect link cannot be made as it was asked for.";
+    AddressNotAllowed "address_not_allowed" 400 "The address is not on one of the organization's allowed origins.";
     BadIdempotencyKey "bad_idempotency_key" 400 "The Idempotency-Key is not acceptable.";
     BadCredentials "bad_credentials" 401 "Invalid Organization or User secret, or invalid Element token provided.";
     MissingCredentials "missing_credentials" 401 "The call needs an Authorization header.";
@@ -64,13 +67,16 @@ codes! {
     VendorForbidden "vendor_forbidden" 403 "The vendor does not let this connection do that: a scope, a seat or a right is missing.";
     RouteNotFound "route_not_found" 404 "No such address.";
     ElementNotFound "element_not_found" 404 "No such element.";
+    AppNotFound "app_not_found" 404 "The organization has no OAuth app for this element.";
     InstanceNotFound "instance_not_found" 404 "No such instance.";
+    LinkNotFound "link_not_found" 404 "No such connect link.";
     ConfigurationNotFound "configuration_not_found" 404 "No such configuration entry.";
     ResourceNotFound "resource_not_found" 404 "The element has no such resource.";
     VendorNotFound "vendor_not_found" 404 "The vendor has no such object.";
     NothingFound "nothing_found" 404 "The list is empty.";
     MethodNotAllowed "method_not_allowed" 405 "The address exists, the method does not.";
     StateInUse "state_in_use" 409 "The state already belongs to an open authorization.";
+    LinkEnded "link_ended" 409 "The connect link does not work any more.";
     IdempotencyConflict "idempotency_conflict" 409 "The Idempotency-Key was used with another request, or its first call is still under way.";
     VendorConflict "vendor_conflict" 409 "The vendor has something that contradicts the call.";
     BodyTooLarge "body_too_large" 413 "The body is too large.";

@@ -4,9 +4,11 @@ pub mod authenticate;
 pub mod bootstrap;
 pub mod call_hub;
 mod call_vendor;
+pub mod callback;
 pub mod change_feed;
 pub mod change_instance;
 pub mod configuration;
+pub mod connect;
 pub mod create_instance;
 pub mod data_keys;
 pub mod delete_instance;
@@ -17,6 +19,7 @@ pub mod fresh_token;
 pub mod idempotency;
 pub mod instance_input;
 pub mod instance_view;
+mod introspect;
 pub mod key_status;
 mod leases;
 pub mod list_elements;
@@ -24,6 +27,7 @@ pub mod list_instances;
 pub mod memory;
 pub mod metrics;
 pub mod organization;
+pub mod partner_app;
 pub mod pass_through;
 pub mod provision;
 pub mod refresh;
@@ -34,6 +38,7 @@ pub mod rendered_instances;
 pub mod revoke_grants;
 pub mod rotate_data_keys;
 pub mod rotate_keys;
+pub mod scope_choice;
 pub mod sign_in;
 pub mod sign_in_limits;
 pub mod start_oauth;
@@ -58,6 +63,7 @@ use crate::store::{Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
+use connect::guesses::LinkGuesses;
 use element_view::ElementTexts;
 use memory::FeedTrust;
 use metrics::Metrics;
@@ -92,6 +98,7 @@ pub struct Services {
     pub usage: Arc<Usage>,
     pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,
+    pub link_guesses: Arc<LinkGuesses>,
     /// Password hashing is slow on purpose: this many at a time.
     pub password_gate: Arc<Semaphore>,
     /// Where browsers and callers reach this server.

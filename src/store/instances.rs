@@ -64,7 +64,7 @@ pub struct CredentialRow {
 }
 
 /// Who created an instance, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Queryable)]
 pub struct Creator {
     pub id: i64,
     pub email: String,
@@ -251,6 +251,17 @@ fn unchanged(owner: Owner, row: &InstanceRow) -> _ {
         .filter(instance::organization_id.eq::<i64>(owner.organization))
         .filter(instance::account_id.eq::<i64>(owner.account))
         .filter(instance::version.eq::<i64>(row.version))
+}
+
+/// Notes what is known of the vendor's account. Goes with the write of a credential, whose version tells of it; before it,
+/// as everybody who writes both rows.
+pub fn set_connected(conn: &mut AnyConn, owner: Owner, id: i64, connected: &str) -> Result<(), StoreFault> {
+    let row = instance::table
+        .filter(instance::id.eq(id))
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account));
+    diesel::update(row).set(instance::connected.eq(connected)).execute(conn)?;
+    Ok(())
 }
 
 /// Replaces the credential, unless somebody else did since `changed.version` was read (`Conflict`).

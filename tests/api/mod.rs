@@ -1,6 +1,9 @@
+mod apps;
 mod bad_input;
 mod change_instance;
 mod configuration;
+mod connect_flow;
+mod connected_account;
 mod cors;
 mod create_instance;
 mod credentials;
@@ -19,6 +22,7 @@ mod list_instances;
 mod memory;
 mod oauth_url;
 mod openapi;
+mod organizations;
 mod pkce;
 mod provisioning;
 mod refresh;

@@ -28,6 +28,20 @@ const CONNECTION: &[Code] = &[
     IdMismatch,
 ];
 
+const LINK: &[Code] = &[
+    BadLink,
+    AddressNotAllowed,
+    BadScopes,
+    BadName,
+    BadTags,
+    BadAuthenticationType,
+    BadConfiguration,
+    IdMismatch,
+    ElementNotFound,
+    AppNotFound,
+    InstanceNotFound,
+];
+
 const HUB: &[Code] = &[
     InstanceDisabled,
     ReauthorizationRequired,
@@ -48,6 +62,10 @@ const HUB: &[Code] = &[
 const CAUSES: &[(&str, &[&[Code]])] = &[
     ("keyOrId", &[&[ElementNotFound]]),
     ("id", &[&[InstanceNotFound]]),
+    ("linkId", &[&[LinkNotFound]]),
+    ("status", &[&[BadParameter]]),
+    ("revoke_link", &[&[LinkEnded]]),
+    ("CreateLink", &[BODY, LINK]),
     ("configId", &[&[ConfigurationNotFound]]),
     ("pageSize", &[&[BadPageSize]]),
     ("nextPage", &[&[BadNextPage]]),
@@ -74,6 +92,9 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("ConfigurationChange", &[BODY, CONNECTION, ADDRESS, VENDOR]),
     ("OAuthUrlRequest", &[BODY, OAUTH_URL, ADDRESS]),
     ("UpdateOrganization", &[BODY, &[NotAllowed]]),
+    ("SavePartnerApp", &[BODY, &[NotAllowed, NoOauth, BadScopes]]),
+    ("get_partner_app", &[&[NoOauth]]),
+    ("delete_partner_app", &[&[NotAllowed, NoOauth, AppNotFound]]),
     ("get_oauth_url", &[OAUTH_URL, ADDRESS]),
     ("reset_organization_secret", &[&[NotAllowed]]),
 ];
