@@ -42,7 +42,7 @@ pub fn staged_with<F: Future<Output = ()>>(setup: Setup, test: impl FnOnce(Stage
     let setup = Setup { at_localhost: true, cors: CorsOrigins::default(), ..setup };
     run_with(Database::sqlite(), setup, |server| async move {
         let caller = server.caller();
-        let settings = json!({ "allowedOrigins": ["http://localhost:*"], "brand": { "name": "Acme Shop" } });
+        let settings = json!({ "allowedOrigins": ["http://localhost:*"], "brand": { "displayName": "Acme Shop", "colour": "#7a2f8f" } });
         caller.patch("/organizations/me", &settings).await.ok();
         let app = json!({ "clientId": "sandbox-client", "clientSecret": "sandbox-secret" });
         caller.put("/elements/hubspotcrm/app", &app).await.ok();
