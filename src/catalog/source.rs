@@ -102,7 +102,8 @@ impl<'a> Sources<'a> {
             return self.own.complaint(path, reason);
         };
         let of_preset = path.strip_prefix("authentication/oauth2/presets/");
-        if let Some(below) = of_preset.filter(|below| presets.iter().any(|name| below.split('/').next() == Some(name))) {
+        if let Some(below) = of_preset.filter(|below| presets.iter().any(|name| below.split('/').next() == Some(name)))
+        {
             return source.complaint(&format!("oauth2/presets/{below}"), reason);
         }
         let mut steps = path.splitn(3, '/');

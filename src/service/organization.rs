@@ -52,7 +52,7 @@ pub struct BrandView {
 
 /// What is to change.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = UpdateOrganization)]
 pub struct OrganizationPatch {
     /// Whether calls to `/vendor` may carry an instance's token where the vendor's credential would travel.
@@ -68,15 +68,18 @@ pub struct OrganizationPatch {
 
 /// `null` removes a member.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = UpdateBrand)]
 pub struct BrandPatch {
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub display_name: Patch<String>,
     /// `https` only.
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub logo_url: Patch<String>,
     /// `#rrggbb`.
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub colour: Patch<String>,
 }
@@ -269,11 +272,31 @@ mod tests {
             assert_eq!(origin_of(text).unwrap_or_default(), origin, "{text}");
         }
         for text in [
-            "", "*", "https://*", "https://*.example.com", "https://localhost:*", "http://*:3000", "http://app.example.com",
-            "http://127.0.0.1:3000", "http://localhost.example.com", "https://app.example.com/path", "https://a@b.example",
-            "https://app.example.com?x", "https://app.example.com#x", "https:app.example.com", "https:\\\\app.example.com",
-            "javascript://app.example.com", "ftp://app.example.com", "app.example.com", "null", "https://", "https:///a",
-            "https://a b.example", "https://a.example:99999", "data:text/html,x", "https://bücher.example",
+            "",
+            "*",
+            "https://*",
+            "https://*.example.com",
+            "https://localhost:*",
+            "http://*:3000",
+            "http://app.example.com",
+            "http://127.0.0.1:3000",
+            "http://localhost.example.com",
+            "https://app.example.com/path",
+            "https://a@b.example",
+            "https://app.example.com?x",
+            "https://app.example.com#x",
+            "https:app.example.com",
+            "https:\\\\app.example.com",
+            "javascript://app.example.com",
+            "ftp://app.example.com",
+            "app.example.com",
+            "null",
+            "https://",
+            "https:///a",
+            "https://a b.example",
+            "https://a.example:99999",
+            "data:text/html,x",
+            "https://bücher.example",
         ] {
             assert_eq!(origin_of(text), None, "{text}");
         }
@@ -284,17 +307,34 @@ mod tests {
         let settings = allowing(&["https://app.example.com", "http://localhost:*"]);
         let allowed = |address: &str| Url::parse(address).is_ok_and(|address| allows(&settings, &address));
         for address in [
-            "https://app.example.com", "https://app.example.com/done?x=1#y", "https://APP.example.com:443/",
-            "http://localhost/", "http://localhost:1/x", "http://LOCALHOST:65535",
+            "https://app.example.com",
+            "https://app.example.com/done?x=1#y",
+            "https://APP.example.com:443/",
+            "http://localhost/",
+            "http://localhost:1/x",
+            "http://LOCALHOST:65535",
         ] {
             assert!(allowed(address), "{address}");
         }
         for address in [
-            "", "http://app.example.com/", "https://app.example.com:8443/", "https://app.example.com.evil.example/",
-            "https://evil.example/https://app.example.com/", "https://app.example.com@evil.example/", "//app.example.com/",
-            "https://user:secret@app.example.com/", "https://evil.example\\@app.example.com/", "https://sub.app.example.com/",
-            "https://localhost/", "http://localhost.evil.example/", "http://127.0.0.1/", "javascript:alert(1)",
-            "data:text/html,x", "blob:https://app.example.com/x", "ftp://app.example.com/", "/done",
+            "",
+            "http://app.example.com/",
+            "https://app.example.com:8443/",
+            "https://app.example.com.evil.example/",
+            "https://evil.example/https://app.example.com/",
+            "https://app.example.com@evil.example/",
+            "//app.example.com/",
+            "https://user:secret@app.example.com/",
+            "https://evil.example\\@app.example.com/",
+            "https://sub.app.example.com/",
+            "https://localhost/",
+            "http://localhost.evil.example/",
+            "http://127.0.0.1/",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "blob:https://app.example.com/x",
+            "ftp://app.example.com/",
+            "/done",
         ] {
             assert!(!allowed(address), "{address}");
         }

@@ -15,9 +15,9 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::token::Client;
+use crate::store::StoreFault;
 use crate::store::partner_apps::{self, SealedApp};
 use crate::store::principals::Principal;
-use crate::store::StoreFault;
 use crate::vault::seal::Place;
 
 const LONGEST_ID: usize = 500;
@@ -38,7 +38,7 @@ pub struct PartnerApp {
 
 /// What is to be stored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = SavePartnerApp, example = json!({
     "clientId": "sandbox-client", "clientSecret": "sandbox-secret", "preset": "granular"
 }))]
@@ -126,15 +126,17 @@ impl PartnerAppInput {
         let refused = |message: &str| ApiError::new(Code::BadBody, message);
         let plain = |text: &str, longest: usize| text.len() <= longest && !text.chars().any(char::is_control);
         let client_id = self.client_id.as_deref().map(str::trim).filter(|id| !id.is_empty() && *id != MASK);
-        let client_id = client_id.ok_or_else(|| refused("clientId is missing: it is on the app's page at the vendor."))?;
+        let client_id =
+            client_id.ok_or_else(|| refused("clientId is missing: it is on the app's page at the vendor."))?;
         let sent = self.client_secret.as_ref().filter(|secret| !secret.is_empty() && secret.expose() != MASK);
         let client_secret = sent.or(before.map(|app| &app.client_secret));
-        let client_secret = client_secret
-            .ok_or_else(|| refused("clientSecret is missing: it is on the app's page at the vendor."))?;
+        let client_secret =
+            client_secret.ok_or_else(|| refused("clientSecret is missing: it is on the app's page at the vendor."))?;
         if !plain(client_id, LONGEST_ID) || !plain(client_secret.expose(), LONGEST_SECRET) {
             return Err(refused("clientId or clientSecret is too long, or holds control characters."));
         }
-        let filled = |text: &Option<String>| text.as_deref().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned);
+        let filled =
+            |text: &Option<String>| text.as_deref().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned);
         let app = PartnerApp {
             client_id: Secret::new(client_id),
             client_secret: client_secret.clone(),
@@ -194,9 +196,7 @@ impl Services {
                 None => self.store.next_id().await?,
             };
             let sealed = SealedApp { id, sealed: self.vault.seal(place(id), app.document().as_bytes())? };
-            let save = move |conn: &mut _| {
-                partner_apps::save(conn, owner, element_id, before.as_ref(), &sealed, now)
-            };
+            let save = move |conn: &mut _| partner_apps::save(conn, owner, element_id, before.as_ref(), &sealed, now);
             match self.store.write(save).await {
                 Err(StoreFault::Conflict(_)) => continue,
                 other => other?,
@@ -262,12 +262,16 @@ impl Services {
             preset: app.and_then(|app| app.preset.clone()),
             redirect_url: self.redirect_url(),
             config_description: element.config_description.clone(),
-            presets: oauth2.presets.iter().map(|(name, preset)| PresetView {
-                name: name.clone(),
-                description: preset.description.clone(),
-                scopes: preset.scopes.clone(),
-                optional_scopes: preset.optional_scopes.clone(),
-            }).collect(),
+            presets: oauth2
+                .presets
+                .iter()
+                .map(|(name, preset)| PresetView {
+                    name: name.clone(),
+                    description: preset.description.clone(),
+                    scopes: preset.scopes.clone(),
+                    optional_scopes: preset.optional_scopes.clone(),
+                })
+                .collect(),
             requested_scopes: mandatory,
             requested_optional_scopes: optional,
             warning,
@@ -279,7 +283,8 @@ impl Services {
 pub(super) fn own_client(configuration: &Configuration) -> Option<Client> {
     let value = |key: &str| configuration.get(key).filter(|value| *value != MASK).map(Secret::new);
     let (id, secret) = (value("oauth.api.key"), value("oauth.api.secret"));
-    (id.is_some() || secret.is_some()).then(|| Client { id: id.unwrap_or_default(), secret: secret.unwrap_or_default() })
+    (id.is_some() || secret.is_some())
+        .then(|| Client { id: id.unwrap_or_default(), secret: secret.unwrap_or_default() })
 }
 
 pub(super) fn oauth2_of(element: &Element) -> Result<&OAuth2, ApiError> {

@@ -188,14 +188,18 @@ mod tests {
                 optional = [optional, optional, options, options, GRANULAR.1][*kind];
             }
             let choice = choose(&hubspot, &layers);
-            let optional: Vec<_> = optional.split(' ').filter(|scope| !mandatory.split(' ').any(|it| it == *scope)).collect();
+            let optional: Vec<_> =
+                optional.split(' ').filter(|scope| !mandatory.split(' ').any(|it| it == *scope)).collect();
             assert_eq!(joined(&choice), (mandatory.to_owned(), optional.join(" ")), "{of_layer:?}");
             seen.insert(joined(&choice));
             // A layer that is not there and one that says nothing are the same.
-            let telling: Vec<_> = layers.iter().zip(&of_layer).filter(|(_, kind)| **kind > 0).map(|(it, _)| *it).collect();
+            let telling: Vec<_> =
+                layers.iter().zip(&of_layer).filter(|(_, kind)| **kind > 0).map(|(it, _)| *it).collect();
             assert_eq!(choose(&hubspot, &telling), choice, "{of_layer:?}");
         }
-        assert_eq!(seen.len(), 36, "six sources of each kind, in every pair");
+        // Six sources of each kind in every pair, but for four: a preset that gives one kind gives the other too, unless a layer
+        // before it does.
+        assert_eq!(seen.len(), 32);
     }
 
     #[test]
@@ -229,7 +233,8 @@ mod tests {
     fn old_and_new_scopes_together_are_warned_about() {
         let hubspot = element("hubspotcrm");
         let warning = |scopes, optional_scopes| {
-            choose(&hubspot, &[Layer { scopes: Some(scopes), optional_scopes: Some(optional_scopes), preset: None }]).warning
+            choose(&hubspot, &[Layer { scopes: Some(scopes), optional_scopes: Some(optional_scopes), preset: None }])
+                .warning
         };
         for (scopes, optional) in [
             ("contacts crm.objects.deals.read", ""),

@@ -46,7 +46,9 @@ pub fn find(conn: &mut AnyConn, id: i64) -> Result<OrganizationSettings, StoreFa
 /// As `find`, for who is about to write: until the transaction ends, others who want to write wait.
 pub fn find_to_change(conn: &mut AnyConn, id: i64) -> Result<OrganizationSettings, StoreFault> {
     // To write a row is to lock it, also where nothing changes.
-    diesel::update(organization::table.find(id)).set(organization::settings.eq(organization::settings)).execute(conn)?;
+    diesel::update(organization::table.find(id))
+        .set(organization::settings.eq(organization::settings))
+        .execute(conn)?;
     find(conn, id)
 }
 
@@ -56,8 +58,7 @@ pub fn save(
     settings: &OrganizationSettings,
     now: DateTime<Utc>,
 ) -> Result<(), StoreFault> {
-    let document =
-        serde_json::to_string(&settings.choices).map_err(|error| StoreFault::Other(error.to_string()))?;
+    let document = serde_json::to_string(&settings.choices).map_err(|error| StoreFault::Other(error.to_string()))?;
     let values = (organization::vendor_bearer.eq(settings.vendor_bearer), organization::settings.eq(document));
     diesel::update(organization::table.find(id)).set(values).execute(conn)?;
     changes::record(conn, Kind::Organization, id, now)

@@ -62,7 +62,10 @@ on_both!(before_there_is_one_it_says_what_must_be_registered, |server| async mov
     assert_eq!(shown["requestedScopes"], json!(["contacts"]));
     assert_eq!(shown["requestedOptionalScopes"], json!(["content", "reports", "e-commerce", "forms"]));
     let presets = shown["presets"].as_array().expect("a list").iter();
-    assert_eq!(presets.map(|preset| preset["name"].as_str().unwrap_or_default()).collect::<Vec<_>>(), ["default", "granular"]);
+    assert_eq!(
+        presets.map(|preset| preset["name"].as_str().unwrap_or_default()).collect::<Vec<_>>(),
+        ["default", "granular"]
+    );
     server.caller().delete(APP).await.fails(404, "app_not_found");
 });
 
@@ -286,7 +289,9 @@ on_both!(writes_at_once_leave_one_app, |server| async move {
     let caller = server.caller();
     let put = |number: u32| {
         let caller = caller.clone();
-        async move { caller.put(APP, &json!({ "clientId": format!("id-{number}"), "clientSecret": format!("{number}") })).await }
+        async move {
+            caller.put(APP, &json!({ "clientId": format!("id-{number}"), "clientSecret": format!("{number}") })).await
+        }
     };
     for reply in futures_util::future::join_all((0..8).map(put)).await {
         reply.ok();

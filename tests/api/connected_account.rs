@@ -5,9 +5,9 @@ use ligand::sandbox::{Failure, PORTAL_DOMAIN};
 use serde_json::{Value, json};
 
 use crate::support::caller::{with_code, with_key};
+use crate::support::on_both;
 use crate::support::server::{Setup, run_with};
 use crate::support::vendor::{Vendor, elements};
-use crate::support::on_both;
 
 const TOKEN: &str = "/oauth/2026-03/token";
 const INTROSPECT: &str = "/oauth/2026-03/token/introspect";
@@ -29,7 +29,9 @@ on_both!(the_account_and_its_grant_are_shown, |server| async move {
 });
 
 on_both!(a_vendor_that_cannot_be_asked_is_no_obstacle, |server| async move {
-    for (status, body) in [(500, None), (404, None), (400, None), (200, Some(json!({ "active": false }))), (200, Some(json!("?")))] {
+    for (status, body) in
+        [(500, None), (404, None), (400, None), (200, Some(json!({ "active": false }))), (200, Some(json!("?")))]
+    {
         let failure = Failure { body, ..Failure::of(INTROSPECT, status, 1) };
         server.sandbox().set(|switches| switches.failure = Some(failure));
         let created = server.caller().create_with_code(server.sandbox(), "Asked in vain").await;
@@ -74,10 +76,14 @@ fn issues(vendor: &Vendor, portal: &Value, scopes: &[&str]) {
         "access_token": "at", "refresh_token": "rt", "expires_in": 1800, "hub_id": portal, "scopes": scopes,
     });
     vendor.answers(TOKEN, 200, reply);
-    vendor.answers(INTROSPECT, 200, json!({ "active": true, "hub_id": portal, "hub_domain": format!("{portal}.example") }));
+    vendor.answers(
+        INTROSPECT,
+        200,
+        json!({ "active": true, "hub_id": portal, "hub_domain": format!("{portal}.example") }),
+    );
 }
 
-fn body(code: &str) -> Value {
+fn creation(code: &str) -> Value {
     let mut body = with_code("Own", code);
     body["element"] = json!({ "key": "own" });
     body
@@ -90,7 +96,7 @@ on_both!(a_refresh_and_a_new_code_tell_anew, in |database| {
     run_with(database, setup, |server| async move {
         let caller = server.caller();
         issues(&vendor, &json!(1), &["a", "b"]);
-        let created = caller.post("/instances", &body("first")).await.ok();
+        let created = caller.post("/instances", &creation("first")).await.ok();
         let path = format!("/instances/{}", created["id"]);
         assert_eq!(created["vendorAccount"], json!({ "id": "1", "name": "1.example" }));
         assert_eq!(created["grantedScopes"], json!(["a", "b"]));
@@ -130,7 +136,7 @@ on_both!(odd_replies_are_made_harmless, in |database| {
             (json!("x".repeat(1000)), json!("x".repeat(500))),
         ] {
             issues(&vendor, &portal, &[]);
-            let created = server.caller().post("/instances", &body("odd")).await.ok();
+            let created = server.caller().post("/instances", &creation("odd")).await.ok();
             assert_eq!(created["vendorAccount"]["id"], account, "{portal}");
             assert_eq!(created["grantedScopes"], json!([]));
         }

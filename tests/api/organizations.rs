@@ -21,7 +21,12 @@ on_both!(an_organization_starts_without_origins_and_brand, |server| async move {
 
 on_both!(what_is_sent_changes_and_the_rest_stays, |server| async move {
     let caller = server.caller();
-    let origins = json!(["https://App.Example.com/", "http://localhost:*", "https://app.example.com:443", "http://localhost:3000"]);
+    let origins = json!([
+        "https://App.Example.com/",
+        "http://localhost:*",
+        "https://app.example.com:443",
+        "http://localhost:3000"
+    ]);
     let changed = caller.patch(ME, &json!({ "allowedOrigins": origins })).await.ok();
     let expected = json!(["https://app.example.com", "http://localhost:*", "http://localhost:3000"]);
     assert_eq!(changed["allowedOrigins"], expected);
@@ -41,7 +46,9 @@ on_both!(what_is_sent_changes_and_the_rest_stays, |server| async move {
 
 on_both!(what_is_no_origin_and_no_brand_is_refused, |server| async move {
     let caller = server.caller();
-    for origin in ["*", "https://*.example.com", "http://app.example.com", "https://app.example.com/path", "localhost:3000", ""] {
+    for origin in
+        ["*", "https://*.example.com", "http://app.example.com", "https://app.example.com/path", "localhost:3000", ""]
+    {
         let body = json!({ "allowedOrigins": ["https://fine.example.com", origin] });
         let said = caller.patch(ME, &body).await.fails(400, "bad_body");
         assert!(said.contains(&format!("`{origin}` is no origin")), "{said}");

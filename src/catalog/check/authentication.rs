@@ -136,12 +136,7 @@ fn check_presets(oauth2: &OAuth2, findings: &mut Findings) {
     }
 }
 
-fn check_list<'a>(
-    at: &str,
-    list: impl IntoIterator<Item = &'a String>,
-    separator: &str,
-    findings: &mut Findings,
-) {
+fn check_list<'a>(at: &str, list: impl IntoIterator<Item = &'a String>, separator: &str, findings: &mut Findings) {
     for (index, scope) in list.into_iter().enumerate() {
         let separated = !separator.is_empty() && scope.contains(separator);
         let splits = scope.is_empty() || scope.contains(char::is_whitespace) || separated;
