@@ -1,4 +1,5 @@
 mod cli;
+mod connect_replicas;
 mod element_gone;
 mod gigabyte;
 mod hang_ups;
@@ -7,7 +8,7 @@ mod hubspot_sdks;
 mod keys;
 mod kill;
 mod notices;
-mod oidc_provider;
+pub mod oidc_provider;
 mod oidc_refresh;
 mod outage_under_load;
 mod readme;
