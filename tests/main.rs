@@ -1,5 +1,5 @@
 //! The one integration binary. `api`: through HTTP, on both databases. `store`: below it. `flows`: whole stories, real
-//! parts, processes that die.
+//! parts, processes that die. `browser`: what people see.
 
 #![allow(
     clippy::as_conversions,
@@ -14,6 +14,7 @@
 )]
 
 mod api;
+mod browser;
 mod floors;
 mod flows;
 mod store;

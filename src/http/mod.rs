@@ -3,6 +3,7 @@
 mod apps;
 mod authentication;
 mod body;
+mod connect;
 mod cors;
 mod documents;
 mod element_instances;
@@ -21,6 +22,7 @@ mod system;
 mod urls;
 mod vendor;
 mod vendor_token;
+mod webhooks;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -63,6 +65,7 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
             .app_data(shared)
             .configure(vendor::routes)
             .configure(system::routes)
+            .configure(connect::script::routes)
             .service(web::scope(urls::BASE).configure(api).default_service(web::to(hubs::bare)))
             // For people who leave the base path out.
             .configure(api)
@@ -97,6 +100,7 @@ const AREAS: &[Area] = &[
     Area { tag: "instances", callers: Callers::Known, routes: instances::routes },
     Area { tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },
     Area { tag: "instances", callers: Callers::Known, routes: element_instances::routes },
+    Area { tag: "notifications", callers: Callers::Known, routes: webhooks::routes },
     Area { tag: "hubs", callers: Callers::WithElement, routes: hubs::routes },
 ];
 

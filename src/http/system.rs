@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use super::connect::script::{SCRIPT, TYPES};
 use super::extract::Anonymous;
 use super::openapi;
 use super::urls::{DOCS, DOCUMENT, DOCUMENT_30};
@@ -16,7 +17,7 @@ const LIVE: &str = "/health/live";
 const READY: &str = "/health/ready";
 const METRICS: &str = "/metrics";
 /// What can only be read, beside the API.
-const PAGES: [&str; 6] = [LIVE, READY, METRICS, DOCUMENT, DOCUMENT_30, DOCS];
+const PAGES: [&str; 8] = [LIVE, READY, METRICS, DOCUMENT, DOCUMENT_30, DOCS, SCRIPT, TYPES];
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config

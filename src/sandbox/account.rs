@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::Sandbox;
 use super::fields::Fields;
-use super::state::{PORTAL, Standing};
+use super::portal::Portal;
+use super::state::{Reach, Standing};
 use crate::kernel::secret::Secret;
 
 /// The header that HubSpot's OpenAPI files name for the tokens of private apps; some clients send nothing else.
@@ -23,8 +24,8 @@ pub enum AccessRefusal {
 }
 
 /// Checks the credential of an API call: an access token or a private-app token as Bearer, the latter in a header of its
-/// own, or the old API key in the query. The scopes are those of an OAuth grant; the account's own keys have none.
-pub fn authenticate(sandbox: &Sandbox, request: &HttpRequest) -> Result<Option<Vec<String>>, AccessRefusal> {
+/// own, or the old API key in the query. An OAuth grant has its reach; the main account's own keys reach everything there.
+pub fn authenticate(sandbox: &Sandbox, request: &HttpRequest) -> Result<Option<Reach>, AccessRefusal> {
     let settings = &sandbox.settings;
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some((scheme, token)) = header.and_then(|header| header.split_once(' ')) {
@@ -36,7 +37,7 @@ pub fn authenticate(sandbox: &Sandbox, request: &HttpRequest) -> Result<Option<V
         }
         let now = sandbox.clock.now();
         return match sandbox.locked(|inner| inner.ledger.access(token, now)) {
-            Standing::Good { scopes, .. } => Ok(Some(scopes)),
+            Standing::Good { reach, .. } => Ok(Some(reach)),
             Standing::Expired { since } => Err(AccessRefusal::Expired { since }),
             Standing::Unknown => Err(AccessRefusal::Nothing),
         };
@@ -83,18 +84,19 @@ pub fn refuse(sandbox: &Sandbox, refusal: &AccessRefusal) -> HttpResponse {
 
 /// `GET /account-info/v3/details`: any credential will do (vendor's OpenAPI file).
 pub async fn show_details(sandbox: web::Data<Sandbox>, request: HttpRequest) -> HttpResponse {
-    match authenticate(&sandbox, &request) {
-        Ok(_) => HttpResponse::Ok().json(json!({
-            "portalId": PORTAL,
-            "accountType": "STANDARD",
-            "timeZone": "US/Eastern",
-            "companyCurrency": "USD",
-            "additionalCurrencies": [],
-            "utcOffset": "-05:00",
-            "utcOffsetMilliseconds": -18_000_000,
-            "uiDomain": "app.hubspot.test",
-            "dataHostingLocation": "na1",
-        })),
-        Err(refusal) => refuse(&sandbox, &refusal),
-    }
+    let portal = match authenticate(&sandbox, &request) {
+        Ok(reach) => reach.map_or(Portal::Main, |reach| reach.portal),
+        Err(refusal) => return refuse(&sandbox, &refusal),
+    };
+    HttpResponse::Ok().json(json!({
+        "portalId": portal.id(),
+        "accountType": portal.kind(),
+        "timeZone": "US/Eastern",
+        "companyCurrency": "USD",
+        "additionalCurrencies": [],
+        "utcOffset": "-05:00",
+        "utcOffsetMilliseconds": -18_000_000,
+        "uiDomain": "app.hubspot.test",
+        "dataHostingLocation": "na1",
+    }))
 }

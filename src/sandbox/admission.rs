@@ -39,13 +39,13 @@ pub async fn admit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let scopes = match authenticate(&sandbox, request.request()) {
-        Ok(scopes) => scopes,
+    let reach = match authenticate(&sandbox, request.request()) {
+        Ok(reach) => reach,
         Err(refusal) => return Ok(request.into_response(refuse(&sandbox, &refusal))),
     };
     let needed = needed(request.method(), request.path());
     // An account's own keys have every scope.
-    let has = |needed: &String| scopes.as_ref().is_none_or(|granted| granted.contains(needed));
+    let has = |needed: &String| reach.as_ref().is_none_or(|reach| reach.scopes.contains(needed));
     if !needed.is_empty() && !needed.iter().any(has) {
         return Ok(request.into_response(missing_scopes(&sandbox, &needed)));
     }

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Sandbox;
-use super::state::{EndOfGrant, PORTAL};
+use super::portal::Portal;
+use super::state::EndOfGrant;
 
 pub fn scope() -> Scope {
     web::scope("/control")
@@ -25,7 +26,7 @@ pub fn scope() -> Scope {
 async fn show(sandbox: web::Data<Sandbox>) -> HttpResponse {
     HttpResponse::Ok().json(sandbox.locked(|inner| {
         json!({
-            "portalId": PORTAL,
+            "portalId": Portal::Main.id(),
             "switches": inner.switches,
             "liveGrants": inner.ledger.live_grants(),
             "calls": inner.journal.all_counts(),
@@ -65,14 +66,17 @@ async fn expire(sandbox: web::Data<Sandbox>) -> HttpResponse {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Revocation {
     reason: EndOfGrant,
+    account: Option<Portal>,
 }
 
+/// `{"reason": "uninstalled" | "user_removed", "account"?: "main" | "developer"}` ends the grants of an account, or all.
 async fn revoke(sandbox: web::Data<Sandbox>, body: web::Bytes) -> HttpResponse {
     match serde_json::from_slice::<Revocation>(&body) {
-        Ok(Revocation { reason }) => {
-            sandbox.revoke(reason);
+        Ok(Revocation { reason, account }) => {
+            sandbox.locked(|inner| inner.ledger.end_grants(reason, account));
             HttpResponse::NoContent().finish()
         }
         Err(error) => bad_request(&error.to_string()),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Sandbox;
 use super::fields::Fields;
 use super::refusal::Refusal;
-use super::state::{APP, PORTAL, PORTAL_DOMAIN, Standing, USER, USER_EMAIL};
+use super::state::{APP, Reach, Standing, USER, USER_EMAIL};
 use super::token::{check_client, read_form};
 
 /// `POST …/token/introspect`: any token of the app; one that does not work is `{"active": false}` (RFC 7662).
@@ -25,32 +25,31 @@ pub async fn introspect(
 fn describe(sandbox: &Sandbox, token: &str) -> Value {
     let now = sandbox.clock.now();
     let (standing, refresh) = sandbox.locked(|inner| (inner.ledger.access(token, now), inner.ledger.refresh(token)));
+    let (reach, token_use, more) = match (standing, refresh) {
+        (Standing::Good { reach, expires_at }, _) => {
+            let signed = signed(&reach, expires_at);
+            let more = json!({"expires_in": seconds_left(now, expires_at), "signed_access_token": signed});
+            (reach, "access_token", more)
+        }
+        (_, Some(reach)) => (reach, "refresh_token", json!({})),
+        (_, None) => return json!({"active": false}),
+    };
     let mut reply = json!({
         "active": true,
-        "token_use": "refresh_token",
+        "token_use": token_use,
         "token": token,
-        "hub_id": PORTAL,
+        "hub_id": reach.portal.id(),
         "user_id": USER,
         "client_id": sandbox.settings.client_id,
         "app_id": APP,
-        "scopes": refresh,
+        "scopes": reach.scopes,
         "token_type": "bearer",
         "is_private_distribution": false,
         "user": USER_EMAIL,
-        "hub_domain": PORTAL_DOMAIN,
+        "hub_domain": reach.portal.domain(),
     });
-    if let Standing::Good { scopes, expires_at } = standing {
-        let more = json!({
-            "token_use": "access_token",
-            "scopes": scopes,
-            "expires_in": seconds_left(now, expires_at),
-            "signed_access_token": signed(expires_at),
-        });
-        if let (Some(reply), Value::Object(more)) = (reply.as_object_mut(), more) {
-            reply.extend(more);
-        }
-    } else if refresh.is_none() {
-        reply = json!({"active": false});
+    if let (Some(reply), Value::Object(more)) = (reply.as_object_mut(), more) {
+        reply.extend(more);
     }
     reply
 }
@@ -77,13 +76,13 @@ fn read_token_form(sandbox: &Sandbox, request: &HttpRequest, body: &[u8]) -> Res
 pub async fn show_access_token(sandbox: web::Data<Sandbox>, token: web::Path<String>) -> HttpResponse {
     let now = sandbox.clock.now();
     match sandbox.locked(|inner| inner.ledger.access(&token, now)) {
-        Standing::Good { scopes, expires_at } => HttpResponse::Ok().json(json!({
+        Standing::Good { reach, expires_at } => HttpResponse::Ok().json(json!({
             "token": token.as_str(),
             "user": USER_EMAIL,
-            "hub_domain": PORTAL_DOMAIN,
-            "scopes": scopes,
-            "signed_access_token": signed(expires_at),
-            "hub_id": PORTAL,
+            "hub_domain": reach.portal.domain(),
+            "scopes": reach.scopes,
+            "signed_access_token": signed(&reach, expires_at),
+            "hub_id": reach.portal.id(),
             "app_id": APP,
             "expires_in": seconds_left(now, expires_at),
             "user_id": USER,
@@ -97,12 +96,12 @@ pub async fn show_access_token(sandbox: web::Data<Sandbox>, token: web::Path<Str
 /// `GET /oauth/v1/refresh-tokens/{token}`.
 pub async fn show_refresh_token(sandbox: web::Data<Sandbox>, token: web::Path<String>) -> HttpResponse {
     match sandbox.locked(|inner| inner.ledger.refresh(&token)) {
-        Some(scopes) => HttpResponse::Ok().json(json!({
+        Some(reach) => HttpResponse::Ok().json(json!({
             "token": token.as_str(),
             "user": USER_EMAIL,
-            "hub_domain": PORTAL_DOMAIN,
-            "scopes": scopes,
-            "hub_id": PORTAL,
+            "hub_domain": reach.portal.domain(),
+            "scopes": reach.scopes,
+            "hub_id": reach.portal.id(),
             "client_id": sandbox.settings.client_id,
             "user_id": USER,
             "token_type": "refresh",
@@ -122,10 +121,10 @@ fn unknown_token(sandbox: &Sandbox) -> HttpResponse {
     sandbox.api_error(StatusCode::NOT_FOUND, "resource not found", json!({}))
 }
 
-fn signed(expires_at: DateTime<Utc>) -> Value {
+fn signed(reach: &Reach, expires_at: DateTime<Utc>) -> Value {
     json!({
         "appId": APP,
-        "hubId": PORTAL,
+        "hubId": reach.portal.id(),
         "userId": USER,
         "expiresAt": expires_at.timestamp_millis(),
         "isPrivateDistribution": false,

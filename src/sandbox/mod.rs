@@ -14,6 +14,7 @@ mod journal;
 mod oauth;
 mod observe;
 mod pages;
+mod portal;
 mod probe;
 mod refusal;
 mod scopes;
@@ -37,16 +38,17 @@ use self::admission::Meter;
 use self::crm::Crm;
 use self::journal::Journal;
 pub use self::journal::{Call, PresentedCredential, RouteCounts};
+pub use self::portal::Portal;
 pub use self::probe::Flow;
 pub use self::spoil::{How, Spoil};
-pub use self::state::{EndOfGrant, PORTAL, PORTAL_DOMAIN};
+pub use self::state::EndOfGrant;
 use self::state::{Ledger, Terms};
 pub use self::switches::{Consent, Failure, Hang, Switches, TOKEN_ROUTES, When};
 use crate::kernel::clock::Clock;
 use crate::kernel::entropy::Entropy;
 use crate::kernel::secret::Secret;
 
-/// What the vendor knows from the start: its one OAuth app and the two keys of its one account. The defaults are public,
+/// What the vendor knows from the start: its one OAuth app and the two keys of its main account. The defaults are public,
 /// they open nothing but the sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxSettings {
@@ -144,7 +146,7 @@ impl Sandbox {
 
     /// Ends all grants, as an administrator of the account would.
     pub fn revoke(&self, reason: EndOfGrant) {
-        self.locked(|inner| inner.ledger.end_grants(reason));
+        self.locked(|inner| inner.ledger.end_grants(reason, None));
     }
 
     /// Ends all access tokens before their time, as a vendor's mishap would: they are unknown from now on, and the grants

@@ -8,8 +8,9 @@ use url::{Host, Url};
 use super::Sandbox;
 use super::fields::Fields;
 use super::pages;
-use super::state::{IssuedCode, PORTAL};
-use super::switches::Consent;
+use super::portal::{Portal, is_marketing};
+use super::state::IssuedCode;
+use super::switches::{Consent, Switches};
 
 /// An authorization request that may be shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Asked {
     pub state: Option<String>,
     /// The S256 challenge, when the app uses PKCE.
     pub challenge: Option<String>,
+    /// The account of the path: there is no other to choose then.
+    pub portal: Option<Portal>,
 }
 
 /// What is wrong with an authorization request. HubSpot shows its own page for all of these and sends nothing back.
@@ -42,6 +45,10 @@ pub enum AskFault {
     Challenge,
     #[error("You have no access to the account {0}.")]
     Portal(String),
+    #[error("Apps can’t be installed in {0}, because it is a developer account.")]
+    DeveloperAccount(Portal),
+    #[error("One or more scopes are missing: {portal} does not have the products behind {scopes}.")]
+    Marketing { portal: Portal, scopes: String },
 }
 
 impl AskFault {
@@ -60,8 +67,20 @@ impl AskFault {
             Self::Scope(_) => "Scope names consist of letters, digits, dots, hyphens and underscores.",
             Self::ResponseType(_) => "Leave response_type out, or send code.",
             Self::Challenge => "Plain challenges are not taken. Leave both parameters out to go without PKCE.",
-            Self::Portal(_) => "The sandbox has one account, 62515. The number may be left out of the address.",
+            Self::Portal(_) => {
+                "The sandbox has two accounts, 62515 and the developer account 62516. The number may be left out of the \
+                 address."
+            }
+            Self::DeveloperAccount(_) => "Choose the account with your customers, deals and tickets instead.",
+            Self::Marketing { .. } => {
+                "The app must ask for such scopes in optional_scope, where an account without them gets by."
+            }
         }
+    }
+
+    /// Another account might do.
+    pub fn is_of_account(&self) -> bool {
+        matches!(self, Self::DeveloperAccount(_) | Self::Marketing { .. })
     }
 }
 
@@ -74,30 +93,35 @@ pub async fn show_consent(sandbox: web::Data<Sandbox>, request: HttpRequest) -> 
     let fields = Fields::parse(request.query_string().as_bytes());
     let asked = match read_request(&sandbox, &request, &fields) {
         Ok(asked) => asked,
-        Err(fault) => return pages::render_fault(&sandbox, &fault),
+        Err(fault) => return pages::render_fault(&sandbox, &fault, &fields),
     };
-    match sandbox.switches().consent {
-        Consent::Ask => pages::render_consent(&sandbox, &asked, &fields),
-        Consent::Grant => grant(&sandbox, &asked),
+    let switches = sandbox.switches();
+    match switches.consent {
+        Consent::Ask => pages::render_consent(&sandbox, &asked, asked.portal.unwrap_or(switches.account), &fields),
+        Consent::Grant => grant(&sandbox, &asked, asked.portal.unwrap_or(switches.account), &fields),
         Consent::Deny => deny(&asked),
     }
 }
 
-/// `POST /oauth/authorize`: the form of the page, with `decision` from its button.
+/// `POST /oauth/authorize`: the form of the page, with `decision` from its button and the number of the chosen `account`.
 pub async fn decide_consent(sandbox: web::Data<Sandbox>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let fields = Fields::parse(&body);
-    match read_request(&sandbox, &request, &fields) {
-        Ok(asked) if fields.get("decision") == Some("connect") => grant(&sandbox, &asked),
-        Ok(asked) => deny(&asked),
-        Err(fault) => pages::render_fault(&sandbox, &fault),
+    let chosen = fields.get("account").map(read_portal).transpose();
+    match read_request(&sandbox, &request, &fields).and_then(|asked| Ok((chosen?.or(asked.portal), asked))) {
+        Ok((portal, asked)) if fields.get("decision") == Some("connect") => {
+            grant(&sandbox, &asked, portal.unwrap_or_else(|| sandbox.switches().account), &fields)
+        }
+        Ok((_, asked)) => deny(&asked),
+        Err(fault) => pages::render_fault(&sandbox, &fault, &fields),
     }
 }
 
+fn read_portal(id: &str) -> Result<Portal, AskFault> {
+    Portal::read(id).ok_or_else(|| AskFault::Portal(id.to_owned()))
+}
+
 fn read_request(sandbox: &Sandbox, request: &HttpRequest, fields: &Fields) -> Result<Asked, AskFault> {
-    let portal = request.match_info().get("portal").filter(|portal| *portal != PORTAL.to_string());
-    if let Some(portal) = portal {
-        return Err(AskFault::Portal(portal.to_owned()));
-    }
+    let portal = request.match_info().get("portal").map(read_portal).transpose()?;
     if let Some(name) = fields.repeated().filter(|name| CARRIED.contains(name)) {
         return Err(AskFault::Repeated(name.to_owned()));
     }
@@ -124,6 +148,7 @@ fn read_request(sandbox: &Sandbox, request: &HttpRequest, fields: &Fields) -> Re
         optional_scopes: read_scopes(fields.get("optional_scope").unwrap_or_default())?,
         state: fields.get("state").map(str::to_owned),
         challenge: read_challenge(fields)?,
+        portal,
     })
 }
 
@@ -160,18 +185,43 @@ fn read_challenge(fields: &Fields) -> Result<Option<String>, AskFault> {
     }
 }
 
-/// Issues a code for everything that was asked, `oauth` included: every HubSpot app has that scope.
-fn grant(sandbox: &Sandbox, asked: &Asked) -> HttpResponse {
-    let mut scopes = vec!["oauth".to_owned()];
-    for scope in asked.scopes.iter().chain(&asked.optional_scopes) {
-        if !scopes.contains(scope) {
-            scopes.push(scope.clone());
+/// Whether the app may be installed in an account. HubSpot looks when the account is chosen, and sends nothing back.
+fn check_account(asked: &Asked, portal: Portal, switches: &Switches) -> Result<(), AskFault> {
+    if portal == Portal::Developer && !switches.developer_account {
+        return Err(AskFault::DeveloperAccount(portal));
+    }
+    let needed: Vec<&str> = asked.scopes.iter().map(String::as_str).filter(|scope| is_marketing(scope)).collect();
+    if !switches.marketing_scopes && !needed.is_empty() {
+        return Err(AskFault::Marketing { portal, scopes: needed.join(", ") });
+    }
+    Ok(())
+}
+
+/// What the app gets: `oauth`, which every HubSpot app has, all that it must have, and the optional scopes as far as the
+/// account has them.
+fn granted_scopes(asked: &Asked, switches: &Switches) -> Vec<String> {
+    let mut granted = vec!["oauth".to_owned()];
+    let available = |scope: &&String| switches.optional_scopes && (switches.marketing_scopes || !is_marketing(scope));
+    for scope in asked.scopes.iter().chain(asked.optional_scopes.iter().filter(available)) {
+        if !granted.contains(scope) && !switches.withheld_scopes.contains(scope) {
+            granted.push(scope.clone());
         }
     }
+    granted
+}
+
+/// Sends the browser back with a code, unless the account is not one for the app.
+fn grant(sandbox: &Sandbox, asked: &Asked, portal: Portal, fields: &Fields) -> HttpResponse {
+    let switches = sandbox.switches();
+    if let Err(fault) = check_account(asked, portal, &switches) {
+        return pages::render_fault(sandbox, &fault, fields);
+    }
+    let scopes = granted_scopes(asked, &switches);
     let now = sandbox.clock.now();
     let code = sandbox.locked(|inner| {
-        let lifetime = TimeDelta::try_seconds(inner.switches.code_lifetime).unwrap_or(TimeDelta::MAX);
+        let lifetime = TimeDelta::try_seconds(switches.code_lifetime).unwrap_or(TimeDelta::MAX);
         let code = IssuedCode {
+            portal,
             redirect_uri: asked.redirect_uri.clone(),
             scopes,
             state: asked.state.clone(),

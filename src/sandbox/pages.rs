@@ -1,6 +1,7 @@
 //! The vendor's pages: server-rendered, nothing from elsewhere, readable without a script.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CROSS_ORIGIN_OPENER_POLICY, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::{Value, json};
@@ -8,8 +9,9 @@ use serde_json::{Value, json};
 use super::Sandbox;
 use super::fields::Fields;
 use super::oauth::{AskFault, Asked, CARRIED, with_query};
+use super::portal::Portal;
 use super::scopes::in_words;
-use super::state::{IssuedCode, PORTAL, PORTAL_DOMAIN};
+use super::state::IssuedCode;
 use crate::kernel::entropy;
 
 const STYLE: &str = include_str!("page.css");
@@ -60,7 +62,12 @@ impl Page {
             "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; \
              base-uri 'none'; frame-ancestors 'none'; form-action 'self' http: https:"
         );
-        HttpResponse::build(self.status)
+        let mut reply = HttpResponse::build(self.status);
+        let opener = sandbox.switches().cross_origin_opener_policy;
+        if let Some(opener) = opener.and_then(|opener| HeaderValue::try_from(opener).ok()) {
+            reply.insert_header((CROSS_ORIGIN_OPENER_POLICY, opener));
+        }
+        reply
             .insert_header(("content-security-policy", policy))
             .insert_header(("referrer-policy", "no-referrer"))
             .insert_header(("x-content-type-options", "nosniff"))
@@ -96,11 +103,12 @@ pub async fn show_start(sandbox: web::Data<Sandbox>) -> HttpResponse {
     let content = html! {
         h1 { "A vendor to practise with" }
         p { "It behaves like HubSpot towards an app: a consent page, token endpoints with HubSpot’s own replies, account
-             details. It has one app and one account." }
+             details. It has one app and two accounts." }
         dl {
             dt { "Client ID" } dd { code { (settings.client_id) } }
             dt { "Redirect URL" } dd { code { (callback) } " or any https or localhost address" }
-            dt { "Account" } dd { (PORTAL) " (" (PORTAL_DOMAIN) ")" }
+            dt { "Accounts" }
+            dd { @for portal in Portal::ALL { div { (portal) " (" (portal.domain()) ")" } } }
             dt { "Switches and calls" } dd { a href="/control" { "/control" } ", " a href="/control/calls" { "/control/calls" } }
         }
         div.buttons { a.button.main href=(consent) { "Connect an account" } }
@@ -108,25 +116,28 @@ pub async fn show_start(sandbox: web::Data<Sandbox>) -> HttpResponse {
     Page::new("Start", content).render(&sandbox)
 }
 
-pub fn render_consent(sandbox: &Sandbox, asked: &Asked, fields: &Fields) -> HttpResponse {
+pub fn render_consent(sandbox: &Sandbox, asked: &Asked, chosen: Portal, fields: &Fields) -> HttpResponse {
     let target = url::Url::parse(&asked.redirect_uri).ok();
     let target = target.map_or_else(String::new, |url| url.origin().ascii_serialization());
     let content = html! {
         h1 { "Connect " span.name { (asked.client_id) } " to your account?" }
         p.soft { "The app will be able to do what is listed here until you uninstall it." }
-        div.account {
-            span aria-hidden="true" { "S" }
-            span { b { "Sandbox portal " (PORTAL) } small { (PORTAL_DOMAIN) } }
-        }
-        h2 { "This app will be able to" }
-        (scope_list(&asked.scopes))
-        @if !asked.optional_scopes.is_empty() {
-            h2 { "And, where your account has it" }
-            (scope_list(&asked.optional_scopes))
-        }
         form method="post" action="/oauth/authorize" {
-            @for name in CARRIED {
-                @if let Some(value) = fields.get(name) { input type="hidden" name=(name) value=(value); }
+            @for (name, value) in carried(fields) { input type="hidden" name=(name) value=(value); }
+            fieldset {
+                legend { "Choose an account" }
+                @for portal in Portal::ALL.into_iter().filter(|portal| asked.portal.is_none_or(|only| only == *portal)) {
+                    label.account {
+                        input type="radio" name="account" value=(portal) checked[portal == chosen];
+                        span { b { (portal.name()) " " (portal) } small { (portal.domain()) } }
+                    }
+                }
+            }
+            h2 { "This app will be able to" }
+            (scope_list(&asked.scopes))
+            @if !asked.optional_scopes.is_empty() {
+                h2 { "And, where your account has it" }
+                (scope_list(&asked.optional_scopes))
             }
             div.buttons {
                 button.main type="submit" name="decision" value="connect" { "Connect app" }
@@ -154,13 +165,23 @@ fn scope_list(scopes: &[String]) -> Markup {
     }
 }
 
-/// A fault of the app: shown here, because HubSpot sends nothing back for it.
-pub fn render_fault(sandbox: &Sandbox, fault: &AskFault) -> HttpResponse {
+fn carried(fields: &Fields) -> impl Iterator<Item = (&str, &str)> {
+    CARRIED.into_iter().filter_map(|name| Some((name, fields.get(name)?)))
+}
+
+/// A fault of the app, or an account that is not for it: shown here, because HubSpot sends nothing back.
+pub fn render_fault(sandbox: &Sandbox, fault: &AskFault, fields: &Fields) -> HttpResponse {
     let content = html! {
         h1 { "This app can’t be connected" }
         p { (fault) }
         p.soft { (fault.advice()) }
-        div.buttons { a.button href="/" { "Start page of the sandbox" } }
+        div.buttons {
+            @if fault.is_of_account() {
+                a.button.main href=(with_query("/oauth/authorize", carried(fields))) { "Choose another account" }
+            } @else {
+                a.button href="/" { "Start page of the sandbox" }
+            }
+        }
     };
     Page { status: StatusCode::BAD_REQUEST, ..Page::new("Authorization failed", content) }.render(sandbox)
 }

@@ -8,12 +8,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::portal::Portal;
 use super::refusal::Refusal;
 use crate::kernel::entropy::{self, Entropy};
 
-/// The one account of the sandbox; the number is the one of HubSpot's own examples.
-pub const PORTAL: i64 = 62515;
-pub const PORTAL_DOMAIN: &str = "sandbox.hubspot.test";
 pub const APP: i64 = 456;
 pub const USER: i64 = 123;
 pub const USER_EMAIL: &str = "someone@sandbox.hubspot.test";
@@ -24,6 +22,7 @@ const SWEEP_ABOVE: usize = 100_000;
 /// What a code was issued for.
 #[derive(Debug, Clone)]
 pub struct IssuedCode {
+    pub portal: Portal,
     pub redirect_uri: String,
     pub scopes: Vec<String>,
     pub state: Option<String>,
@@ -33,11 +32,18 @@ pub struct IssuedCode {
     pub spent: bool,
 }
 
+/// What a user agreed to: the account, and the scopes that its app may use there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    pub portal: Portal,
+    pub scopes: Vec<String>,
+}
+
 /// One installation of the app by one user. An uninstall ends everything at once; a lost refresh token lets the access
 /// tokens live until they expire.
 #[derive(Debug, Clone)]
 struct Grant {
-    scopes: Vec<String>,
+    reach: Reach,
     installed: bool,
     refreshable: bool,
 }
@@ -70,13 +76,13 @@ pub enum EndOfGrant {
 pub struct Issued {
     pub access_token: String,
     pub refresh_token: String,
-    pub scopes: Vec<String>,
+    pub reach: Reach,
 }
 
 /// What an access token is worth now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    Good { scopes: Vec<String>, expires_at: DateTime<Utc> },
+    Good { reach: Reach, expires_at: DateTime<Utc> },
     Expired { since: DateTime<Utc> },
     Unknown,
 }
@@ -132,13 +138,13 @@ impl Ledger {
             return Err(Refusal::BadCodeVerifier);
         }
         known.spent = true;
-        let scopes = known.scopes.clone();
+        let reach = Reach { portal: known.portal, scopes: known.scopes.clone() };
         self.last_grant += 1;
         let grant = self.last_grant;
-        self.grants.insert(grant, Grant { scopes: scopes.clone(), installed: true, refreshable: true });
+        self.grants.insert(grant, Grant { reach: reach.clone(), installed: true, refreshable: true });
         let access_token = self.issue_access(grant, terms, entropy);
         let refresh_token = self.issue_refresh(grant, entropy);
-        Ok(Issued { access_token, refresh_token, scopes })
+        Ok(Issued { access_token, refresh_token, reach })
     }
 
     /// Renews an access token. With rotation a spent refresh token that comes back ends its whole grant (RFC 9700,
@@ -153,10 +159,10 @@ impl Ledger {
             return Err(Refusal::BadRefreshToken);
         }
         known.spent = terms.rotation;
-        let (id, scopes) = (known.grant, grant.scopes.clone());
+        let (id, reach) = (known.grant, grant.reach.clone());
         let access_token = self.issue_access(id, terms, entropy);
         let refresh_token = if terms.rotation { self.issue_refresh(id, entropy) } else { refresh_token.to_owned() };
-        Ok(Issued { access_token, refresh_token, scopes })
+        Ok(Issued { access_token, refresh_token, reach })
     }
 
     fn issue_access(&mut self, grant: u64, terms: Terms, entropy: &dyn Entropy) -> String {
@@ -181,15 +187,15 @@ impl Ledger {
         match self.grants.get(&known.grant).filter(|grant| grant.installed) {
             None => Standing::Unknown,
             Some(_) if now >= known.expires_at => Standing::Expired { since: known.expires_at },
-            Some(grant) => Standing::Good { scopes: grant.scopes.clone(), expires_at: known.expires_at },
+            Some(grant) => Standing::Good { reach: grant.reach.clone(), expires_at: known.expires_at },
         }
     }
 
-    /// The scopes of a refresh token that still works.
-    pub fn refresh(&self, token: &str) -> Option<Vec<String>> {
+    /// The reach of a refresh token that still works.
+    pub fn refresh(&self, token: &str) -> Option<Reach> {
         let known = self.refresh.get(token).filter(|known| !known.spent)?;
         let grant = self.grants.get(&known.grant).filter(|grant| grant.installed && grant.refreshable)?;
-        Some(grant.scopes.clone())
+        Some(grant.reach.clone())
     }
 
     /// Revocation by the app: a refresh token ends, its access tokens live until they expire, and the app stays
@@ -213,9 +219,10 @@ impl Ledger {
         self.access.clear();
     }
 
-    /// Ends every grant.
-    pub fn end_grants(&mut self, reason: EndOfGrant) {
-        for grant in self.grants.values_mut() {
+    /// Ends every grant, or those of one account.
+    pub fn end_grants(&mut self, reason: EndOfGrant, portal: Option<Portal>) {
+        let within = |grant: &&mut Grant| portal.is_none_or(|portal| grant.reach.portal == portal);
+        for grant in self.grants.values_mut().filter(within) {
             match reason {
                 EndOfGrant::Uninstalled => grant.installed = false,
                 EndOfGrant::UserRemoved => grant.refreshable = false,

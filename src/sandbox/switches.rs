@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::portal::Portal;
 use super::spoil::{How, Spoil};
 
 /// All token endpoints, in the spelling of route patterns.
@@ -16,6 +17,19 @@ pub const TOKEN_ROUTES: &str = "/oauth/*/token";
 pub struct Switches {
     /// What happens at the consent page.
     pub consent: Consent,
+    /// The account that is chosen where nobody chooses one: `main` or `developer`.
+    pub account: Portal,
+    /// Apps may be installed in the developer account, which has an error page of its own otherwise.
+    pub developer_account: bool,
+    /// The accounts have the marketing products. Without them a marketing scope that is not optional is refused on the
+    /// vendor's own page, and an optional one is not granted.
+    pub marketing_scopes: bool,
+    /// Optional scopes are granted.
+    pub optional_scopes: bool,
+    /// Scopes that are not granted, whoever asks for them and however.
+    pub withheld_scopes: Vec<String>,
+    /// `Cross-Origin-Opener-Policy` of the vendor's pages, as `same-origin`; absent means no header.
+    pub cross_origin_opener_policy: Option<String>,
     /// Milliseconds before the call is worked on, by route. A bare number means the token endpoints.
     #[serde(deserialize_with = "delays")]
     pub delay_ms: BTreeMap<String, u64>,
@@ -105,6 +119,12 @@ impl Default for Switches {
     fn default() -> Self {
         Self {
             consent: Consent::Ask,
+            account: Portal::Main,
+            developer_account: false,
+            marketing_scopes: true,
+            optional_scopes: true,
+            withheld_scopes: Vec::new(),
+            cross_origin_opener_policy: None,
             delay_ms: BTreeMap::new(),
             reply_delay_ms: BTreeMap::new(),
             failure: None,

@@ -8,7 +8,7 @@ use super::Sandbox;
 use super::fields::Fields;
 use super::observe::is_form;
 use super::refusal::Refusal;
-use super::state::{Issued, Ledger, PORTAL, Terms, USER};
+use super::state::{Issued, Ledger, Terms, USER};
 use super::switches::Switches;
 use crate::kernel::entropy::Entropy;
 use crate::kernel::secret::Secret;
@@ -42,9 +42,9 @@ pub async fn issue(
             "refresh_token": issued.refresh_token,
             "expires_in": expires_in,
             "token_type": "bearer",
-            "hub_id": PORTAL,
+            "hub_id": issued.reach.portal.id(),
             "user_id": USER,
-            "scopes": issued.scopes,
+            "scopes": issued.reach.scopes,
         })
     })
 }

@@ -12,6 +12,7 @@ pub mod instances;
 mod lanes;
 pub mod leases;
 mod migrate;
+pub mod notices;
 pub mod organization_settings;
 pub mod partner_apps;
 pub mod principals;
@@ -21,6 +22,7 @@ mod schema;
 pub mod sealed;
 pub mod time;
 pub mod usage;
+pub mod webhooks;
 
 pub use address::{Address, Pooler};
 pub use connection::AnyConn;

@@ -1,7 +1,7 @@
 //! Which account at the vendor is connected, and what it granted: from the token reply, or asked for.
 
 use chrono::TimeDelta;
-use ligand::sandbox::{Failure, PORTAL_DOMAIN};
+use ligand::sandbox::{Failure, Portal};
 use serde_json::{Value, json};
 
 use crate::support::caller::{with_code, with_key};
@@ -14,7 +14,7 @@ const INTROSPECT: &str = "/oauth/2026-03/token/introspect";
 
 on_both!(the_account_and_its_grant_are_shown, |server| async move {
     let created = server.caller().create_with_code(server.sandbox(), "Known").await;
-    assert_eq!(created["vendorAccount"], json!({ "id": "62515", "name": PORTAL_DOMAIN }));
+    assert_eq!(created["vendorAccount"], json!({ "id": "62515", "name": Portal::Main.domain() }));
     assert_eq!(created["grantedScopes"], json!(["oauth", "contacts", "timeline", "files"]));
     let path = format!("/instances/{}", created["id"]);
     assert_eq!(server.caller().get(&path).await.ok(), created);
@@ -46,7 +46,7 @@ on_both!(what_the_reply_leaves_out_is_asked_for, in |database| {
     let setup = Setup { elements: Some(copies.path().to_owned()), ..Setup::default() };
     run_with(database, setup, |server| async move {
         let created = server.caller().create_with_code(server.sandbox(), "v1").await;
-        assert_eq!(created["vendorAccount"], json!({ "id": "62515", "name": PORTAL_DOMAIN }));
+        assert_eq!(created["vendorAccount"], json!({ "id": "62515", "name": Portal::Main.domain() }));
         assert_eq!(created["grantedScopes"], json!(["oauth", "contacts", "timeline", "files"]));
         // A refresh that says nothing changes nothing.
         server.advance(TimeDelta::hours(1));

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::super::state::PORTAL;
+use super::super::portal::Portal;
 
 /// Everything of an error body but its correlation id.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub fn bad_value(error: &str, name: &str, message: &str) -> Value {
         "error": error,
         "name": name,
         "localizedErrorMessage": message,
-        "portalId": PORTAL,
+        "portalId": Portal::Main.id(),
     })
 }
 

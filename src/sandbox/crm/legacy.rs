@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::state::PORTAL;
+use super::super::portal::Portal;
 use super::fault::{Fault, read};
 use super::kinds::Kind;
 use super::paging;
@@ -72,7 +72,7 @@ fn shown(record: &Record) -> Value {
     let email = record.value("email").map(|email| json!({"type": "EMAIL", "value": email}));
     let identities: Vec<_> = email.into_iter().collect();
     json!({
-        "vid": record.id, "canonical-vid": record.id, "merged-vids": [], "portal-id": PORTAL, "is-contact": true,
+        "vid": record.id, "canonical-vid": record.id, "merged-vids": [], "portal-id": Portal::Main.id(), "is-contact": true,
         "properties": values.collect::<Map<_, _>>(),
         "identity-profiles": [{"vid": record.id, "identities": identities}],
     })

@@ -1,5 +1,6 @@
 //! The sandbox through its own HTTP interface.
 
+mod accounts;
 mod admission;
 mod consent;
 mod control;

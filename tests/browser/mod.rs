@@ -1,0 +1,6 @@
+//! A customer's way in a real Chromium: links, pages, windows, and who tries to get between. What a person does is in
+//! `tests/parts/browser`; what comes of it is asserted here.
+
+mod script;
+
+const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parts/browser");
