@@ -75,7 +75,12 @@ fn field(entry: &ConfigurationEntry, stored: &str, entered: Option<&Parameters>)
                 let options: Vec<_> = allowed.iter().map(|value| (*value, shown(value))).collect();
                 // What the list does not have stays what it is until somebody chooses.
                 let other = (!allowed.contains(&value)).then_some((value, value));
-                parts::choice(&name, label, value, other.into_iter().chain(options.iter().map(|(value, text)| (*value, text.as_str()))))
+                parts::choice(
+                    &name,
+                    label,
+                    value,
+                    other.into_iter().chain(options.iter().map(|(value, text)| (*value, text.as_str()))),
+                )
             }
             None => parts::Input::text(&name, label, value).hint(hint).render(),
         },

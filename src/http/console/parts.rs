@@ -114,7 +114,12 @@ pub fn lines(name: &str, label: &str, value: &str, hint: &str) -> Markup {
 }
 
 /// One of several; `options`: value and what a person reads.
-pub fn choice<'a>(name: &str, label: &str, chosen: &str, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Markup {
+pub fn choice<'a>(
+    name: &str,
+    label: &str,
+    chosen: &str,
+    options: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Markup {
     let id = format!("in-{name}");
     html! {
         div.field {

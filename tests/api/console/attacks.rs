@@ -70,7 +70,9 @@ async fn forms(server: &TestServer) -> Vec<(String, Vec<(&'static str, &'static 
 async fn state(server: &TestServer) -> String {
     let caller = server.caller();
     let mut all = String::new();
-    for path in ["/instances", "/connect/links", "/elements/hubspotcrm/app", "/organizations/me", "/notifications/webhook"] {
+    for path in
+        ["/instances", "/connect/links", "/elements/hubspotcrm/app", "/organizations/me", "/notifications/webhook"]
+    {
         all += &caller.get(path).await.ok().to_string();
     }
     all

@@ -28,7 +28,7 @@ on_both!(the_list_tells_state_use_and_customer, |server| async move {
     let disabled = create(&server, "Second", "customer-2").await;
     caller.delete(&format!("/instances/{disabled}/enabled")).await.ok();
     let invalid = caller.create_with_code(server.sandbox(), "Third").await;
-    caller.with_element(invalid["token"].as_str().unwrap()).get("/hubs/crm/ping").await.ok();
+    caller.with_element(invalid["token"].as_str().unwrap()).get("/hubs/crm/contacts").await.ok();
     server.services.write_all_usage().await.expect("the usage is written");
     server.sandbox().revoke(EndOfGrant::UserRemoved);
     server.advance(TimeDelta::minutes(10));
@@ -37,7 +37,17 @@ on_both!(the_list_tells_state_use_and_customer, |server| async move {
 
     let page = person.shown("/console").await;
     assert_eq!(names(&page), ["Third", "Second", "First 100%"], "the newest first");
-    assert_says(&page, &["Third", "Hubspot CRM", "badge bad\">invalid", "2026-03-01 12:00:00", "badge good\">200", "2026-03-01 12:00:00"]);
+    assert_says(
+        &page,
+        &[
+            "Third",
+            "Hubspot CRM",
+            "badge bad\">invalid",
+            "2026-03-01 12:00:00",
+            "badge good\">200",
+            "2026-03-01 12:00:00",
+        ],
+    );
     assert_says(&page, &["Second", "customer-2", "badge idle\">disabled", "never"]);
     assert_says(&page, &["First 100%", "customer-1", "badge good\">valid"]);
 
@@ -72,7 +82,11 @@ on_sqlite!(a_long_list_goes_on, |server| async move {
     assert!(next.starts_with("/console?q=Shop&state=valid&nextPage="), "{next}");
     let page = person.shown(&next).await;
     assert_eq!(names(&page), ["Shop 0"]);
-    assert!(!page.contains("id=\"next-page\"") && page.contains("id=\"first-page\" href=\"/console?q=Shop&amp;state=valid\""), "{page}");
+    assert!(
+        !page.contains("id=\"next-page\"")
+            && page.contains("id=\"first-page\" href=\"/console?q=Shop&amp;state=valid\""),
+        "{page}"
+    );
 });
 
 on_both!(an_instance_is_edited_and_its_secrets_stay, |server| async move {
@@ -102,7 +116,10 @@ on_both!(an_instance_is_edited_and_its_secrets_stay, |server| async move {
     let view = server.caller().get(&format!("/instances/{id}")).await.ok();
     assert_eq!((&view["name"], &view["tags"]), (&json!("New name"), &json!(["Berlin", "Hamburg"])));
     let configuration = &view["configuration"];
-    assert_eq!((&configuration["filter.response.nulls"], &configuration["event.poller.refresh_interval"]), (&json!("false"), &json!("30")));
+    assert_eq!(
+        (&configuration["filter.response.nulls"], &configuration["event.poller.refresh_interval"]),
+        (&json!("false"), &json!("30"))
+    );
     assert_eq!(configuration["oauth.user.token"], Value::Null);
     let with_token = server.caller().with_element(view["token"].as_str().unwrap());
     with_token.get("/hubs/crm/ping").await.ok();

@@ -29,7 +29,10 @@ on_both!(a_webhook_is_set_and_its_secret_seen_once, |server| async move {
     let bad = [("do", "set-webhook"), ("url", "http://app.example.com/")];
     assert_says(&person.fails(ORGANIZATION, &bad, 400).await, &["role=\"alert\"", "value=\"http://app.example.com/\""]);
     let page = person.does(ORGANIZATION, &[("do", "remove-webhook")]).await;
-    assert!(page.contains("From now on nothing is told.") && !page.contains("https://app.example.com/notices"), "{page}");
+    assert!(
+        page.contains("From now on nothing is told.") && !page.contains("https://app.example.com/notices"),
+        "{page}"
+    );
 });
 
 on_both!(deliveries_are_listed_and_sent_again, |server| async move {

@@ -28,19 +28,41 @@ on_sqlite!(elements_are_found_by_words_and_hub, |server| async move {
 on_both!(an_app_is_stored_and_its_secret_stays, |server| async move {
     let mut person = Person::admin(&server).await;
     let page = person.shown(APP).await;
-    assert_says(&page, &["an administrator stores", "value=\"https://ligand.example/connector/callback\"", "None is stored."]);
+    assert_says(
+        &page,
+        &["an administrator stores", "value=\"https://ligand.example/connector/callback\"", "None is stored."],
+    );
     let page = person.fails(APP, &[("do", "save-app"), ("clientId", "sandbox-client"), ("scopes", "a b")], 400).await;
     assert_says(&page, &["role=\"alert\"", "clientSecret is missing", "value=\"sandbox-client\"", "value=\"a b\""]);
-    let fields = [("do", "save-app"), ("clientId", "sandbox-client"), ("clientSecret", "sandbox-secret"), ("none", "true")];
+    let fields =
+        [("do", "save-app"), ("clientId", "sandbox-client"), ("clientSecret", "sandbox-secret"), ("none", "true")];
     let page = person.does(APP, &fields).await;
-    assert_says(&page, &["Saved.", "Connect an account", "value=\"sandbox-client\"", "One is stored.", "name=\"none\" value=\"true\" checked"]);
+    assert_says(
+        &page,
+        &[
+            "Saved.",
+            "Connect an account",
+            "value=\"sandbox-client\"",
+            "One is stored.",
+            "name=\"none\" value=\"true\" checked",
+        ],
+    );
     assert!(!page.contains("sandbox-secret"), "{page}");
 
-    let fields = [("do", "save-app"), ("clientId", "other-client"), ("clientSecret", ""), ("scopes", ""), ("preset", "granular")];
+    let fields = [
+        ("do", "save-app"),
+        ("clientId", "other-client"),
+        ("clientSecret", ""),
+        ("scopes", ""),
+        ("preset", "granular"),
+    ];
     let page = person.does(APP, &fields).await;
     assert_says(&page, &["value=\"granular\" selected", "Asked for", "crm.objects.contacts.read"]);
     let app = server.caller().get("/elements/hubspotcrm/app").await.ok();
-    assert_eq!((&app["clientId"], &app["clientSecret"], &app["preset"]), (&json!("other-client"), &json!("********"), &json!("granular")));
+    assert_eq!(
+        (&app["clientId"], &app["clientSecret"], &app["preset"]),
+        (&json!("other-client"), &json!("********"), &json!("granular"))
+    );
     assert_eq!(app["optionalScopes"], Value::Null);
 
     let page = person.does(APP, &[("do", "remove-app")]).await;
@@ -81,16 +103,33 @@ on_both!(links_are_made_copied_and_withdrawn, |server| async move {
     ];
     let refused = [fields[2], ("redirectUrl", "https://evil.example/")];
     let page = person.fails("/console/links/new", &refused, 400).await;
-    assert_says(&page, &["role=\"alert\"", "allowed origins", "value=\"customer-7\"", "value=\"https://evil.example/\""]);
+    assert_says(
+        &page,
+        &["role=\"alert\"", "allowed origins", "value=\"customer-7\"", "value=\"https://evil.example/\""],
+    );
     let reply = person.send("/console/links/new", &fields).await;
     let made = reply.header("location").expect("a location").to_owned();
     let page = person.shown(&made).await;
     let link = server.caller().get("/connect/links").await.ok()[0].clone();
     let url = link["url"].as_str().unwrap();
-    assert_says(&page, &["The link is made.", &format!("data-copy=\"{url}\""), "pending", "Seventh", "customer-7", "2026-03-01 13:00:00"]);
+    assert_says(
+        &page,
+        &[
+            "The link is made.",
+            &format!("data-copy=\"{url}\""),
+            "pending",
+            "Seventh",
+            "customer-7",
+            "2026-03-01 13:00:00",
+        ],
+    );
     assert_eq!(link["elements"], json!(["hubspotcrm", "freshdesk"]));
 
-    server.caller().post("/connect/links", &json!({ "elements": ["hubspotcrm"], "externalId": "customer-8" })).await.ok();
+    server
+        .caller()
+        .post("/connect/links", &json!({ "elements": ["hubspotcrm"], "externalId": "customer-8" }))
+        .await
+        .ok();
     let list = person.shown("/console/links").await;
     assert_says(&list, &["customer-8", "customer-7", url]);
     assert!(!person.shown("/console/links?customer=customer-8").await.contains("customer-7"));
@@ -127,7 +166,10 @@ on_both!(an_organization_chooses_origins_and_brand, |server| async move {
         ("colour", "#2A5BD7"),
     ];
     let page = person.does("/console/organization", &fields).await;
-    assert_says(&page, &["Saved.", "https://app.example.com\nhttp://localhost:*", "value=\"Acme Shop\"", "value=\"#2a5bd7\""]);
+    assert_says(
+        &page,
+        &["Saved.", "https://app.example.com\nhttp://localhost:*", "value=\"Acme Shop\"", "value=\"#2a5bd7\""],
+    );
     let shown = server.caller().get("/organizations/me").await.ok();
     assert_eq!(shown["vendorBearer"], false);
     assert_eq!(shown["brand"], json!({ "displayName": "Acme Shop", "logoUrl": null, "colour": "#2a5bd7" }));
