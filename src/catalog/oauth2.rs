@@ -55,6 +55,9 @@ pub struct Authorize {
     /// Whether `response_type=code` is sent.
     #[serde(default = "yes")]
     pub response_type: bool,
+    /// What the vendor's redirect says in `iss` (RFC 9207): behind our own callback another one, or none, is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -62,7 +65,11 @@ pub enum Pkce {
     #[default]
     #[serde(rename = "none")]
     None,
+    /// Always: `oauth/url` keeps the verifier for its caller.
     S256,
+    /// The vendor takes it and does not insist: used behind our own callback, where a grant is kept in any case.
+    #[serde(rename = "optional")]
+    Optional,
 }
 
 /// The token endpoint (RFC 6749 section 3.2).
@@ -201,6 +208,8 @@ pub struct ExpirySign {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Errors {
+    /// In the redirect: the person said no.
+    pub denied: Vec<String>,
     /// The grant is gone for good: the user must authorise again.
     pub terminal: Vec<String>,
     /// The OAuth app is set up wrongly: the operator must act, the grant lives.
@@ -214,6 +223,7 @@ impl Default for Errors {
     fn default() -> Self {
         let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         Self {
+            denied: all(&["access_denied"]),
             terminal: all(&["invalid_grant"]),
             configuration: all(&["invalid_client", "unauthorized_client"]),
             code: all(&["/error"]),

@@ -192,7 +192,7 @@ fn broken_header() -> ApiError {
 }
 
 /// The peer, or the nearest address in front of the trusted proxies.
-fn address(request: &HttpRequest) -> Option<IpAddr> {
+pub(super) fn address(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     let shared = shared(request).ok()?;
     let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());

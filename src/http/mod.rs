@@ -4,6 +4,7 @@ mod apps;
 mod authentication;
 mod body;
 mod connect;
+mod connector;
 mod cors;
 mod documents;
 mod element_instances;
@@ -65,10 +66,13 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
             .app_data(shared)
             .configure(vendor::routes)
             .configure(system::routes)
+            .configure(connector::routes)
             .configure(connect::script::routes)
             .service(web::scope(urls::BASE).configure(api).default_service(web::to(hubs::bare)))
             // For people who leave the base path out.
             .configure(api)
+            // Behind the API, whose `/connect/links` is no token.
+            .configure(connect::routes)
             .default_service(web::to(hubs::bare));
     }
 }
@@ -96,6 +100,7 @@ const AREAS: &[Area] = &[
     Area { tag: "organizations", callers: Callers::Known, routes: organizations::routes },
     Area { tag: "elements", callers: Callers::Anyone, routes: elements::routes },
     Area { tag: "apps", callers: Callers::Known, routes: apps::routes },
+    Area { tag: "connect", callers: Callers::Known, routes: connect::links::routes },
     Area { tag: "own-instance", callers: Callers::WithElement, routes: own_instance::routes },
     Area { tag: "instances", callers: Callers::Known, routes: instances::routes },
     Area { tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },

@@ -38,6 +38,14 @@ pub struct InstancePath {
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+pub struct LinkPath {
+    /// The link's id
+    #[param(value_type = i64)]
+    link_id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
 pub struct ElementInstancePath {
     /// The element's key or id
     #[param(example = "hubspotcrm")]
@@ -154,6 +162,12 @@ pub struct ChildPath {
 impl InstancePath {
     pub fn id(&self) -> Result<i64, ApiError> {
         instance_id(&self.id)
+    }
+}
+
+impl LinkPath {
+    pub fn id(&self) -> Result<i64, ApiError> {
+        id(&self.link_id, "connect link", Code::LinkNotFound)
     }
 }
 

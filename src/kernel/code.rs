@@ -55,6 +55,8 @@ codes! {
     IdMismatch "id_mismatch" 400 "The id in the body differs from the id in the path.";
     BadWebhookUrl "bad_webhook_url" 400 "Notices cannot be sent to this address.";
     BadPassword "bad_password" 400 "The password is not acceptable.";
+    BadLink "bad_link" 400 "The connect link cannot be made as it was asked for.";
+    AddressNotAllowed "address_not_allowed" 400 "The address is not on one of the organization's allowed origins.";
     BadIdempotencyKey "bad_idempotency_key" 400 "The Idempotency-Key is not acceptable.";
     BadCredentials "bad_credentials" 401 "Invalid Organization or User secret, or invalid Element token provided.";
     MissingCredentials "missing_credentials" 401 "The call needs an Authorization header.";
@@ -68,6 +70,7 @@ codes! {
     ElementNotFound "element_not_found" 404 "No such element.";
     AppNotFound "app_not_found" 404 "The organization has no OAuth app for this element.";
     InstanceNotFound "instance_not_found" 404 "No such instance.";
+    LinkNotFound "link_not_found" 404 "No such connect link.";
     ConfigurationNotFound "configuration_not_found" 404 "No such configuration entry.";
     ResourceNotFound "resource_not_found" 404 "The element has no such resource.";
     VendorNotFound "vendor_not_found" 404 "The vendor has no such object.";
@@ -76,6 +79,7 @@ codes! {
     DeliveryNotFound "delivery_not_found" 404 "No such delivery.";
     MethodNotAllowed "method_not_allowed" 405 "The address exists, the method does not.";
     StateInUse "state_in_use" 409 "The state already belongs to an open authorization.";
+    LinkEnded "link_ended" 409 "The connect link does not work any more.";
     IdempotencyConflict "idempotency_conflict" 409 "The Idempotency-Key was used with another request, or its first call is still under way.";
     WebhookSecrets "webhook_secrets" 409 "One or two webhook secrets are active, no fewer and no more.";
     VendorConflict "vendor_conflict" 409 "The vendor has something that contradicts the call.";

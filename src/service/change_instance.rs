@@ -106,7 +106,7 @@ impl Services {
     }
 
     /// The row as it will be, but for its credential.
-    async fn apply(&self, stored: &Stored, input: &InstanceInput) -> Result<Change, ApiError> {
+    pub(super) async fn apply(&self, stored: &Stored, input: &InstanceInput) -> Result<Change, ApiError> {
         let element = self.element_of_row(&stored.instance)?;
         self.refuse_move(&element, input)?;
         let before = self.configuration_of(stored)?;
@@ -178,6 +178,7 @@ impl Services {
             app: change.app.clone(),
             provider_data: input.provider_data.clone().unwrap_or_default(),
             brought,
+            started: None,
         }))
     }
 
@@ -261,15 +262,15 @@ impl Services {
     }
 }
 
-struct Change {
-    stored: Stored,
-    before: Configuration,
-    configuration: Configuration,
-    element: Arc<Element>,
-    authentication: AuthenticationType,
+pub(super) struct Change {
+    pub stored: Stored,
+    pub before: Configuration,
+    pub configuration: Configuration,
+    pub element: Arc<Element>,
+    pub authentication: AuthenticationType,
     /// The organization's OAuth app, where the instance has none of its own.
-    app: Option<PartnerApp>,
-    without_effect: Vec<String>,
+    pub app: Option<PartnerApp>,
+    pub without_effect: Vec<String>,
 }
 
 impl Change {

@@ -37,14 +37,14 @@ pub struct Answer {
 
 /// Everything about a new instance that can be known before the vendor is asked.
 #[derive(Clone)]
-struct Draft {
-    name: String,
-    tags: Vec<String>,
-    external_id: Option<String>,
-    provisioning: Provisioning,
-    without_effect: Vec<String>,
-    trace: bool,
-    creator: Creator,
+pub(super) struct Draft {
+    pub name: String,
+    pub tags: Vec<String>,
+    pub external_id: Option<String>,
+    pub provisioning: Provisioning,
+    pub without_effect: Vec<String>,
+    pub trace: bool,
+    pub creator: Creator,
 }
 
 impl Services {
@@ -118,7 +118,13 @@ impl Services {
     }
 
     /// The rows of a new instance.
-    fn stored(&self, id: i64, token: &Secret, draft: &Draft, provisioned: &Provisioned) -> Result<Stored, ApiError> {
+    pub(super) fn stored(
+        &self,
+        id: i64,
+        token: &Secret,
+        draft: &Draft,
+        provisioned: &Provisioned,
+    ) -> Result<Stored, ApiError> {
         let now = self.now();
         let kept = self.keep(Purpose::InstanceToken, token_place(id), token)?;
         let Provisioning { owner, element, authentication, configuration, .. } = &draft.provisioning;
@@ -214,7 +220,9 @@ impl Services {
             first_name: caller.first_name.clone(),
             last_name: caller.last_name.clone(),
         };
-        let provisioning = Provisioning { owner, element, authentication, configuration, app, provider_data, brought };
+        let started = None;
+        let provisioning =
+            Provisioning { owner, element, authentication, configuration, app, provider_data, brought, started };
         Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator })
     }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::configuration::Configuration;
 use super::instance_view::credential_place;
 use super::refresh_attempt::lease_name;
 use super::revoke_grants::revocation_place;
@@ -57,21 +58,31 @@ impl Services {
     /// What the job needs to revoke the grant, where the element says how; with the hashes that other instances with the
     /// same grant have.
     pub(super) async fn revocation_of(&self, stored: &Stored) -> Result<Option<(Revocation, Vec<Vec<u8>>)>, ApiError> {
-        let element = self.catalog.by_id(stored.instance.element_id);
+        let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
+        let credential = Credential::read(&document).map_err(ApiError::internal)?;
+        self.revocation(stored.instance.element_id, &credential, &self.configuration_of(stored)?).await
+    }
+
+    /// As `revocation_of`, of a credential that may never have been stored.
+    pub(super) async fn revocation(
+        &self,
+        element_id: i64,
+        credential: &Credential,
+        configuration: &Configuration,
+    ) -> Result<Option<(Revocation, Vec<Vec<u8>>)>, ApiError> {
+        let element = self.catalog.by_id(element_id);
         if element.and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
             return Ok(None);
         }
-        let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(ApiError::internal)?;
         let hashes = credential.grant().map(|grant| self.lookup.hashes(Purpose::VendorGrant, grant));
         let Credential::OAuth2 { access_token, refresh_token, variables, .. } = credential else {
             return Ok(None);
         };
-        let (token, hint) = match &refresh_token {
+        let (token, hint) = match refresh_token {
             Some(token) => (token, "refresh_token"),
-            None => (&access_token, "access_token"),
+            None => (access_token, "access_token"),
         };
-        let configuration = self.configuration_of(stored)?.document().map_err(ApiError::internal)?;
+        let configuration = configuration.document().map_err(ApiError::internal)?;
         let configuration: serde_json::Value = serde_json::from_slice(&configuration).map_err(ApiError::internal)?;
         let document = json!({
             "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
@@ -79,7 +90,7 @@ impl Services {
         let document = Zeroizing::new(document.to_string());
         let id = self.store.next_id().await?;
         let sealed = self.vault.seal(revocation_place(id), document.as_bytes())?;
-        let revocation = Revocation { id, element_id: stored.instance.element_id, sealed, attempts: 0 };
+        let revocation = Revocation { id, element_id, sealed, attempts: 0 };
         Ok(Some((revocation, hashes.unwrap_or_default())))
     }
 }

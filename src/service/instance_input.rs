@@ -71,6 +71,11 @@ pub enum Tag {
 pub struct ProviderData(Map<String, Value>);
 
 impl ProviderData {
+    /// What a vendor's redirect brought to our own callback.
+    pub fn of_code(code: &Secret) -> Self {
+        Self(Map::from_iter([("code".to_owned(), Value::from(code.expose()))]))
+    }
+
     /// A member as text, unless it is absent or empty. Numbers count as texts.
     pub fn text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {

@@ -4,9 +4,11 @@ pub mod authenticate;
 pub mod bootstrap;
 pub mod call_hub;
 mod call_vendor;
+pub mod callback;
 pub mod change_feed;
 pub mod change_instance;
 pub mod configuration;
+pub mod connect;
 pub mod create_instance;
 pub mod data_keys;
 pub mod delete_instance;
@@ -62,6 +64,7 @@ use crate::store::{Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
+use connect::guesses::LinkGuesses;
 use element_view::ElementTexts;
 use memory::FeedTrust;
 use metrics::Metrics;
@@ -96,6 +99,7 @@ pub struct Services {
     pub usage: Arc<Usage>,
     pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,
+    pub link_guesses: Arc<LinkGuesses>,
     /// Password hashing is slow on purpose: this many at a time.
     pub password_gate: Arc<Semaphore>,
     /// Where browsers and callers reach this server.

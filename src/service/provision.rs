@@ -59,6 +59,17 @@ pub struct Provisioning {
     pub provider_data: ProviderData,
     /// With external authentication: the caller's own tokens.
     pub brought: Option<Brought>,
+    /// Behind our own callback: how the authorization was begun.
+    pub started: Option<Started>,
+}
+
+/// What a code is exchanged with, beside the client.
+#[derive(Clone, Default)]
+pub struct Started {
+    /// The grant that the exchange uses up.
+    pub grant: Option<i64>,
+    pub verifier: Option<Secret>,
+    pub redirect_uri: String,
 }
 
 impl Services {
@@ -77,18 +88,17 @@ impl Services {
     async fn exchange_code(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
         let oauth2 = input.oauth2()?;
         let code = input.provider_data.secret("code").ok_or_else(|| missing_code(&input.element))?;
-        let redirect_uri = input.configuration.get("oauth.callback.url").unwrap_or_default().to_owned();
         let client = input.client();
-        let grant = match oauth2.pkce {
-            Pkce::S256 => Some(self.open_grant(input, &client, &redirect_uri).await?),
-            Pkce::None => None,
+        let started = match &input.started {
+            Some(started) => started.clone(),
+            None => self.started_by_caller(input, oauth2, &client).await?,
         };
-        let verifier = grant.as_ref().map(|(_, verifier)| verifier);
+        let Started { grant, verifier, redirect_uri } = &started;
+        let verifier = verifier.as_ref();
         let request =
-            input.with_values(|values| token::exchange(oauth2, &client, &code, &redirect_uri, verifier, values))?;
+            input.with_values(|values| token::exchange(oauth2, &client, &code, redirect_uri, verifier, values))?;
         let outcome = self.token_call(&input.element, oauth2, &request).await;
-        let grant = grant.map(|(id, _)| id);
-        if let (Some(id), Err(VendorFault::Refused { .. })) = (grant, &outcome) {
+        if let (Some(id), Err(VendorFault::Refused { .. })) = (*grant, &outcome) {
             // The code is spent: the verifier will never be of use again.
             let owner = input.owner;
             let forgotten = self.store.write(move |conn| grants::delete(conn, owner, id)).await;
@@ -98,7 +108,7 @@ impl Services {
         }
         let token = outcome.map_err(|fault| fault.into_error(&input.element.name, "the code"))?;
         let connected = self.connected(input, &client, &token).await;
-        Ok(Provisioned { connected, ..self.provisioned(token, None, grant) })
+        Ok(Provisioned { connected, ..self.provisioned(token, None, *grant) })
     }
 
     /// Tokens that the caller obtained itself: an access token with its lifetime is taken as it is, a refresh token is
@@ -189,6 +199,21 @@ impl Services {
             grant,
             external: false,
         }
+    }
+
+    /// As the caller began it, with a callback URL of its own.
+    async fn started_by_caller(
+        &self,
+        input: &Provisioning,
+        oauth2: &OAuth2,
+        client: &Client,
+    ) -> Result<Started, ApiError> {
+        let redirect_uri = input.configuration.get("oauth.callback.url").unwrap_or_default().to_owned();
+        let (grant, verifier) = match oauth2.pkce {
+            Pkce::S256 => Some(self.open_grant(input, client, &redirect_uri).await?).unzip(),
+            Pkce::None | Pkce::Optional => (None, None),
+        };
+        Ok(Started { grant, verifier, redirect_uri })
     }
 
     /// The open grant that `providerData.state` names, with its verifier.

@@ -9,7 +9,9 @@ use super::rotate_keys::{Unopened, place, swap};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
-use crate::store::sealed::{self, CREDENTIAL, Column, INSTANCE_TOKEN, LINK_TOKEN, ORGANIZATION_SECRET, Pair, Swap, USER_SECRET};
+use crate::store::sealed::{
+    self, CREDENTIAL, Column, INSTANCE_TOKEN, LINK_TOKEN, ORGANIZATION_SECRET, Pair, Swap, USER_SECRET,
+};
 use crate::store::{AnyConn, StoreFault, data_keys};
 use crate::vault::generations::SPREAD;
 use crate::vault::lookup::Purpose;

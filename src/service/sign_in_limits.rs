@@ -26,11 +26,11 @@ pub struct SignInLimits {
     per_name: Limiter<String>,
 }
 
-type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, InjectedClock, NoOpMiddleware<Duration>>;
+pub(super) type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, InjectedClock, NoOpMiddleware<Duration>>;
 
 /// The limiter's own default asks the machine.
 #[derive(Clone)]
-struct InjectedClock(Arc<dyn Clock>);
+pub(super) struct InjectedClock(pub Arc<dyn Clock>);
 
 impl governor::clock::Clock for InjectedClock {
     /// Since 1970.
@@ -70,7 +70,7 @@ impl SignInLimits {
 }
 
 /// Who has one IPv6 address has a network of them (RFC 6177): the network counts.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),

@@ -25,7 +25,7 @@ use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 
 /// How long a user may take at the vendor.
-const OPEN_FOR: TimeDelta = TimeDelta::hours(1);
+pub(super) const OPEN_FOR: TimeDelta = TimeDelta::hours(1);
 const LONGEST_STATE: usize = 1000;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,7 +73,7 @@ impl Services {
             return Err(ApiError::new(Code::BadParameter, message));
         }
         let (state, verifier) = match oauth2.pkce {
-            Pkce::None => (Secret::new(state.unwrap_or(&element.key)), None),
+            Pkce::None | Pkce::Optional => (Secret::new(state.unwrap_or(&element.key)), None),
             Pkce::S256 => {
                 let caller = caller.ok_or_else(|| pkce_needs_caller(&element))?;
                 let state = state.map_or_else(|| url_token(self.entropy.as_ref()), Secret::new);

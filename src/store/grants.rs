@@ -124,6 +124,36 @@ pub fn find_by_state(
     Ok(row.map(Row::split))
 }
 
+/// The owner's open grant with this id.
+pub fn get(conn: &mut AnyConn, owner: Owner, id: i64, now: DateTime<Utc>) -> Result<Option<Grant>, StoreFault> {
+    let row: Option<Row> = dsl::oauth_grant
+        .filter(dsl::id.eq(id))
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account))
+        .filter(dsl::expires_at.gt(UtcTime(now)))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|row| row.split().1))
+}
+
+/// Writes a grant's document anew, unless somebody else did since it was read (`Conflict`).
+pub fn replace_document(
+    conn: &mut AnyConn,
+    owner: Owner,
+    id: i64,
+    (before, after): (&[u8], &[u8]),
+) -> Result<(), StoreFault> {
+    let unchanged = dsl::oauth_grant
+        .filter(dsl::id.eq(id))
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account))
+        .filter(dsl::sealed.eq(before));
+    match diesel::update(unchanged).set(dsl::sealed.eq(after)).execute(conn)? {
+        0 => Err(StoreFault::Conflict("oauth_grant.sealed".to_owned())),
+        _ => Ok(()),
+    }
+}
+
 /// A grant is used once.
 pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(), StoreFault> {
     let row = dsl::oauth_grant

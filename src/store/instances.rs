@@ -64,7 +64,7 @@ pub struct CredentialRow {
 }
 
 /// Who created an instance, as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Queryable)]
 pub struct Creator {
     pub id: i64,
     pub email: String,

@@ -11,6 +11,7 @@ mod ids;
 pub mod instances;
 mod lanes;
 pub mod leases;
+pub mod links;
 mod migrate;
 pub mod notices;
 pub mod organization_settings;

@@ -229,3 +229,8 @@ pub fn record_login(conn: &mut AnyConn, user: i64, now: DateTime<Utc>) -> Result
     diesel::update(app_user::table.find(user)).set(app_user::last_login_at.eq(Some(UtcTime(now)))).execute(conn)?;
     Ok(())
 }
+
+/// What the organization is called.
+pub fn organization_name(conn: &mut AnyConn, id: i64) -> Result<String, StoreFault> {
+    Ok(organization::table.find(id).select(organization::name).get_result(conn)?)
+}

@@ -2,6 +2,7 @@ mod apps;
 mod bad_input;
 mod change_instance;
 mod configuration;
+mod connect_flow;
 mod connected_account;
 mod cors;
 mod create_instance;

@@ -1,6 +1,13 @@
 //! A customer's way in a real Chromium: links, pages, windows, and who tries to get between. What a person does is in
 //! `tests/parts/browser`; what comes of it is asserted here.
 
+mod attacks;
+mod connecting;
+mod detours;
+mod gallery;
+mod others;
+mod popup;
 mod script;
+mod stage;
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parts/browser");

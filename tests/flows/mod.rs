@@ -7,7 +7,7 @@ mod hubspot_sdks;
 mod keys;
 mod kill;
 mod notices;
-mod oidc_provider;
+pub mod oidc_provider;
 mod oidc_refresh;
 mod outage_under_load;
 mod readme;

@@ -117,12 +117,12 @@ authentication = "oauth2"
 }
 
 /// Keys of elements are letters and digits.
-fn element_of(client: &str) -> String {
+pub fn element_of(client: &str) -> String {
     client.replace('-', "")
 }
 
 /// One element for each client, named after it, and one for the user who says no.
-fn elements(issuer: &str) -> TempDir {
+pub fn elements(issuer: &str) -> TempDir {
     let directory = tempfile::Builder::new().prefix("ligand-elements-").tempdir().expect("a directory");
     let willing = CLIENTS.iter().map(|(client, authentication, pkce)| (*client, *authentication, *pkce, "willing"));
     for (number, (key, authentication, pkce, hint)) in willing.chain([("denied", "post", "none", "deny")]).enumerate() {

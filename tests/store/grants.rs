@@ -61,7 +61,15 @@ on_both_databases!(a_state_is_free_again_when_its_grant_has_run_out, |database| 
     assert!(matches!(again, Err(StoreFault::Conflict(_))), "{again:?}");
     // The same state, hashed under another generation of the key.
     let (state_hash, expires_at) = (b"new".to_vec(), now() + TimeDelta::hours(1));
-    let grant = Grant { id: 7, element_id: ELEMENT, state_hash, sealed: vec![1], expires_at, link_id: None, browser_hash: None };
+    let grant = Grant {
+        id: 7,
+        element_id: ELEMENT,
+        state_hash,
+        sealed: vec![1],
+        expires_at,
+        link_id: None,
+        browser_hash: None,
+    };
     let again = store.write(move |conn| grants::insert(conn, owner, grant, &[b"old".to_vec()], now())).await;
     assert!(matches!(again, Err(StoreFault::Conflict(_))), "{again:?}");
 });

@@ -1,6 +1,7 @@
 //! What the tests stand on: the very app that `main` starts, real parts, and a caller.
 
 pub mod account;
+pub mod browser;
 pub mod caller;
 pub mod copies;
 pub mod database;

@@ -52,6 +52,8 @@ pub struct Setup {
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// The loopback is allowed for elements of a test's own; the sandbox's socket always is.
     pub allow_loopback: bool,
+    /// Public at its own address on this machine, for browsers.
+    pub at_localhost: bool,
 }
 
 impl Default for Setup {
@@ -64,6 +66,7 @@ impl Default for Setup {
             cors: CorsOrigins { listed: vec!["https://app.example".to_owned()], localhost: false },
             trusted_proxies: Vec::new(),
             allow_loopback: true,
+            at_localhost: false,
         }
     }
 }
@@ -119,6 +122,8 @@ impl TestServer {
         vendor.redirect(&mut catalog).expect("the catalogue takes the sandbox");
         let store = open(&database.url, 8);
         store.migrate().await.expect("the schema migrates");
+        let own = format!("http://localhost:{}", address.port());
+        let public_url = if setup.at_localhost { own.as_str() } else { "https://ligand.example" };
         let allowed = if setup.allow_loopback { vec!["127.0.0.0/8".parse().expect("a network")] } else { Vec::new() };
         let build = Build {
             catalog,
@@ -128,18 +133,14 @@ impl TestServer {
             proxy: None,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             entropy: Arc::clone(&entropy),
-            public_url: "https://ligand.example".parse().expect("an address"),
+            public_url: public_url.parse().expect("an address"),
             anonymous_catalog: setup.anonymous_catalog,
         };
         let services = build.services().await.expect("the services build");
         let created = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
         services.follow_changes(&mut Default::default()).await;
-        let shared = Shared {
-            services: OnceLock::new(),
-            entropy,
-            cors: setup.cors,
-            trusted_proxies: setup.trusted_proxies,
-        };
+        let shared =
+            Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: setup.trusted_proxies };
         let _ = shared.services.set(Arc::new(services.clone()));
         let server = http_server(web::Data::new(shared), listener).expect("the server starts");
         let handle = server.handle();

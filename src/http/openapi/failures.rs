@@ -28,6 +28,20 @@ const CONNECTION: &[Code] = &[
     IdMismatch,
 ];
 
+const LINK: &[Code] = &[
+    BadLink,
+    AddressNotAllowed,
+    BadScopes,
+    BadName,
+    BadTags,
+    BadAuthenticationType,
+    BadConfiguration,
+    IdMismatch,
+    ElementNotFound,
+    AppNotFound,
+    InstanceNotFound,
+];
+
 const HUB: &[Code] = &[
     InstanceDisabled,
     ReauthorizationRequired,
@@ -48,6 +62,9 @@ const HUB: &[Code] = &[
 const CAUSES: &[(&str, &[&[Code]])] = &[
     ("keyOrId", &[&[ElementNotFound]]),
     ("id", &[&[InstanceNotFound]]),
+    ("linkId", &[&[LinkNotFound]]),
+    ("revoke_link", &[&[LinkEnded]]),
+    ("CreateLink", &[BODY, LINK]),
     ("configId", &[&[ConfigurationNotFound]]),
     ("secretId", &[&[WebhookSecretNotFound, WebhookSecrets]]),
     ("deliveryId", &[&[DeliveryNotFound]]),

@@ -78,6 +78,7 @@ fn without_property_names(value: &mut Value) {
         (name = "organizations", description = "What an organization chooses for all its callers"),
         (name = "elements", description = "The kinds of connections that are offered"),
         (name = "apps", description = "The organization's own OAuth apps, which serve all its connections of an element"),
+        (name = "connect", description = "Links with which customers connect their own accounts"),
         (name = "instances", description = "Connected accounts"),
         (name = "own-instance",
             description = "Calls without an id: the instance is the one whose token is sent as `Element <token>`"),

@@ -73,6 +73,19 @@ pub struct InstanceListQuery {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct LinkListQuery {
+    /// Your own name for the customer
+    external_id: Option<String>,
+    /// `pending`, `opened`, `authorised`, `denied`, `failed`, `expired` or `revoked`
+    #[param(example = "pending")]
+    status: Option<String>,
+    /// `200`: an empty list is no failure
+    #[param(example = "200")]
+    empty_list: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct DeliveryListQuery {
     /// `waiting`, `parked`, `delivered` or `failed`
     #[param(example = "failed")]

@@ -4,7 +4,8 @@ import { createServer } from 'node:http';
 import Provider, { errors, interactionPolicy } from 'oidc-provider';
 
 const seconds = (name, fallback) => Number(process.env[name] ?? fallback);
-const redirectUris = ['http://localhost:9090/callback', 'https://www.mycoolapp.com/auth'];
+const anyPort = 'http://localhost/connector/callback';
+const redirectUris = ['http://localhost:9090/callback', 'https://www.mycoolapp.com/auth', anyPort];
 
 const client = (id, authentication, { pkce = false, rotates = true, secret = `secret-of-${id}` } = {}) => ({
   client_id: id,
@@ -97,6 +98,14 @@ function insistOnRegisteredMethod({ Client }) {
   };
 }
 
+// The server under test gets its port after this one is up.
+function takeAnyPortOfItsCallback({ Client }) {
+  const { redirectUriAllowed } = Client.prototype;
+  Client.prototype.redirectUriAllowed = function allowed(uri) {
+    return redirectUriAllowed.call(this, uri.replace(/^http:\/\/localhost:\d+(?=\/connector\/callback$)/, 'http://localhost'));
+  };
+}
+
 // How often the token endpoint was asked, and how long it takes from now on.
 let tokenCalls = 0;
 let tokenDelay = 0;
@@ -128,6 +137,7 @@ server.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer, configuration());
   insistOnRegisteredMethod(provider);
+  takeAnyPortOfItsCallback(provider);
   provider.use(async (ctx, next) => {
     if (ctx.method === 'POST' && ctx.path.startsWith('/control/')) return control(provider, ctx);
     if (ctx.path === '/auth') await signIn(provider, ctx);

@@ -1,0 +1,142 @@
+//! The person has chosen and entered what is needed: on to the vendor, or, with a key, connected at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::finish::Attempt;
+use super::{Link, Offer, Outcome, Services, Status};
+use crate::catalog::element::AuthenticationType;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::protocol::oauth2::authorize::{self, Authorization};
+use crate::protocol::variables::Values;
+use crate::service::callback::{LinkWaiting, Waiting};
+use crate::service::instance_input::ProviderData;
+use crate::service::partner_app::{PartnerApp, own_client};
+use crate::service::provision::needless;
+use crate::service::scope_choice::ScopeChoice;
+
+/// What the person chose and entered. It may hold a key: no `Debug`.
+pub struct Chosen {
+    pub popup: bool,
+    /// By configuration key.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Where the browser goes from the page.
+pub enum Next {
+    /// To the vendor.
+    Vendor(String),
+    /// To the result.
+    Result,
+}
+
+impl Services {
+    /// The page was opened.
+    pub async fn note_opened(&self, link: Link) -> Result<Link, ApiError> {
+        if link.status != Status::Pending {
+            return Ok(link);
+        }
+        self.settle_link(link.owner(), link.row.id, (Status::Opened, &link.outcome), None, None).await
+    }
+
+    /// `browser`: the cookie of the browser, which alone may end what it begins. Fails where the person must correct
+    /// something.
+    pub async fn begin_link(
+        &self,
+        link: &Link,
+        offer: &Offer,
+        chosen: Chosen,
+        browser: &Secret,
+    ) -> Result<Next, ApiError> {
+        if !link.status.is_open() {
+            return Ok(Next::Result);
+        }
+        let Offer { element, authentication, scopes, fields, app, .. } = offer;
+        let (authentication, mut given, mut configuration) =
+            (*authentication, offer.given.clone(), offer.configuration.clone());
+        // Only what was asked for: a form can be forged.
+        for field in fields {
+            if let Some(value) = chosen.fields.get(&field.key).map(|text| text.trim()).filter(|text| !text.is_empty()) {
+                given.insert(field.key.clone(), Value::from(value));
+            }
+        }
+        configuration.merge(element, given.clone())?;
+        configuration.require(element, authentication, &needless(false, app.is_some()))?;
+        let id = link.row.id;
+        let owner = link.owner();
+        let mandatory = scopes.as_ref().map(|scopes| scopes.mandatory.clone()).unwrap_or_default();
+        let Some(oauth2) =
+            element.authentication.oauth2.as_ref().filter(|_| authentication == AuthenticationType::OAuth2)
+        else {
+            self.settle_link(owner, id, (Status::Opened, &Outcome::default()), Some(element.id), None).await?;
+            let attempt = Attempt {
+                owner,
+                link: id,
+                element: Arc::clone(element),
+                authentication,
+                given,
+                provider_data: ProviderData::default(),
+                started: None,
+                mandatory,
+            };
+            let services = self.clone();
+            return self.detached.run(async move { services.connect_key(attempt).await }).await.map(|()| Next::Result);
+        };
+        let of_app = || app.as_ref().map(PartnerApp::client);
+        let client_id = own_client(&configuration).or_else(of_app).unwrap_or_default().id;
+        let waiting = LinkWaiting { link: id, popup: chosen.popup, configuration: given, scopes: mandatory };
+        let begun =
+            self.begin_callback(owner, element, client_id.clone(), Waiting::Link(waiting), Some(browser)).await?;
+        let value = |key: &str| configuration.get(key).map(str::to_owned);
+        let values = Values { element, parameters: &|_| None, configuration: &value, given_by_vendor: None };
+        let joined = |list: fn(&ScopeChoice) -> &Vec<String>| scopes.as_ref().map(|choice| list(choice).join(" "));
+        let scope = joined(|choice| &choice.mandatory).filter(|text| !text.is_empty());
+        let optional = joined(|choice| &choice.optional).filter(|text| !text.is_empty());
+        let redirect_uri = self.redirect_url();
+        let authorization = Authorization {
+            client_id: client_id.expose(),
+            redirect_uri: &redirect_uri,
+            state: begun.state.expose(),
+            scope: scope.as_deref(),
+            optional_scope: optional.as_deref(),
+            code_challenge: begun.challenge.as_deref(),
+        };
+        let url = authorize::url(oauth2, &authorization, values)
+            .map_err(|fault| fault.into_error(&element.name, "the settings"))?;
+        let opened = (Status::Opened, &Outcome::under_way());
+        let link = self.settle_link(owner, id, opened, Some(element.id), None).await?;
+        // In another tab it may have come to its end meanwhile.
+        Ok(if link.status.is_open() { Next::Vendor(url) } else { Next::Result })
+    }
+
+    /// With a key there is nobody to come back from: what is wrong with it is said on the page, where it can be corrected.
+    async fn connect_key(&self, attempt: Attempt) -> Result<(), ApiError> {
+        match self.conclude(&attempt).await? {
+            None => Ok(()),
+            Some(refused) => {
+                let status = Status::Failed;
+                self.settle_link(attempt.owner, attempt.link, (status, &refused.outcome), None, refused.revoked)
+                    .await?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether the person can correct it on the page.
+pub fn is_correctable(error: &ApiError) -> bool {
+    matches!(
+        error.code,
+        Code::BadConfiguration
+            | Code::MissingConfiguration
+            | Code::VendorHost
+            | Code::VendorRefused
+            | Code::VendorUnreachable
+            | Code::VendorTimeout
+            | Code::VendorAddressRefused
+    )
+}

@@ -1,0 +1,396 @@
+//! The end of an attempt: the code or key is spent, and either instance and link are committed together, or nothing is, and
+//! the new grant is queued for revocation.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::settle::Revoked;
+use super::{Link, Outcome, Reason, Services, Status, stored_status};
+use crate::catalog::element::{AuthenticationType, Element};
+use crate::kernel::code::Code;
+use crate::kernel::entropy::base64_token;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::patch::Patch;
+use crate::kernel::secret::Secret;
+use crate::protocol::account::VendorAccount;
+use crate::service::callback::{LinkWaiting, Redirected, UnderWay};
+use crate::service::configuration::Configuration;
+use crate::service::create_instance::Draft;
+use crate::service::delete_instance::revoke_unless_shared;
+use crate::service::instance_input::{InstanceInput, ProviderData, Tag, Tags};
+use crate::service::introspect::Connected;
+use crate::service::notices::{self, Event};
+use crate::service::provision::{Provisioned, Provisioning, Started};
+use crate::store::instances::{self, Creator, Stored};
+use crate::store::links::{self as rows, LinkRow};
+use crate::store::time::UtcTime;
+use crate::store::{AnyConn, StoreFault};
+
+/// How often a commit is tried again because somebody else changed the link or the instance meanwhile.
+const TRIES: usize = 8;
+
+/// Everything that an instance will be made of.
+pub(super) struct Attempt {
+    pub owner: Owner,
+    pub link: i64,
+    pub element: Arc<Element>,
+    pub authentication: AuthenticationType,
+    pub given: Map<String, Value>,
+    pub provider_data: ProviderData,
+    pub started: Option<Started>,
+    /// Scopes without which there is no connection.
+    pub mandatory: Vec<String>,
+}
+
+/// Why there is no connection, and the grant that nobody may keep.
+pub(super) struct Refusal {
+    pub outcome: Outcome,
+    pub revoked: Revoked,
+}
+
+impl Services {
+    /// The vendor's redirect was here. Gives the link's token: its result page says what came of it.
+    pub(in crate::service) async fn finish_link(
+        &self,
+        owner: Owner,
+        element: Option<Arc<Element>>,
+        under_way: &UnderWay,
+        waiting: &LinkWaiting,
+        redirected: Redirected,
+    ) -> Result<Secret, ApiError> {
+        let link = self.link(owner, waiting.link).await?;
+        if !link.status.is_open() {
+            // Revoked, expired or connected meanwhile: the code is not spent.
+            return Ok(link.token);
+        }
+        let (status, refusal) = match (element, redirected.code) {
+            (None, _) => (Status::Failed, Refusal::of(Reason::NotOffered, "The element is no longer offered.")),
+            (Some(element), Some(code)) => {
+                let attempt = Attempt {
+                    owner,
+                    link: waiting.link,
+                    element,
+                    authentication: AuthenticationType::OAuth2,
+                    given: waiting.configuration.clone(),
+                    provider_data: ProviderData::of_code(&code),
+                    started: Some(under_way.started(None)),
+                    mandatory: waiting.scopes.clone(),
+                };
+                match self.conclude(&attempt).await {
+                    Ok(None) => return Ok(link.token),
+                    Ok(Some(refusal)) => (Status::Failed, refusal),
+                    Err(error) => (Status::Failed, Refusal::of_error(error)?),
+                }
+            }
+            (Some(element), None) => {
+                let error = redirected.error.as_deref().unwrap_or_default();
+                refused_by_redirect(&element, error, redirected.error_description)
+            }
+        };
+        self.settle_link(owner, waiting.link, (status, &refusal.outcome), None, refusal.revoked).await?;
+        Ok(link.token)
+    }
+
+    /// Spends the code or the key and commits. `Some`: there is no connection. Runs detached.
+    pub(super) async fn conclude(&self, attempt: &Attempt) -> Result<Option<Refusal>, ApiError> {
+        let link = self.link(attempt.owner, attempt.link).await?;
+        match link.settings.instance_id {
+            Some(instance) => self.authorise_anew(attempt, &link, instance).await,
+            None => self.make_instance(attempt, &link).await,
+        }
+    }
+
+    async fn make_instance(&self, attempt: &Attempt, link: &Link) -> Result<Option<Refusal>, ApiError> {
+        let mut configuration = Configuration::of(&attempt.element);
+        configuration.merge(&attempt.element, attempt.given.clone())?;
+        // First: once the code is spent nothing may fail but the commit, which is tried again.
+        let id = self.store.next_id().await?;
+        let provisioning = self.provisioning(attempt, configuration).await?;
+        let provisioned = self.provision(&provisioning).await?;
+        if let Some(outcome) = attempt.lacking(&provisioned.connected) {
+            let revoked = self.new_grant(&provisioning, &provisioned).await?;
+            return Ok(Some(Refusal { outcome, revoked }));
+        }
+        let name = link.settings.name.clone().unwrap_or_else(|| attempt.element.name.clone());
+        let draft = Draft {
+            tags: link.settings.tags.clone().unwrap_or_else(|| vec![name.clone()]),
+            name,
+            external_id: link.row.external_id.clone(),
+            provisioning,
+            without_effect: Vec::new(),
+            trace: false,
+            creator: Creator { id: link.row.created_by, ..Creator::default() },
+        };
+        let (owner, now) = (attempt.owner, self.now());
+        let stored = Arc::new(self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned)?);
+        let outcome = Outcome::connected(&provisioned.connected);
+        let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None);
+        for _ in 0..TRIES {
+            let (stored, tags, told) = (Arc::clone(&stored), draft.tags.clone(), self.notices(owner, &created, None));
+            let end = self.authorised(attempt, id, &outcome)?;
+            let commit = self.commit(move |conn| match end.check(conn, now)? {
+                Checked::Open(link) => {
+                    instances::insert(conn, owner, &stored.instance, &stored.credential, &tags)?;
+                    notices::enqueue(conn, &told)?;
+                    end.write(conn, *link).map(|()| None)
+                }
+                // A commit whose acknowledgement was lost is tried again, and meets its own rows.
+                Checked::Ended(link) if link.instance_id == Some(id) => Ok(None),
+                Checked::Ended(link) => Ok(Some(link)),
+            });
+            return match commit.await {
+                Err(StoreFault::Conflict(_)) => continue,
+                Err(fault) => Err(fault.into()),
+                Ok(None) => Ok(None),
+                Ok(Some(link)) => self.give_up(&draft.provisioning, &provisioned, &link).await.map(|()| None),
+            };
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+
+    /// The same instance with a new credential: id, token and what the link does not speak of stay.
+    async fn authorise_anew(&self, attempt: &Attempt, link: &Link, id: i64) -> Result<Option<Refusal>, ApiError> {
+        let (owner, now, input) = (attempt.owner, self.now(), attempt.changes(link));
+        // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
+        let mut got: Option<Arc<(Provisioning, Provisioned)>> = None;
+        for _ in 0..TRIES {
+            let stored = match self.stored_instance(owner, id).await {
+                Err(error) if error.code == Code::InstanceNotFound => {
+                    let outcome = Outcome::of(Reason::InstanceGone, "The connection that was to be renewed is gone.");
+                    let revoked = match got.as_deref() {
+                        Some((provisioning, provisioned)) => self.new_grant(provisioning, provisioned).await?,
+                        None => None,
+                    };
+                    return Ok(Some(Refusal { outcome, revoked }));
+                }
+                other => other?,
+            };
+            let mut change = self.apply(&stored, &input).await?;
+            let known = match &got {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let provisioning = self.provisioning(attempt, change.configuration.clone()).await?;
+                    let provisioned = self.provision(&provisioning).await?;
+                    let known = Arc::new((provisioning, provisioned));
+                    if let Some(refusal) = self.refused_anew(attempt, link, &stored, &known).await? {
+                        return Ok(Some(refusal));
+                    }
+                    got = Some(Arc::clone(&known));
+                    known
+                }
+            };
+            let (provisioning, provisioned) = (&known.0, &known.1);
+            let before = Connected::read(stored.instance.connected.as_deref());
+            // The account that makes room for another one is let go.
+            let swapped = differ(before.account.as_ref(), provisioned.connected.account.as_ref());
+            let old = if swapped { self.revocation_of(&stored).await? } else { None };
+            let version = stored.credential.version;
+            change.stored.credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
+            let row = &mut change.stored.instance;
+            let recovered = row.invalid_reason.take().is_some();
+            row.external_authentication = provisioned.external_authentication().to_owned();
+            row.connected = provisioned.connected.text();
+            let event = Event::of_instance(notices::Kind::InstanceRecovered, row, None);
+            let told = if recovered { self.notices(owner, &event, None) } else { Vec::new() };
+            let (tags, stored) = (change.stored.tags(), Arc::new(change.stored));
+            let end = self.authorised(attempt, id, &Outcome::connected(&provisioned.connected))?;
+            let commit = self.commit(move |conn| match end.check(conn, now)? {
+                Checked::Open(link) => {
+                    instances::update(conn, owner, &stored.instance, &tags)?;
+                    instances::update_credential(conn, owner, &stored.credential, now)?;
+                    old.map_or(Ok(()), |old| revoke_unless_shared(conn, owner, old, now))?;
+                    notices::enqueue(conn, &told)?;
+                    end.write(conn, *link).map(|()| None)
+                }
+                Checked::Ended(link) => Ok(Some(link)),
+            });
+            let committed = commit.await;
+            self.warm.forget([&id]);
+            return match committed {
+                Err(StoreFault::Conflict(_)) => continue,
+                Err(fault) => Err(fault.into()),
+                Ok(None) => Ok(None),
+                Ok(Some(link)) => self.give_up(provisioning, provisioned, &link).await.map(|()| None),
+            };
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+
+    /// Why the instance keeps the credential that it has. A vendor that knows one grant for an account would end the old one
+    /// with the new one, so nothing is revoked where both are of the same account.
+    async fn refused_anew(
+        &self,
+        attempt: &Attempt,
+        link: &Link,
+        stored: &Stored,
+        (provisioning, provisioned): &(Provisioning, Provisioned),
+    ) -> Result<Option<Refusal>, ApiError> {
+        let before = Connected::read(stored.instance.connected.as_deref());
+        let now = &provisioned.connected;
+        let other = differ(before.account.as_ref(), now.account.as_ref());
+        let outcome = match attempt.lacking(now) {
+            Some(outcome) => outcome,
+            None if other && !link.settings.allow_other_account => Outcome::wrong_account(before.account, now),
+            None => return Ok(None),
+        };
+        let revoked = if other { self.new_grant(provisioning, provisioned).await? } else { None };
+        Ok(Some(Refusal { outcome, revoked }))
+    }
+
+    async fn provisioning(&self, attempt: &Attempt, configuration: Configuration) -> Result<Provisioning, ApiError> {
+        let (owner, element, authentication) = (attempt.owner, &attempt.element, attempt.authentication);
+        Ok(Provisioning {
+            owner,
+            app: self.app_for(owner, element, authentication, &configuration).await?,
+            element: Arc::clone(element),
+            authentication,
+            configuration,
+            provider_data: attempt.provider_data.clone(),
+            brought: None,
+            started: attempt.started.clone(),
+        })
+    }
+
+    /// A grant that was got and is not kept, to be revoked.
+    async fn new_grant(&self, provisioning: &Provisioning, provisioned: &Provisioned) -> Result<Revoked, ApiError> {
+        self.revocation(provisioning.element.id, &provisioned.credential, &provisioning.configuration).await
+    }
+
+    /// The link came to an end while the vendor was asked: what it gave is let go, unless the link was connected with the
+    /// same account in another tab.
+    async fn give_up(
+        &self,
+        provisioning: &Provisioning,
+        provisioned: &Provisioned,
+        link: &LinkRow,
+    ) -> Result<(), ApiError> {
+        let kept = serde_json::from_str::<Outcome>(&link.outcome).unwrap_or_default().vendor_account;
+        let connected = stored_status(link) == Status::Authorised;
+        if connected && !differ(kept.as_ref(), provisioned.connected.account.as_ref()) {
+            return Ok(());
+        }
+        let Some(revoked) = self.new_grant(provisioning, provisioned).await? else { return Ok(()) };
+        let (owner, now) = (provisioning.owner, self.now());
+        Ok(self.commit(move |conn| revoke_unless_shared(conn, owner, revoked, now)).await?)
+    }
+
+    /// How the link will be once it is authorised.
+    fn authorised(&self, attempt: &Attempt, instance: i64, outcome: &Outcome) -> Result<Authorised, ApiError> {
+        Ok(Authorised {
+            services: self.clone(),
+            owner: attempt.owner,
+            link: attempt.link,
+            element: attempt.element.id,
+            instance,
+            outcome: serde_json::to_string(outcome).map_err(ApiError::internal)?,
+        })
+    }
+}
+
+/// A link's part in the transaction that connects an instance.
+#[derive(Clone)]
+struct Authorised {
+    services: Services,
+    owner: Owner,
+    link: i64,
+    element: i64,
+    instance: i64,
+    outcome: String,
+}
+
+enum Checked {
+    Open(Box<LinkRow>),
+    Ended(Box<LinkRow>),
+}
+
+impl Authorised {
+    fn check(&self, conn: &mut AnyConn, now: DateTime<Utc>) -> Result<Checked, StoreFault> {
+        let row = Box::new(rows::find(conn, self.owner, self.link)?);
+        let status = stored_status(&row).at(now, row.expires_at.into());
+        Ok(if status.may_become(Status::Authorised) { Checked::Open(row) } else { Checked::Ended(row) })
+    }
+
+    fn write(&self, conn: &mut AnyConn, link: LinkRow) -> Result<(), StoreFault> {
+        let row = LinkRow {
+            status: Status::Authorised.as_str().to_owned(),
+            element_id: Some(self.element),
+            instance_id: Some(self.instance),
+            outcome: self.outcome.clone(),
+            updated_at: UtcTime(self.services.now()),
+            ..link
+        };
+        rows::update(conn, self.owner, &row)?;
+        self.services.tell_link(conn, &row)
+    }
+}
+
+impl Attempt {
+    /// The mandatory scopes that the vendor did not grant, as far as it says what it granted.
+    fn lacking(&self, connected: &Connected) -> Option<Outcome> {
+        let granted = connected.granted_scopes.as_ref()?;
+        let missing: Vec<String> = self.mandatory.iter().filter(|scope| !granted.contains(scope)).cloned().collect();
+        (!missing.is_empty()).then(|| Outcome {
+            missing_scopes: missing.clone(),
+            ..Outcome::connected(connected).because(
+                Reason::MissingScope,
+                format!("{} did not grant what is needed: {}.", self.element.name, missing.join(", ")),
+            )
+        })
+    }
+
+    /// What the link changes of an instance.
+    fn changes(&self, link: &Link) -> InstanceInput {
+        let tags = link.settings.tags.clone().map(|tags| Tags::Many(tags.into_iter().map(Tag::Text).collect()));
+        let value = |text: &Option<String>| text.clone().map_or(Patch::Absent, Patch::Value);
+        InstanceInput {
+            name: value(&link.settings.name),
+            tags: tags.map_or(Patch::Absent, Patch::Value),
+            external_id: value(&link.row.external_id),
+            configuration: Some(self.given.clone()),
+            ..InstanceInput::default()
+        }
+    }
+}
+
+impl Refusal {
+    fn of(reason: Reason, message: impl Into<String>) -> Self {
+        Self { outcome: Outcome::of(reason, message), revoked: None }
+    }
+
+    /// The vendor's part of a failure is the link's outcome; a failure of ours is none.
+    fn of_error(error: ApiError) -> Result<Self, ApiError> {
+        let reason = match error.code {
+            Code::VendorRefused | Code::VendorHost | Code::BadConfiguration | Code::MissingConfiguration => {
+                Reason::VendorError
+            }
+            Code::VendorConfiguration => Reason::VendorConfiguration,
+            Code::VendorUnreachable | Code::VendorTimeout | Code::VendorAddressRefused => Reason::VendorUnavailable,
+            _ => return Err(error),
+        };
+        Ok(Self::of(reason, error.message))
+    }
+}
+
+/// The vendor sent the person back with an error instead of a code (RFC 6749 section 4.1.2.1).
+fn refused_by_redirect(element: &Element, error: &str, description: Option<String>) -> (Status, Refusal) {
+    let vendor = &element.name;
+    let denied = element.authentication.oauth2.as_ref().map(|oauth2| oauth2.errors.denied.as_slice());
+    if denied.unwrap_or_default().iter().any(|code| code == error) {
+        return (Status::Denied, Refusal::of(Reason::AccessDenied, format!("Access to {vendor} was not granted.")));
+    }
+    let words = description.unwrap_or_else(|| error.to_owned());
+    let reason = if error == "temporarily_unavailable" { Reason::VendorUnavailable } else { Reason::VendorError };
+    (Status::Failed, Refusal::of(reason, format!("{vendor} said: {}", ended(&words))))
+}
+
+fn ended(text: &str) -> String {
+    if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+}
+
+/// Whether both are known and are not the same.
+fn differ(one: Option<&VendorAccount>, other: Option<&VendorAccount>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one.id != other.id)
+}

@@ -1,0 +1,171 @@
+//! What an integrator sends to make a connect link, and what is kept of it.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+use utoipa::ToSchema;
+
+use crate::catalog::element::{AuthenticationType, Element};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::patch::Patch;
+use crate::service::instance_input::{InstanceInput, Tag, Tags};
+
+/// Seconds: seven days unless said otherwise.
+const DEFAULT_LIFETIME: i64 = 7 * 24 * 3600;
+const LIFETIMES: std::ops::RangeInclusive<i64> = 60..=90 * 24 * 3600;
+const LONGEST_ADDRESS: usize = 2000;
+const LONGEST_SCOPES: usize = 4000;
+
+/// A connect link to be: an invitation for one customer to connect one account.
+#[derive(Clone, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CreateLink, example = json!({
+    "elements": ["hubspotcrm"],
+    "externalId": "customer-42",
+    "origin": "http://localhost:3000",
+    "redirectUrl": "http://localhost:3000/connected",
+    "expiresIn": 86400
+}))]
+pub struct LinkInput {
+    /// Keys or ids of the elements that the person may choose from. Absent: all of them.
+    #[schema(nullable = false)]
+    pub elements: Option<Vec<String>>,
+    /// `oauth2` or `apiKey`. Absent: `oauth2` where the element has it.
+    #[schema(nullable = false, example = "oauth2")]
+    pub authentication_type: Option<String>,
+    /// A set of scopes that the element has under this name.
+    #[schema(nullable = false)]
+    pub preset: Option<String>,
+    /// The instance's name. Absent: the element's name.
+    #[schema(nullable = false)]
+    pub name: Option<String>,
+    /// The instance's tags. Absent: the name.
+    #[schema(nullable = false, max_items = 100)]
+    pub tags: Option<Vec<String>>,
+    /// Your own name for the customer: kept on the instance too, and a filter of both lists.
+    #[schema(nullable = false)]
+    pub external_id: Option<String>,
+    /// The page that opens the link in a popup, as an origin: it alone is told the result. One of the organization's allowed
+    /// origins.
+    #[schema(nullable = false)]
+    pub origin: Option<String>,
+    /// Scopes, separated by spaces, without which there is no connection. They replace the default.
+    #[schema(nullable = false)]
+    pub scopes: Option<String>,
+    /// Scopes, separated by spaces, that the vendor may leave out. They replace the default.
+    #[schema(nullable = false)]
+    pub optional_scopes: Option<String>,
+    /// Configuration of the instance, by the keys that the element declares: what is given here the person is not asked.
+    #[schema(nullable = false, value_type = Option<std::collections::HashMap<String, Value>>)]
+    pub configuration: Option<Map<String, Value>>,
+    /// Where the person goes in the end, with `status` and `instanceId` added. On one of the organization's allowed origins.
+    #[schema(nullable = false)]
+    pub redirect_url: Option<String>,
+    /// Where notices of this link are sent: a public https address.
+    #[schema(nullable = false)]
+    pub notify_url: Option<String>,
+    /// Seconds.
+    #[schema(nullable = false, minimum = 60, maximum = 7_776_000, default = 604_800)]
+    pub expires_in: Option<i64>,
+    /// Authorise this instance anew: id and token stay.
+    #[schema(nullable = false)]
+    pub instance_id: Option<i64>,
+    /// With `instanceId`: another account of the vendor's may take the place of the one that was connected.
+    #[schema(nullable = false, default = false)]
+    pub allow_other_account: Option<bool>,
+}
+
+/// What is kept of it, sealed: the configuration may hold secrets. No `Debug`.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LinkSettings {
+    /// Keys; empty means all.
+    pub elements: Vec<String>,
+    pub authentication_type: Option<AuthenticationType>,
+    pub preset: Option<String>,
+    pub name: Option<String>,
+    pub tags: Option<Vec<String>>,
+    pub origin: Option<String>,
+    pub scopes: Option<String>,
+    pub optional_scopes: Option<String>,
+    pub configuration: Map<String, Value>,
+    pub redirect_url: Option<String>,
+    pub notify_url: Option<String>,
+    pub allow_other_account: bool,
+    /// The instance that is authorised anew; the row's changes when one is made.
+    pub instance_id: Option<i64>,
+}
+
+impl LinkInput {
+    pub fn lifetime(&self) -> Result<TimeDelta, ApiError> {
+        let seconds = self.expires_in.unwrap_or(DEFAULT_LIFETIME);
+        let fits = LIFETIMES.contains(&seconds).then(|| TimeDelta::try_seconds(seconds)).flatten();
+        fits.ok_or_else(|| {
+            let (shortest, longest) = (LIFETIMES.start(), LIFETIMES.end());
+            ApiError::new(Code::BadLink, format!("expiresIn must be from {shortest} to {longest} seconds."))
+        })
+    }
+
+    /// As an instance's own name, tags and customer are checked.
+    pub fn of_instance(&self) -> InstanceInput {
+        let tags = self.tags.clone().map(|tags| Tags::Many(tags.into_iter().map(Tag::Text).collect()));
+        InstanceInput {
+            name: self.name.clone().map_or(Patch::Absent, Patch::Value),
+            tags: tags.map_or(Patch::Absent, Patch::Value),
+            external_id: self.external_id.clone().map_or(Patch::Absent, Patch::Value),
+            ..InstanceInput::default()
+        }
+    }
+
+    /// What can be checked without the organization and the elements.
+    pub fn check(&self) -> Result<(), ApiError> {
+        let refused = |message: &str| Err(ApiError::new(Code::BadLink, message));
+        if [&self.scopes, &self.optional_scopes].into_iter().flatten().any(|text| text.len() > LONGEST_SCOPES) {
+            return refused("scopes and optionalScopes must not be longer than 4000 bytes.");
+        }
+        if self.allow_other_account == Some(true) && self.instance_id.is_none() {
+            return refused("allowOtherAccount belongs to instanceId: without one every account is a new one.");
+        }
+        for (member, address) in [("redirectUrl", &self.redirect_url), ("notifyUrl", &self.notify_url)] {
+            let Some(text) = address else { continue };
+            let url = Url::parse(text).ok().filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
+            let fits = text.len() <= LONGEST_ADDRESS && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+            let plain = url.filter(|url| {
+                let anonymous = url.username().is_empty() && url.password().is_none();
+                fits && anonymous && matches!(url.scheme(), "https" | "http")
+            });
+            let Some(url) = plain else {
+                return refused(&format!("{member} must be an absolute https address without a user name."));
+            };
+            if member == "redirectUrl" && url.fragment().is_some() {
+                return refused(
+                    "redirectUrl must have no fragment (#…): status and instanceId are added as its query.",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Every key must mean something to one of the elements at least.
+    pub fn check_configuration<'a>(&self, elements: impl Iterator<Item = &'a Element> + Clone) -> Result<(), ApiError> {
+        for key in self.configuration.iter().flat_map(Map::keys) {
+            let declares = |element: &Element| element.entry(key).is_some_and(|declared| !declared.internal);
+            if !is_scope_key(key) && !elements.clone().any(declares) {
+                let message = format!("No element of the link declares the configuration key {}.", shown(key));
+                return Err(ApiError::new(Code::BadConfiguration, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Scopes are accepted as configuration of every element.
+pub fn is_scope_key(key: &str) -> bool {
+    matches!(key, "Scopes" | "OptionalScopes")
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}

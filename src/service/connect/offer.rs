@@ -1,0 +1,216 @@
+//! What a link offers for one element: how it authenticates, what is asked of the vendor, and what the person must enter.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::Services;
+use super::link_input::{LinkSettings, is_scope_key};
+use crate::catalog::element::{AuthenticationType, ChoiceOption, ConfigurationEntry, Element};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::protocol::account::VendorAccount;
+use crate::service::configuration::{AUTHENTICATION_TYPE, Configuration};
+use crate::service::introspect::Connected;
+use crate::service::partner_app::{PartnerApp, no_app, own_client};
+use crate::service::scope_choice::{self, Layer, ScopeChoice};
+
+const CLIENT_ID: &str = "oauth.api.key";
+const CLIENT_SECRET: &str = "oauth.api.secret";
+const REDIRECT_URI: &str = "oauth.callback.url";
+const ASKED_SCOPES: &str = "oauth.scope";
+
+pub struct Offer {
+    pub element: Arc<Element>,
+    pub authentication: AuthenticationType,
+    /// None for a key.
+    pub scopes: Option<ScopeChoice>,
+    /// What the person is asked.
+    pub fields: Vec<Field>,
+    /// The vendor's account that the instance belongs to, where one is authorised anew.
+    pub account: Option<VendorAccount>,
+    /// What the instance's configuration is given before that: by the link and the OAuth app.
+    pub(super) given: Map<String, Value>,
+    /// That on top of the element's defaults, or of the instance's own.
+    pub(super) configuration: Configuration,
+    /// The organization's app, where it is the one that speaks.
+    pub(super) app: Option<PartnerApp>,
+}
+
+impl Offer {
+    /// What the person must know or have first.
+    pub fn beforehand(&self) -> Option<&str> {
+        let declared = &self.element.authentication;
+        match self.authentication {
+            AuthenticationType::OAuth2 => declared.oauth2.as_ref()?.beforehand.as_deref(),
+            AuthenticationType::ApiKey => declared.api_key.as_ref()?.beforehand.as_deref(),
+        }
+    }
+}
+
+/// One input of the page.
+#[derive(Debug, Clone)]
+pub struct Field {
+    pub key: String,
+    pub name: String,
+    pub description: String,
+    pub secret: bool,
+    pub options: Vec<ChoiceOption>,
+}
+
+impl Services {
+    /// The elements that a link offers. Where it names none: all that can be connected as things are.
+    pub async fn offered_elements(
+        &self,
+        owner: Owner,
+        settings: &LinkSettings,
+    ) -> Result<Vec<Arc<Element>>, ApiError> {
+        if !settings.elements.is_empty() {
+            let named = self.catalog.iter().filter(|element| settings.elements.contains(&element.key));
+            return Ok(named.cloned().collect());
+        }
+        let mut offered = Vec::new();
+        for element in self.catalog.iter().filter(|element| element.active) {
+            let fits = settings.authentication_type.is_none_or(|it| element.authentication_types().contains(&it));
+            match self.offer(owner, element, settings).await {
+                Ok(_) if fits => offered.push(Arc::clone(element)),
+                Err(error) if !matches!(error.code, Code::AppNotFound | Code::BadConfiguration) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(offered)
+    }
+
+    /// Fails where the link could never connect this element. `only`: the link has no other.
+    pub(super) async fn check_offer(
+        &self,
+        owner: Owner,
+        element: &Arc<Element>,
+        settings: &LinkSettings,
+        only: bool,
+    ) -> Result<(), ApiError> {
+        let offer = self.offer(owner, element, settings).await?;
+        let Some(oauth2) = element.authentication.oauth2.as_ref().filter(|_| offer.scopes.is_some()) else {
+            return Ok(());
+        };
+        let presets = settings.preset.as_deref();
+        let layer = Layer {
+            scopes: settings.scopes.as_deref(),
+            // What only some of the elements know is passed over by the others.
+            optional_scopes: settings.optional_scopes.as_deref().filter(|_| only),
+            preset: presets.filter(|name| only || oauth2.presets.contains_key(*name)),
+        };
+        scope_choice::check(element, layer)
+    }
+
+    pub async fn offer(
+        &self,
+        owner: Owner,
+        element: &Arc<Element>,
+        settings: &LinkSettings,
+    ) -> Result<Offer, ApiError> {
+        let authentication = authentication_of(element, settings);
+        let (mut configuration, account) = match settings.instance_id {
+            None => (Configuration::of(element), None),
+            Some(id) => {
+                let stored = self.stored_instance(owner, id).await?;
+                let connected = Connected::read(stored.instance.connected.as_deref());
+                (self.configuration_of(&stored)?, connected.account)
+            }
+        };
+        let declared = |key: &str| element.entry(key).is_some_and(|declared| !declared.internal) || is_scope_key(key);
+        let link = settings.configuration.iter().filter(|(key, _)| declared(key));
+        let mut given: Map<String, Value> = link.map(|(key, value)| (key.clone(), value.clone())).collect();
+        if element.entry(AUTHENTICATION_TYPE).is_some() {
+            given.insert(AUTHENTICATION_TYPE.to_owned(), authentication.as_str().into());
+        }
+        let mut app = None;
+        if authentication == AuthenticationType::OAuth2 {
+            app = self.app_of_offer(owner, element, &configuration, &mut given).await?;
+            given.insert(REDIRECT_URI.to_owned(), self.redirect_url().into());
+        }
+        configuration.merge(element, given.clone())?;
+        let of_link = Layer {
+            scopes: settings.scopes.as_deref(),
+            optional_scopes: settings.optional_scopes.as_deref(),
+            preset: settings.preset.as_deref(),
+        };
+        let layers = [Some(of_link), Some(Layer::of_configuration(&configuration)), app.as_ref().map(Layer::of_app)];
+        let layers: Vec<_> = layers.into_iter().flatten().collect();
+        let scopes = (authentication == AuthenticationType::OAuth2).then(|| scope_choice::choose(element, &layers));
+        if let Some(scopes) = scopes.as_ref().filter(|_| element.entry(ASKED_SCOPES).is_some()) {
+            let asked = [scopes.mandatory.as_slice(), scopes.optional.as_slice()].concat().join(" ");
+            configuration.set(ASKED_SCOPES, Some(asked.clone()));
+            given.insert(ASKED_SCOPES.to_owned(), asked.into());
+        }
+        let fields = fields(element, authentication, settings, &configuration);
+        Ok(Offer { element: Arc::clone(element), authentication, scopes, fields, account, given, configuration, app })
+    }
+
+    /// The organization's app, where it is the one that speaks. An app of the instance's own stays only where it knows our
+    /// redirect URI, or where there is no other.
+    async fn app_of_offer(
+        &self,
+        owner: Owner,
+        element: &Element,
+        before: &Configuration,
+        given: &mut Map<String, Value>,
+    ) -> Result<Option<PartnerApp>, ApiError> {
+        let brought = |key: &str| given.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        if brought(CLIENT_ID) || brought(CLIENT_SECRET) {
+            return Ok(None);
+        }
+        let own = own_client(before).is_some();
+        if own && before.get(REDIRECT_URI) == Some(self.redirect_url().as_str()) {
+            return Ok(None);
+        }
+        let app = self.partner_app(owner, element).await?;
+        if app.is_some() {
+            for key in [CLIENT_ID, CLIENT_SECRET] {
+                given.insert(key.to_owned(), Value::Null);
+            }
+        } else if !own {
+            return Err(no_app(element));
+        }
+        Ok(app)
+    }
+}
+
+/// OAuth where the element has it, unless the link says otherwise.
+fn authentication_of(element: &Element, settings: &LinkSettings) -> AuthenticationType {
+    let default = match element.authentication.oauth2 {
+        Some(_) => AuthenticationType::OAuth2,
+        None => element.authentication.default,
+    };
+    settings.authentication_type.unwrap_or(default)
+}
+
+/// What is required and nobody has given. A key is asked for anew even when the instance has one.
+fn fields(
+    element: &Element,
+    authentication: AuthenticationType,
+    settings: &LinkSettings,
+    configuration: &Configuration,
+) -> Vec<Field> {
+    let key = element.authentication.api_key.as_ref().filter(|_| authentication == AuthenticationType::ApiKey);
+    let is_key = |entry: &ConfigurationEntry| {
+        key.is_some_and(|key| key.configuration == entry.key || key.username.as_ref() == Some(&entry.key))
+    };
+    let asked = element.configuration.iter().filter(|entry| {
+        let ours = matches!(entry.key.as_str(), CLIENT_ID | CLIENT_SECRET | REDIRECT_URI | AUTHENTICATION_TYPE);
+        let needed = (entry.required || is_key(entry)) && !entry.internal && entry.applies_to(authentication);
+        let by_link = settings.configuration.get(&entry.key).is_some_and(|value| !value.is_null());
+        let known = by_link || (!is_key(entry) && configuration.get(&entry.key).is_some());
+        needed && !ours && !known
+    });
+    asked
+        .map(|entry| Field {
+            key: entry.key.clone(),
+            name: entry.name.clone(),
+            description: entry.description.clone(),
+            secret: entry.is_secret(),
+            options: entry.options.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,28 @@
+//! How an organization presents itself to its customers.
+
+use super::Services;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::store::principals;
+
+#[derive(Debug, Clone)]
+pub struct Presentation {
+    pub name: String,
+    /// An https address.
+    pub logo: Option<String>,
+    /// `#rrggbb`.
+    pub colour: Option<String>,
+}
+
+impl Services {
+    pub async fn presentation(&self, owner: Owner) -> Result<Presentation, ApiError> {
+        let id = owner.organization;
+        let settings = self.organization_settings(id).await?;
+        let brand = settings.choices.brand.clone();
+        let name = match brand.display_name {
+            Some(name) => name,
+            None => self.store.read(move |conn| principals::organization_name(conn, id)).await?,
+        };
+        Ok(Presentation { name, logo: brand.logo_url, colour: brand.colour })
+    }
+}

@@ -1,0 +1,99 @@
+//! How a link's row changes: only as `link_state` allows, and told in the same transaction.
+
+use super::{Link, Outcome, Services, Status, stored_status};
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::service::delete_instance::revoke_unless_shared;
+use crate::service::notices::{self, Event};
+use crate::store::links::{self as rows, LinkRow};
+use crate::store::revocations::Revocation;
+use crate::store::time::UtcTime;
+use crate::store::{AnyConn, StoreFault};
+
+/// How often a change is tried again because somebody else changed the link meanwhile.
+const TRIES: usize = 8;
+
+/// A grant to be revoked at the vendor, with the hashes that instances with the same grant have.
+pub(super) type Revoked = Option<(Revocation, Vec<Vec<u8>>)>;
+
+impl Services {
+    /// The row as it will be.
+    pub(super) fn changed(&self, row: &LinkRow, status: Status, outcome: &Outcome) -> Result<LinkRow, ApiError> {
+        Ok(LinkRow {
+            status: status.as_str().to_owned(),
+            outcome: serde_json::to_string(outcome).map_err(ApiError::internal)?,
+            updated_at: UtcTime(self.now()),
+            ..row.clone()
+        })
+    }
+
+    /// Brings a link to a status, unless it came to another end meanwhile. `element`: what the person chose.
+    pub(super) async fn settle_link(
+        &self,
+        owner: Owner,
+        id: i64,
+        (status, outcome): (Status, &Outcome),
+        element: Option<i64>,
+        revoked: Revoked,
+    ) -> Result<Link, ApiError> {
+        for _ in 0..TRIES {
+            let link = self.link(owner, id).await?;
+            let comes = link.status.may_become(status);
+            // Another try of the same kind: nothing to be told.
+            let writes = comes || (link.status == status && status.is_open());
+            if !writes && revoked.is_none() {
+                return Ok(link);
+            }
+            let mut changed = self.changed(&link.row, status, outcome)?;
+            changed.element_id = element.or(changed.element_id);
+            let (services, now) = (self.clone(), self.now());
+            let (written, revoked) = (changed.clone(), revoked.clone());
+            let commit = self.commit(move |conn| {
+                if writes {
+                    rows::update(conn, owner, &written)?;
+                }
+                if comes {
+                    services.tell_link(conn, &written)?;
+                }
+                revoked.map_or(Ok(()), |revoked| revoke_unless_shared(conn, owner, revoked, now))
+            });
+            match commit.await {
+                Err(StoreFault::Conflict(_)) => continue,
+                other => other?,
+            }
+            return self.link(owner, id).await;
+        }
+        Err(ApiError::internal("a connect link was changed again and again"))
+    }
+
+    /// Tells who listens that a link changed. Inside the transaction that changes it, after the row.
+    pub(super) fn tell_link(&self, conn: &mut AnyConn, row: &LinkRow) -> Result<(), StoreFault> {
+        let status = stored_status(row);
+        let Some(kind) = kind_of(status) else { return Ok(()) };
+        let element = row.element_id.and_then(|id| self.catalog.by_id(id));
+        let outcome: Outcome = serde_json::from_str(&row.outcome).unwrap_or_default();
+        let event = Event {
+            kind,
+            instance_id: row.instance_id.filter(|_| status == Status::Authorised),
+            link_id: Some(row.id),
+            element_key: element.map(|element| element.key.clone()),
+            external_id: row.external_id.clone(),
+            status: status.as_str(),
+            reason: outcome.reason.map(|reason| reason.as_str().to_owned()),
+        };
+        let notify = self.open_link(row.clone()).is_ok_and(|link| link.settings.notify_url.is_some());
+        notices::enqueue(conn, &self.notices(row.owner(), &event, notify.then_some(row.id)))
+    }
+}
+
+fn kind_of(status: Status) -> Option<notices::Kind> {
+    match status {
+        Status::Pending => None,
+        Status::Opened => Some(notices::Kind::LinkOpened),
+        Status::Authorised => Some(notices::Kind::LinkAuthorised),
+        Status::Denied => Some(notices::Kind::LinkDenied),
+        Status::Failed => Some(notices::Kind::LinkFailed),
+        Status::Expired => Some(notices::Kind::LinkExpired),
+        Status::Revoked => Some(notices::Kind::LinkRevoked),
+    }
+}

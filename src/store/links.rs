@@ -1,0 +1,128 @@
+//! Connect links: invitations to connect one account, each with a secret in its address.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::connection::AnyConn;
+use super::fault::StoreFault;
+use super::schema::connect_link::{self, dsl};
+use super::time::UtcTime;
+use crate::kernel::owner::Owner;
+use crate::kernel::paging::Page;
+
+#[derive(Debug, Clone, Queryable, Insertable)]
+#[diesel(table_name = connect_link)]
+pub struct LinkRow {
+    pub id: i64,
+    pub organization_id: i64,
+    pub account_id: i64,
+    pub token_hash: Vec<u8>,
+    pub token_sealed: Vec<u8>,
+    pub settings_sealed: Vec<u8>,
+    pub status: String,
+    pub external_id: Option<String>,
+    /// What the person chose, or the only choice.
+    pub element_id: Option<i64>,
+    /// Given with the link, or what came of it.
+    pub instance_id: Option<i64>,
+    /// What came of it, as JSON.
+    pub outcome: String,
+    pub created_by: i64,
+    pub version: i64,
+    pub created_at: UtcTime,
+    pub updated_at: UtcTime,
+    pub expires_at: UtcTime,
+}
+
+impl LinkRow {
+    pub fn owner(&self) -> Owner {
+        Owner { organization: self.organization_id, account: self.account_id }
+    }
+}
+
+/// Which links a list wants.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub external_id: Option<String>,
+    pub status: Option<StatusFilter>,
+}
+
+/// A link that is past its time is expired, whatever its row still says.
+#[derive(Debug, Clone)]
+pub struct StatusFilter {
+    pub status: &'static str,
+    /// The statuses that time ends.
+    pub open: &'static [&'static str],
+    /// The one that it ends in.
+    pub expired: &'static str,
+    pub now: DateTime<Utc>,
+}
+
+pub fn insert(conn: &mut AnyConn, row: &LinkRow) -> Result<(), StoreFault> {
+    diesel::insert_into(connect_link::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<LinkRow, StoreFault> {
+    Ok(owned(owner).filter(dsl::id.eq(id)).get_result(conn)?)
+}
+
+/// The link behind a token, whoever's it is: the token itself is the proof. `hashes`: under every generation of the
+/// look-up key.
+pub fn find_by_token(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<Option<LinkRow>, StoreFault> {
+    Ok(dsl::connect_link.filter(dsl::token_hash.eq_any(hashes)).first(conn).optional()?)
+}
+
+/// One row more than the page. Ascending ids.
+pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Result<Vec<LinkRow>, StoreFault> {
+    let mut rows = owned(owner).filter(dsl::id.gt(page.after)).into_boxed();
+    if let Some(external_id) = &filter.external_id {
+        rows = rows.filter(dsl::external_id.eq(external_id));
+    }
+    if let Some(StatusFilter { status, open, expired, now }) = &filter.status {
+        let now = UtcTime(*now);
+        rows = if status == expired {
+            rows.filter(dsl::status.eq(*status).or(dsl::status.eq_any(*open).and(dsl::expires_at.le(now))))
+        } else if open.contains(status) {
+            rows.filter(dsl::status.eq(*status)).filter(dsl::expires_at.gt(now))
+        } else {
+            rows.filter(dsl::status.eq(*status))
+        };
+    }
+    Ok(rows.order(dsl::id).limit(page.limit()).load(conn)?)
+}
+
+/// Writes a changed row, unless somebody else did since it was read (`Conflict`). The token stays as it is by now.
+pub fn update(conn: &mut AnyConn, owner: Owner, changed: &LinkRow) -> Result<(), StoreFault> {
+    let unchanged = owned(owner).filter(dsl::id.eq(changed.id)).filter(dsl::version.eq(changed.version));
+    let values = (
+        dsl::status.eq(&changed.status),
+        dsl::element_id.eq(changed.element_id),
+        dsl::instance_id.eq(changed.instance_id),
+        dsl::outcome.eq(&changed.outcome),
+        dsl::version.eq(changed.version.saturating_add(1)),
+        dsl::updated_at.eq(changed.updated_at),
+    );
+    match diesel::update(unchanged).set(values).execute(conn)? {
+        0 => Err(StoreFault::Conflict("connect_link.version".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Links whose time is over and whose row does not say so yet. For a background job, so without an owner.
+pub fn overdue(
+    conn: &mut AnyConn,
+    open: &[&'static str],
+    now: DateTime<Utc>,
+    most: i64,
+) -> Result<Vec<LinkRow>, StoreFault> {
+    let due = dsl::connect_link.filter(dsl::expires_at.le(UtcTime(now))).filter(dsl::status.eq_any(open));
+    Ok(due.order(dsl::expires_at).limit(most).load(conn)?)
+}
+
+#[diesel::dsl::auto_type]
+fn owned(owner: Owner) -> _ {
+    dsl::connect_link
+        .filter(dsl::organization_id.eq::<i64>(owner.organization))
+        .filter(dsl::account_id.eq::<i64>(owner.account))
+}

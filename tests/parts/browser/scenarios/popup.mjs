@@ -1,0 +1,25 @@
+// The script's window, opened by a page of another origin. With `opener` the vendor's pages carry that policy.
+import { integrator, outcome } from '../integrator.mjs';
+import { browse, flip, given, makeLink, say } from '../stage.mjs';
+import { decide, goToVendor } from '../walk.mjs';
+
+const shop = await integrator({ headers: given.shopHeaders });
+const link = await makeLink({ origin: shop.origin });
+shop.use(link.url);
+await flip({ crossOriginOpenerPolicy: given.opener ?? null });
+
+await browse(async (context) => {
+  const page = await context.newPage();
+  await page.goto(shop.origin);
+  const opened = context.waitForEvent('page');
+  await page.getByRole('button').click();
+  const popup = await opened;
+  say({ address: (await popup.waitForURL(/^http/), popup.url()) });
+  await goToVendor(popup);
+  say({ openerAtVendor: await popup.evaluate(() => window.opener !== null) });
+  await decide(popup, 'Connect app');
+  say({ result: await outcome(page) });
+  // A window that was cut off can only be closed by the person.
+  if (!given.opener && !popup.isClosed()) await popup.waitForEvent('close');
+  say({ closed: popup.isClosed(), shopStayed: page.url() === `${shop.origin}/` });
+});

@@ -1,0 +1,166 @@
+//! A browser without a screen: keeps cookies, follows redirects, fills in forms. It knows the server by its public address.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{Caller, TestServer};
+use crate::support::caller::Reply;
+
+pub const PUBLIC: &str = "https://ligand.example";
+/// Where the integrator's page is.
+pub const APP: &str = "https://app.example";
+pub const COOKIE: &str = "__Host-ligand-connect";
+
+#[derive(Clone)]
+pub struct Browser {
+    /// Where the server behind the public address is.
+    pub server: String,
+    cookies: Arc<Mutex<BTreeMap<String, String>>>,
+    pub keeps_cookies: bool,
+}
+
+/// A page, or what stands at the end of a way.
+#[derive(Debug)]
+pub struct Page {
+    pub url: Url,
+    pub reply: Reply,
+}
+
+impl Browser {
+    pub fn new(server: &TestServer) -> Self {
+        Self { server: server.url.clone(), cookies: Arc::default(), keeps_cookies: true }
+    }
+
+    /// The same person, whose requests another replica answers from now on.
+    pub fn at(&self, server: &TestServer) -> Self {
+        Self { server: server.url.clone(), ..self.clone() }
+    }
+
+    pub fn cookie(&self) -> Option<String> {
+        self.cookies.lock().expect("no test panicked here").get(COOKIE).cloned()
+    }
+
+    /// One request, no redirect followed.
+    pub async fn get(&self, url: &str) -> Page {
+        self.send("GET", url, None).await
+    }
+
+    pub async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Page {
+        self.send("POST", url, Some(fields)).await
+    }
+
+    async fn send(&self, method: &str, url: &str, fields: Option<&[(&str, &str)]>) -> Page {
+        let url = Url::parse(PUBLIC).and_then(|base| base.join(url)).expect("an address");
+        let origin = url.origin().ascii_serialization();
+        let ours = origin == PUBLIC;
+        let caller = Caller::anonymous(if ours { &self.server } else { &origin });
+        let path = url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
+        let mut request = caller.request_at_root(method, &path);
+        if let (true, Some(cookie)) = (ours, self.cookie()) {
+            request = request.header("cookie", format!("other=1; {COOKIE}={cookie}"));
+        }
+        if let Some(fields) = fields {
+            let body = serde_urlencoded::to_string(fields).expect("plain texts");
+            request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        }
+        let reply = super::caller::read(request).await;
+        let set = reply.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+        for (name, value) in set.filter_map(|text| text.split(';').next()?.split_once('=')) {
+            if ours && self.keeps_cookies {
+                self.cookies.lock().expect("no test panicked here").insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Page { url, reply }
+    }
+
+    /// Follows redirects as far as they stay with the server and its vendor: to a page, or to somebody else's address.
+    pub async fn follow(&self, mut page: Page) -> Page {
+        for _ in 0..10 {
+            let Some(next) = page.location() else { return page };
+            if next.starts_with(APP) {
+                return page;
+            }
+            page = self.get(&next).await;
+        }
+        panic!("it goes round in circles: {page:?}");
+    }
+
+    /// Opens a link and sends its form, with these inputs.
+    pub async fn submit(&self, link: &Value, fields: &[(&str, &str)]) -> Page {
+        let url = link["url"].as_str().expect("an address");
+        let page = self.get(url).await;
+        assert_eq!(page.reply.status, 200, "{page:?}");
+        let hidden = page.hidden();
+        let hidden = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all: Vec<_> = hidden.chain(fields.iter().copied()).collect();
+        self.post(url, &all).await
+    }
+
+    /// The whole way: the link's page, the vendor, the callback.
+    pub async fn connect(&self, link: &Value) -> Page {
+        let page = self.submit(link, &[]).await;
+        self.follow(page).await
+    }
+}
+
+impl Page {
+    pub fn location(&self) -> Option<String> {
+        let location = self.reply.header("location")?;
+        Some(self.url.join(location).expect("an address").into())
+    }
+
+    pub fn text(&self) -> &str {
+        &self.reply.text
+    }
+
+    /// The page's first heading, as it is written.
+    pub fn heading(&self) -> &str {
+        let text = self.text().split_once("<h1>").and_then(|(_, rest)| rest.split_once("</h1>"));
+        text.unwrap_or_else(|| panic!("no heading: {self:?}")).0
+    }
+
+    /// Names and values of the hidden inputs.
+    fn hidden(&self) -> Vec<(String, String)> {
+        let inputs = self.text().split("<input type=\"hidden\" ").skip(1);
+        let attribute = |input: &str, name: &str| {
+            let rest = input.split_once(&format!("{name}=\"")).expect("the attribute").1;
+            rest.split_once('"').expect("an end").0.to_owned()
+        };
+        inputs.map(|input| (attribute(input, "name"), attribute(input, "value"))).collect()
+    }
+
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let location = Url::parse(&self.location().expect("a redirect")).expect("an address");
+        location.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    }
+
+    #[track_caller]
+    pub fn says(&self, status: u16, heading: &str) {
+        assert_eq!((self.reply.status, self.heading()), (status, heading), "{}", self.text());
+    }
+}
+
+/// An organization that may make links of hubspotcrm: its origins, and its OAuth app at the sandbox.
+pub async fn set_up(server: &TestServer) -> Caller {
+    let caller = server.caller();
+    caller.patch("/organizations/me", &json!({ "allowedOrigins": [APP, "http://localhost:*"] })).await.ok();
+    let app = json!({ "clientId": "sandbox-client", "clientSecret": "sandbox-secret" });
+    caller.put("/elements/hubspotcrm/app", &app).await.ok();
+    server.sandbox().set(|switches| switches.consent = ligand::sandbox::Consent::Grant);
+    caller
+}
+
+/// A link of hubspotcrm with these members more.
+pub async fn link(caller: &Caller, more: Value) -> Value {
+    let mut body = json!({ "elements": ["hubspotcrm"] });
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    caller.post("/connect/links", &body).await.ok()
+}
+
+/// The link as it is now.
+pub async fn shown(caller: &Caller, link: &Value) -> Value {
+    caller.get(&format!("/connect/links/{}", link["id"])).await.ok()
+}
