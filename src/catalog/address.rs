@@ -49,6 +49,8 @@ impl Element {
             templates.push(("authentication/oauth2/token/url", &oauth2.token.url));
             templates.extend(oauth2.refresh.url.iter().map(|url| ("authentication/oauth2/refresh/url", url)));
             templates.extend(oauth2.revoke.iter().map(|revoke| ("authentication/oauth2/revoke/url", &revoke.url)));
+            let introspection = oauth2.introspection.iter();
+            templates.extend(introspection.map(|it| ("authentication/oauth2/introspection/url", &it.url)));
         }
         templates
     }
@@ -60,6 +62,7 @@ impl Element {
             templates.extend([&mut oauth2.authorize.url, &mut oauth2.token.url]);
             templates.extend(&mut oauth2.refresh.url);
             templates.extend(oauth2.revoke.as_mut().map(|revoke| &mut revoke.url));
+            templates.extend(oauth2.introspection.as_mut().map(|introspection| &mut introspection.url));
         }
         for template in templates {
             *template = template.at_origin(origin);

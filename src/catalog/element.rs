@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::events::Events;
 use super::oauth2::{OAuth2, Refresh};
 use super::resource::{Collection, Resource};
+use super::scopes::{Mixture, Preset};
 use crate::kernel::template::Template;
 
 /// One element. Unknown members are refused, so that a misspelt quirk cannot pass unnoticed.
@@ -62,8 +63,8 @@ pub struct Element {
     pub verification: Option<Verification>,
     /// The declared inputs of an instance, in display order.
     pub configuration: Vec<ConfigurationEntry>,
-    /// A file beside this one (`hubspot/resources.toml`) whose collections and resources are this element's too: what several
-    /// elements share is written once.
+    /// A file beside this one (`hubspot/resources.toml`) whose collections, resources and sets of scopes are this element's
+    /// too: what several elements share is written once.
     #[serde(default, skip_serializing)]
     pub include: Option<String>,
     /// How the vendor's collections are called, by kind.
@@ -80,6 +81,18 @@ pub struct Element {
 pub struct Included {
     pub collections: BTreeMap<String, Collection>,
     pub resources: Vec<Resource>,
+    pub oauth2: IncludedOAuth2,
+}
+
+/// What elements with the same OAuth app share.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IncludedOAuth2 {
+    pub presets: BTreeMap<String, Preset>,
+    /// Of `scopes`.
+    pub words: BTreeMap<String, String>,
+    /// Of `scopes`.
+    pub mixtures: Vec<Mixture>,
 }
 
 /// What the element object of the API says and nothing here depends on.
@@ -171,6 +184,9 @@ impl AuthenticationType {
 pub struct ApiKey {
     /// When to use this type rather than the other.
     pub description: String,
+    /// Where a person finds the key, and what it must be able to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beforehand: Option<String>,
     /// The configuration key that holds it (`hubspot.authorization.apikey`).
     pub configuration: String,
     /// The configuration key of a user name: the credential is then `<user name>:<key>`, for the placement `pair`.
@@ -222,6 +238,11 @@ pub struct Verification {
     /// Statuses that mean "this credential is refused"; any other failure is the vendor's trouble.
     #[serde(default = "unauthorized")]
     pub refused: Vec<u16>,
+    /// The vendor's account in the reply, as JSON pointers: what identifies it, and what people call it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub account: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub account_name: Vec<String>,
 }
 
 /// One declared input of an instance (contract 4.3).

@@ -7,6 +7,7 @@ pub mod events;
 pub mod load;
 pub mod oauth2;
 pub mod resource;
+pub mod scopes;
 pub mod source;
 #[cfg(test)]
 mod tests;

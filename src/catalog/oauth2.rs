@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::element::Placement;
+use super::scopes::{Preset, Scopes};
 use crate::kernel::template::Template;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -12,9 +13,15 @@ use crate::kernel::template::Template;
 pub struct OAuth2 {
     /// When to use this type rather than the other.
     pub description: String,
+    /// What a person must know or have before connecting: the right to install apps, which account to choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beforehand: Option<String>,
     pub authorize: Authorize,
     #[serde(default)]
     pub scopes: Scopes,
+    /// Sets of scopes that links and apps can name; `default` is what they ask for otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub presets: BTreeMap<String, Preset>,
     /// Proof key for code exchange (RFC 7636). Never sent where the element does not say so.
     #[serde(default)]
     pub pkce: Pkce,
@@ -25,6 +32,8 @@ pub struct OAuth2 {
     pub refresh: Refresh,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoke: Option<Revoke>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Introspection>,
     #[serde(default)]
     pub errors: Errors,
     /// Which answers to an API call mean that the access token is not good any more. Absent: every 401.
@@ -46,38 +55,6 @@ pub struct Authorize {
     /// Whether `response_type=code` is sent.
     #[serde(default = "yes")]
     pub response_type: bool,
-}
-
-/// Which scopes are asked for when the caller names none, and how they are written.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Scopes {
-    /// Without a `scope` parameter. Empty: the parameter is left out.
-    pub default: Vec<String>,
-    /// With an empty `scope=`; absent: as `default`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub when_empty: Option<Vec<String>>,
-    /// Sent whatever the caller asks for (`offline_access`).
-    pub always: Vec<String>,
-    pub separator: String,
-    /// The name of the vendor's second scope parameter (`optional_scope`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub optional_parameter: Option<String>,
-    /// What the vendor's scopes are for, by class (`marketing`, `shared`).
-    pub classes: BTreeMap<String, Vec<String>>,
-}
-
-impl Default for Scopes {
-    fn default() -> Self {
-        Self {
-            default: Vec::new(),
-            when_empty: None,
-            always: Vec::new(),
-            separator: " ".to_owned(),
-            optional_parameter: None,
-            classes: BTreeMap::new(),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -133,6 +110,10 @@ pub struct Reply {
     pub expires_in: Vec<String>,
     /// Granted scopes, as text or list.
     pub scope: Vec<String>,
+    /// The vendor's account: what identifies it, as text or number …
+    pub account: Vec<String>,
+    /// … and what people call it.
+    pub account_name: Vec<String>,
 }
 
 impl Default for Reply {
@@ -143,6 +124,8 @@ impl Default for Reply {
             refresh_token: at("/refresh_token"),
             expires_in: at("/expires_in"),
             scope: at("/scope"),
+            account: Vec::new(),
+            account_name: Vec::new(),
         }
     }
 }
@@ -182,6 +165,23 @@ pub struct Revoke {
     /// Client authentication as at the token endpoint unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_authentication: Option<ClientAuthentication>,
+}
+
+/// Asking what a token is good for (RFC 7662): which scopes were granted, and by which account.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Introspection {
+    pub url: Template,
+    /// Client authentication as at the token endpoint unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authentication: Option<ClientAuthentication>,
+    /// Where the members of its reply are, as in `reply`.
+    #[serde(default = "scope_member")]
+    pub scope: Vec<String>,
+    #[serde(default)]
+    pub account: Vec<String>,
+    #[serde(default)]
+    pub account_name: Vec<String>,
 }
 
 /// An answer to an API call that says "the token has expired".
@@ -224,6 +224,10 @@ impl Default for Errors {
 
 fn yes() -> bool {
     true
+}
+
+fn scope_member() -> Vec<String> {
+    vec!["/scope".to_owned()]
 }
 
 fn any_401() -> Vec<ExpirySign> {

@@ -1,5 +1,6 @@
 //! The text of an element file: reading it, and finding the line where a member stands.
 
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -47,7 +48,16 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Sources<'a> {
     pub own: &'a Source,
-    included: Option<(Source, Vec<String>, usize)>,
+    included: Option<Inclusion>,
+}
+
+/// An included file, and which of the element's members are its.
+#[derive(Debug)]
+struct Inclusion {
+    source: Source,
+    collections: Vec<String>,
+    presets: Vec<String>,
+    first_resource: usize,
 }
 
 impl<'a> Sources<'a> {
@@ -60,24 +70,47 @@ impl<'a> Sources<'a> {
         let Some(path) = element.include.take() else { return Ok((element, Self { own, included: None })) };
         let source = find(&path).map_err(|reason| own.complaint("include", &reason))?;
         let more: Included = source.parsed()?;
-        let first = element.resources.len();
-        let names = more.collections.keys().cloned().collect();
+        let mut inclusion = Inclusion {
+            source,
+            collections: more.collections.keys().cloned().collect(),
+            presets: Vec::new(),
+            first_resource: element.resources.len(),
+        };
         for (name, collection) in more.collections {
             // The element's own counts.
             element.collections.entry(name).or_insert(collection);
         }
         element.resources.extend(more.resources);
-        Ok((element, Self { own, included: Some((source, names, first)) }))
+        if let Some(oauth2) = &mut element.authentication.oauth2 {
+            for (name, preset) in more.oauth2.presets {
+                if let Entry::Vacant(place) = oauth2.presets.entry(name) {
+                    inclusion.presets.push(place.key().clone());
+                    place.insert(preset);
+                }
+            }
+            for (name, words) in more.oauth2.words {
+                oauth2.scopes.words.entry(name).or_insert(words);
+            }
+            oauth2.scopes.mixtures.extend(more.oauth2.mixtures);
+        }
+        Ok((element, Self { own, included: Some(inclusion) }))
     }
 
     /// As `Source::complaint`, about the file in which the member stands.
     pub fn complaint(&self, path: &str, reason: &str) -> Complaint {
-        let Some((source, collections, first)) = &self.included else { return self.own.complaint(path, reason) };
+        let Some(Inclusion { source, collections, presets, first_resource }) = &self.included else {
+            return self.own.complaint(path, reason);
+        };
+        let of_preset = path.strip_prefix("authentication/oauth2/presets/");
+        if let Some(below) = of_preset.filter(|below| presets.iter().any(|name| below.split('/').next() == Some(name)))
+        {
+            return source.complaint(&format!("oauth2/presets/{below}"), reason);
+        }
         let mut steps = path.splitn(3, '/');
         let (list, name, rest) = (steps.next(), steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
         let inside = match list {
             Some("resources") => {
-                name.parse().ok().and_then(|at: usize| at.checked_sub(*first)).map(|at| at.to_string())
+                name.parse().ok().and_then(|at: usize| at.checked_sub(*first_resource)).map(|at| at.to_string())
             }
             Some("collections") => collections.iter().find(|known| *known == name).cloned(),
             _ => None,

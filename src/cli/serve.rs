@@ -30,6 +30,7 @@ use crate::service::data_keys::{self, DataKeys};
 use crate::service::element_view::ElementTexts;
 use crate::service::memory::FeedTrust;
 use crate::service::metrics::Metrics;
+use crate::service::organization::{ANY_LOCALHOST, OrganizationPatch};
 use crate::service::rendered_instances::RenderedInstances;
 use crate::service::sign_in_limits::SignInLimits;
 use crate::service::warm_instances::WarmInstances;
@@ -218,10 +219,19 @@ async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
         organization_admin: true,
     };
     let created = services.first_administrator(input).await.map_err(|error| told(&error))?;
-    match created {
-        Some(created) => first_login::show(&created, &settings.storage.data_dir),
-        None => Ok(()),
+    let Some(created) = created else { return Ok(()) };
+    if settings.sandbox {
+        allow_localhost(services).await?;
     }
+    first_login::show(&created, &settings.storage.data_dir)
+}
+
+/// Whoever tries the sandbox has an application on this machine.
+async fn allow_localhost(services: &Services) -> Ended {
+    let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
+    let first = users.first().ok_or("the sandbox has no user")?;
+    let patch = OrganizationPatch { allowed_origins: Some(vec![ANY_LOCALHOST.to_owned()]), ..Default::default() };
+    services.change_organization(first, patch).await.map(drop).map_err(|error| told(&error))
 }
 
 /// The sandbox's secrets open nothing but the sandbox: they are shown at every start.

@@ -1,5 +1,6 @@
 //! Floor 5: routes, extractors, error rendering, the OpenAPI document. Handlers extract, call one use case, answer.
 
+mod apps;
 mod authentication;
 mod body;
 mod connect;
@@ -94,6 +95,7 @@ const AREAS: &[Area] = &[
     Area { tag: "authentication", callers: Callers::Known, routes: authentication::routes },
     Area { tag: "organizations", callers: Callers::Known, routes: organizations::routes },
     Area { tag: "elements", callers: Callers::Anyone, routes: elements::routes },
+    Area { tag: "apps", callers: Callers::Known, routes: apps::routes },
     Area { tag: "own-instance", callers: Callers::WithElement, routes: own_instance::routes },
     Area { tag: "instances", callers: Callers::Known, routes: instances::routes },
     Area { tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },

@@ -45,6 +45,7 @@ codes! {
     BadConfiguration "bad_configuration" 400 "A configuration value is not acceptable.";
     BadAuthenticationType "bad_authentication_type" 400 "The element has no such authentication type.";
     NoOauth "no_oauth" 400 "The element does not use OAuth.";
+    BadScopes "bad_scopes" 400 "The scopes are not acceptable, or the element has no such preset.";
     MissingCode "missing_code" 400 "providerData.code is missing.";
     AuthorizationDenied "authorization_denied" 400 "The vendor sent an error instead of a code.";
     VendorRefused "vendor_refused" 400 "The vendor refused the code or the key.";
@@ -65,6 +66,7 @@ codes! {
     VendorForbidden "vendor_forbidden" 403 "The vendor does not let this connection do that: a scope, a seat or a right is missing.";
     RouteNotFound "route_not_found" 404 "No such address.";
     ElementNotFound "element_not_found" 404 "No such element.";
+    AppNotFound "app_not_found" 404 "The organization has no OAuth app for this element.";
     InstanceNotFound "instance_not_found" 404 "No such instance.";
     ConfigurationNotFound "configuration_not_found" 404 "No such configuration entry.";
     ResourceNotFound "resource_not_found" 404 "The element has no such resource.";

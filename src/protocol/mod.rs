@@ -1,6 +1,7 @@
 //! Floor 2: how vendors speak, without I/O. Requests are built and replies are read as plain values, so that every
 //! vendor rule is tested without a network.
 
+pub mod account;
 pub mod api_key;
 pub mod credential;
 pub mod destination;

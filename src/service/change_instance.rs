@@ -9,6 +9,7 @@ use super::create_instance::Answer;
 use super::instance_input::InstanceInput;
 use super::instance_view::{InstanceConfiguration, InstanceView, token_place};
 use super::notices::{self, Event};
+use super::partner_app::{PartnerApp, own_client};
 use super::provision::{Provisioned, Provisioning, missing_code, needless};
 use super::{Services, of_instance};
 use crate::catalog::element::{AuthenticationType, Element};
@@ -52,7 +53,7 @@ impl Services {
         let mut provisioned: Option<Arc<Provisioned>> = None;
         for _ in 0..TRIES {
             let stored = self.stored_instance(owner, id).await?;
-            let mut change = self.apply(&stored, input)?;
+            let mut change = self.apply(&stored, input).await?;
             if provisioned.is_none()
                 && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?
             {
@@ -63,6 +64,7 @@ impl Services {
                 change.stored.credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
                 change.stored.instance.invalid_reason = None;
                 change.stored.instance.external_authentication = provisioned.external_authentication().to_owned();
+                change.stored.instance.connected = provisioned.connected.text();
             }
             let recovered = stored.instance.invalid_reason.is_some() && provisioned.is_some();
             match self.write_change(owner, &change, provisioned.as_deref(), recovered).await {
@@ -104,15 +106,21 @@ impl Services {
     }
 
     /// The row as it will be, but for its credential.
-    fn apply(&self, stored: &Stored, input: &InstanceInput) -> Result<Change, ApiError> {
+    async fn apply(&self, stored: &Stored, input: &InstanceInput) -> Result<Change, ApiError> {
         let element = self.element_of_row(&stored.instance)?;
         self.refuse_move(&element, input)?;
         let before = self.configuration_of(stored)?;
         let mut configuration = before.clone();
         let without_effect = configuration.merge(&element, input.configuration.clone().unwrap_or_default())?;
         let authentication = configuration.authentication_type(&element)?;
-        let external = stored.instance.external_authentication == "initial" || input.brought()?.is_some();
-        configuration.require(&element, authentication, needless(external && !input.has_code()))?;
+        let brought = input.brought()?;
+        let external = stored.instance.external_authentication == "initial" || brought.is_some();
+        let owner = Owner { organization: stored.instance.organization_id, account: stored.instance.account_id };
+        let app = self.app_for(owner, &element, authentication, &configuration).await?;
+        // What was connected with the organization's app can be renamed when that is gone.
+        let asks = input.has_code() || brought.is_some_and(|brought| !brought.is_empty());
+        let served = app.is_some() || (own_client(&before).is_none() && own_client(&configuration).is_none() && !asks);
+        configuration.require(&element, authentication, &needless(external && !input.has_code(), served))?;
         let mut stored = stored.clone();
         let row = &mut stored.instance;
         if let Some(name) = input.plain_name()? {
@@ -130,7 +138,7 @@ impl Services {
         row.authentication_type = authentication.as_str().to_owned();
         row.configuration_sealed = self.seal_configuration(row.id, &configuration)?;
         row.updated_at = UtcTime(self.now());
-        Ok(Change { stored, before, configuration, element, authentication, without_effect })
+        Ok(Change { stored, before, configuration, element, authentication, app, without_effect })
     }
 
     /// What a new credential is got from, where the change asks for one.
@@ -167,6 +175,7 @@ impl Services {
             element: Arc::clone(&change.element),
             authentication: change.authentication,
             configuration: change.configuration.clone(),
+            app: change.app.clone(),
             provider_data: input.provider_data.clone().unwrap_or_default(),
             brought,
         }))
@@ -258,6 +267,8 @@ struct Change {
     configuration: Configuration,
     element: Arc<Element>,
     authentication: AuthenticationType,
+    /// The organization's OAuth app, where the instance has none of its own.
+    app: Option<PartnerApp>,
     without_effect: Vec<String>,
 }
 

@@ -55,7 +55,7 @@ impl Services {
         input: InstanceInput,
         key: Option<IdempotencyKey>,
     ) -> Result<Answer, ApiError> {
-        let draft = self.draft(caller, element_in_path, input)?;
+        let draft = self.draft(caller, element_in_path, input).await?;
         let services = self.clone();
         self.detached.run(async move { services.create_once(draft, key).await }).await
     }
@@ -142,7 +142,7 @@ impl Services {
             version: 1,
             created_at: UtcTime(now),
             updated_at: UtcTime(now),
-            connected: None,
+            connected: provisioned.connected.text(),
         };
         let credential = self.credential_row(id, 1, element, *owner, provisioned)?;
         Ok(Stored { instance, credential, creator: draft.creator.clone() })
@@ -183,7 +183,7 @@ impl Services {
         })
     }
 
-    fn draft(
+    async fn draft(
         &self,
         caller: &Principal,
         element_in_path: Option<&str>,
@@ -200,7 +200,9 @@ impl Services {
         let without_effect = configuration.merge(&element, input.configuration.unwrap_or_default())?;
         let authentication = configuration.authentication_type(&element)?;
         let brought = brought.filter(|_| authentication == AuthenticationType::OAuth2);
-        configuration.require(&element, authentication, needless(brought.is_some()))?;
+        let owner = caller.owner;
+        let app = self.app_for(owner, &element, authentication, &configuration).await?;
+        configuration.require(&element, authentication, &needless(brought.is_some(), app.is_some()))?;
         let provider_data = input.provider_data.unwrap_or_default();
         if authentication == AuthenticationType::OAuth2 && brought.is_none() && provider_data.text("code").is_none() {
             return Err(super::provision::missing_code(&element));
@@ -212,8 +214,7 @@ impl Services {
             first_name: caller.first_name.clone(),
             last_name: caller.last_name.clone(),
         };
-        let owner = caller.owner;
-        let provisioning = Provisioning { owner, element, authentication, configuration, provider_data, brought };
+        let provisioning = Provisioning { owner, element, authentication, configuration, app, provider_data, brought };
         Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator })
     }
 

@@ -7,10 +7,12 @@ use utoipa::ToSchema;
 use super::Services;
 use super::configuration::{Configuration, is_secret};
 use super::element_view::{ElementText, ElementView};
+use super::introspect::Connected;
 use crate::catalog::element::{ConfigurationEntry, Element};
 use crate::kernel::clock::api_date;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::{MASK, Secret};
+use crate::protocol::account::VendorAccount;
 use crate::store::instances::Stored;
 use crate::vault::seal::Place;
 
@@ -55,6 +57,14 @@ pub struct InstanceView {
     pub expires_at: Option<String>,
     #[schema(required)]
     pub last_refresh_at: Option<String>,
+    /// Which account at the vendor is connected, where the vendor says so.
+    #[serde(default)]
+    #[schema(required)]
+    pub vendor_account: Option<VendorAccount>,
+    /// What the vendor granted, where it says so.
+    #[serde(default)]
+    #[schema(required)]
+    pub granted_scopes: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -137,6 +147,7 @@ impl Services {
             Some(text) => text.clone(),
             None => ElementText::of(&ElementView::removed(row)).map_err(ApiError::internal)?,
         };
+        let connected = Connected::read(row.connected.as_deref());
         let events_enabled = configuration.and_then(|known| known.get("event.notification.enabled")) == Some("true");
         let shown = configuration.map(|configuration| {
             let shown = shown(element.map(AsRef::as_ref), configuration, stored);
@@ -170,6 +181,8 @@ impl Services {
             invalid_reason: row.invalid_reason.clone(),
             expires_at: stored.expires_at().map(api_date),
             last_refresh_at: stored.refreshed_at().map(api_date),
+            vendor_account: connected.account,
+            granted_scopes: connected.granted_scopes,
         })
     }
 

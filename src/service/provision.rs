@@ -8,6 +8,8 @@ use serde::Deserialize;
 use super::Services;
 use super::configuration::Configuration;
 use super::instance_input::{Brought, ProviderData};
+use super::introspect::Connected;
+use super::partner_app::{PartnerApp, oauth2_of, own_client};
 use super::start_oauth::grant_place;
 use crate::catalog::element::{ApiKey, AuthenticationType, Element};
 use crate::catalog::oauth2::{OAuth2, Pkce};
@@ -19,7 +21,7 @@ use crate::protocol::oauth2::reply;
 use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token::{self, Client};
 use crate::protocol::variables::Values;
-use crate::protocol::{Credential, VendorFault, VendorRequest, api_key};
+use crate::protocol::{Credential, VendorFault, VendorRequest, account, api_key};
 use crate::store::{StoreFault, grants};
 use crate::vault::lookup::Purpose;
 
@@ -34,6 +36,8 @@ pub struct Provisioned {
     pub grant: Option<i64>,
     /// The caller brought the tokens.
     pub external: bool,
+    /// What is known of the vendor's account.
+    pub connected: Connected,
 }
 
 impl Provisioned {
@@ -50,6 +54,8 @@ pub struct Provisioning {
     pub element: Arc<Element>,
     pub authentication: AuthenticationType,
     pub configuration: Configuration,
+    /// The organization's OAuth app, where the configuration names none.
+    pub app: Option<PartnerApp>,
     pub provider_data: ProviderData,
     /// With external authentication: the caller's own tokens.
     pub brought: Option<Brought>,
@@ -91,7 +97,8 @@ impl Services {
             }
         }
         let token = outcome.map_err(|fault| fault.into_error(&input.element.name, "the code"))?;
-        Ok(self.provisioned(token, None, grant))
+        let connected = self.connected(input, &client, &token).await;
+        Ok(Provisioned { connected, ..self.provisioned(token, None, grant) })
     }
 
     /// Tokens that the caller obtained itself: an access token with its lifetime is taken as it is, a refresh token is
@@ -108,6 +115,7 @@ impl Services {
                     refreshed_at: Some(since),
                     grant: None,
                     external: true,
+                    connected: Connected::default(),
                 })
             }
             (_, Some(refresh_token)) => {
@@ -132,11 +140,15 @@ impl Services {
             let message = format!("{} knows no keys of this form.", input.element.name);
             ApiError::new(Code::BadConfiguration, message)
         })?;
+        let mut connected = Connected::default();
         if let Some(call) = &input.element.verification {
             let request = input.with_values(|values| api_key::verification_request(call, form, &key, values))?;
             let reply = self.sender.send(&request).await;
-            let accepted = reply.and_then(|reply| api_key::read_verification(call, form, &request, &reply));
-            accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
+            let accepted = reply.and_then(|reply| {
+                api_key::read_verification(call, form, &request, &reply)?;
+                Ok(account::read(&call.account, &call.account_name, reply.json().as_ref()))
+            });
+            connected.account = accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
         }
         let credential = Credential::ApiKey { key };
         Ok(Provisioned {
@@ -146,6 +158,7 @@ impl Services {
             refreshed_at: None,
             grant: None,
             external: false,
+            connected,
         })
     }
 
@@ -160,7 +173,9 @@ impl Services {
     }
 
     fn provisioned(&self, token: Token, sent: Option<Secret>, grant: Option<i64>) -> Provisioned {
+        let connected = Connected::of(&token);
         Provisioned {
+            connected,
             credential: Credential::OAuth2 {
                 access_token: token.access_token,
                 // A reply without a refresh token means that the one that was sent stays good.
@@ -222,7 +237,7 @@ struct Remembered {
 
 impl Provisioning {
     fn oauth2(&self) -> Result<&OAuth2, ApiError> {
-        self.element.authentication.oauth2.as_ref().ok_or_else(|| Code::NoOauth.into())
+        oauth2_of(&self.element)
     }
 
     fn api_key(&self) -> Result<&ApiKey, ApiError> {
@@ -241,8 +256,10 @@ impl Provisioning {
         }
     }
 
+    /// The app that speaks: the instance's own, or else the organization's.
     fn client(&self) -> Client {
-        client(&self.configuration)
+        let of_organization = || self.app.as_ref().map(PartnerApp::client);
+        own_client(&self.configuration).or_else(of_organization).unwrap_or_default()
     }
 
     fn with_values<T>(&self, build: impl FnOnce(Values<'_>) -> Result<T, VendorFault>) -> Result<T, ApiError> {
@@ -263,12 +280,6 @@ impl Provisioning {
     }
 }
 
-/// The OAuth app that an instance's configuration names.
-pub(super) fn client(configuration: &Configuration) -> Client {
-    let value = |key: &str| configuration.get(key).map(Secret::new).unwrap_or_default();
-    Client { id: value("oauth.api.key"), secret: value("oauth.api.secret") }
-}
-
 pub(super) fn with_values<T>(
     element: &Element,
     configuration: &Configuration,
@@ -280,9 +291,11 @@ pub(super) fn with_values<T>(
     build(values).map_err(|fault| fault.into_error(&element.name, "the configuration"))
 }
 
-/// Required configuration that a caller who brings tokens need not give.
-pub(super) fn needless(brings_tokens: bool) -> &'static [&'static str] {
-    if brings_tokens { &["oauth.callback.url"] } else { &[] }
+/// Required configuration that need not be given by a caller who brings tokens, or where the organization's app serves.
+pub(super) fn needless(brings_tokens: bool, app: bool) -> Vec<&'static str> {
+    let callback = brings_tokens.then_some("oauth.callback.url");
+    let client = if app { &["oauth.api.key", "oauth.api.secret"][..] } else { &[] };
+    callback.into_iter().chain(client.iter().copied()).collect()
 }
 
 pub(super) fn missing_code(element: &Element) -> ApiError {

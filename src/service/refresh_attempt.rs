@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::delete_instance::revoke_unless_shared;
+use super::introspect::Connected;
 use super::notices::{self, Event};
-use super::provision::{client, with_values};
+use super::provision::with_values;
 use super::refresh::{Cause, Wanted};
 use super::refresh_outcomes::Outcome;
 use super::warm_instances::{ahead, withdrawn};
@@ -56,7 +57,7 @@ impl Services {
             self.release(name).await;
             return Ok(version);
         }
-        let call = match self.prepare(stored, wanted) {
+        let call = match self.prepare(stored, wanted).await {
             Ok(call) => call,
             // Nothing was sent: what an earlier holder left unsettled stays so.
             Err(error) => {
@@ -78,7 +79,7 @@ impl Services {
         settled
     }
 
-    fn prepare(&self, stored: Stored, wanted: Wanted) -> Result<Call, ApiError> {
+    async fn prepare(&self, stored: Stored, wanted: Wanted) -> Result<Call, ApiError> {
         if let Some(reason) = &stored.instance.invalid_reason {
             return Err(withdrawn(reason));
         }
@@ -90,7 +91,7 @@ impl Services {
         };
         let oauth2 = element.authentication.oauth2.as_ref().ok_or_else(|| not_refreshable(&element))?;
         let configuration = self.configuration_of(&stored)?;
-        let client = client(&configuration);
+        let client = self.client_of(wanted.owner, &element, &configuration).await?;
         let request = with_values(&element, &configuration, Some(variables), |values| {
             token::refresh(oauth2, &client, refresh_token, values)
         })?;
@@ -138,6 +139,10 @@ impl Services {
         token: Token,
     ) -> (Outcome, Result<i64, ApiError>) {
         let (owner, id, now, process) = (wanted.owner, wanted.id, self.now(), self.process);
+        let before = call.stored.instance.connected.as_deref();
+        let connected = Connected::read(before).renewed(&token).text();
+        // A row that says the same is not written.
+        let connected = connected.filter(|now| before != Some(now.as_str()));
         let credential = match self.renewed(&call, token, wanted.cause, now) {
             Ok(credential) => Arc::new(credential),
             Err(error) => {
@@ -147,6 +152,9 @@ impl Services {
         };
         let (lease, row) = (Arc::clone(name), Arc::clone(&credential));
         let commit = move |conn: &mut AnyConn| {
+            if let Some(connected) = &connected {
+                instances::set_connected(conn, owner, id, connected)?;
+            }
             instances::update_credential(conn, owner, &row, now)?;
             leases::release(conn, &lease, process)
         };

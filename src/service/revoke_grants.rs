@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use super::Services;
 use super::configuration::Configuration;
-use super::provision::{client, with_values};
+use super::provision::with_values;
 use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::token;
 use crate::store::revocations::{self, Revocation};
@@ -34,10 +35,10 @@ impl Services {
     /// Revokes everything that is due. How many were dealt with.
     pub async fn revoke_due_grants(&self) -> Result<usize, ApiError> {
         let mut dealt_with: usize = 0;
-        while let Some(revocation) = self.take_due_revocation().await? {
+        while let Some((owner, revocation)) = self.take_due_revocation().await? {
             dealt_with = dealt_with.saturating_add(1);
             let (id, attempts) = (revocation.id, revocation.attempts);
-            match self.revoke(&revocation).await {
+            match self.revoke(owner, &revocation).await {
                 Ok(()) => tracing::info!(revocation = id, "a grant was revoked at its vendor"),
                 Err(error) if attempts < TRIES => {
                     tracing::warn!(revocation = id, attempts, ?error, "a grant could not be revoked yet");
@@ -50,7 +51,7 @@ impl Services {
         Ok(dealt_with)
     }
 
-    async fn take_due_revocation(&self) -> Result<Option<Revocation>, ApiError> {
+    async fn take_due_revocation(&self) -> Result<Option<(Owner, Revocation)>, ApiError> {
         let now = self.now();
         // Twice as long after every try; the first answer of a slow vendor is awaited before anybody tries again.
         let again = move |attempt: i64| {
@@ -60,14 +61,14 @@ impl Services {
         Ok(self.store.write(move |conn| revocations::take_due(conn, now, again)).await?)
     }
 
-    async fn revoke(&self, revocation: &Revocation) -> Result<(), ApiError> {
+    async fn revoke(&self, owner: Owner, revocation: &Revocation) -> Result<(), ApiError> {
         let document = self.vault.open(revocation_place(revocation.id), &revocation.sealed)?;
         let remembered: Remembered = serde_json::from_slice(&document).map_err(ApiError::internal)?;
         // The element or its rule may be gone by now: then there is nothing to do.
         let Some(element) = self.catalog.by_id(revocation.element_id) else { return Ok(()) };
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
-        let client = client(&remembered.configuration);
+        let client = self.client_of(owner, element, &remembered.configuration).await?;
         let given = Some(&remembered.variables);
         let request = with_values(element, &remembered.configuration, given, |values| {
             token::revoke(oauth2, rule, &client, (&remembered.token, &remembered.hint), values)

@@ -21,7 +21,7 @@ use crate::protocol::Credential;
 use crate::protocol::destination::Destination;
 use crate::store::StoreFault;
 use crate::store::instances::{self, NamedByToken, Stored};
-use crate::store::principals::OrganizationSettings;
+use crate::store::organization_settings::OrganizationSettings;
 use crate::vault::lookup::Purpose;
 use crate::vault::{MemoryHash, MemoryKey};
 

@@ -253,6 +253,17 @@ fn unchanged(owner: Owner, row: &InstanceRow) -> _ {
         .filter(instance::version.eq::<i64>(row.version))
 }
 
+/// Notes what is known of the vendor's account. Goes with the write of a credential, whose version tells of it; before it,
+/// as everybody who writes both rows.
+pub fn set_connected(conn: &mut AnyConn, owner: Owner, id: i64, connected: &str) -> Result<(), StoreFault> {
+    let row = instance::table
+        .filter(instance::id.eq(id))
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account));
+    diesel::update(row).set(instance::connected.eq(connected)).execute(conn)?;
+    Ok(())
+}
+
 /// Replaces the credential, unless somebody else did since `changed.version` was read (`Conflict`).
 pub fn update_credential(
     conn: &mut AnyConn,

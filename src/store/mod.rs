@@ -13,6 +13,8 @@ mod lanes;
 pub mod leases;
 mod migrate;
 pub mod notices;
+pub mod organization_settings;
+pub mod partner_apps;
 pub mod principals;
 pub mod refreshes;
 pub mod revocations;

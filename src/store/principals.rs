@@ -229,26 +229,3 @@ pub fn record_login(conn: &mut AnyConn, user: i64, now: DateTime<Utc>) -> Result
     diesel::update(app_user::table.find(user)).set(app_user::last_login_at.eq(Some(UtcTime(now)))).execute(conn)?;
     Ok(())
 }
-
-/// What an organization chose for all its callers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OrganizationSettings {
-    /// Vendors' SDKs may send an instance's token in the place of the vendor's own credential.
-    pub vendor_bearer: bool,
-}
-
-pub fn organization_settings(conn: &mut AnyConn, id: i64) -> Result<OrganizationSettings, StoreFault> {
-    let vendor_bearer = organization::table.find(id).select(organization::vendor_bearer).get_result(conn)?;
-    Ok(OrganizationSettings { vendor_bearer })
-}
-
-pub fn set_organization_settings(
-    conn: &mut AnyConn,
-    id: i64,
-    settings: OrganizationSettings,
-    now: DateTime<Utc>,
-) -> Result<(), StoreFault> {
-    let row = diesel::update(organization::table.find(id));
-    row.set(organization::vendor_bearer.eq(settings.vendor_bearer)).execute(conn)?;
-    changes::record(conn, Kind::Organization, id, now)
-}

@@ -26,7 +26,7 @@ struct Row {
 pub struct Revocation {
     pub id: i64,
     pub element_id: i64,
-    /// Token, client id and secret, as the use case wrote them.
+    /// Token and configuration, as the use case wrote them.
     pub sealed: Vec<u8>,
     pub attempts: i64,
 }
@@ -52,14 +52,16 @@ pub fn take_due(
     conn: &mut AnyConn,
     now: DateTime<Utc>,
     again: impl Fn(i64) -> DateTime<Utc>,
-) -> Result<Option<Revocation>, StoreFault> {
+) -> Result<Option<(Owner, Revocation)>, StoreFault> {
     let due = dsl::revocation.filter(dsl::due_at.le(UtcTime(now))).order(dsl::due_at);
     let Some(row) = due.first::<Row>(conn).optional()? else { return Ok(None) };
     let unchanged = dsl::revocation.filter(dsl::id.eq(row.id)).filter(dsl::attempts.eq(row.attempts));
     let attempts = row.attempts.saturating_add(1);
     let values = (dsl::attempts.eq(attempts), dsl::due_at.eq(UtcTime(again(attempts))));
     let won = diesel::update(unchanged).set(values).execute(conn)? == 1;
-    Ok(won.then_some(Revocation { id: row.id, element_id: row.element_id, sealed: row.sealed, attempts }))
+    let owner = Owner { organization: row.organization_id, account: row.account_id };
+    let revocation = Revocation { id: row.id, element_id: row.element_id, sealed: row.sealed, attempts };
+    Ok(won.then_some((owner, revocation)))
 }
 
 /// Done, or given up.

@@ -1,6 +1,8 @@
+mod apps;
 mod bad_input;
 mod change_instance;
 mod configuration;
+mod connected_account;
 mod cors;
 mod create_instance;
 mod credentials;
@@ -19,6 +21,7 @@ mod list_instances;
 mod memory;
 mod oauth_url;
 mod openapi;
+mod organizations;
 mod pkce;
 mod provisioning;
 mod refresh;

@@ -166,6 +166,34 @@ impl Story<'_> {
         created
     }
 
+    async fn connect_with_the_organizations_app(&mut self) {
+        let path = "/elements/own/app";
+        let secret = self.secret("client-secret-of-the-organization");
+        let mut app = json!({ "clientId": "app", "clientSecret": secret });
+        let saved = self.caller.put(path, &app).await;
+        let shown = self.caller.get(path).await;
+        for reply in [saved, shown] {
+            reply.ok();
+            assert!(!reply.text.contains(&secret), "{}", reply.text);
+        }
+        self.issues("of-the-organization");
+        // What the vendor says when it is asked about a token may repeat everything.
+        let words = format!("{secret} access-token-of-the-organization");
+        self.refuses("/oauth/2026-03/token/introspect", &words);
+        let mut body = self.body("own", "code-for-the-organization");
+        self.secret("code-for-the-organization");
+        body["configuration"].as_object_mut().expect("an object").retain(|key, _| !key.starts_with("oauth.api."));
+        let created = self.caller.post("/instances", &body).await.ok();
+        self.shown(&created, "token");
+        self.refuses("/oauth/2026-03/token", &format!("no {secret}"));
+        let refused = self.caller.post("/instances", &body).await;
+        refused.fails(400, "vendor_refused");
+        assert!(!refused.text.contains(&secret), "{}", refused.text);
+        app["clientId"] = self.secret("client-id-that-is-refused\u{0}").into();
+        app["clientSecret"] = self.secret("client-secret-that-is-refused").into();
+        self.caller.put(path, &app).await.fails(400, "bad_body");
+    }
+
     async fn connect_with_pkce(&mut self) {
         let state = self.secret("state-of-the-authorization");
         let query = json!({ "apiKey": "sandbox-client", "callbackUrl": CALLBACK, "state": state });
@@ -176,7 +204,7 @@ impl Story<'_> {
         body["providerData"]["state"] = state.into();
         let created = self.caller.post("/instances", &body).await.ok();
         self.shown(&created, "token");
-        let verifier = self.vendor.requests().pop().and_then(|exchange| exchange.field("code_verifier"));
+        let verifier = self.vendor.requests().iter().rev().find_map(|request| request.field("code_verifier"));
         self.secret(&verifier.expect("a verifier"));
         // One that stays open.
         let query = json!({ "apiKey": "app", "callbackUrl": CALLBACK, "state": self.secret("state-that-stays-open") });
@@ -257,6 +285,7 @@ on_both!(neither_database_nor_log_holds_a_secret, in |database| {
         let instance = story.connect_with_codes().await;
         receiver.hears(1).await;
         receiver.answers(Answer::HangUp);
+        story.connect_with_the_organizations_app().await;
         story.connect_with_pkce().await;
         story.connect_with_keys().await;
         story.bring_tokens().await;
@@ -317,6 +346,13 @@ on_both!(a_ciphertext_opens_in_its_own_row_only, |server| async move {
         tells_nothing(&reply);
     }
     assert_eq!(caller.get(&format!("/instances/{}", stolen["id"])).await.ok(), stolen);
+    let (path, app) = ("/elements/hubspotcrm/app", json!({ "clientId": "a", "clientSecret": "b" }));
+    let kept = caller.put(path, &app).await.ok();
+    thief.put(path, &app).await.ok();
+    let [stolen, own] = ["MIN", "MAX"].map(|end| format!("(SELECT {end}(id) FROM partner_app)"));
+    copy(&server.database, "partner_app", "sealed", "id", (&stolen, &own));
+    tells_nothing(&thief.get(path).await);
+    assert_eq!(caller.get(path).await.ok(), kept);
 });
 
 on_both!(a_kept_answer_opens_under_its_own_key_only, |server| async move {

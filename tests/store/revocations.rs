@@ -11,8 +11,8 @@ use super::rows::{db_organization, now};
 async fn take_all(store: &Store, at: DateTime<Utc>) -> Vec<Revocation> {
     let mut taken = Vec::new();
     let again = move |_| at + TimeDelta::minutes(15);
-    while let Some(revocation) = store.write(move |conn| revocations::take_due(conn, at, again)).await.expect("a query")
-    {
+    let take = move |conn: &mut _| revocations::take_due(conn, at, again);
+    while let Some((_, revocation)) = store.write(take).await.expect("a query") {
         taken.push(revocation);
     }
     taken

@@ -2,7 +2,8 @@
 
 use super::{Findings, check_headers, is_token};
 use crate::catalog::element::{ApiKey, AuthenticationType, Element, Placement, Verification};
-use crate::catalog::oauth2::{ExpirySign, OAuth2, Scopes};
+use crate::catalog::oauth2::{ExpirySign, OAuth2};
+use crate::catalog::scopes::Scopes;
 
 /// What the authorization request carries anyway (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
 const OWN_PARAMETERS: [&str; 7] =
@@ -43,6 +44,7 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
         );
     }
     check_scopes(&oauth2.scopes, findings);
+    check_presets(oauth2, findings);
     check_headers(&format!("{AT}/token/headers"), &oauth2.token.headers, findings);
     let reply = &oauth2.reply;
     findings.demand(
@@ -55,10 +57,19 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
         ("reply/refreshToken", &reply.refresh_token),
         ("reply/expiresIn", &reply.expires_in),
         ("reply/scope", &reply.scope),
+        ("reply/account", &reply.account),
+        ("reply/accountName", &reply.account_name),
         ("errors/code", &oauth2.errors.code),
         ("errors/message", &oauth2.errors.message),
     ];
-    for (member, pointers) in pointers {
+    let introspection = oauth2.introspection.iter().flat_map(|it| {
+        [
+            ("introspection/scope", &it.scope),
+            ("introspection/account", &it.account),
+            ("introspection/accountName", &it.account_name),
+        ]
+    });
+    for (member, pointers) in pointers.into_iter().chain(introspection) {
         for (at, pointer) in pointers.iter().enumerate() {
             check_pointer(&format!("{AT}/{member}/{at}"), pointer, findings);
         }
@@ -100,11 +111,36 @@ fn check_scopes(scopes: &Scopes, findings: &mut Findings) {
         ("always", Some(&scopes.always)),
     ];
     for (member, list) in lists {
-        for (at, scope) in list.into_iter().flatten().enumerate() {
-            let separated = !scopes.separator.is_empty() && scope.contains(&scopes.separator);
-            let splits = scope.is_empty() || scope.contains(char::is_whitespace) || separated;
-            findings.demand(!splits, format!("{AT}/{member}/{at}"), format!("`{scope}` is not one scope"));
-        }
+        check_list(&format!("{AT}/{member}"), list.into_iter().flatten(), &scopes.separator, findings);
+    }
+    for (name, words) in &scopes.words {
+        let fits = !words.trim().is_empty() && name.matches('*').count() <= 1;
+        findings.demand(fits, format!("{AT}/words/{name}"), format!("`{name}` has no words, or more than one `*`"));
+    }
+    for (at, mixture) in scopes.mixtures.iter().enumerate() {
+        let whole = !mixture.any.is_empty() && !mixture.with.is_empty() && !mixture.warning.trim().is_empty();
+        findings.demand(whole, format!("{AT}/mixtures/{at}"), "`any`, `with` and `warning` must not be empty");
+    }
+}
+
+fn check_presets(oauth2: &OAuth2, findings: &mut Findings) {
+    for (name, preset) in &oauth2.presets {
+        let at = format!("authentication/oauth2/presets/{name}");
+        findings.demand(!preset.description.trim().is_empty(), &at, format!("the preset `{name}` has no description"));
+        findings.demand(!preset.scopes.is_empty(), &at, format!("the preset `{name}` has no scopes"));
+        let named = preset.optional_scopes.is_empty() || oauth2.scopes.optional_parameter.is_some();
+        findings.demand(named, &at, format!("the preset `{name}` has optional scopes, and no parameter for them"));
+        let separator = &oauth2.scopes.separator;
+        check_list(&format!("{at}/scopes"), &preset.scopes, separator, findings);
+        check_list(&format!("{at}/optionalScopes"), &preset.optional_scopes, separator, findings);
+    }
+}
+
+fn check_list<'a>(at: &str, list: impl IntoIterator<Item = &'a String>, separator: &str, findings: &mut Findings) {
+    for (index, scope) in list.into_iter().enumerate() {
+        let separated = !separator.is_empty() && scope.contains(separator);
+        let splits = scope.is_empty() || scope.contains(char::is_whitespace) || separated;
+        findings.demand(!splits, format!("{at}/{index}"), format!("`{scope}` is not one scope"));
     }
 }
 
@@ -159,7 +195,10 @@ fn check_placement(at: &str, placement: &Placement, findings: &mut Findings) {
 }
 
 fn check_verification(verification: &Verification, findings: &mut Findings) {
-    let Verification { method, path, refused, .. } = verification;
+    let Verification { method, path, refused, account, account_name, .. } = verification;
+    for pointer in account.iter().chain(account_name) {
+        check_pointer("verification", pointer, findings);
+    }
     findings.demand(path.starts_with('/'), "verification/path", format!("`{path}` does not begin with `/`"));
     let known = matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE");
     findings.demand(known, "verification/method", format!("`{method}` is no method, in capitals"));

@@ -40,6 +40,39 @@ fn the_key_of_an_api_key_is_checked() {
 }
 
 #[test]
+fn sets_of_scopes_are_checked() {
+    let before = "[authentication.oauth2.refresh]";
+    let preset = |members: &str| format!("[authentication.oauth2.presets.x]\n{members}\n{before}");
+    for (members, line_of, reason) in [
+        ("description = \"\"\nscopes = [\"a\"]", "presets.x", "the preset `x` has no description"),
+        ("description = \"d\"\nscopes = []", "presets.x", "the preset `x` has no scopes"),
+        ("description = \"d\"\nscopes = [\"a b\"]", "scopes = [\"a b", "`a b` is not one scope"),
+        (
+            "description = \"d\"\nscopes = [\"a\"]\noptionalScopes = [\"b\"]",
+            "presets.x",
+            "the preset `x` has optional scopes, and no parameter for them",
+        ),
+    ] {
+        refused_at(CLOSEIO, before, &preset(members), line_of, reason);
+    }
+    let words = "words = { \"all.full_access\" = \"Read and change everything that you can in Close\"";
+    refused(CLOSEIO, words, "words = { \"a.*.*\" = \"x\"", "`a.*.*` has no words, or more than one `*`");
+    let mixture = "[[authentication.oauth2.scopes.mixtures]]\nany = []\nwith = [\"a\"]\nwarning = \"w\"";
+    let to = format!("{mixture}\n{before}");
+    refused_at(CLOSEIO, before, &to, "mixtures]]", "`any`, `with` and `warning` must not be empty");
+    let to = format!("[authentication.oauth2.introspection]\nurl = \"https://a.example\"\naccount = [\"x\"]\n{before}");
+    refused_at(CLOSEIO, before, &to, "account = [", "the JSON pointer `x` does not begin with `/`");
+}
+
+#[test]
+fn a_fault_of_an_included_preset_is_told_with_its_own_file() {
+    let own = HUBSPOTCRM.replace("hubspot/resources.toml", "shared.toml");
+    let shared = "[oauth2.presets.x]\ndescription = \"d\"\nscopes = [\"a b\"]\n";
+    let found = complaints(&[("a.toml", &own), ("shared.toml", shared)]).join("\n");
+    assert!(found.contains("shared.toml:3: `a b` is not one scope"), "{found}");
+}
+
+#[test]
 fn oauth2_is_checked() {
     let own = "`state` is not the element's to set";
     let url = "url = \"https://app.close.com/oauth2/authorize/\"";

@@ -134,6 +134,7 @@ fn an_element_moves_to_another_origin() {
             "http://127.0.0.1:8081/oauth/authorize",
             "http://127.0.0.1:8081/oauth/2026-03/token",
             "http://127.0.0.1:8081/oauth/2026-03/token/revoke",
+            "http://127.0.0.1:8081/oauth/2026-03/token/introspect",
         ]
     );
     assert_eq!(

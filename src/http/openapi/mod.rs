@@ -77,6 +77,7 @@ fn without_property_names(value: &mut Value) {
         (name = "authentication", description = "Passwords, sessions and secrets"),
         (name = "organizations", description = "What an organization chooses for all its callers"),
         (name = "elements", description = "The kinds of connections that are offered"),
+        (name = "apps", description = "The organization's own OAuth apps, which serve all its connections of an element"),
         (name = "instances", description = "Connected accounts"),
         (name = "own-instance",
             description = "Calls without an id: the instance is the one whose token is sent as `Element <token>`"),

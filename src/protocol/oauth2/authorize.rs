@@ -3,7 +3,8 @@
 use url::Position;
 use url::form_urlencoded::byte_serialize;
 
-use crate::catalog::oauth2::{OAuth2, Scopes};
+use crate::catalog::oauth2::OAuth2;
+use crate::catalog::scopes::{Scopes, split};
 use crate::protocol::fault::VendorFault;
 use crate::protocol::variables::Values;
 
@@ -75,14 +76,6 @@ pub fn scope(rules: &Scopes, given: Option<&str>) -> String {
         }
     }
     scopes.join(&rules.separator)
-}
-
-/// Callers paste scopes as they stand in a URL: `a b`, `a+b` and `a%20b` are the same two.
-fn split(text: &str) -> Vec<&str> {
-    text.split("%20")
-        .flat_map(|part| part.split([' ', '+', '\t', '\n', '\r']))
-        .filter(|scope| !scope.is_empty())
-        .collect()
 }
 
 /// Percent-encoding with `%20` for a space, which every vendor reads.

@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod expired;
+pub mod introspection;
 pub mod pkce;
 pub mod reply;
 pub mod token;

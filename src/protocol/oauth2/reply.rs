@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::OAuth2;
 use crate::kernel::secret::Secret;
+use crate::protocol::account::{self, VendorAccount};
 use crate::protocol::fault::VendorFault;
 use crate::protocol::request::{VendorReply, VendorRequest};
 use crate::protocol::variables;
@@ -23,6 +24,7 @@ pub struct Token {
     /// None: until the vendor refuses it.
     pub expires_at: Option<DateTime<Utc>>,
     pub scopes: Option<Vec<String>>,
+    pub account: Option<VendorAccount>,
     pub variables: BTreeMap<String, String>,
 }
 
@@ -51,6 +53,7 @@ pub fn read(
         lifetime,
         expires_at: lifetime.and_then(|seconds| expiry(now, seconds)),
         scopes: first_at(&body, &oauth2.reply.scope).and_then(scopes),
+        account: account::read(&oauth2.reply.account, &oauth2.reply.account_name, Some(&body)),
         variables: variables::given_by_reply(element, &body),
     })
 }
@@ -61,7 +64,12 @@ pub fn expiry(since: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
     end.filter(|end| end.year() <= 9999)
 }
 
-fn refusal(oauth2: &OAuth2, request: &VendorRequest, reply: &VendorReply, body: Option<&Value>) -> VendorFault {
+pub(super) fn refusal(
+    oauth2: &OAuth2,
+    request: &VendorRequest,
+    reply: &VendorReply,
+    body: Option<&Value>,
+) -> VendorFault {
     let status = reply.status;
     let all = |pointers: &[String]| -> Vec<String> {
         let texts = pointers.iter().filter_map(|pointer| body?.pointer(pointer)?.as_str());
@@ -82,7 +90,7 @@ fn refusal(oauth2: &OAuth2, request: &VendorRequest, reply: &VendorReply, body: 
     VendorFault::Refused { status, code, message, hint: None, terminal: known }
 }
 
-fn first_at<'a>(body: &'a Value, pointers: &[String]) -> Option<&'a Value> {
+pub(super) fn first_at<'a>(body: &'a Value, pointers: &[String]) -> Option<&'a Value> {
     pointers.iter().find_map(|pointer| body.pointer(pointer).filter(|value| !value.is_null()))
 }
 
@@ -105,7 +113,7 @@ fn default_lifetime(oauth2: &OAuth2) -> Option<i64> {
 }
 
 /// A list, or a text with spaces or commas between the names.
-fn scopes(value: &Value) -> Option<Vec<String>> {
+pub(super) fn scopes(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::Array(names) => Some(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()),
         Value::String(text) => {

@@ -1,8 +1,8 @@
-//! Requests to the token endpoint and its neighbours: exchange, refresh, revoke.
+//! Requests to the token endpoint and its neighbours: exchange, refresh, revoke, introspect.
 
 use url::form_urlencoded::byte_serialize;
 
-use crate::catalog::oauth2::{BodyEncoding, ClientAuthentication, OAuth2, Revoke};
+use crate::catalog::oauth2::{BodyEncoding, ClientAuthentication, Introspection, OAuth2, Revoke};
 use crate::kernel::secret::Secret;
 use crate::kernel::template::Template;
 use crate::protocol::fault::VendorFault;
@@ -10,7 +10,7 @@ use crate::protocol::request::VendorRequest;
 use crate::protocol::variables::Values;
 
 /// The OAuth app that speaks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Client {
     pub id: Secret,
     pub secret: Secret,
@@ -63,6 +63,21 @@ pub fn revoke(
     let authentication = revoke.client_authentication.unwrap_or(oauth2.token.client_authentication);
     let mut request = request(oauth2, &revoke.url, client, authentication, fields, values)?;
     request.secrets.push(token.clone());
+    Ok(request)
+}
+
+/// Asks what an access token is good for (RFC 7662 section 2.1).
+pub fn introspect(
+    oauth2: &OAuth2,
+    introspection: &Introspection,
+    client: &Client,
+    access_token: &Secret,
+    values: Values<'_>,
+) -> Result<VendorRequest, VendorFault> {
+    let fields = vec![("token", access_token.clone()), ("token_type_hint", Secret::new("access_token"))];
+    let authentication = introspection.client_authentication.unwrap_or(oauth2.token.client_authentication);
+    let mut request = request(oauth2, &introspection.url, client, authentication, fields, values)?;
+    request.secrets.push(access_token.clone());
     Ok(request)
 }
 

@@ -1,0 +1,65 @@
+//! What an organization chose for all its callers.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::changes::{self, Kind};
+use super::connection::AnyConn;
+use super::fault::StoreFault;
+use super::schema::organization;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrganizationSettings {
+    /// Vendors' SDKs may send an instance's token in the place of the vendor's own credential.
+    pub vendor_bearer: bool,
+    pub choices: Choices,
+}
+
+/// One JSON document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Choices {
+    /// Where browsers may be sent back to, and which pages may open ours.
+    pub allowed_origins: Vec<String>,
+    pub brand: Brand,
+}
+
+/// What customers see on our pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Brand {
+    pub display_name: Option<String>,
+    pub logo_url: Option<String>,
+    /// `#rrggbb`.
+    pub colour: Option<String>,
+}
+
+pub fn find(conn: &mut AnyConn, id: i64) -> Result<OrganizationSettings, StoreFault> {
+    let row = organization::table.find(id).select((organization::vendor_bearer, organization::settings));
+    let (vendor_bearer, settings): (bool, String) = row.get_result(conn)?;
+    let choices = serde_json::from_str(&settings)
+        .map_err(|error| StoreFault::Other(format!("organization.settings of {id}: {error}")))?;
+    Ok(OrganizationSettings { vendor_bearer, choices })
+}
+
+/// As `find`, for who is about to write: until the transaction ends, others who want to write wait.
+pub fn find_to_change(conn: &mut AnyConn, id: i64) -> Result<OrganizationSettings, StoreFault> {
+    // To write a row is to lock it, also where nothing changes.
+    diesel::update(organization::table.find(id))
+        .set(organization::settings.eq(organization::settings))
+        .execute(conn)?;
+    find(conn, id)
+}
+
+pub fn save(
+    conn: &mut AnyConn,
+    id: i64,
+    settings: &OrganizationSettings,
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    let document = serde_json::to_string(&settings.choices).map_err(|error| StoreFault::Other(error.to_string()))?;
+    let values = (organization::vendor_bearer.eq(settings.vendor_bearer), organization::settings.eq(document));
+    diesel::update(organization::table.find(id)).set(values).execute(conn)?;
+    changes::record(conn, Kind::Organization, id, now)
+}

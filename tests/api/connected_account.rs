@@ -1,0 +1,144 @@
+//! Which account at the vendor is connected, and what it granted: from the token reply, or asked for.
+
+use chrono::TimeDelta;
+use ligand::sandbox::{Failure, Portal};
+use serde_json::{Value, json};
+
+use crate::support::caller::{with_code, with_key};
+use crate::support::on_both;
+use crate::support::server::{Setup, run_with};
+use crate::support::vendor::{Vendor, elements};
+
+const TOKEN: &str = "/oauth/2026-03/token";
+const INTROSPECT: &str = "/oauth/2026-03/token/introspect";
+
+on_both!(the_account_and_its_grant_are_shown, |server| async move {
+    let created = server.caller().create_with_code(server.sandbox(), "Known").await;
+    assert_eq!(created["vendorAccount"], json!({ "id": "62515", "name": Portal::Main.domain() }));
+    assert_eq!(created["grantedScopes"], json!(["oauth", "contacts", "timeline", "files"]));
+    let path = format!("/instances/{}", created["id"]);
+    assert_eq!(server.caller().get(&path).await.ok(), created);
+    assert_eq!(server.caller().get("/instances").await.ok()[0]["vendorAccount"], created["vendorAccount"]);
+    let call = server.sandbox().calls().into_iter().find(|call| call.path.ends_with("/introspect")).expect("a call");
+    let mut fields = call.form;
+    fields.sort();
+    assert_eq!(fields, ["client_id", "client_secret", "token", "token_type_hint"]);
+    // A change that is none of the vendor's leaves it alone.
+    let renamed = server.caller().patch(&path, &json!({ "name": "Renamed" })).await.ok();
+    assert_eq!(renamed["vendorAccount"], created["vendorAccount"]);
+});
+
+on_both!(a_vendor_that_cannot_be_asked_is_no_obstacle, |server| async move {
+    for (status, body) in
+        [(500, None), (404, None), (400, None), (200, Some(json!({ "active": false }))), (200, Some(json!("?")))]
+    {
+        let failure = Failure { body, ..Failure::of(INTROSPECT, status, 1) };
+        server.sandbox().set(|switches| switches.failure = Some(failure));
+        let created = server.caller().create_with_code(server.sandbox(), "Asked in vain").await;
+        assert_eq!(created["vendorAccount"], json!({ "id": "62515", "name": null }), "{status}");
+        assert_eq!(created["grantedScopes"].as_array().expect("a list").len(), 4);
+    }
+});
+
+on_both!(what_the_reply_leaves_out_is_asked_for, in |database| {
+    // The older token endpoint says nothing of account and scopes.
+    let copies = elements(&[("hubspotcrm", &[("2026-03/token\"\nclient", "v1/token\"\nclient")])]);
+    let setup = Setup { elements: Some(copies.path().to_owned()), ..Setup::default() };
+    run_with(database, setup, |server| async move {
+        let created = server.caller().create_with_code(server.sandbox(), "v1").await;
+        assert_eq!(created["vendorAccount"], json!({ "id": "62515", "name": Portal::Main.domain() }));
+        assert_eq!(created["grantedScopes"], json!(["oauth", "contacts", "timeline", "files"]));
+        // A refresh that says nothing changes nothing.
+        server.advance(TimeDelta::hours(1));
+        let refreshed = server.caller().get(&format!("/instances/{}?refresh=true", created["id"])).await.ok();
+        assert_eq!(refreshed["vendorAccount"], created["vendorAccount"]);
+        assert_eq!(refreshed["grantedScopes"], created["grantedScopes"]);
+    });
+});
+
+on_both!(a_key_tells_its_account_and_no_scopes, |server| async move {
+    let created = server.caller().create_with_key("Key").await;
+    assert_eq!(created["vendorAccount"], json!({ "id": "62515", "name": null }));
+    assert!(created["grantedScopes"].is_null());
+});
+
+/// hubspotcrm with a vendor of the test's own.
+fn own(vendor: &Vendor) -> tempfile::TempDir {
+    let origin = format!("http://{}", vendor.address);
+    elements(&[(
+        "hubspotcrm",
+        &[("key = \"hubspotcrm\"", "key = \"own\""), ("id = 168", "id = 10001"), ("https://api.hubapi.com", &origin)],
+    )])
+}
+
+fn issues(vendor: &Vendor, portal: &Value, scopes: &[&str]) {
+    let reply = json!({
+        "access_token": "at", "refresh_token": "rt", "expires_in": 1800, "hub_id": portal, "scopes": scopes,
+    });
+    vendor.answers(TOKEN, 200, reply);
+    vendor.answers(
+        INTROSPECT,
+        200,
+        json!({ "active": true, "hub_id": portal, "hub_domain": format!("{portal}.example") }),
+    );
+}
+
+fn creation(code: &str) -> Value {
+    let mut body = with_code("Own", code);
+    body["element"] = json!({ "key": "own" });
+    body
+}
+
+on_both!(a_refresh_and_a_new_code_tell_anew, in |database| {
+    let vendor = Vendor::start();
+    let copies = own(&vendor);
+    let setup = Setup { elements: Some(copies.path().to_owned()), ..Setup::default() };
+    run_with(database, setup, |server| async move {
+        let caller = server.caller();
+        issues(&vendor, &json!(1), &["a", "b"]);
+        let created = caller.post("/instances", &creation("first")).await.ok();
+        let path = format!("/instances/{}", created["id"]);
+        assert_eq!(created["vendorAccount"], json!({ "id": "1", "name": "1.example" }));
+        assert_eq!(created["grantedScopes"], json!(["a", "b"]));
+        // Fewer scopes by now; the account's name is not asked for again.
+        issues(&vendor, &json!(1), &["a"]);
+        let asked = vendor.requests().len();
+        server.advance(TimeDelta::hours(1));
+        let refreshed = caller.get(&format!("{path}?refresh=true")).await.ok();
+        assert_eq!(vendor.requests().len(), asked + 1);
+        assert_eq!(refreshed["grantedScopes"], json!(["a"]));
+        assert_eq!(refreshed["vendorAccount"], created["vendorAccount"]);
+        assert_eq!(caller.get(&path).await.ok(), refreshed, "it is stored");
+        // Another account, by a new code.
+        issues(&vendor, &json!(2), &["c"]);
+        let moved = caller.patch(&path, &json!({ "providerData": { "code": "second" } })).await.ok();
+        assert_eq!(moved["vendorAccount"], json!({ "id": "2", "name": "2.example" }));
+        assert_eq!(moved["grantedScopes"], json!(["c"]));
+        // A key instead: what the code told is no longer true.
+        vendor.answers("/account-info/v3/details", 200, json!({}));
+        let key = with_key("Key")["configuration"].clone();
+        let keyed = caller.patch(&path, &json!({ "configuration": key })).await.ok();
+        assert_eq!((&keyed["vendorAccount"], &keyed["grantedScopes"]), (&Value::Null, &Value::Null));
+    });
+});
+
+on_both!(odd_replies_are_made_harmless, in |database| {
+    let vendor = Vendor::start();
+    let copies = own(&vendor);
+    let setup = Setup { elements: Some(copies.path().to_owned()), ..Setup::default() };
+    run_with(database, setup, |server| async move {
+        for (portal, account) in [
+            (json!(true), Value::Null),
+            (json!(null), Value::Null),
+            (json!(""), Value::Null),
+            (json!({ "id": 1 }), Value::Null),
+            (json!("a\u{0}\nb"), json!("ab")),
+            (json!("x".repeat(1000)), json!("x".repeat(500))),
+        ] {
+            issues(&vendor, &portal, &[]);
+            let created = server.caller().post("/instances", &creation("odd")).await.ok();
+            assert_eq!(created["vendorAccount"]["id"], account, "{portal}");
+            assert_eq!(created["grantedScopes"], json!([]));
+        }
+    });
+});
