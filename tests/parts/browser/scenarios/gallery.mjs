@@ -47,6 +47,7 @@ async function vendor(page) {
 }
 
 async function beginnings(page) {
+  await api('PUT', '/elements/closeio/app', { clientId: 'client', clientSecret: 'secret' });
   await page.goto((await makeLink({ elements: ['hubspotcrm', 'freshdesk', 'closeio'] })).url);
   await seen(page, 'choose');
   await page.goto((await makeLink()).url);
