@@ -208,6 +208,8 @@ pub struct ExpirySign {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Errors {
+    /// In the redirect: the person said no.
+    pub denied: Vec<String>,
     /// The grant is gone for good: the user must authorise again.
     pub terminal: Vec<String>,
     /// The OAuth app is set up wrongly: the operator must act, the grant lives.
@@ -221,6 +223,7 @@ impl Default for Errors {
     fn default() -> Self {
         let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         Self {
+            denied: all(&["access_denied"]),
             terminal: all(&["invalid_grant"]),
             configuration: all(&["invalid_client", "unauthorized_client"]),
             code: all(&["/error"]),

@@ -263,6 +263,11 @@ impl Parameters {
         }
     }
 
+    pub fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let bad = |_| ApiError::new(Code::BadParameter, format!("{name} must be a whole number."));
+        self.get(name).map(|text| text.parse().map_err(bad)).transpose()
+    }
+
     pub fn page(&self) -> Result<Page, ApiError> {
         Page::read(self.get("pageSize"), self.get("nextPage"))
     }

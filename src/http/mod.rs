@@ -23,6 +23,7 @@ mod system;
 mod urls;
 mod vendor;
 mod vendor_token;
+mod webhooks;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -104,6 +105,7 @@ const AREAS: &[Area] = &[
     Area { tag: "instances", callers: Callers::Known, routes: instances::routes },
     Area { tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },
     Area { tag: "instances", callers: Callers::Known, routes: element_instances::routes },
+    Area { tag: "notifications", callers: Callers::Known, routes: webhooks::routes },
     Area { tag: "hubs", callers: Callers::WithElement, routes: hubs::routes },
 ];
 

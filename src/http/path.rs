@@ -74,6 +74,22 @@ pub struct OwnEntryPath {
     config_id: String,
 }
 
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretPath {
+    /// The secret's id
+    #[param(value_type = i64)]
+    secret_id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryPath {
+    /// The delivery's id
+    #[param(value_type = i64)]
+    delivery_id: String,
+}
+
 /// A hub, whose name is not looked at: the Element token says which element is meant.
 #[derive(Deserialize, IntoParams)]
 pub struct HubPath {
@@ -174,6 +190,18 @@ impl EntryPath {
 impl OwnEntryPath {
     pub fn entry(&self) -> Result<i64, ApiError> {
         entry_id(&self.config_id)
+    }
+}
+
+impl SecretPath {
+    pub fn id(&self) -> Result<i64, ApiError> {
+        id(&self.secret_id, "webhook secret", Code::WebhookSecretNotFound)
+    }
+}
+
+impl DeliveryPath {
+    pub fn id(&self) -> Result<i64, ApiError> {
+        id(&self.delivery_id, "delivery", Code::DeliveryNotFound)
     }
 }
 

@@ -13,20 +13,23 @@ use crate::kernel::error::ApiError;
 use crate::service::Services;
 use crate::service::change_feed::FeedPosition;
 use crate::service::idempotency::KEPT_FOR;
+use crate::service::notices::sending::Sending;
 use crate::service::refresh_due::DueRefreshes;
-use crate::store::{StoreFault, changes, grants, idempotency};
+use crate::store::{StoreFault, changes, grants, idempotency, notices};
 
 /// The running jobs.
 pub struct Jobs {
     stop: CancellationToken,
     tasks: TaskTracker,
     due_refreshes: Arc<DueRefreshes>,
+    sending: Arc<Sending>,
 }
 
 impl Jobs {
     /// Starts them. `position`: how far the change feed was read.
     pub fn start(services: &Services, position: FeedPosition) -> Self {
-        let jobs = Self { stop: CancellationToken::new(), tasks: TaskTracker::new(), due_refreshes: Arc::default() };
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let jobs = Self { stop, tasks, due_refreshes: Arc::default(), sending: Arc::default() };
         let position = Arc::new(Mutex::new(position));
         jobs.every(Duration::from_secs(1), services, move |services| {
             let position = Arc::clone(&position);
@@ -44,6 +47,11 @@ impl Jobs {
         jobs.every(Duration::from_secs(1), services, move |services| {
             let due = Arc::clone(&due);
             async move { services.refresh_due(&due).await.map(drop) }
+        });
+        let sending = Arc::clone(&jobs.sending);
+        jobs.every(Duration::from_secs(1), services, move |services| {
+            let sending = Arc::clone(&sending);
+            async move { services.send_due_notices(&sending).await }
         });
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(Duration::from_secs(600), services, |services| async move {
@@ -78,15 +86,17 @@ impl Jobs {
 
     /// How many have not ended.
     pub fn running(&self) -> usize {
-        self.tasks.len().saturating_add(self.due_refreshes.running())
+        self.tasks.len().saturating_add(self.due_refreshes.running()).saturating_add(self.sending.running())
     }
 
     /// Lets every job finish its round.
     pub async fn stop(&self) {
         self.stop.cancel();
+        self.sending.stop();
         self.tasks.close();
         self.tasks.wait().await;
         self.due_refreshes.stop().await;
+        self.sending.stopped().await;
     }
 }
 
@@ -94,13 +104,14 @@ impl Jobs {
 pub async fn purge(services: &Services) -> Result<(), StoreFault> {
     let now = services.now();
     let before = |age: TimeDelta| now.checked_sub_signed(age).unwrap_or(now);
-    let (answers, feed) = (before(KEPT_FOR), before(TimeDelta::minutes(10)));
+    let (answers, feed, told) = (before(KEPT_FOR), before(TimeDelta::minutes(10)), before(TimeDelta::days(30)));
     services
         .store
         .write(move |conn| {
             grants::purge(conn, now)?;
             idempotency::purge(conn, answers)?;
             changes::purge(conn, feed)?;
+            notices::purge(conn, told)?;
             Ok(())
         })
         .await

@@ -53,6 +53,7 @@ codes! {
     UnknownGrant "unknown_grant" 400 "No open authorization has this state.";
     VendorHost "vendor_host" 400 "The vendor's host is not one of the element's.";
     IdMismatch "id_mismatch" 400 "The id in the body differs from the id in the path.";
+    BadWebhookUrl "bad_webhook_url" 400 "Notices cannot be sent to this address.";
     BadPassword "bad_password" 400 "The password is not acceptable.";
     BadLink "bad_link" 400 "The connect link cannot be made as it was asked for.";
     AddressNotAllowed "address_not_allowed" 400 "The address is not on one of the organization's allowed origins.";
@@ -74,10 +75,13 @@ codes! {
     ResourceNotFound "resource_not_found" 404 "The element has no such resource.";
     VendorNotFound "vendor_not_found" 404 "The vendor has no such object.";
     NothingFound "nothing_found" 404 "The list is empty.";
+    WebhookSecretNotFound "webhook_secret_not_found" 404 "No such webhook secret.";
+    DeliveryNotFound "delivery_not_found" 404 "No such delivery.";
     MethodNotAllowed "method_not_allowed" 405 "The address exists, the method does not.";
     StateInUse "state_in_use" 409 "The state already belongs to an open authorization.";
     LinkEnded "link_ended" 409 "The connect link does not work any more.";
     IdempotencyConflict "idempotency_conflict" 409 "The Idempotency-Key was used with another request, or its first call is still under way.";
+    WebhookSecrets "webhook_secrets" 409 "One or two webhook secrets are active, no fewer and no more.";
     VendorConflict "vendor_conflict" 409 "The vendor has something that contradicts the call.";
     BodyTooLarge "body_too_large" 413 "The body is too large.";
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be application/json.";

@@ -1,9 +1,10 @@
-//! The one place that sends to vendors: token calls, verification, revocation.
+//! The one place that sends to vendors: token calls, verification, revocation; and notices to their receivers.
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, Proxy, redirect};
+use reqwest::{Client, Method, Proxy, Response, redirect};
 use rustls::ClientConfig;
+use url::Url;
 
 use super::dial::with_causes;
 use super::guard::{Guard, refused_address};
@@ -41,7 +42,31 @@ impl Sender {
         }
     }
 
+    /// Whether the URL itself may be called; what a name leads to is only known when it is.
+    pub fn allows(&self, url: &Url) -> bool {
+        self.guard.check(url).is_ok()
+    }
+
+    /// Sends once and wants to know no more than how that was taken: whatever body the reply has is left unread.
+    pub async fn tell(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
+        self.guard.check(&request.url).map_err(VendorFault::Address)?;
+        let reply = async { self.begin(request).await.map(|response| head(&response)) };
+        tokio::time::timeout(request.timeout, reply).await.unwrap_or(Err(VendorFault::Timeout))
+    }
+
     async fn exchange(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
+        let mut response = self.begin(request).await?;
+        let mut reply = head(&response);
+        while let Some(chunk) = response.chunk().await.map_err(fault)? {
+            if reply.body.len().saturating_add(chunk.len()) > request.largest_reply {
+                return Err(VendorFault::Malformed("a reply that is larger than this call may bring"));
+            }
+            reply.body.extend_from_slice(&chunk);
+        }
+        Ok(reply)
+    }
+
+    async fn begin(&self, request: &VendorRequest) -> Result<Response, VendorFault> {
         let method =
             Method::from_bytes(request.method.as_bytes()).map_err(|_| VendorFault::Malformed("a bad method"))?;
         let mut builder = self.client.request(method, request.url.clone());
@@ -51,19 +76,18 @@ impl Sender {
         if let Some(body) = &request.body {
             builder = builder.body(body.expose().to_owned());
         }
-        let mut response = builder.send().await.map_err(fault)?;
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let content_type = header("content-type").unwrap_or_default();
-        let retry_after = header("retry-after").and_then(|text| text.trim().parse().ok());
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(fault)? {
-            if body.len().saturating_add(chunk.len()) > request.largest_reply {
-                return Err(VendorFault::Malformed("a reply that is larger than this call may bring"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(VendorReply { status, content_type, body, retry_after })
+        builder.send().await.map_err(fault)
+    }
+}
+
+/// The reply without its body.
+fn head(response: &Response) -> VendorReply {
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    VendorReply {
+        status: response.status().as_u16(),
+        content_type: header("content-type").unwrap_or_default(),
+        body: Vec::new(),
+        retry_after: header("retry-after").and_then(|text| text.trim().parse().ok()),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod instance_token;
 pub mod oauth2;
 pub mod placement;
 pub mod request;
+pub mod standard_webhooks;
 pub mod variables;
 
 pub use credential::Credential;

@@ -8,6 +8,7 @@ use super::configuration::{AUTHENTICATION_TYPE, Configuration};
 use super::create_instance::Answer;
 use super::instance_input::InstanceInput;
 use super::instance_view::{InstanceConfiguration, InstanceView, token_place};
+use super::notices::{self, Event};
 use super::partner_app::{PartnerApp, own_client};
 use super::provision::{Provisioned, Provisioning, missing_code, needless};
 use super::{Services, of_instance};
@@ -65,7 +66,8 @@ impl Services {
                 change.stored.instance.external_authentication = provisioned.external_authentication().to_owned();
                 change.stored.instance.connected = provisioned.connected.text();
             }
-            match self.write_change(owner, &change, provisioned.as_deref()).await {
+            let recovered = stored.instance.invalid_reason.is_some() && provisioned.is_some();
+            match self.write_change(owner, &change, provisioned.as_deref(), recovered).await {
                 Err(StoreFault::Conflict(_)) => continue,
                 Err(fault) => return Err(of_instance(id)(fault)),
                 Ok(()) => {
@@ -83,15 +85,19 @@ impl Services {
         owner: Owner,
         change: &Change,
         provisioned: Option<&Provisioned>,
+        recovered: bool,
     ) -> Result<(), StoreFault> {
         let (stored, tags) = (Arc::new(change.stored.clone()), change.stored.tags());
         let (replaces, now) = (provisioned.is_some(), self.now());
         let grant = provisioned.and_then(|provisioned| provisioned.grant);
+        let event = Event::of_instance(notices::Kind::InstanceRecovered, &stored.instance, None);
+        let told = if recovered { self.notices(owner, &event, None) } else { Vec::new() };
         let commit = self.commit(move |conn| {
             instances::update(conn, owner, &stored.instance, &tags)?;
             if replaces {
                 instances::update_credential(conn, owner, &stored.credential, now)?;
             }
+            notices::enqueue(conn, &told)?;
             grant.map_or(Ok(()), |grant| grants::delete(conn, owner, grant))
         });
         let committed = commit.await;

@@ -9,6 +9,7 @@ use super::configuration::Configuration;
 use super::idempotency::{Begun, Claimed, IdempotencyKey};
 use super::instance_input::{ElementReference, InstanceInput};
 use super::instance_view::{InstanceView, configuration_place, credential_place, token_place};
+use super::notices::{self, Event};
 use super::provision::{Provisioned, Provisioning, needless};
 use super::refresh_attempt::due_at;
 use crate::catalog::element::{AuthenticationType, Element};
@@ -78,6 +79,7 @@ impl Services {
     async fn create(&self, draft: Draft, claimed: Option<Claimed>) -> Result<Answer, ApiError> {
         // First: once the code is spent nothing may fail but the commit, which is tried again.
         let id = self.store.next_id().await?;
+        let told = self.may_have_webhook(draft.provisioning.owner.organization).await;
         let provisioned = self.provision(&draft.provisioning).await?;
         let owner = draft.provisioning.owner;
         let token = base64_token(self.entropy.as_ref());
@@ -90,6 +92,8 @@ impl Services {
         let sealed_answer = claimed.map(|claimed| Ok::<_, ApiError>((claimed, self.seal_answer(claimed, &answer)?)));
         let sealed_answer = sealed_answer.transpose()?;
         let (tags, grant) = (draft.tags, provisioned.grant);
+        let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None);
+        let told = if told { self.notices(owner, &created, None) } else { Vec::new() };
         let stored = Arc::new(stored);
         let token_hash = stored.instance.token_hash.clone();
         let commit = self.commit(move |conn| {
@@ -100,7 +104,7 @@ impl Services {
             if let Some((claimed, answer)) = &sealed_answer {
                 idempotency::finish(conn, owner, claimed.id, answer)?;
             }
-            Ok(())
+            notices::enqueue(conn, &told)
         });
         match commit.await {
             // A commit whose acknowledgement was lost is tried again, and meets its own row.

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 
 use super::Services;
 use crate::store::StoreFault;
-use crate::store::leases::{self, Lease};
+use crate::store::leases::{self, Lease, Taken};
 
 /// Between two signs of life.
 const BEAT: Duration = Duration::from_secs(1);
@@ -46,7 +47,62 @@ impl Watch {
     }
 }
 
+/// What a process knows of a job that one process of all does.
+#[derive(Default)]
+pub(super) struct Lead {
+    watch: Mutex<Option<Watch>>,
+    beat_at: Mutex<Option<Instant>>,
+}
+
+/// Who does a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    None,
+    /// This process, from now on.
+    New,
+    /// This process, as before.
+    Kept,
+}
+
+impl Lead {
+    /// Nobody takes over from a holder whose last sign of life is so young.
+    fn is_certain(&self) -> bool {
+        let beat_at = self.beat_at.lock().unwrap_or_else(PoisonError::into_inner);
+        beat_at.is_some_and(|beat_at| beat_at.elapsed() < BEAT)
+    }
+
+    fn note(&self, beat_at: Option<Instant>) {
+        *self.beat_at.lock().unwrap_or_else(PoisonError::into_inner) = beat_at;
+    }
+
+    fn is_dead(&self, held: Lease, asked: Instant) -> bool {
+        Watch::look(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner), held, asked)
+    }
+}
+
 impl Services {
+    /// Whether this process is the one that does the job; asked for again and again while there is something to do.
+    pub(super) async fn leads(&self, lease: &'static str, lead: &Lead) -> Result<Standing, StoreFault> {
+        if lead.is_certain() {
+            return Ok(Standing::Kept);
+        }
+        let (process, asked) = (self.process, Instant::now());
+        let taken = self.store.write(move |conn| {
+            if leases::beat(conn, lease, process)? { Ok(None) } else { leases::take(conn, lease, process).map(Some) }
+        });
+        let standing = match taken.await? {
+            None => Standing::Kept,
+            Some(Taken::Mine(_)) => Standing::New,
+            Some(Taken::Held(held)) if lead.is_dead(held, asked) => {
+                let taken = self.store.write(move |conn| leases::take_over(conn, lease, held, process)).await?;
+                taken.map_or(Standing::None, |_| Standing::New)
+            }
+            Some(Taken::Held(_)) => Standing::None,
+        };
+        lead.note((standing != Standing::None).then_some(asked));
+        Ok(standing)
+    }
+
     /// Runs work under a lease that this process holds, with signs of life meanwhile.
     pub(super) async fn while_beating<T>(&self, name: &str, work: impl Future<Output = T>) -> T {
         match select(pin!(work), pin!(self.beat(name))).await {

@@ -26,6 +26,7 @@ pub mod list_elements;
 pub mod list_instances;
 pub mod memory;
 pub mod metrics;
+pub mod notices;
 pub mod organization;
 pub mod partner_app;
 pub mod pass_through;

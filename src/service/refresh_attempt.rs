@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::delete_instance::revoke_unless_shared;
 use super::introspect::Connected;
+use super::notices::{self, Event};
 use super::provision::with_values;
 use super::refresh::{Cause, Wanted};
 use super::refresh_outcomes::Outcome;
@@ -238,8 +239,13 @@ impl Services {
     ) -> Result<(), StoreFault> {
         let (owner, id, now, process) = (wanted.owner, wanted.id, self.now(), self.process);
         let (lease, reason, version) = (Arc::clone(name), reason.to_owned(), stored.credential.version);
+        let event = Event::of_instance(notices::Kind::InstanceInvalid, &stored.instance, Some(&reason));
+        let told = self.notices(owner, &event, None);
         let marked = self.commit(move |conn| {
-            refreshes::mark_invalid(conn, owner, id, version, &reason, now)?;
+            // Once: a commit whose acknowledgement was lost is tried again.
+            if refreshes::mark_invalid(conn, owner, id, version, &reason, now)? {
+                notices::enqueue(conn, &told)?;
+            }
             leases::release(conn, &lease, process)
         });
         let marked = marked.await;

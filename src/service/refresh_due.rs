@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Semaphore;
@@ -11,13 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Services;
-use super::leases::Watch;
+use super::leases::{Lead, Standing};
 use super::refresh::{Cause, Wanted};
 use super::refresh_attempt::idle_at;
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::store::leases::{self, Taken};
 use crate::store::refreshes::{self, Due};
 
 /// An instance that was used so long ago is idle.
@@ -34,7 +32,7 @@ const LEASE: &str = "job/refresh_due";
 #[derive(Default)]
 pub struct DueRefreshes {
     under_way: Mutex<UnderWay>,
-    watch: Mutex<Option<Watch>>,
+    lead: Lead,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -83,7 +81,7 @@ impl Services {
         let limit = LOOK_FOR.saturating_add(i64::try_from(running).unwrap_or(LOOK_FOR));
         let rows = self.store.read(move |conn| refreshes::due(conn, now, &busy, limit)).await?;
         // An idle server writes nothing, not even a sign of life.
-        if (rows.is_empty() && running == 0) || !self.leads(due).await? {
+        if (rows.is_empty() && running == 0) || self.leads(LEASE, &due.lead).await? == Standing::None {
             return Ok(0);
         }
         let mut started: usize = 0;
@@ -108,27 +106,6 @@ impl Services {
             self.store.write(put_off).await?;
         }
         Ok(started)
-    }
-
-    /// Whether this process is the one that runs the job.
-    async fn leads(&self, due: &DueRefreshes) -> Result<bool, ApiError> {
-        let (process, asked) = (self.process, Instant::now());
-        let taken = self.store.write(move |conn| {
-            if leases::beat(conn, LEASE, process)? { Ok(None) } else { leases::take(conn, LEASE, process).map(Some) }
-        });
-        let held = match taken.await? {
-            None | Some(Taken::Mine(_)) => return Ok(true),
-            Some(Taken::Held(held)) => held,
-        };
-        let dead = {
-            let mut watch = due.watch.lock().unwrap_or_else(PoisonError::into_inner);
-            Watch::look(&mut watch, held, asked)
-        };
-        let taken = match dead {
-            true => self.store.write(move |conn| leases::take_over(conn, LEASE, held, process)).await?,
-            false => None,
-        };
-        Ok(taken.is_some())
     }
 
     /// False when it is under way already, or when enough is.

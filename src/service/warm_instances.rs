@@ -137,6 +137,8 @@ pub struct WarmInstances {
     by_token: Memory<MemoryHash, NamedByToken>,
     key: MemoryKey,
     pub(super) organizations: Memory<i64, OrganizationSettings>,
+    /// Whether an organization is told what happens.
+    pub(super) webhooks: Memory<i64, bool>,
     /// Of elements whose address is the same for every instance.
     fixed_destinations: Memory<i64, Destination>,
     trust: FeedTrust,
@@ -150,6 +152,7 @@ impl WarmInstances {
             key: MemoryKey::generate(&SystemEntropy),
             fixed_destinations: Memory::of(10_000),
             organizations: Memory::of(CAPACITY),
+            webhooks: Memory::of(CAPACITY),
             trust,
         }
     }
@@ -160,14 +163,19 @@ impl WarmInstances {
 
     pub fn forget_organizations(&self) {
         self.organizations.clear();
+        self.webhooks.clear();
     }
 
     pub(super) fn organization(&self, id: i64, now: i64) -> Option<Arc<OrganizationSettings>> {
         self.organizations.get(&id).filter(|_| self.trust.holds(now))
     }
 
+    pub(super) fn has_webhook(&self, organization: i64, now: i64) -> Option<Arc<bool>> {
+        self.webhooks.get(&organization).filter(|_| self.trust.holds(now))
+    }
+
     pub fn clear(&self) {
-        self.organizations.clear();
+        self.forget_organizations();
         self.by_id.clear();
         self.by_token.clear();
     }

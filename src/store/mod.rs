@@ -13,6 +13,7 @@ mod lanes;
 pub mod leases;
 pub mod links;
 mod migrate;
+pub mod notices;
 pub mod organization_settings;
 pub mod partner_apps;
 pub mod principals;
@@ -22,6 +23,7 @@ mod schema;
 pub mod sealed;
 pub mod time;
 pub mod usage;
+pub mod webhooks;
 
 pub use address::{Address, Pooler};
 pub use connection::AnyConn;

@@ -59,7 +59,7 @@ pub fn put_off(conn: &mut AnyConn, due: &Due, until: Option<DateTime<Utc>>) -> R
 }
 
 /// The vendor has withdrawn the grant: marks the instance, unless its credential was replaced since `version` was read
-/// (`Conflict`).
+/// (`Conflict`). False: it was marked before.
 pub fn mark_invalid(
     conn: &mut AnyConn,
     owner: Owner,
@@ -67,27 +67,30 @@ pub fn mark_invalid(
     version: i64,
     reason: &str,
     now: DateTime<Utc>,
-) -> Result<(), StoreFault> {
+) -> Result<bool, StoreFault> {
     // The instance first, as everybody else who writes both: otherwise two could wait for each other.
     let row = instance::table
         .filter(instance::id.eq(id))
         .filter(instance::organization_id.eq(owner.organization))
-        .filter(instance::account_id.eq(owner.account));
+        .filter(instance::account_id.eq(owner.account))
+        .filter(instance::invalid_reason.is_null());
     let values = (
         instance::invalid_reason.eq(Some(reason)),
         instance::updated_at.eq(UtcTime(now)),
         instance::version.eq(instance::version + 1),
     );
-    let marked = diesel::update(row).set(values).execute(conn)?;
+    let marked = diesel::update(row).set(values).execute(conn)? == 1;
     let unchanged = credential::table
         .filter(credential::instance_id.eq(id))
         .filter(credential::organization_id.eq(owner.organization))
         .filter(credential::account_id.eq(owner.account))
         .filter(credential::version.eq(version));
     let never: Option<UtcTime> = None;
-    let same = diesel::update(unchanged).set(credential::due_at.eq(never)).execute(conn)?;
-    if marked == 0 || same == 0 {
+    if diesel::update(unchanged).set(credential::due_at.eq(never)).execute(conn)? == 0 {
         return Err(StoreFault::Conflict("credential.version".to_owned()));
     }
-    changes::record(conn, Kind::Instance, id, now)
+    if marked {
+        changes::record(conn, Kind::Instance, id, now)?;
+    }
+    Ok(marked)
 }

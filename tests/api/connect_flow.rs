@@ -16,7 +16,7 @@ on_both!(a_customer_connects_an_account, |server| async move {
     assert_eq!(made["elementKey"], "hubspotcrm");
     let browser = Browser::new(&server);
     let page = browser.get(made["url"].as_str().unwrap()).await;
-    page.says(200, "Connect Hubspot CRM to default");
+    page.says(200, "Connect Hubspot CRM to example.com");
     assert_eq!(shown(&caller, &made).await["status"], "opened");
     let to_vendor = browser.submit(&made, &[]).await;
     assert_eq!(to_vendor.reply.status, 303);

@@ -29,3 +29,4 @@ mod refresh;
 mod refresh_due;
 mod secrecy;
 mod story;
+mod webhooks;

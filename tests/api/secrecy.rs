@@ -184,7 +184,7 @@ impl Story<'_> {
         body["providerData"]["state"] = state.into();
         let created = self.caller.post("/instances", &body).await.ok();
         self.shown(&created, "token");
-        let verifier = self.vendor.requests().pop().and_then(|exchange| exchange.field("code_verifier"));
+        let verifier = self.vendor.requests().iter().rev().find_map(|request| request.field("code_verifier"));
         self.secret(&verifier.expect("a verifier"));
         // One that stays open.
         let query = json!({ "apiKey": "app", "callbackUrl": CALLBACK, "state": self.secret("state-that-stays-open") });

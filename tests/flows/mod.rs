@@ -6,6 +6,7 @@ mod hubspot_deals_connector;
 mod hubspot_sdks;
 mod keys;
 mod kill;
+mod notices;
 pub mod oidc_provider;
 mod oidc_refresh;
 mod outage_under_load;

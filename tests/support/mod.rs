@@ -14,6 +14,7 @@ pub mod part;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod program;
+pub mod receiver;
 pub mod server;
 pub mod vendor;
 pub mod wire;

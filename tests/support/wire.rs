@@ -132,7 +132,7 @@ impl WireVendor {
 }
 
 /// One message, or nothing when the other side went away.
-async fn read_message(stream: &mut TcpStream) -> Option<Arrived> {
+pub async fn read_message(stream: &mut TcpStream) -> Option<Arrived> {
     let mut read = Vec::new();
     let end = loop {
         if let Some(at) = find(&read, b"\r\n\r\n") {

@@ -57,6 +57,7 @@ CREATE TABLE webhook (
 
 -- The durable queue of notices. link_id: sent to that link's notifyUrl, else to the organization's webhook.
 -- subject: what it is about (instance:1, link:2); notices of one subject to one receiver leave in the order of ids.
+-- message: the webhook-id. parked: no longer holds up those behind it. due_at: of what waits, when it is tried next.
 CREATE TABLE notice (
     id BIGSERIAL PRIMARY KEY,
     organization_id BIGINT NOT NULL,
@@ -64,8 +65,10 @@ CREATE TABLE notice (
     link_id BIGINT REFERENCES connect_link (id) ON DELETE CASCADE,
     subject TEXT NOT NULL,
     kind TEXT NOT NULL,
+    message TEXT NOT NULL,
     payload TEXT NOT NULL,
     status TEXT NOT NULL,
+    parked BOOLEAN NOT NULL,
     attempts BIGINT NOT NULL,
     last_status BIGINT,
     last_error TEXT,

@@ -167,7 +167,7 @@ impl<'a> Shown<'a> {
             }
             Some(Reason::VendorConfiguration) => (texts::vendor_configuration(vendor), words),
             Some(Reason::VendorUnavailable) => (texts::vendor_unavailable(vendor), words),
-            Some(Reason::InstanceGone) => (texts::instance_gone(&self.presentation.name), html! {}),
+            Some(Reason::InstanceGone) => ((&texts::GONE).into(), html! {}),
             Some(Reason::VendorError | Reason::NotOffered) | None => (texts::vendor_error(vendor), words),
         }
     }

@@ -44,7 +44,8 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     }
     let link = services.note_opened(link).await?;
     let chosen = visitor.parameters.get("element");
-    let ask = Ask { visitor: &visitor, link: &link, presentation: &presentation, popup: visitor.popup() };
+    let elements = services.offered_elements(link.owner(), &link.settings).await?;
+    let ask = Ask { elements, link: &link, presentation: &presentation, popup: visitor.popup() };
     let mut response = match ask.chosen(chosen) {
         Some(element) => {
             let offer = services.offer(link.owner(), &element, &link.settings).await?;
@@ -73,7 +74,8 @@ async fn begun(request: &HttpRequest, body: &web::Bytes) -> Result<HttpResponse,
         let page = notice_of(&texts::COOKIES_BLOCKED, StatusCode::BAD_REQUEST, (&presentation, link.token.expose()));
         return Ok(page.respond(&services.public_url));
     };
-    let ask = Ask { visitor: &visitor, link: &link, presentation: &presentation, popup };
+    let elements = services.offered_elements(link.owner(), &link.settings).await?;
+    let ask = Ask { elements, link: &link, presentation: &presentation, popup };
     let Some(element) = ask.chosen(sent.get("element").map(String::as_str)) else {
         return Ok(ask.choice().respond(&services.public_url));
     };
@@ -82,13 +84,12 @@ async fn begun(request: &HttpRequest, body: &web::Bytes) -> Result<HttpResponse,
         .filter_map(|(name, value)| Some((name.strip_prefix(FIELD)?.to_owned(), std::mem::take(value))))
         .collect();
     let offer = services.offer(link.owner(), &element, &link.settings).await?;
-    let again = services.offer(link.owner(), &element, &link.settings).await?;
     let entered = Chosen { popup, fields: fields.clone() };
-    match services.begin_link(&link, offer, entered, &browser).await {
+    match services.begin_link(&link, &offer, entered, &browser).await {
         Ok(Next::Vendor(address)) => Ok(lead_to(&address, &services.public_url)),
         Ok(Next::Result) => Ok(lead_to(&result::address(&link, popup), &services.public_url)),
         Err(error) if is_correctable(&error) => {
-            let page = ask.page(&again, &fields, Some(&error.message)).with_status(StatusCode::BAD_REQUEST);
+            let page = ask.page(&offer, &fields, Some(&error.message)).with_status(StatusCode::BAD_REQUEST);
             Ok(page.respond(&services.public_url))
         }
         Err(error) => Err(error),
@@ -106,23 +107,18 @@ pub fn ended<'a>(link: &'a Link, presentation: &'a Presentation) -> Page<'a> {
 }
 
 struct Ask<'a> {
-    visitor: &'a Visitor,
+    elements: Vec<Arc<Element>>,
     link: &'a Link,
     presentation: &'a Presentation,
     popup: bool,
 }
 
 impl<'a> Ask<'a> {
-    fn elements(&self) -> Vec<Arc<Element>> {
-        self.visitor.services.offered_elements(&self.link.settings)
-    }
-
     /// What the person chose, or the only choice.
     fn chosen(&self, key: Option<&str>) -> Option<Arc<Element>> {
-        let mut elements = self.elements();
-        match elements.len() {
-            1 => elements.pop(),
-            _ => elements.into_iter().find(|element| Some(element.key.as_str()) == key),
+        match self.elements.as_slice() {
+            [only] => Some(Arc::clone(only)),
+            several => several.iter().find(|element| Some(element.key.as_str()) == key).cloned(),
         }
     }
 
@@ -135,8 +131,7 @@ impl<'a> Ask<'a> {
     }
 
     fn choice(&self) -> Page<'a> {
-        let elements = self.elements();
-        if elements.is_empty() {
+        if self.elements.is_empty() {
             return Page { of: Some(self.of()), ..notice(&texts::NOTHING_OFFERED, StatusCode::CONFLICT) };
         }
         let title = texts::connect_account(&self.presentation.name);
@@ -145,7 +140,7 @@ impl<'a> Ask<'a> {
             h1 { (title) }
             p #question { (texts::CHOOSE) }
             ul.choice aria-labelledby="question" {
-                @for element in elements {
+                @for element in &self.elements {
                     li {
                         a href={ (self.here()) "?element=" (element.key) (display) } {
                             b { (element.name) }
@@ -186,7 +181,7 @@ impl<'a> Ask<'a> {
                 @if offer.scopes.is_some() { p.soft { (texts::goes_on(&element.name)) } }
                 div.buttons { button.main type="submit" { (button) } }
             }
-            @if self.elements().len() > 1 { p { a href={ (self.here()) (display) } { (texts::CHOOSE_OTHER) } } }
+            @if self.elements.len() > 1 { p { a href={ (self.here()) (display) } { (texts::CHOOSE_OTHER) } } }
         };
         let plain_http = |address: &str| address.starts_with("http:");
         let vendor = element.authentication.oauth2.as_ref().map(|oauth2| oauth2.authorize.url.as_str());

@@ -55,6 +55,11 @@ pub const NOT_SET_UP: Notice = Notice {
     happened: "Whoever sent you the link has not finished the set-up for this system. It is nothing that you did.",
     advice: "Tell whoever sent it to you, and open the same link again later.",
 };
+pub const GONE: Notice = Notice {
+    title: "The connection is gone",
+    happened: "The connection that this link would have renewed was removed.",
+    advice: "Ask whoever sent you the link for a new one.",
+};
 pub const TROUBLE: Notice = Notice {
     title: "Something went wrong here",
     happened: "The fault is ours, or passes by itself. Nothing that you did is lost.",
@@ -184,14 +189,6 @@ pub fn vendor_unavailable(element: &str) -> Said {
         title: format!("{element} does not answer"),
         happened: format!("{element} could not be reached just now. Nothing was connected."),
         advice: "Try again in a few minutes.".to_owned(),
-    }
-}
-
-pub fn instance_gone(organization: &str) -> Said {
-    Said {
-        title: "The connection is gone".to_owned(),
-        happened: format!("{organization} has removed the connection that was to be renewed."),
-        advice: "Ask for a new link.".to_owned(),
     }
 }
 

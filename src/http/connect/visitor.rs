@@ -32,10 +32,13 @@ impl Visitor {
         self.services.link_guesses.check(self.address)?;
         let token = request.match_info().get("token").unwrap_or_default();
         let link = if token.len() == LENGTH { self.services.link_of_token(&Secret::new(token)).await? } else { None };
-        link.ok_or_else(|| {
-            self.services.link_guesses.note_miss(self.address);
-            Code::LinkNotFound.into()
-        })
+        match link {
+            Some(link) => self.services.with_allowed_addresses(link).await,
+            None => {
+                self.services.link_guesses.note_miss(self.address);
+                Err(Code::LinkNotFound.into())
+            }
+        }
     }
 
     /// The page was opened as a popup.

@@ -86,6 +86,18 @@ pub struct LinkListQuery {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct DeliveryListQuery {
+    /// `waiting`, `parked`, `delivered` or `failed`
+    #[param(example = "failed")]
+    status: Option<String>,
+    /// Notices about this instance
+    instance_id: Option<i64>,
+    /// Notices about this connect link, or sent to its address
+    link_id: Option<i64>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ChangeQuery {
     /// Get a new credential in any case
     #[param(default = false)]

@@ -1,6 +1,7 @@
 //! The person has chosen and entered what is needed: on to the vendor, or, with a key, connected at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ use crate::service::callback::{LinkWaiting, Waiting};
 use crate::service::instance_input::ProviderData;
 use crate::service::partner_app::{PartnerApp, own_client};
 use crate::service::provision::needless;
+use crate::service::scope_choice::ScopeChoice;
 
 /// What the person chose and entered. It may hold a key: no `Debug`.
 pub struct Chosen {
@@ -46,22 +48,24 @@ impl Services {
     pub async fn begin_link(
         &self,
         link: &Link,
-        offer: Offer,
+        offer: &Offer,
         chosen: Chosen,
         browser: &Secret,
     ) -> Result<Next, ApiError> {
         if !link.status.is_open() {
             return Ok(Next::Result);
         }
-        let Offer { element, authentication, scopes, fields, mut given, mut configuration, app, .. } = offer;
+        let Offer { element, authentication, scopes, fields, app, .. } = offer;
+        let (authentication, mut given, mut configuration) =
+            (*authentication, offer.given.clone(), offer.configuration.clone());
         // Only what was asked for: a form can be forged.
-        for field in &fields {
+        for field in fields {
             if let Some(value) = chosen.fields.get(&field.key).map(|text| text.trim()).filter(|text| !text.is_empty()) {
                 given.insert(field.key.clone(), Value::from(value));
             }
         }
-        configuration.merge(&element, given.clone())?;
-        configuration.require(&element, authentication, &needless(false, app.is_some()))?;
+        configuration.merge(element, given.clone())?;
+        configuration.require(element, authentication, &needless(false, app.is_some()))?;
         let id = link.row.id;
         let owner = link.owner();
         let mandatory = scopes.as_ref().map(|scopes| scopes.mandatory.clone()).unwrap_or_default();
@@ -72,7 +76,7 @@ impl Services {
             let attempt = Attempt {
                 owner,
                 link: id,
-                element,
+                element: Arc::clone(element),
                 authentication,
                 given,
                 provider_data: ProviderData::default(),
@@ -86,25 +90,27 @@ impl Services {
         let client_id = own_client(&configuration).or_else(of_app).unwrap_or_default().id;
         let waiting = LinkWaiting { link: id, popup: chosen.popup, configuration: given, scopes: mandatory };
         let begun =
-            self.begin_callback(owner, &element, client_id.clone(), Waiting::Link(waiting), Some(browser)).await?;
+            self.begin_callback(owner, element, client_id.clone(), Waiting::Link(waiting), Some(browser)).await?;
         let value = |key: &str| configuration.get(key).map(str::to_owned);
-        let values = Values { element: &element, parameters: &|_| None, configuration: &value, given_by_vendor: None };
-        let (scope, optional) =
-            scopes.map(|scopes| (scopes.mandatory.join(" "), scopes.optional.join(" "))).unwrap_or_default();
-        let filled = |text: &'_ str| !text.is_empty();
+        let values = Values { element, parameters: &|_| None, configuration: &value, given_by_vendor: None };
+        let joined = |list: fn(&ScopeChoice) -> &Vec<String>| scopes.as_ref().map(|choice| list(choice).join(" "));
+        let scope = joined(|choice| &choice.mandatory).filter(|text| !text.is_empty());
+        let optional = joined(|choice| &choice.optional).filter(|text| !text.is_empty());
         let redirect_uri = self.redirect_url();
         let authorization = Authorization {
             client_id: client_id.expose(),
             redirect_uri: &redirect_uri,
             state: begun.state.expose(),
-            scope: Some(scope.as_str()).filter(|text| filled(text)),
-            optional_scope: Some(optional.as_str()).filter(|text| filled(text)),
+            scope: scope.as_deref(),
+            optional_scope: optional.as_deref(),
             code_challenge: begun.challenge.as_deref(),
         };
         let url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the settings"))?;
-        self.settle_link(owner, id, (Status::Opened, &Outcome::under_way()), Some(element.id), None).await?;
-        Ok(Next::Vendor(url))
+        let opened = (Status::Opened, &Outcome::under_way());
+        let link = self.settle_link(owner, id, opened, Some(element.id), None).await?;
+        // In another tab it may have come to its end meanwhile.
+        Ok(if link.status.is_open() { Next::Vendor(url) } else { Next::Result })
     }
 
     /// With a key there is nobody to come back from: what is wrong with it is said on the page, where it can be corrected.

@@ -22,6 +22,7 @@ use crate::service::create_instance::Draft;
 use crate::service::delete_instance::revoke_unless_shared;
 use crate::service::instance_input::{InstanceInput, ProviderData, Tag, Tags};
 use crate::service::introspect::Connected;
+use crate::service::notices::{self, Event};
 use crate::service::provision::{Provisioned, Provisioning, Started};
 use crate::store::instances::{self, Creator, Stored};
 use crate::store::links::{self as rows, LinkRow};
@@ -65,7 +66,6 @@ impl Services {
             // Revoked, expired or connected meanwhile: the code is not spent.
             return Ok(link.token);
         }
-        let name = element.as_ref().map_or("The vendor", |element| element.name.as_str()).to_owned();
         let (status, refusal) = match (element, redirected.code) {
             (None, _) => (Status::Failed, Refusal::of(Reason::NotOffered, "The element is no longer offered.")),
             (Some(element), Some(code)) => {
@@ -85,11 +85,10 @@ impl Services {
                     Err(error) => (Status::Failed, Refusal::of_error(error)?),
                 }
             }
-            (Some(_), None) => refused_by_redirect(
-                &name,
-                redirected.error.as_deref().unwrap_or_default(),
-                redirected.error_description,
-            ),
+            (Some(element), None) => {
+                let error = redirected.error.as_deref().unwrap_or_default();
+                refused_by_redirect(&element, error, redirected.error_description)
+            }
         };
         self.settle_link(owner, waiting.link, (status, &refusal.outcome), None, refusal.revoked).await?;
         Ok(link.token)
@@ -128,12 +127,14 @@ impl Services {
         let (owner, now) = (attempt.owner, self.now());
         let stored = Arc::new(self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned)?);
         let outcome = Outcome::connected(&provisioned.connected);
+        let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None);
         for _ in 0..TRIES {
-            let (stored, tags) = (Arc::clone(&stored), draft.tags.clone());
+            let (stored, tags, told) = (Arc::clone(&stored), draft.tags.clone(), self.notices(owner, &created, None));
             let end = self.authorised(attempt, id, &outcome)?;
             let commit = self.commit(move |conn| match end.check(conn, now)? {
                 Checked::Open(link) => {
                     instances::insert(conn, owner, &stored.instance, &stored.credential, &tags)?;
+                    notices::enqueue(conn, &told)?;
                     end.write(conn, *link).map(|()| None)
                 }
                 // A commit whose acknowledgement was lost is tried again, and meets its own rows.
@@ -189,9 +190,11 @@ impl Services {
             let version = stored.credential.version;
             change.stored.credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
             let row = &mut change.stored.instance;
-            row.invalid_reason = None;
+            let recovered = row.invalid_reason.take().is_some();
             row.external_authentication = provisioned.external_authentication().to_owned();
             row.connected = provisioned.connected.text();
+            let event = Event::of_instance(notices::Kind::InstanceRecovered, row, None);
+            let told = if recovered { self.notices(owner, &event, None) } else { Vec::new() };
             let (tags, stored) = (change.stored.tags(), Arc::new(change.stored));
             let end = self.authorised(attempt, id, &Outcome::connected(&provisioned.connected))?;
             let commit = self.commit(move |conn| match end.check(conn, now)? {
@@ -199,6 +202,7 @@ impl Services {
                     instances::update(conn, owner, &stored.instance, &tags)?;
                     instances::update_credential(conn, owner, &stored.credential, now)?;
                     old.map_or(Ok(()), |old| revoke_unless_shared(conn, owner, old, now))?;
+                    notices::enqueue(conn, &told)?;
                     end.write(conn, *link).map(|()| None)
                 }
                 Checked::Ended(link) => Ok(Some(link)),
@@ -374,8 +378,10 @@ impl Refusal {
 }
 
 /// The vendor sent the person back with an error instead of a code (RFC 6749 section 4.1.2.1).
-fn refused_by_redirect(vendor: &str, error: &str, description: Option<String>) -> (Status, Refusal) {
-    if error == "access_denied" {
+fn refused_by_redirect(element: &Element, error: &str, description: Option<String>) -> (Status, Refusal) {
+    let vendor = &element.name;
+    let denied = element.authentication.oauth2.as_ref().map(|oauth2| oauth2.errors.denied.as_slice());
+    if denied.unwrap_or_default().iter().any(|code| code == error) {
         return (Status::Denied, Refusal::of(Reason::AccessDenied, format!("Access to {vendor} was not granted.")));
     }
     let words = description.unwrap_or_else(|| error.to_owned());

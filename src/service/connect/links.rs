@@ -194,6 +194,16 @@ impl Services {
         Err(ApiError::new(Code::AddressNotAllowed, message))
     }
 
+    /// The link without the addresses that the organization has stopped to allow since it was made.
+    pub async fn with_allowed_addresses(&self, mut link: Link) -> Result<Link, ApiError> {
+        let settings = self.organization_settings(link.owner().organization).await?;
+        for address in [&mut link.settings.redirect_url, &mut link.settings.origin] {
+            let allowed = |text: &String| Url::parse(text).is_ok_and(|url| self.allows_address(&settings, &url));
+            *address = address.take().filter(allowed);
+        }
+        Ok(link)
+    }
+
     pub async fn show_link(&self, owner: Owner, id: i64) -> Result<LinkView, ApiError> {
         Ok(self.link_view(self.link(owner, id).await?))
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Services;
 use super::link_input::{LinkSettings, is_scope_key};
 use crate::catalog::element::{AuthenticationType, ChoiceOption, ConfigurationEntry, Element};
+use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::account::VendorAccount;
@@ -59,18 +60,26 @@ pub struct Field {
 }
 
 impl Services {
-    /// The elements that a link offers, as far as they can be connected.
-    pub fn offered_elements(&self, settings: &LinkSettings) -> Vec<Arc<Element>> {
-        let fits = |element: &&Arc<Element>| match settings.elements.as_slice() {
-            [] => {
-                element.active
-                    && settings
-                        .authentication_type
-                        .is_none_or(|wanted| element.authentication_types().contains(&wanted))
+    /// The elements that a link offers. Where it names none: all that can be connected as things are.
+    pub async fn offered_elements(
+        &self,
+        owner: Owner,
+        settings: &LinkSettings,
+    ) -> Result<Vec<Arc<Element>>, ApiError> {
+        if !settings.elements.is_empty() {
+            let named = self.catalog.iter().filter(|element| settings.elements.contains(&element.key));
+            return Ok(named.cloned().collect());
+        }
+        let mut offered = Vec::new();
+        for element in self.catalog.iter().filter(|element| element.active) {
+            let fits = settings.authentication_type.is_none_or(|it| element.authentication_types().contains(&it));
+            match self.offer(owner, element, settings).await {
+                Ok(_) if fits => offered.push(Arc::clone(element)),
+                Err(error) if !matches!(error.code, Code::AppNotFound | Code::BadConfiguration) => return Err(error),
+                _ => {}
             }
-            named => named.contains(&element.key),
-        };
-        self.catalog.iter().filter(fits).cloned().collect()
+        }
+        Ok(offered)
     }
 
     /// Fails where the link could never connect this element. `only`: the link has no other.

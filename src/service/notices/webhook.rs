@@ -1,0 +1,258 @@
+//! Where an organization is told what happens, and the secrets that this is signed with.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use url::Url;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use crate::kernel::clock::api_date;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::protocol::standard_webhooks::new_secret;
+use crate::service::Services;
+use crate::store::StoreFault;
+use crate::store::principals::Principal;
+use crate::store::time::UtcTime;
+use crate::store::webhooks::{self, WebhookRow};
+use crate::vault::seal::Place;
+
+const LONGEST_ADDRESS: usize = 2000;
+/// The one in use, and the one that follows it.
+const MOST_SECRETS: usize = 2;
+/// How often a change is begun again because somebody else changed the secrets meanwhile.
+const TRIES: usize = 8;
+
+/// Where the organization is told what happens.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Webhook)]
+pub struct WebhookView {
+    /// Null: nowhere.
+    #[schema(required, example = "https://app.example.com/ligand-notices")]
+    pub url: Option<String>,
+    /// One signature is sent for each.
+    pub secrets: Vec<SecretView>,
+}
+
+/// A secret that notices are signed with.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = WebhookSecret)]
+pub struct SecretView {
+    pub id: i64,
+    #[schema(example = "2026-03-01T12:00:00Z")]
+    pub created_at: String,
+    /// Only in the reply that makes it: `whsec_…`, as the Standard Webhooks specification has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub secret: Option<String>,
+}
+
+/// A new address.
+#[derive(Deserialize, ToSchema)]
+pub struct WebhookAddress {
+    /// Absolute, by https. What is inside your network the operator must allow.
+    #[schema(example = "https://app.example.com/ligand-notices")]
+    url: String,
+}
+
+/// As it rests in the document.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    id: i64,
+    created_at: DateTime<Utc>,
+    secret: Secret,
+}
+
+impl Kept {
+    fn view(&self, shown: bool) -> SecretView {
+        let secret = shown.then(|| self.secret.expose().to_owned());
+        SecretView { id: self.id, created_at: api_date(self.created_at), secret }
+    }
+}
+
+fn url_place(row: i64) -> Place {
+    Place { table: "webhook", column: "url_sealed", row }
+}
+
+fn secrets_place(row: i64) -> Place {
+    Place { table: "webhook", column: "secrets_sealed", row }
+}
+
+fn of_administrators(caller: &Principal) -> Result<i64, ApiError> {
+    if caller.organization_admin {
+        return Ok(caller.owner.organization);
+    }
+    let message = "Only an administrator of the organization may see and change where it is told what happens.";
+    Err(ApiError::new(Code::NotAllowed, message))
+}
+
+impl Services {
+    /// For administrators of the organization, as all that follows.
+    pub async fn webhook(&self, caller: &Principal) -> Result<WebhookView, ApiError> {
+        let organization = of_administrators(caller)?;
+        let row = self.store.read(move |conn| webhooks::find(conn, organization)).await?;
+        row.map_or(Ok(WebhookView { url: None, secrets: Vec::new() }), |row| self.webhook_view(&row, None))
+    }
+
+    /// Sets the address. The reply shows a secret when there was none before.
+    pub async fn set_webhook(&self, caller: &Principal, address: &WebhookAddress) -> Result<WebhookView, ApiError> {
+        let organization = of_administrators(caller)?;
+        let url = self.checked_receiver(&address.url)?;
+        let (row, made) = self.webhook_row(organization).await?;
+        let sealed = self.vault.seal(url_place(row.id), url.as_str().as_bytes())?;
+        let (kept, now) = (sealed.clone(), self.now());
+        self.store.write(move |conn| webhooks::set_address(conn, organization, Some(&kept), now)).await?;
+        self.warm.forget_organizations();
+        self.webhook_view(&WebhookRow { url_sealed: Some(sealed), ..row }, made)
+    }
+
+    /// From now on nothing is told; what waits is given up. The secrets stay: links may use them.
+    pub async fn remove_webhook(&self, caller: &Principal) -> Result<(), ApiError> {
+        let (organization, now) = (of_administrators(caller)?, self.now());
+        self.store.write(move |conn| webhooks::set_address(conn, organization, None, now)).await?;
+        self.warm.forget_organizations();
+        Ok(())
+    }
+
+    /// A further secret, which is shown this once.
+    pub async fn add_webhook_secret(&self, caller: &Principal) -> Result<SecretView, ApiError> {
+        let organization = of_administrators(caller)?;
+        let (row, made) = self.webhook_row(organization).await?;
+        if let Some(first) = self.secrets_of(&row)?.iter().find(|kept| Some(kept.id) == made) {
+            return Ok(first.view(true));
+        }
+        let new = self.new_kept_secret().await?;
+        self.change_secrets(organization, |secrets| {
+            if secrets.len() >= MOST_SECRETS {
+                let message = "Two secrets are active already: remove the one that is no longer used first.";
+                return Err(ApiError::new(Code::WebhookSecrets, message));
+            }
+            secrets.push(new.clone());
+            Ok(())
+        })
+        .await?;
+        Ok(new.view(true))
+    }
+
+    /// It no longer signs. The last one stays.
+    pub async fn remove_webhook_secret(&self, caller: &Principal, id: i64) -> Result<(), ApiError> {
+        let organization = of_administrators(caller)?;
+        self.change_secrets(organization, |secrets| {
+            if !secrets.iter().any(|kept| kept.id == id) {
+                let message = format!("No webhook secret found with ID {id}.");
+                return Err(ApiError::new(Code::WebhookSecretNotFound, message));
+            }
+            if secrets.len() == 1 {
+                let message = "This is the only secret: make its successor first.";
+                return Err(ApiError::new(Code::WebhookSecrets, message));
+            }
+            secrets.retain(|kept| kept.id != id);
+            Ok(())
+        })
+        .await
+    }
+
+    /// An address that notices may go to: of a webhook, and of a link.
+    pub fn checked_receiver(&self, text: &str) -> Result<Url, ApiError> {
+        let refused = |message: &str| Err(ApiError::new(Code::BadWebhookUrl, message));
+        let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+        let Some(url) = url.filter(|_| text.len() <= LONGEST_ADDRESS && !text.contains(odd)) else {
+            return refused("The address must be an absolute https URL of at most 2000 bytes.");
+        };
+        if !self.sender.allows(&url) {
+            return refused(
+                "This address may not be called: it must be https and public, or in LIGAND_OUTBOUND_ALLOW.",
+            );
+        }
+        Ok(url)
+    }
+
+    /// The organization's address, and the secrets to sign with. Made at the first need: a link has an address of its own.
+    pub(super) async fn webhook_receiver(&self, organization: i64) -> Result<(Option<Secret>, Vec<Secret>), ApiError> {
+        let (row, _) = self.webhook_row(organization).await?;
+        let secrets = self.secrets_of(&row)?.into_iter().map(|kept| kept.secret).collect();
+        Ok((self.address_of(&row)?, secrets))
+    }
+
+    fn address_of(&self, row: &WebhookRow) -> Result<Option<Secret>, ApiError> {
+        let sealed = row.url_sealed.as_ref();
+        Ok(sealed.map(|sealed| self.vault.open_text(url_place(row.id), sealed)).transpose()?)
+    }
+
+    fn secrets_of(&self, row: &WebhookRow) -> Result<Vec<Kept>, ApiError> {
+        let document = self.vault.open(secrets_place(row.id), &row.secrets_sealed)?;
+        serde_json::from_slice(&document).map_err(ApiError::internal)
+    }
+
+    fn seal_secrets(&self, row: i64, secrets: &[Kept]) -> Result<Vec<u8>, ApiError> {
+        let documents: Vec<_> = secrets
+            .iter()
+            .map(|kept| json!({ "id": kept.id, "createdAt": kept.created_at, "secret": kept.secret.expose() }))
+            .collect();
+        let document = Zeroizing::new(serde_json::to_vec(&documents).map_err(ApiError::internal)?);
+        Ok(self.vault.seal(secrets_place(row), &document)?)
+    }
+
+    async fn new_kept_secret(&self) -> Result<Kept, ApiError> {
+        let id = self.store.next_id().await?;
+        Ok(Kept { id, created_at: self.now(), secret: new_secret(self.entropy.as_ref()) })
+    }
+
+    /// `made`: the secret that is shown.
+    fn webhook_view(&self, row: &WebhookRow, made: Option<i64>) -> Result<WebhookView, ApiError> {
+        let url = self.address_of(row)?.map(|url| url.expose().to_owned());
+        let secrets = self.secrets_of(row)?.iter().map(|kept| kept.view(Some(kept.id) == made)).collect();
+        Ok(WebhookView { url, secrets })
+    }
+
+    /// The organization's row; where there is none yet, one with a first secret, whose id comes with it.
+    async fn webhook_row(&self, organization: i64) -> Result<(WebhookRow, Option<i64>), ApiError> {
+        let find = move |conn: &mut _| webhooks::find(conn, organization);
+        if let Some(row) = self.store.read(find).await? {
+            return Ok((row, None));
+        }
+        let (id, now) = (self.store.next_id().await?, UtcTime(self.now()));
+        let first = self.new_kept_secret().await?;
+        let row = WebhookRow {
+            id,
+            organization_id: organization,
+            url_sealed: None,
+            secrets_sealed: self.seal_secrets(id, std::slice::from_ref(&first))?,
+            created_at: now,
+            updated_at: now,
+        };
+        let new = row.clone();
+        match self.store.write(move |conn| webhooks::insert(conn, &new)).await {
+            Ok(()) => Ok((row, Some(first.id))),
+            // Somebody else was first: that row counts.
+            Err(StoreFault::Conflict(fault)) => {
+                let row = self.store.read(find).await?.ok_or(StoreFault::Conflict(fault))?;
+                Ok((row, None))
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn change_secrets(
+        &self,
+        organization: i64,
+        mut change: impl FnMut(&mut Vec<Kept>) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        for _ in 0..TRIES {
+            let (row, _) = self.webhook_row(organization).await?;
+            let mut secrets = self.secrets_of(&row)?;
+            change(&mut secrets)?;
+            let (old, new, now) = (row.secrets_sealed.clone(), self.seal_secrets(row.id, &secrets)?, self.now());
+            match self.store.write(move |conn| webhooks::set_secrets(conn, organization, (&old, &new), now)).await {
+                Err(StoreFault::Conflict(_)) => continue,
+                other => return Ok(other?),
+            }
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+}

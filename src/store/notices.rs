@@ -1,0 +1,226 @@
+//! The durable queue of notices. What was committed with a change is sent, whatever happens to the process; the job works
+//! for all owners, so its queries go without one and say so.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use super::connection::{AnyConn, on_each};
+use super::fault::StoreFault;
+use super::schema::connect_link;
+use super::schema::notice::{self, dsl};
+use super::time::{UtcTime, UtcTimestamp};
+use super::webhooks;
+use crate::kernel::owner::Owner;
+use crate::kernel::paging::Page;
+
+pub const WAITING: &str = "waiting";
+pub const DELIVERED: &str = "delivered";
+/// Given up.
+pub const FAILED: &str = "failed";
+
+/// One event for one receiver.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    pub owner: Owner,
+    /// To this link's address; none: to the organization's webhook.
+    pub link_id: Option<i64>,
+    /// Notices of one subject reach a receiver in the order in which they were written.
+    pub subject: String,
+    pub kind: &'static str,
+    /// The id that the receiver sees, the same at every attempt.
+    pub message: String,
+    /// What is sent, byte by byte.
+    pub payload: String,
+    pub at: DateTime<Utc>,
+}
+
+/// A notice with what became of it so far.
+#[derive(Debug, Clone, Queryable, QueryableByName)]
+#[diesel(table_name = notice)]
+pub struct Delivery {
+    pub id: i64,
+    pub organization_id: i64,
+    pub account_id: i64,
+    pub link_id: Option<i64>,
+    pub subject: String,
+    pub kind: String,
+    pub message: String,
+    pub payload: String,
+    pub status: String,
+    /// It no longer holds up those behind it.
+    pub parked: bool,
+    pub attempts: i64,
+    pub last_status: Option<i64>,
+    pub last_error: Option<String>,
+    /// While it waits: when it is tried next. Later: when that ended.
+    pub due_at: UtcTime,
+    pub delivered_at: Option<UtcTime>,
+    pub created_at: UtcTime,
+}
+
+impl Delivery {
+    /// Who is to get it: a number for each address.
+    pub fn receiver(&self) -> i64 {
+        self.link_id.unwrap_or(self.organization_id.saturating_neg())
+    }
+
+    pub fn waits(&self) -> bool {
+        self.status == WAITING
+    }
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    Delivered,
+    Again { due_at: DateTime<Utc>, parked: bool },
+    Failed,
+}
+
+/// What came back, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub status: Option<u16>,
+    /// In a sentence.
+    pub error: Option<String>,
+    pub fate: Fate,
+}
+
+/// Belongs into the transaction of the change, behind the writing of its row: whoever changes that row waits, and so the
+/// order of ids is the order of changes. Without a receiver nothing is written.
+pub fn enqueue(conn: &mut AnyConn, new: &Notice) -> Result<(), StoreFault> {
+    if new.link_id.is_none() && !webhooks::has_address(conn, new.owner.organization)? {
+        return Ok(());
+    }
+    let row = (
+        (
+            dsl::organization_id.eq(new.owner.organization),
+            dsl::account_id.eq(new.owner.account),
+            dsl::link_id.eq(new.link_id),
+            dsl::subject.eq(&new.subject),
+            dsl::kind.eq(new.kind),
+            dsl::message.eq(&new.message),
+            dsl::payload.eq(&new.payload),
+        ),
+        (
+            dsl::status.eq(WAITING),
+            dsl::parked.eq(false),
+            dsl::attempts.eq(0),
+            dsl::due_at.eq(UtcTime(new.at)),
+            dsl::created_at.eq(UtcTime(new.at)),
+        ),
+    );
+    diesel::insert_into(notice::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// What is to be sent, oldest first, of all owners: of each subject the first that waits, and whatever is parked.
+/// `without`: receivers that have enough under way.
+pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, without: &[i64], limit: i64) -> Result<Vec<Delivery>, StoreFault> {
+    let without: Vec<String> = without.iter().map(i64::to_string).collect();
+    let others = match without.is_empty() {
+        true => String::new(),
+        false => format!("AND coalesce(n.link_id, -n.organization_id) NOT IN ({})", without.join(", ")),
+    };
+    let text = format!(
+        "SELECT n.* FROM notice n WHERE n.status = '{WAITING}' AND n.due_at <= $1 {others} \
+         AND (n.parked OR NOT EXISTS (SELECT 1 FROM notice e WHERE e.organization_id = n.organization_id \
+         AND e.subject = n.subject AND coalesce(e.link_id, 0) = coalesce(n.link_id, 0) AND e.id < n.id \
+         AND e.status = '{WAITING}' AND NOT e.parked)) ORDER BY n.due_at, n.id LIMIT $2"
+    );
+    on_each!(conn, conn => {
+        let query = diesel::sql_query(text).bind::<UtcTimestamp, _>(UtcTime(now)).bind::<BigInt, _>(limit);
+        Ok(query.load(conn)?)
+    })
+}
+
+/// Writes down what became of an attempt. One that failed changes nothing any more when another process has brought the
+/// notice to an end.
+pub fn settle(conn: &mut AnyConn, id: i64, attempt: &Attempt, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    let tried = (
+        dsl::attempts.eq(dsl::attempts + 1),
+        dsl::last_status.eq(attempt.status.map(i64::from)),
+        dsl::last_error.eq(attempt.error.as_deref()),
+    );
+    let row = dsl::notice.filter(dsl::id.eq(id));
+    let waits = row.filter(dsl::status.eq(WAITING));
+    match attempt.fate {
+        Fate::Delivered => {
+            let end = (dsl::status.eq(DELIVERED), dsl::due_at.eq(UtcTime(now)), dsl::delivered_at.eq(UtcTime(now)));
+            diesel::update(row).set((tried, end)).execute(conn)?
+        }
+        Fate::Again { due_at, parked } => {
+            let next = (dsl::due_at.eq(UtcTime(due_at)), dsl::parked.eq(parked));
+            diesel::update(waits).set((tried, next)).execute(conn)?
+        }
+        Fate::Failed => {
+            let end = (dsl::status.eq(FAILED), dsl::due_at.eq(UtcTime(now)));
+            diesel::update(waits).set((tried, end)).execute(conn)?
+        }
+    };
+    Ok(())
+}
+
+/// What a link was made with, sealed.
+pub fn link_settings(conn: &mut AnyConn, link: i64) -> Result<Option<Vec<u8>>, StoreFault> {
+    let row = connect_link::table.filter(connect_link::id.eq(link)).select(connect_link::settings_sealed);
+    Ok(row.get_result(conn).optional()?)
+}
+
+/// Which deliveries a list wants.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub status: Option<&'static str>,
+    pub parked: Option<bool>,
+    pub subject: Option<String>,
+    /// About this link, or sent to its address.
+    pub link_id: Option<i64>,
+}
+
+/// One row more than the page. Descending ids; `page.after`: below which, zero for the newest.
+pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Result<Vec<Delivery>, StoreFault> {
+    let mut rows = dsl::notice
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account))
+        .into_boxed();
+    if page.after > 0 {
+        rows = rows.filter(dsl::id.lt(page.after));
+    }
+    if let Some(status) = filter.status {
+        rows = rows.filter(dsl::status.eq(status));
+    }
+    if let Some(parked) = filter.parked {
+        rows = rows.filter(dsl::parked.eq(parked));
+    }
+    if let Some(subject) = &filter.subject {
+        rows = rows.filter(dsl::subject.eq(subject));
+    }
+    if let Some(link) = filter.link_id {
+        rows = rows.filter(dsl::subject.eq(format!("link:{link}")).or(dsl::link_id.eq(link)));
+    }
+    Ok(rows.order(dsl::id.desc()).limit(page.limit()).load(conn)?)
+}
+
+pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Delivery, StoreFault> {
+    let row = dsl::notice
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account))
+        .filter(dsl::id.eq(id));
+    Ok(row.get_result(conn)?)
+}
+
+/// To be sent now, whatever became of it before. What had come to an end holds nobody up.
+pub fn retry(conn: &mut AnyConn, owner: Owner, id: i64, now: DateTime<Utc>) -> Result<Delivery, StoreFault> {
+    let found = find(conn, owner, id)?;
+    let parked = found.parked || !found.waits();
+    let values = (dsl::status.eq(WAITING), dsl::parked.eq(parked), dsl::due_at.eq(UtcTime(now)));
+    diesel::update(dsl::notice.filter(dsl::id.eq(id))).set(values).execute(conn)?;
+    Ok(Delivery { status: WAITING.to_owned(), parked, due_at: UtcTime(now), ..found })
+}
+
+/// What came to its end so long ago that nobody asks for it, of all owners.
+pub fn purge(conn: &mut AnyConn, before: DateTime<Utc>) -> Result<usize, StoreFault> {
+    let ended = dsl::notice.filter(dsl::status.eq_any([DELIVERED, FAILED])).filter(dsl::due_at.lt(UtcTime(before)));
+    Ok(diesel::delete(ended).execute(conn)?)
+}
