@@ -115,6 +115,9 @@ async function mishaps(page, context) {
 
 await browse(async (context) => {
   const page = await context.newPage();
+  page.on('console', (message) => {
+    if (message.text().includes('Content Security Policy')) faults.push({ impact: 'serious', rule: message.text() });
+  });
   await beginnings(page);
   await vendor(page);
   await refusals(page);
