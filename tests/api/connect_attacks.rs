@@ -289,3 +289,35 @@ on_both!(no_secret_reaches_a_page, |server| async move {
         }
     }
 });
+
+on_both!(an_answer_of_another_issuer_is_refused, |server| async move {
+    let vendor = format!("http://{}", server.vendor_address());
+    let authorize = "url = \"https://app.hubspot.com/oauth/authorize\"";
+    let own: &[_] = &[
+        (authorize, "url = \"https://app.hubspot.com/oauth/authorize\"\nissuer = \"https://issuer.example\""),
+        ("key = \"hubspotcrm\"", "key = \"own\""),
+        ("id = 168", "id = 10001"),
+        ("https://api.hubapi.com", &vendor),
+        ("https://app.hubspot.com", &vendor),
+    ];
+    let directory = crate::support::vendor::elements(&[("hubspotcrm", own)]);
+    let setup = crate::support::server::Setup { elements: Some(directory.path().to_owned()), ..Default::default() };
+    let other = server.start_beside(setup).await;
+    set_up(&server).await;
+    let caller = other.caller();
+    let app = json!({ "clientId": "sandbox-client", "clientSecret": "sandbox-secret" });
+    caller.put("/elements/own/app", &app).await.ok();
+    let made = caller.post("/connect/links", &json!({ "elements": ["own"] })).await.ok();
+    let browser = Browser::new(&other);
+    for iss in ["", "&iss=https%3A%2F%2Fissuer.example%2F", "&iss=https%3A%2F%2Fevil.example"] {
+        let to_vendor = browser.submit(&made, &[]).await;
+        let callback = callback_of(&browser, &to_vendor).await;
+        let page = browser.get(&format!("{callback}{iss}")).await;
+        browser.follow(page).await.says(200, "Hubspot CRM did not connect");
+    }
+    assert_eq!(server.sandbox().counts("POST /oauth/2026-03/token").total, 0, "no code was spent");
+    let to_vendor = browser.submit(&made, &[]).await;
+    let callback = callback_of(&browser, &to_vendor).await;
+    let page = browser.get(&format!("{callback}&iss=https%3A%2F%2Fissuer.example")).await;
+    browser.follow(page).await.says(200, "Hubspot CRM is connected");
+});
