@@ -111,10 +111,10 @@ on_sqlite!(every_page_has_its_headers, |server| async move {
     let browser = Browser::new(&server);
     browser.connect(&spent).await;
     let (open, spent) = (open["url"].as_str().unwrap(), spent["url"].as_str().unwrap());
-    let blocked = Browser { keeps_cookies: false, ..Browser::new(&server) };
+    let blocked = Browser::without_cookies(&server);
     let pages = [
         (200, browser.get(open).await),
-        (400, browser.post(open, &[("display", "popup")]).await),
+        (303, browser.post(open, &[("display", "popup")]).await),
         (400, blocked.post(open, &[("element", "hubspotcrm")]).await),
         (200, browser.get(&format!("{open}/result")).await),
         (410, browser.get(spent).await),
@@ -127,15 +127,14 @@ on_sqlite!(every_page_has_its_headers, |server| async move {
         (200, browser.get(&format!("{open}/status")).await),
     ];
     for (status, page) in pages {
-        // A form that names no element is that of a link with one: it goes on.
-        assert!(page.reply.status == status || page.reply.status == 303, "{status}: {page:?}");
+        assert_eq!(page.reply.status, status, "{page:?}");
         let header = |name: &str| page.reply.header(name).unwrap_or_else(|| panic!("no {name}: {page:?}"));
         assert_eq!(header("referrer-policy"), "no-referrer");
         assert_eq!(header("x-content-type-options"), "nosniff");
         assert_eq!(header("x-frame-options"), "DENY");
         assert_eq!(header("cache-control"), "no-store");
         assert_eq!(header("strict-transport-security"), "max-age=31536000");
-        if header("content-type").starts_with("text/html") {
+        if page.reply.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
             let policy = header("content-security-policy");
             for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "script-src 'self'"] {
                 assert!(policy.contains(part), "{policy}");
@@ -165,7 +164,7 @@ on_sqlite!(the_cookie_has_its_flags, |server| async move {
 on_sqlite!(without_cookies_a_page_explains_and_nothing_is_stored, |server| async move {
     let caller = set_up(&server).await;
     let made = link(&caller, json!({})).await;
-    let blocked = Browser { keeps_cookies: false, ..Browser::new(&server) };
+    let blocked = Browser::without_cookies(&server);
     blocked.submit(&made, &[]).await.says(400, "Your browser does not keep cookies");
     let stored = shown(&caller, &made).await;
     assert_eq!((&stored["status"], &stored["reason"]), (&json!("opened"), &json!(null)));
@@ -238,6 +237,7 @@ on_both!(two_tabs_make_one_instance, |server| async move {
     let made = link(&caller, json!({})).await;
     let browser = Browser::new(&server);
     // A double click on our button, and both ways gone to the end at once.
+    browser.get(made["url"].as_str().unwrap()).await;
     let (one, other) = futures_util::join!(browser.submit(&made, &[]), browser.submit(&made, &[]));
     let (one, other) = (callback_of(&browser, &one).await, callback_of(&browser, &other).await);
     assert_ne!(one, other);
@@ -293,4 +293,36 @@ on_both!(no_secret_reaches_a_page, |server| async move {
             assert!(!page.text().contains(secret), "{secret}: {page:?}");
         }
     }
+});
+
+on_both!(an_answer_of_another_issuer_is_refused, |server| async move {
+    let vendor = format!("http://{}", server.vendor_address());
+    let authorize = "url = \"https://app.hubspot.com/oauth/authorize\"";
+    let own: &[_] = &[
+        (authorize, "url = \"https://app.hubspot.com/oauth/authorize\"\nissuer = \"https://issuer.example\""),
+        ("key = \"hubspotcrm\"", "key = \"own\""),
+        ("id = 168", "id = 10001"),
+        ("https://api.hubapi.com", &vendor),
+        ("https://app.hubspot.com", &vendor),
+    ];
+    let directory = crate::support::vendor::elements(&[("hubspotcrm", own)]);
+    let setup = crate::support::server::Setup { elements: Some(directory.path().to_owned()), ..Default::default() };
+    let other = server.start_beside(setup).await;
+    set_up(&server).await;
+    let caller = other.caller();
+    let app = json!({ "clientId": "sandbox-client", "clientSecret": "sandbox-secret" });
+    caller.put("/elements/own/app", &app).await.ok();
+    let made = caller.post("/connect/links", &json!({ "elements": ["own"] })).await.ok();
+    let browser = Browser::new(&other);
+    for iss in ["", "&iss=https%3A%2F%2Fissuer.example%2F", "&iss=https%3A%2F%2Fevil.example"] {
+        let to_vendor = browser.submit(&made, &[]).await;
+        let callback = callback_of(&browser, &to_vendor).await;
+        let page = browser.get(&format!("{callback}{iss}")).await;
+        browser.follow(page).await.says(200, "Hubspot CRM did not connect");
+    }
+    assert_eq!(server.sandbox().counts("POST /oauth/2026-03/token").total, 0, "no code was spent");
+    let to_vendor = browser.submit(&made, &[]).await;
+    let callback = callback_of(&browser, &to_vendor).await;
+    let page = browser.get(&format!("{callback}&iss=https%3A%2F%2Fissuer.example")).await;
+    browser.follow(page).await.says(200, "Hubspot CRM is connected");
 });

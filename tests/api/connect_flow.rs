@@ -128,6 +128,7 @@ on_both!(an_instance_is_authorised_anew, |server| async move {
     assert_eq!(made["elements"], json!(["hubspotcrm"]));
     assert_eq!(made["externalId"], "a");
     server.sandbox().revoke(EndOfGrant::Uninstalled);
+    server.advance(TimeDelta::seconds(11));
     let path = format!("/instances/{}", before["id"]);
     caller.get(&format!("{path}?refresh=true")).await;
     assert_eq!(caller.get(&path).await.ok()["valid"], false);
@@ -326,4 +327,33 @@ on_sqlite!(the_pages_look_as_the_organization_does, |server| async move {
     assert!(style.text().contains("--accent:") && !style.text().starts_with(":root { --accent: #ffee00"), "{style:?}");
     assert_eq!(browser.get("/connect/assets/page.css").await.reply.status, 200);
     assert_eq!(browser.get("/connect/assets/other.css").await.reply.status, 404);
+});
+
+on_both!(what_happens_to_a_link_is_told, |server| async move {
+    let caller = set_up(&server).await;
+    caller.put("/notifications/webhook", &json!({ "url": "https://app.example/notices" })).await.ok();
+    let more = json!({ "externalId": "customer-42", "notifyUrl": "https://app.example/of-link" });
+    let made = link(&caller, more).await;
+    let browser = Browser::new(&server);
+    server.sandbox().set(|switches| switches.consent = Consent::Deny);
+    browser.connect(&made).await.says(200, "You did not agree");
+    server.sandbox().set(|switches| switches.consent = Consent::Grant);
+    browser.connect(&made).await.says(200, "Hubspot CRM is connected");
+    let told = caller.get("/notifications/deliveries").await.ok();
+    let told = told.as_array().unwrap();
+    let kinds = |to: &Value| -> Vec<&str> {
+        let to = told.iter().filter(|notice| notice["notifyLinkId"] == *to);
+        to.map(|notice| notice["type"].as_str().unwrap()).collect()
+    };
+    let of_link = ["link.opened", "link.denied", "link.opened", "link.authorised"];
+    assert_eq!(kinds(&made["id"]), of_link);
+    assert_eq!(kinds(&Value::Null), [&of_link[..3], &["instance.created", "link.authorised"]].concat());
+    let denied = told.iter().find(|notice| notice["type"] == "link.denied").unwrap();
+    let data = json!({
+        "instanceId": null, "linkId": made["id"], "elementKey": "hubspotcrm", "externalId": "customer-42",
+        "status": "denied", "reason": "access_denied",
+    });
+    assert_eq!(denied["payload"]["data"], data);
+    let authorised = told.iter().find(|notice| notice["type"] == "link.authorised").unwrap();
+    assert_eq!(authorised["payload"]["data"]["instanceId"], shown(&caller, &made).await["instanceId"]);
 });
