@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use url::Url;
 
 use super::page::{self, Page, RESULT_SCRIPT, lead_to};
+use super::parts::Mark;
 use super::problems::trouble;
 use super::texts::{self, Said};
 use super::visitor::Visitor;
@@ -110,6 +111,7 @@ impl<'a> Shown<'a> {
         };
         let waits = matches!(link.status, Status::Pending | Status::Opened);
         let content = html! {
+            @if link.status == Status::Authorised { (parts::done()) }
             (parts::said(&text, &between))
             (self.told())
             div.buttons {
@@ -164,7 +166,7 @@ impl<'a> Shown<'a> {
             Some(Reason::AccessDenied) => (texts::denied(vendor, &self.presentation.name), html! {}),
             Some(Reason::MissingScope) => {
                 let missing = match self.element {
-                    Some(element) => parts::scopes(element, &outcome.missing_scopes),
+                    Some(element) => parts::scopes(element, &outcome.missing_scopes, Mark::Missing),
                     None => words,
                 };
                 (texts::missing_scope(vendor), missing)

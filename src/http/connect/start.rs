@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::page::{Page, lead_to};
+use super::parts::Mark;
 use super::problems::{notice, notice_of, trouble};
 use super::visitor::{POPUP, Visitor};
 use super::{cookie, form, parts, result, texts};
@@ -216,11 +217,11 @@ fn asked(offer: &Offer, organization: &str) -> Markup {
             Some(scopes) => {
                 @if !scopes.mandatory.is_empty() {
                     h2 { (texts::able_to(organization)) }
-                    (parts::scopes(element, &scopes.mandatory))
+                    (parts::scopes(element, &scopes.mandatory, Mark::Asked))
                 }
                 @if !scopes.optional.is_empty() {
                     h2 { (texts::OPTIONAL) }
-                    (parts::scopes(element, &scopes.optional))
+                    (parts::scopes(element, &scopes.optional, Mark::Asked))
                 }
             }
         }

@@ -371,7 +371,10 @@ impl Attempt {
     /// The mandatory scopes that the vendor did not grant, as far as it says what it granted.
     fn lacking(&self, connected: &Connected) -> Option<Outcome> {
         let granted = connected.granted_scopes.as_ref()?;
-        let missing: Vec<String> = self.mandatory.iter().filter(|scope| !granted.contains(scope)).cloned().collect();
+        // Asks for a refresh token, which is there or not; many servers do not list it (OpenID Connect Core, section 11).
+        let is_permission = |scope: &&String| *scope != "offline_access";
+        let missing = self.mandatory.iter().filter(is_permission).filter(|scope| !granted.contains(scope));
+        let missing: Vec<String> = missing.cloned().collect();
         (!missing.is_empty()).then(|| Outcome {
             missing_scopes: missing.clone(),
             ..Outcome::connected(connected).because(
