@@ -233,7 +233,11 @@ impl Services {
         let element = self.catalog.by_id(grant.element_id).cloned();
         let redirected = redirected.checked(element.as_deref());
         match &under_way.waiting {
-            Waiting::Default(caller) => Ok(CallbackEnd::Forward(forward(caller, &redirected)?)),
+            Waiting::Default(caller) => {
+                // The organization may have withdrawn it meanwhile.
+                let address = self.allowed_callback(owner, &caller.callback_url).await?;
+                Ok(CallbackEnd::Forward(forward(address, caller, &redirected)))
+            }
             Waiting::Link(link) => {
                 let token = self.finish_link(owner, element, &under_way, link, redirected).await?;
                 Ok(CallbackEnd::Link { token, popup: link.popup })
@@ -288,10 +292,9 @@ impl Redirected {
 }
 
 /// The caller's own callback URL with what the vendor answered, and the caller's own state.
-fn forward(caller: &DefaultWaiting, redirected: &Redirected) -> Result<String, ApiError> {
-    let mut url = Url::parse(&caller.callback_url).map_err(ApiError::internal)?;
+fn forward(mut address: Url, caller: &DefaultWaiting, redirected: &Redirected) -> String {
     {
-        let mut pairs = url.query_pairs_mut();
+        let mut pairs = address.query_pairs_mut();
         for (name, value) in [
             ("code", redirected.code.as_ref().map(Secret::expose)),
             ("error", redirected.error.as_deref()),
@@ -303,7 +306,7 @@ fn forward(caller: &DefaultWaiting, redirected: &Redirected) -> Result<String, A
             }
         }
     }
-    Ok(url.into())
+    address.into()
 }
 
 /// Enough to know a code again; it opens nothing.

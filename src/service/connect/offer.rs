@@ -61,11 +61,7 @@ pub struct Field {
 
 impl Services {
     /// The elements that a link offers. Where it names none: all that can be connected as things are.
-    pub async fn offered_elements(
-        &self,
-        owner: Owner,
-        settings: &LinkSettings,
-    ) -> Result<Vec<Arc<Element>>, ApiError> {
+    pub async fn offered_elements(&self, owner: Owner, settings: &LinkSettings) -> Result<Vec<Arc<Element>>, ApiError> {
         if !settings.elements.is_empty() {
             let named = self.catalog.iter().filter(|element| settings.elements.contains(&element.key));
             return Ok(named.cloned().collect());
