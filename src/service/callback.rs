@@ -242,10 +242,9 @@ impl Services {
         let redirected = redirected.checked(element.as_deref());
         match &under_way.waiting {
             Waiting::Default(caller) => {
-                // Once more: it may have been withdrawn meanwhile.
-                let settings = self.organization_settings(owner.organization).await?;
-                let allowed = Url::parse(&caller.callback_url).is_ok_and(|url| self.allows_address(&settings, &url));
-                if allowed { Ok(CallbackEnd::Forward(forward(caller, &redirected)?)) } else { Ok(CallbackEnd::Unknown) }
+                // The organization may have withdrawn it meanwhile.
+                let address = self.allowed_callback(owner, &caller.callback_url).await?;
+                Ok(CallbackEnd::Forward(forward(address, caller, &redirected)))
             }
             Waiting::Link(link) => {
                 let token = self.finish_link(owner, element, &under_way, link, redirected).await?;
@@ -314,10 +313,9 @@ fn is_foreign(oauth2: &OAuth2, iss: Option<&str>) -> bool {
 }
 
 /// The caller's own callback URL with what the vendor answered, and the caller's own state.
-fn forward(caller: &DefaultWaiting, redirected: &Redirected) -> Result<String, ApiError> {
-    let mut url = Url::parse(&caller.callback_url).map_err(ApiError::internal)?;
+fn forward(mut address: Url, caller: &DefaultWaiting, redirected: &Redirected) -> String {
     {
-        let mut pairs = url.query_pairs_mut();
+        let mut pairs = address.query_pairs_mut();
         for (name, value) in [
             ("code", redirected.code.as_ref().map(Secret::expose)),
             ("error", redirected.error.as_deref()),
@@ -329,7 +327,7 @@ fn forward(caller: &DefaultWaiting, redirected: &Redirected) -> Result<String, A
             }
         }
     }
-    Ok(url.into())
+    address.into()
 }
 
 /// Enough to know a code again; it opens nothing.

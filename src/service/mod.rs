@@ -11,6 +11,7 @@ pub mod configuration;
 pub mod connect;
 pub mod create_instance;
 pub mod data_keys;
+pub mod default_oauth;
 pub mod delete_instance;
 pub mod document;
 pub mod element_metadata;
