@@ -10,6 +10,7 @@ mod console;
 mod cors;
 mod create_instance;
 mod credentials;
+mod default_url;
 mod delete_instance;
 mod documents;
 mod element_files;
