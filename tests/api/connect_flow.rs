@@ -129,6 +129,7 @@ on_both!(an_instance_is_authorised_anew, |server| async move {
     assert_eq!(made["elements"], json!(["hubspotcrm"]));
     assert_eq!(made["externalId"], "a");
     server.sandbox().revoke(EndOfGrant::Uninstalled);
+    server.advance(TimeDelta::seconds(11));
     let path = format!("/instances/{}", before["id"]);
     caller.get(&format!("{path}?refresh=true")).await;
     assert_eq!(caller.get(&path).await.ok()["valid"], false);

@@ -114,7 +114,7 @@ on_both!(links_are_listed_by_customer_and_status, |server| async move {
         let expired = caller.get(&format!("/connect/links/{}", made[0])).await.ok();
         assert_eq!(expired["status"], "expired");
     }
-    assert_eq!(ids(caller.get("/connect/links?status=opened&emptyList=200").await.ok()), []);
+    assert!(ids(caller.get("/connect/links?status=opened&emptyList=200").await.ok()).is_empty());
     caller.get("/connect/links?status=open").await.fails(400, "bad_parameter");
     caller.get("/connect/links?externalId=%00").await.fails(404, "nothing_found");
     // Nobody else's.
