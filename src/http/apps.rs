@@ -1,16 +1,39 @@
-//! `/elements/{keyOrId}/app`: the organization's own OAuth app for an element.
+//! `/elements/{keyOrId}/app`: the organization's own OAuth app for an element, and `oauth/url/default`, which uses it.
 
 use actix_web::{HttpResponse, delete, get, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::JsonBody;
-use super::extract::Caller;
+use super::extract::{Caller, Parameters};
+use super::openapi::queries::DefaultOAuthUrlQuery;
 use super::path::ElementPath;
 use crate::kernel::error::ApiError;
+use crate::service::default_oauth::DefaultOAuthUrl;
 use crate::service::partner_app::{PartnerAppInput, PartnerAppView};
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(get_partner_app).service(save_partner_app).service(delete_partner_app);
+    config
+        .service(get_default_oauth_url)
+        .service(get_partner_app)
+        .service(save_partner_app)
+        .service(delete_partner_app);
+}
+
+/// Get the address to send a user to, with the organization's own OAuth app
+///
+/// The vendor comes back to this server, which sends the browser on to `callbackUrl` with `code` and `state`, or with `error`.
+/// `code` and the `secret` of this reply go into `providerData` of `POST /instances`, which then needs no client id, secret
+/// and callback URL. Parameters that the element's own address needs (`subdomain`, `siteAddress`) are taken too.
+#[utoipa::path(params(ElementPath, DefaultOAuthUrlQuery),
+    responses((status = 200, description = "The address", body = DefaultOAuthUrl)))]
+#[get("/elements/{keyOrId}/oauth/url/default")]
+async fn get_default_oauth_url(
+    caller: Caller,
+    path: web::Path<ElementPath>,
+    parameters: Parameters,
+) -> Result<web::Json<DefaultOAuthUrl>, ApiError> {
+    let given = parameters.into_map();
+    caller.services.start_default_oauth(&caller.principal, &path.key_or_id, given).await.map(web::Json)
 }
 
 /// Show the organization's OAuth app for an element

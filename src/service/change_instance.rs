@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::configuration::{AUTHENTICATION_TYPE, Configuration};
+use super::configuration::{AUTHENTICATION_TYPE, CALLBACK_URL, Configuration};
 use super::create_instance::Answer;
 use super::instance_input::InstanceInput;
 use super::instance_view::{InstanceConfiguration, InstanceView, token_place};
@@ -117,6 +117,10 @@ impl Services {
         let external = stored.instance.external_authentication == "initial" || brought.is_some();
         let owner = Owner { organization: stored.instance.organization_id, account: stored.instance.account_id };
         let app = self.app_for(owner, &element, authentication, &configuration).await?;
+        let secret = input.provider_data.as_ref().and_then(|data| data.text("secret"));
+        if app.is_some() && input.has_code() && secret.is_some() {
+            configuration.set(CALLBACK_URL, Some(self.redirect_url()));
+        }
         // What was connected with the organization's app can be renamed when that is gone.
         let asks = input.has_code() || brought.is_some_and(|brought| !brought.is_empty());
         let served = app.is_some() || (own_client(&before).is_none() && own_client(&configuration).is_none() && !asks);

@@ -14,6 +14,8 @@ use crate::kernel::secret::MASK;
 
 /// The key whose value chooses between the element's authentication types.
 pub const AUTHENTICATION_TYPE: &str = "authentication.type";
+/// The redirect URI of the authorization that an instance was connected with.
+pub const CALLBACK_URL: &str = "oauth.callback.url";
 /// An entry's value at most, in bytes: poller configurations are a few kilobytes.
 const LONGEST_VALUE: usize = 64 * 1024;
 const MOST_ENTRIES: usize = 500;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Services;
-use super::configuration::Configuration;
+use super::configuration::{CALLBACK_URL, Configuration};
 use super::idempotency::{Begun, Claimed, IdempotencyKey};
 use super::instance_input::{ElementReference, InstanceInput};
 use super::instance_view::{InstanceView, configuration_place, credential_place, token_place};
@@ -208,8 +208,11 @@ impl Services {
         let brought = brought.filter(|_| authentication == AuthenticationType::OAuth2);
         let owner = caller.owner;
         let app = self.app_for(owner, &element, authentication, &configuration).await?;
-        configuration.require(&element, authentication, &needless(brought.is_some(), app.is_some()))?;
         let provider_data = input.provider_data.unwrap_or_default();
+        if app.is_some() && brought.is_none() && provider_data.text("secret").is_some() {
+            configuration.set(CALLBACK_URL, Some(self.redirect_url()));
+        }
+        configuration.require(&element, authentication, &needless(brought.is_some(), app.is_some()))?;
         if authentication == AuthenticationType::OAuth2 && brought.is_none() && provider_data.text("code").is_none() {
             return Err(super::provision::missing_code(&element));
         }

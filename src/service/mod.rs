@@ -11,6 +11,7 @@ pub mod configuration;
 pub mod connect;
 pub mod create_instance;
 pub mod data_keys;
+pub mod default_oauth;
 pub mod delete_instance;
 pub mod document;
 pub mod element_metadata;
@@ -64,7 +65,7 @@ use crate::store::{Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
-use connect::guesses::LinkGuesses;
+use connect::limits::LinkLimits;
 use element_view::ElementTexts;
 use memory::FeedTrust;
 use metrics::Metrics;
@@ -99,7 +100,7 @@ pub struct Services {
     pub usage: Arc<Usage>,
     pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,
-    pub link_guesses: Arc<LinkGuesses>,
+    pub link_limits: Arc<LinkLimits>,
     /// Password hashing is slow on purpose: this many at a time.
     pub password_gate: Arc<Semaphore>,
     /// Where browsers and callers reach this server.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::Services;
-use super::configuration::Configuration;
+use super::configuration::{CALLBACK_URL, Configuration};
 use super::instance_input::{Brought, ProviderData};
 use super::introspect::Connected;
 use super::partner_app::{PartnerApp, oauth2_of, own_client};
@@ -89,9 +89,10 @@ impl Services {
         let oauth2 = input.oauth2()?;
         let code = input.provider_data.secret("code").ok_or_else(|| missing_code(&input.element))?;
         let client = input.client();
-        let started = match &input.started {
-            Some(started) => started.clone(),
-            None => self.started_by_caller(input, oauth2, &client).await?,
+        let started = match (&input.started, input.default_secret()) {
+            (Some(started), _) => started.clone(),
+            (None, Some(secret)) => self.started_by_default(input, &code, &secret).await?,
+            (None, None) => self.started_by_caller(input, oauth2, &client).await?,
         };
         let Started { grant, verifier, redirect_uri } = &started;
         let verifier = verifier.as_ref();
@@ -208,7 +209,13 @@ impl Services {
         oauth2: &OAuth2,
         client: &Client,
     ) -> Result<Started, ApiError> {
-        let redirect_uri = input.configuration.get("oauth.callback.url").unwrap_or_default().to_owned();
+        let redirect_uri = input.configuration.get(CALLBACK_URL).unwrap_or_default().to_owned();
+        if redirect_uri == self.redirect_url() {
+            // Without it nobody knows whose flow the code is of.
+            let message =
+                "A code that came back to this server goes with the providerData.secret of oauth/url/default.";
+            return Err(ApiError::new(Code::UnknownGrant, message));
+        }
         let (grant, verifier) = match oauth2.pkce {
             Pkce::S256 => Some(self.open_grant(input, client, &redirect_uri).await?).unzip(),
             Pkce::None | Pkce::Optional => (None, None),
@@ -281,8 +288,13 @@ impl Provisioning {
         }
     }
 
+    /// With the organization's app: the secret of `oauth/url/default`.
+    fn default_secret(&self) -> Option<Secret> {
+        self.app.as_ref().and_then(|_| self.provider_data.secret("secret"))
+    }
+
     /// The app that speaks: the instance's own, or else the organization's.
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         let of_organization = || self.app.as_ref().map(PartnerApp::client);
         own_client(&self.configuration).or_else(of_organization).unwrap_or_default()
     }
@@ -318,7 +330,7 @@ pub(super) fn with_values<T>(
 
 /// Required configuration that need not be given by a caller who brings tokens, or where the organization's app serves.
 pub(super) fn needless(brings_tokens: bool, app: bool) -> Vec<&'static str> {
-    let callback = brings_tokens.then_some("oauth.callback.url");
+    let callback = brings_tokens.then_some(CALLBACK_URL);
     let client = if app { &["oauth.api.key", "oauth.api.secret"][..] } else { &[] };
     callback.into_iter().chain(client.iter().copied()).collect()
 }

@@ -10,6 +10,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::Services;
+use super::partner_app::oauth2_of;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::Pkce;
 use crate::kernel::code::Code;
@@ -51,10 +52,7 @@ impl Services {
         given: BTreeMap<String, String>,
     ) -> Result<OAuthUrl, ApiError> {
         let element = self.element(key_or_id)?;
-        let Some(oauth2) = &element.authentication.oauth2 else {
-            let message = format!("{} does not use OAuth: create the instance with its API key.", element.name);
-            return Err(ApiError::new(Code::NoOauth, message));
-        };
+        let oauth2 = oauth2_of(&element)?;
         let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
         let parameter = |name: &str| value(name).map(str::to_owned);
         let values =
@@ -68,10 +66,7 @@ impl Services {
         };
         check_callback_url(redirect_uri)?;
         let state = value("state");
-        if state.is_some_and(|state| state.len() > LONGEST_STATE) {
-            let message = format!("The state must not be longer than {LONGEST_STATE} bytes.");
-            return Err(ApiError::new(Code::BadParameter, message));
-        }
+        check_state(state)?;
         let (state, verifier) = match oauth2.pkce {
             Pkce::None | Pkce::Optional => (Secret::new(state.unwrap_or(&element.key)), None),
             Pkce::S256 => {
@@ -129,8 +124,15 @@ impl Services {
     }
 }
 
+pub(super) fn check_state(state: Option<&str>) -> Result<(), ApiError> {
+    if state.is_none_or(|state| state.len() <= LONGEST_STATE) {
+        return Ok(());
+    }
+    Err(ApiError::new(Code::BadParameter, format!("The state must not be longer than {LONGEST_STATE} bytes.")))
+}
+
 /// A callback URL is an address for browsers: any host, but a whole address.
-fn check_callback_url(text: &str) -> Result<(), ApiError> {
+pub(super) fn check_callback_url(text: &str) -> Result<(), ApiError> {
     let refused = |what: &str| {
         let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
         Err(ApiError::new(Code::BadCallbackUrl, format!("callbackUrl `{shown}` {what}.")))

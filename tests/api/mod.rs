@@ -9,6 +9,7 @@ mod connected_account;
 mod cors;
 mod create_instance;
 mod credentials;
+mod default_url;
 mod delete_instance;
 mod documents;
 mod element_files;

@@ -64,6 +64,9 @@ impl Browser {
         let caller = Caller::anonymous(if ours { &self.server } else { &origin });
         let path = url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
         let mut request = caller.request_at_root(method, &path);
+        if method == "GET" {
+            request = request.header("sec-fetch-dest", "document");
+        }
         if let (true, Some(cookie)) = (ours, self.cookie()) {
             request = request.header("cookie", format!("other=1; {COOKIE}={cookie}"));
         }

@@ -42,7 +42,7 @@ pub fn trouble(error: &ApiError, public_url: &Url) -> HttpResponse {
         Code::LinkNotFound => (&texts::UNKNOWN_LINK, StatusCode::NOT_FOUND),
         Code::TooManyRequests => (&texts::TOO_MANY, StatusCode::TOO_MANY_REQUESTS),
         Code::InstanceNotFound => (&texts::GONE, StatusCode::GONE),
-        Code::AppNotFound | Code::ElementNotFound | Code::BadConfiguration => {
+        Code::AppNotFound | Code::ElementNotFound | Code::BadConfiguration | Code::AddressNotAllowed => {
             (&texts::NOT_SET_UP, StatusCode::CONFLICT)
         }
         Code::BodyTooLarge | Code::BadBody => (&texts::TROUBLE, StatusCode::BAD_REQUEST),

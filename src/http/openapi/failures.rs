@@ -95,6 +95,13 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("OAuthUrlRequest", &[BODY, OAUTH_URL, ADDRESS]),
     ("UpdateOrganization", &[BODY, &[NotAllowed]]),
     ("SavePartnerApp", &[BODY, &[NotAllowed, NoOauth, BadScopes]]),
+    (
+        "get_default_oauth_url",
+        &[
+            &[MissingParameter, BadParameter, BadCallbackUrl, AddressNotAllowed, BadScopes, NoOauth, AppNotFound],
+            ADDRESS,
+        ],
+    ),
     ("get_partner_app", &[&[NoOauth]]),
     ("delete_partner_app", &[&[NotAllowed, NoOauth, AppNotFound]]),
     ("WebhookAddress", &[BODY, &[BadWebhookUrl]]),

@@ -55,6 +55,24 @@ pub struct OAuthUrlQuery {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct DefaultOAuthUrlQuery {
+    /// Where the browser is sent in the end: on one of the organization's `allowedOrigins`
+    #[param(example = "https://www.mycoolapp.com/auth")]
+    callback_url: String,
+    /// Scopes without which there is no connection, separated by spaces; default: the app's
+    scope: Option<String>,
+    /// Scopes that the vendor may leave out; default: the app's
+    optional_scope: Option<String>,
+    /// A set of scopes that the element names, in the place of the app's
+    preset: Option<String>,
+    /// Comes back with the code; default: the element's key
+    state: Option<String>,
+    /// The vendor's host for this user, where there are several
+    site_address: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct InstanceListQuery {
     /// Instances with all of these tags
     #[param(rename = "tags[]", style = Form, explode)]
