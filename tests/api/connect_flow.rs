@@ -353,7 +353,7 @@ on_both!(what_happens_to_a_link_is_told, |server| async move {
         "instanceId": null, "linkId": made["id"], "elementKey": "hubspotcrm", "externalId": "customer-42",
         "status": "denied", "reason": "access_denied",
     });
-    assert_eq!(denied["payload"]["data"], data);
+    assert_eq!(denied["notice"]["data"], data);
     let authorised = told.iter().find(|notice| notice["type"] == "link.authorised").unwrap();
-    assert_eq!(authorised["payload"]["data"]["instanceId"], shown(&caller, &made).await["instanceId"]);
+    assert_eq!(authorised["notice"]["data"]["instanceId"], shown(&caller, &made).await["instanceId"]);
 });
