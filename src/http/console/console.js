@@ -25,9 +25,16 @@
   document.addEventListener("click", function (event) {
     var button = event.target.closest("[data-copy]");
     if (!button) return;
-    copy(button.dataset.copy).then(function () { say("Copied."); button.textContent = "Copied"; },
+    copy(button.dataset.copy).then(function () { copied(button); },
       function () { say("The browser does not let this page copy."); });
   });
+
+  function copied(button) {
+    button.dataset.name = button.dataset.name || button.textContent;
+    button.textContent = "Copied";
+    say("Copied.");
+    setTimeout(function () { button.textContent = button.dataset.name; say(""); }, 2000);
+  }
 
   // Whatever somebody works with at the moment stays.
   function inUse(region) {

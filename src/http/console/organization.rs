@@ -88,7 +88,7 @@ async fn page(operator: &Operator, told: &Told) -> Result<HttpResponse, ApiError
         h1 { (view.name) }
         (parts::told(told.done.as_deref(), told.problem.as_ref().map(|error| error.message.as_str())))
         @if let Some(secret) = &told.secret {
-            div.done role="status" { (texts::SECRET_ONCE) }
+            p.told role="status" { (texts::SECRET_ONCE) }
             (parts::to_copy("secret", "Secret", secret))
         }
         (form(operator, &view, entered("save")))

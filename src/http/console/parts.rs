@@ -177,7 +177,7 @@ pub fn cell(label: &str, content: &Markup) -> Markup {
 /// What was done, or what went wrong, where the page says it first.
 pub fn told(done: Option<&str>, problem: Option<&str>) -> Markup {
     html! {
-        @if let Some(done) = done.and_then(texts::done) { p.done role="status" { (done) } }
+        @if let Some(done) = done.and_then(texts::done) { p.told role="status" { (done) } }
         @if let Some(problem) = problem { p.problem role="alert" { (problem) } }
     }
 }

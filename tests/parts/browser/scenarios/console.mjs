@@ -12,6 +12,9 @@ async function seen(page, name) {
   faults.push(...await look(page, `console-${name}`));
 }
 
+/** What stands as a badge, and nowhere else. */
+const status = (page, word) => page.locator('.badge', { hasText: word }).first().waitFor();
+
 const at = (page, path) => page.goto(`${given.ligand}/console${path}`);
 
 async function signIn(page) {
@@ -58,20 +61,20 @@ async function watch(page, context) {
   await page.getByLabel('Hubspot CRM').check();
   await page.getByLabel('Customer').fill('customer-42');
   await page.getByRole('button', { name: 'Make the link' }).click();
-  await page.getByText('pending').waitFor();
+  await status(page, 'pending');
   await seen(page, 'link');
-  const address = await page.getByLabel('Address').inputValue();
+  const address = await page.getByRole('textbox', { name: 'Address' }).inputValue();
   const customer = await context.newPage();
   await customer.goto(address);
   await forward(customer).waitFor();
   await page.bringToFront();
-  await page.getByText('opened').waitFor();
+  await status(page, 'opened');
   await page.getByRole('button', { name: 'Withdraw' }).focus();
   await goToVendor(customer);
   await decide(customer, 'Deny');
   await customer.waitForURL('**/result**');
   await customer.close();
-  await page.getByText('denied').waitFor();
+  await status(page, 'denied');
   say({ focus: await page.evaluate('document.activeElement.id') });
 
   await at(page, '');
@@ -80,7 +83,7 @@ async function watch(page, context) {
   const created = await api('POST', '/instances', given.instance);
   await fresh.waitFor();
   await api('DELETE', `/instances/${created.id}/enabled`);
-  await page.getByText('disabled').nth(1).waitFor();
+  await status(page, 'disabled');
   await seen(page, 'instances');
 }
 
@@ -92,7 +95,7 @@ async function rest(page) {
   await at(page, '/links');
   await seen(page, 'links');
   await at(page, '/organization');
-  await page.getByLabel('Address').fill('https://app.example.com/notices');
+  await page.getByRole('textbox', { name: 'Address' }).fill('https://app.example.com/notices');
   await page.getByRole('button', { name: 'Save the address' }).click();
   await page.getByText('it is not shown again').waitFor();
   await seen(page, 'organization');
