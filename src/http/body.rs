@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::extract::{Extraction, shortened};
+use super::extract::{Extraction, Parameters, shortened};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 
@@ -63,6 +63,12 @@ pub(super) async fn read_up_to(mut payload: Payload, length: u64) -> Result<web:
         Ok(if bytes.is_empty() { first } else { bytes.freeze() })
     };
     tokio::time::timeout(BODY_DEADLINE.0, whole).await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))
+}
+
+/// What a page's form sends.
+pub(super) async fn read_form(payload: Payload) -> Result<Parameters, ApiError> {
+    let whole = tokio::time::timeout(BODY_DEADLINE.0, read_whole(payload));
+    Ok(Parameters::read(&whole.await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))?))
 }
 
 /// The bytes of a body that is said to be JSON.

@@ -236,7 +236,12 @@ impl FromRequest for Parameters {
 
 impl Parameters {
     pub fn of(request: &HttpRequest) -> Self {
-        Self(url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect())
+        Self::read(request.query_string().as_bytes())
+    }
+
+    /// Of a query, or of a form.
+    pub fn read(encoded: &[u8]) -> Self {
+        Self(url::form_urlencoded::parse(encoded).into_owned().collect())
     }
 
     /// The first value, also an empty one.

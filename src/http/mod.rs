@@ -5,6 +5,8 @@ mod authentication;
 mod body;
 mod connect;
 mod connector;
+mod console;
+mod cookies;
 mod cors;
 mod documents;
 mod element_instances;
@@ -73,6 +75,7 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
             .configure(api)
             // Behind the API, whose `/connect/links` is no token.
             .configure(connect::routes)
+            .configure(console::routes)
             .default_service(web::to(hubs::bare));
     }
 }

@@ -29,6 +29,7 @@ pub mod memory;
 pub mod metrics;
 pub mod notices;
 pub mod organization;
+pub mod overview;
 pub mod partner_app;
 pub mod pass_through;
 pub mod provision;

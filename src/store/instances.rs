@@ -1,5 +1,7 @@
 //! Instances and their credentials. Every function takes the owner first; a foreign row is not there.
 
+pub mod overview;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};

@@ -45,6 +45,7 @@ impl LinkRow {
 pub struct Filter {
     pub external_id: Option<String>,
     pub status: Option<StatusFilter>,
+    pub newest_first: bool,
 }
 
 /// A link that is past its time is expired, whatever its row still says.
@@ -73,9 +74,14 @@ pub fn find_by_token(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<Option<Li
     Ok(dsl::connect_link.filter(dsl::token_hash.eq_any(hashes)).first(conn).optional()?)
 }
 
-/// One row more than the page. Ascending ids.
+/// One row more than the page. Ascending ids, or descending ones.
 pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Result<Vec<LinkRow>, StoreFault> {
-    let mut rows = owned(owner).filter(dsl::id.gt(page.after)).into_boxed();
+    let mut rows = owned(owner).into_boxed();
+    rows = match (filter.newest_first, page.after) {
+        (true, 0) => rows.order(dsl::id.desc()),
+        (true, before) => rows.filter(dsl::id.lt(before)).order(dsl::id.desc()),
+        (false, after) => rows.filter(dsl::id.gt(after)).order(dsl::id),
+    };
     if let Some(external_id) = &filter.external_id {
         rows = rows.filter(dsl::external_id.eq(external_id));
     }
@@ -89,7 +95,7 @@ pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Re
             rows.filter(dsl::status.eq(*status))
         };
     }
-    Ok(rows.order(dsl::id).limit(page.limit()).load(conn)?)
+    Ok(rows.limit(page.limit()).load(conn)?)
 }
 
 /// Writes a changed row, unless somebody else did since it was read (`Conflict`). The token stays as it is by now.

@@ -21,6 +21,8 @@ pub enum Purpose {
     LinkToken,
     /// The cookie that binds an authorization to a browser.
     Browser,
+    /// What a form of the console carries, so that no other site can send it: made of the session.
+    ConsoleForm,
     IdempotencyKey,
     /// Whether a repeated request is the same one.
     Request,
@@ -67,6 +69,7 @@ impl LookupKey {
             Purpose::State => "state",
             Purpose::LinkToken => "link token",
             Purpose::Browser => "browser",
+            Purpose::ConsoleForm => "console form",
             Purpose::IdempotencyKey => "idempotency key",
             Purpose::Request => "request",
         };

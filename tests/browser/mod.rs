@@ -3,6 +3,7 @@
 
 mod attacks;
 mod connecting;
+mod console;
 mod detours;
 mod gallery;
 mod others;

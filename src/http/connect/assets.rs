@@ -37,7 +37,7 @@ pub async fn brand(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 }
 
 /// For ten minutes: a new version is seen soon.
-fn file(media_type: &'static str, text: &'static str) -> HttpResponse {
+pub fn file(media_type: &'static str, text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, media_type))
         .insert_header((CACHE_CONTROL, "max-age=600"))

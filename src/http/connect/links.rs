@@ -39,6 +39,7 @@ async fn list_links(caller: Caller, parameters: Parameters) -> Result<HttpRespon
     let query = LinkQuery {
         external_id: parameters.get("externalId").map(str::to_owned),
         status: parameters.get("status").map(str::to_owned),
+        newest_first: false,
     };
     let (links, next) = caller.services.list_links(caller.owner(), query, parameters.page()?).await?;
     if links.is_empty() && parameters.get("emptyList") != Some("200") {

@@ -1,13 +1,13 @@
 //! `/connect`: the integrator's calls (`links`), the customer's pages, and what they are made of. The pages are rendered here,
 //! work without a script, and load nothing from elsewhere but the organization's logo.
 
-mod assets;
+pub mod assets;
 mod colour;
 mod cookie;
 mod form;
 pub mod links;
 pub mod page;
-mod parts;
+pub mod parts;
 mod problems;
 mod result;
 pub mod script;

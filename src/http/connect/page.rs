@@ -73,35 +73,42 @@ impl<'a> Page<'a> {
 
     fn render(&self) -> Markup {
         let name = self.of.map(|(presentation, _)| presentation.name.as_str());
-        html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    meta name="robots" content="noindex";
-                    title { (self.title) @if let Some(name) = name { " · " (name) } }
-                    link rel="icon" href=(ICON);
-                    link rel="stylesheet" href=(STYLE);
-                    @if let Some((presentation, token)) = self.of {
-                        @if presentation.colour.is_some() {
-                            link rel="stylesheet" href={ "/connect/" (token) "/brand.css" };
-                        }
+        let title = html! { (self.title) @if let Some(name) = name { " · " (name) } };
+        let own = self.of.filter(|(presentation, _)| presentation.colour.is_some());
+        let own = own.map(|(_, token)| format!("/connect/{token}/brand.css"));
+        let styles: Vec<&str> = [STYLE].into_iter().chain(own.as_deref()).collect();
+        let body = html! {
+            body {
+                @if let Some((presentation, _)) = self.of {
+                    header {
+                        @if let Some(logo) = &presentation.logo { img src=(logo) alt="" referrerpolicy="no-referrer"; }
+                        span { (presentation.name) }
                     }
-                    @if let Some(script) = self.script { script src=(script) defer {} }
                 }
-                body {
-                    @if let Some((presentation, _)) = self.of {
-                        header {
-                            @if let Some(logo) = &presentation.logo { img src=(logo) alt="" referrerpolicy="no-referrer"; }
-                            span { (presentation.name) }
-                        }
-                    }
-                    main { (self.content) }
-                    footer { (texts::FOOTER) }
-                }
+                main { (self.content) }
+                footer { (texts::FOOTER) }
             }
+        };
+        document(&title, &styles, self.script, &body)
+    }
+}
+
+/// Styles and script are addresses of ours.
+pub fn document(title: &Markup, styles: &[&str], script: Option<&str>, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex";
+                title { (title) }
+                link rel="icon" href=(ICON);
+                @for style in styles { link rel="stylesheet" href=(style); }
+                @if let Some(script) = script { script src=(script) defer {} }
+            }
+            (body)
         }
     }
 }

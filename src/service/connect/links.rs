@@ -34,6 +34,7 @@ const TRIES: usize = 8;
 pub struct LinkQuery {
     pub external_id: Option<String>,
     pub status: Option<String>,
+    pub newest_first: bool,
 }
 
 impl Services {
@@ -240,7 +241,7 @@ impl Services {
         if query.external_id.as_deref().is_some_and(|text| text.contains('\0')) {
             return Ok((Vec::new(), None));
         }
-        let filter = Filter { external_id: query.external_id, status };
+        let filter = Filter { external_id: query.external_id, status, newest_first: query.newest_first };
         let found = self.store.read(move |conn| rows::list(conn, owner, &filter, page)).await?;
         let (found, next) = page.cut(found, |row| row.id);
         let views = found.into_iter().map(|row| Ok(self.link_view(self.open_link(row)?)));

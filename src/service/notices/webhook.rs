@@ -55,7 +55,7 @@ pub struct SecretView {
 pub struct WebhookAddress {
     /// Absolute, by https. What is inside your network the operator must allow.
     #[schema(example = "https://app.example/ligand-notices")]
-    url: String,
+    pub url: String,
 }
 
 /// As it rests in the document.

@@ -1,0 +1,76 @@
+//! The form of an organization's OAuth app. The secret is never shown; an empty field keeps it.
+
+use maud::{Markup, html};
+
+use super::elements::HERE;
+use super::session::Operator;
+use super::{parts, texts};
+use crate::http::extract::Parameters;
+use crate::kernel::secret::Secret;
+use crate::service::partner_app::{PartnerAppInput, PartnerAppView};
+
+pub fn render(operator: &Operator, app: &PartnerAppView, entered: Option<&Parameters>) -> Markup {
+    let here = format!("{HERE}/{}", app.element);
+    let own = |name: &str, stored: &Option<String>| {
+        entered.and_then(|form| form.given(name)).or(stored.as_deref()).unwrap_or_default().to_owned()
+    };
+    let none = match entered {
+        Some(form) => form.get("none").is_some(),
+        None => app.optional_scopes.as_deref() == Some(""),
+    };
+    let kept = if app.client_secret.is_some() { texts::SECRET_KEPT } else { texts::SECRET_MISSING };
+    let client_id = own("clientId", &app.client_id);
+    let (scopes, optional) = (own("scopes", &app.scopes), own("optionalScopes", &app.optional_scopes));
+    let presets = app.presets.iter().map(|preset| (preset.name.as_str(), preset.description.as_str()));
+    html! {
+        p.text { (app.config_description) }
+        (parts::to_copy("redirect-url", texts::REGISTER_THIS, &app.redirect_url))
+        form method="post" action=(here) {
+            (operator.sealed(Some("save-app")))
+            (parts::Input::text("clientId", "Client ID", &client_id).required().render())
+            (parts::Input { kind: "password", ..parts::Input::text("clientSecret", "Client secret", "") }.hint(kept).render())
+            (parts::Input::text("scopes", "Scopes", &scopes).hint(texts::SCOPES_HINT).render())
+            (parts::Input::text("optionalScopes", "OptionalScopes", &optional).hint(texts::OPTIONAL_SCOPES_HINT).render())
+            (parts::check("none", texts::OPTIONAL_SCOPES_NONE, none))
+            @if !app.presets.is_empty() {
+                (parts::choice("preset", "Preset", &own("preset", &app.preset), [("", "None")].into_iter().chain(presets)))
+            }
+            div.buttons { button.main type="submit" { "Save the app" } }
+        }
+        (asked(app))
+        @if app.client_id.is_some() {
+            form.buttons method="post" action=(here) {
+                (operator.sealed(Some("remove-app")))
+                button.danger type="submit" { (texts::DELETE_APP) }
+            }
+        }
+    }
+}
+
+/// What comes of all that: the scopes of the next authorization.
+fn asked(app: &PartnerAppView) -> Markup {
+    let list = |name: &str, scopes: &[String]| {
+        html! {
+            @if !scopes.is_empty() { div { dt { (name) } dd { @for scope in scopes { code { (scope) } " " } } } }
+        }
+    };
+    html! {
+        @if let Some(warning) = &app.warning { p.problem { (warning) } }
+        dl {
+            (list("Asked for", &app.requested_scopes))
+            (list("Asked for, may be left out", &app.requested_optional_scopes))
+        }
+    }
+}
+
+pub fn read(form: &Parameters) -> PartnerAppInput {
+    let text = |name: &str| form.get(name).map(str::to_owned);
+    let optional_scopes = if form.get("none").is_some() { Some(String::new()) } else { text("optionalScopes") };
+    PartnerAppInput {
+        client_id: text("clientId"),
+        client_secret: form.get("clientSecret").map(Secret::new),
+        scopes: text("scopes"),
+        optional_scopes,
+        preset: text("preset"),
+    }
+}

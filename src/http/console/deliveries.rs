@@ -1,0 +1,127 @@
+//! `/console/deliveries`: what the organization was told, and what became of it.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{Markup, html};
+
+use super::layout::Screen;
+use super::problems::answer;
+use super::session::{Operator, Stop};
+use super::{PAGE_SIZE, parts, texts};
+use crate::http::connect::page::lead_to;
+use crate::http::extract::Parameters;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::paging::Page;
+use crate::service::notices::deliveries::{DeliveryQuery, DeliveryView};
+
+pub const HERE: &str = "/console/deliveries";
+const CONDITIONS: [&str; 3] = ["status", "instanceId", "linkId"];
+const STATUSES: [&str; 4] = ["waiting", "parked", "delivered", "failed"];
+
+pub async fn show(request: HttpRequest) -> HttpResponse {
+    answer(&request, shown(&request).await).await
+}
+
+async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
+    let operator = Operator::of(request).await?;
+    let parameters = Parameters::of(request);
+    let given = |name: &str| parameters.get(name).unwrap_or_default();
+    let query = DeliveryQuery {
+        status: parameters.get("status").map(str::to_owned),
+        instance_id: parameters.number("instanceId")?,
+        link_id: parameters.number("linkId")?,
+    };
+    let page = Page::read(Some(PAGE_SIZE), parameters.get("nextPage"))?;
+    let (deliveries, next) = operator.services.deliveries(operator.owner(), query, page).await?;
+    let number = |name, label| parts::Input::text(name, label, given(name)).number().render();
+    let statuses = STATUSES.map(|status| (status, status));
+    let content = html! {
+        h1 { "Deliveries" }
+        (parts::told(parameters.get("done"), None))
+        form.search role="search" action=(HERE) {
+            (number("instanceId", "Instance"))
+            (number("linkId", "Connect link"))
+            (parts::choice("status", "Status", given("status"), [("", "All")].into_iter().chain(statuses)))
+            button type="submit" { "Search" }
+        }
+        div #list data-live {
+            (table(&operator, &deliveries))
+            (parts::further(HERE, &parameters, &CONDITIONS, next.as_deref()))
+        }
+    };
+    Ok(operator.respond(&Screen::at("/deliveries", "Deliveries", content)))
+}
+
+fn table(operator: &Operator, deliveries: &[DeliveryView]) -> Markup {
+    html! {
+        @if deliveries.is_empty() {
+            p.soft { (texts::NO_DELIVERIES) }
+        } @else {
+            table role="table" {
+                thead { tr role="row" {
+                    @for name in ["Notice", "About", "Status", "Attempts", "Created (UTC)", "Next attempt (UTC)", "Actions"] {
+                        th role="columnheader" scope="col" { (name) }
+                    }
+                } }
+                tbody { @for delivery in deliveries { (line(operator, delivery)) } }
+            }
+        }
+    }
+}
+
+fn line(operator: &Operator, delivery: &DeliveryView) -> Markup {
+    let kind = match delivery.status {
+        "delivered" => "good",
+        "waiting" => "busy",
+        _ => "bad",
+    };
+    html! {
+        tr role="row" {
+            td role="cell" { (delivery.kind) p { code { (delivery.message) } } }
+            td role="cell" data-label="About" { (subject(&delivery.subject, delivery.id)) }
+            td role="cell" data-label="Status" {
+                (parts::badge(kind, delivery.status))
+                @if let Some(error) = &delivery.last_error { p.reason { (error) } }
+            }
+            td role="cell" data-label="Attempts" { (delivery.attempts) }
+            td role="cell" data-label="Created" { (parts::date(Some(&delivery.created_at))) }
+            td role="cell" data-label="Next attempt" {
+                @if delivery.next_attempt_at.is_some() { (parts::date(delivery.next_attempt_at.as_deref())) }
+            }
+            td role="cell" data-label="Actions" {
+                form method="post" action=(HERE) {
+                    (operator.sealed(Some("retry")))
+                    input type="hidden" name="id" value=(delivery.id);
+                    button.small id={ "retry-" (delivery.id) } type="submit" aria-label={ "Send again: " (delivery.message) } { "Send again" }
+                }
+            }
+        }
+    }
+}
+
+/// `instance:4711`, with a way there.
+fn subject(subject: &str, delivery: i64) -> Markup {
+    let place = match subject.split_once(':') {
+        Some(("instance", id)) => Some(("instances", id)),
+        Some(("link", id)) => Some(("links", id)),
+        _ => None,
+    };
+    html! {
+        @match place {
+            Some((place, id)) => a id={ "about-" (delivery) } href={ "/console/" (place) "/" (id) } { (subject) },
+            None => (subject),
+        }
+    }
+}
+
+pub async fn act(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    answer(&request, acted(&request, payload).await).await
+}
+
+async fn acted(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
+    let (operator, form) = Operator::acting(request, payload).await?;
+    let id = form.number("id")?.filter(|_| form.get("do") == Some("retry"));
+    let id = id.ok_or_else(|| ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION))?;
+    operator.services.retry_delivery(operator.owner(), id).await?;
+    Ok(lead_to(&format!("{HERE}?done=retried"), &operator.services.public_url))
+}

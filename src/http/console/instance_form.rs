@@ -1,0 +1,113 @@
+//! The form that edits an instance: name, tags and what its element declares. Secrets are never shown; an empty field
+//! keeps them.
+
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+
+use super::session::Operator;
+use super::{ROOT, parts, texts};
+use crate::catalog::element::{AuthenticationType, ConfigurationEntry, ConfigurationType, Element};
+use crate::http::extract::Parameters;
+use crate::kernel::patch::Patch;
+use crate::service::configuration::AUTHENTICATION_TYPE;
+use crate::service::instance_input::{InstanceInput, Tag, Tags};
+use crate::service::instance_view::InstanceView;
+
+/// Before the names of fields, so that no configuration key can be taken for one of the form's own.
+const FIELD: &str = "field.";
+
+pub fn render(operator: &Operator, element: &Element, view: &InstanceView, entered: Option<&Parameters>) -> Markup {
+    let own = |name: &str, stored: &str| entered.and_then(|form| form.given(name)).unwrap_or(stored).to_owned();
+    html! {
+        form method="post" action={ (ROOT) "/instances/" (view.id) } {
+            (operator.sealed(Some("save")))
+            (parts::Input::text("name", "Name", &own("name", &view.name)).required().render())
+            (parts::lines("tags", "Tags", &own("tags", &view.tags.join("\n")), texts::TAGS_HINT))
+            @for entry in declared(element, view) {
+                (field(entry, stored(view, &entry.key), entered))
+            }
+            div.buttons { button.main type="submit" { "Save" } }
+        }
+    }
+}
+
+/// What of the instance's element a person may set.
+fn declared<'a>(element: &'a Element, view: &'a InstanceView) -> impl Iterator<Item = &'a ConfigurationEntry> {
+    let own = authentication_of(element, view);
+    let wanted = move |entry: &&ConfigurationEntry| {
+        // Another authentication type needs another credential: that is a new link's business.
+        let ours = entry.internal || entry.hide_from_console || entry.key == AUTHENTICATION_TYPE;
+        !ours && entry.applies_to(own)
+    };
+    element.configuration.iter().filter(wanted)
+}
+
+fn stored<'a>(view: &'a InstanceView, key: &str) -> &'a str {
+    view.configuration.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn authentication_of(element: &Element, view: &InstanceView) -> AuthenticationType {
+    AuthenticationType::read(stored(view, AUTHENTICATION_TYPE)).unwrap_or(element.authentication.default)
+}
+
+pub fn authentication(operator: &Operator, view: &InstanceView) -> &'static str {
+    let element = operator.services.catalog.by_id(view.element_id);
+    element.map_or("", |element| authentication_of(element, view).as_str())
+}
+
+fn field(entry: &ConfigurationEntry, stored: &str, entered: Option<&Parameters>) -> Markup {
+    let name = format!("{FIELD}{}", entry.key);
+    let value = entered.and_then(|form| form.given(&name)).unwrap_or(stored);
+    let (label, hint) = (entry.name.as_str(), entry.description.as_str());
+    if entry.is_secret() {
+        let kept = if stored.is_empty() { texts::SECRET_MISSING } else { texts::SECRET_KEPT };
+        let hint = format!("{hint} {kept}");
+        return parts::Input { kind: "password", ..parts::Input::text(&name, label, "") }.hint(&hint).render();
+    }
+    match entry.kind {
+        ConfigurationType::Textarea | ConfigurationType::CodeEditor => parts::lines(&name, label, value, hint),
+        _ => match entry.allowed_values() {
+            Some(allowed) => {
+                let shown = |value: &'_ str| {
+                    let known = entry.options.iter().find(|option| option.value == value);
+                    known.map_or_else(|| value.to_owned(), |option| option.description.clone())
+                };
+                let options: Vec<_> = allowed.iter().map(|value| (*value, shown(value))).collect();
+                // What the list does not have stays what it is until somebody chooses.
+                let other = (!allowed.contains(&value)).then_some((value, value));
+                parts::choice(
+                    &name,
+                    label,
+                    value,
+                    other.into_iter().chain(options.iter().map(|(value, text)| (*value, text.as_str()))),
+                )
+            }
+            None => parts::Input::text(&name, label, value).hint(hint).render(),
+        },
+    }
+}
+
+/// What differs from what is stored.
+pub fn read(element: Option<&Element>, view: &InstanceView, form: &Parameters) -> InstanceInput {
+    let tags = parts::lines_of(form.given("tags").unwrap_or_default()).into_iter().map(Tag::Text).collect();
+    let mut configuration = Map::new();
+    for entry in element.into_iter().flat_map(|element| declared(element, view)) {
+        let Some(sent) = form.given(&format!("{FIELD}{}", entry.key)) else { continue };
+        // Forms write line breaks with two characters.
+        let sent = sent.replace("\r\n", "\n");
+        match (entry.is_secret(), sent.is_empty()) {
+            (true, true) => {}
+            (true, false) => drop(configuration.insert(entry.key.clone(), sent.into())),
+            (false, _) if sent == stored(view, &entry.key) => {}
+            // Nothing means the default.
+            (false, true) => drop(configuration.insert(entry.key.clone(), Value::Null)),
+            (false, false) => drop(configuration.insert(entry.key.clone(), sent.into())),
+        }
+    }
+    InstanceInput {
+        name: Patch::Value(form.given("name").unwrap_or_default().to_owned()),
+        tags: Patch::Value(Tags::Many(tags)),
+        configuration: (!configuration.is_empty()).then_some(configuration),
+        ..InstanceInput::default()
+    }
+}

@@ -1,0 +1,131 @@
+//! Who is signed in: the cookie with the session's token, and what every form carries because of it.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, web};
+
+use super::origin::require_own;
+use super::{ROOT, texts};
+use crate::http::body::read_form;
+use crate::http::cookies::Cookie;
+use crate::http::extract::{Parameters, services};
+use crate::kernel::code::Code;
+use crate::kernel::entropy::hex_of;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::secret::Secret;
+use crate::service::Services;
+use crate::service::authenticate::Presented;
+use crate::store::principals::Principal;
+use crate::vault::lookup::Purpose;
+
+pub const SESSION: Cookie = Cookie("ligand-console");
+/// The field of a form with the token that no other site knows.
+pub const FORM_TOKEN: &str = "token";
+
+/// Somebody who is signed in.
+pub struct Operator {
+    pub services: Arc<Services>,
+    pub principal: Arc<Principal>,
+    session: Secret,
+}
+
+/// Why a page is not shown.
+pub enum Stop {
+    /// Nobody is signed in, or no longer.
+    SignIn,
+    Failed(ApiError),
+}
+
+impl From<ApiError> for Stop {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Operator {
+    pub async fn of(request: &HttpRequest) -> Result<Self, Stop> {
+        let services = services(request)?;
+        let session = SESSION.read(request, &services.public_url).ok_or(Stop::SignIn)?;
+        let presented = Presented { bearer: Some(session.clone()), ..Presented::default() };
+        match services.authenticate(&presented).await {
+            Ok(principal) => Ok(Self { services, principal, session }),
+            Err(error) if error.code == Code::BadCredentials => Err(Stop::SignIn),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// With what a form of this very session sent.
+    pub async fn acting(request: &HttpRequest, payload: web::Payload) -> Result<(Self, Parameters), Stop> {
+        require_own(request, &services(request)?.public_url)?;
+        let operator = Self::of(request).await?;
+        let form = read_form(payload.into_inner()).await?;
+        require_token(&operator.services, &operator.session, &form)?;
+        Ok((operator, form))
+    }
+
+    pub fn owner(&self) -> Owner {
+        self.principal.owner
+    }
+
+    pub fn form_token(&self) -> String {
+        form_token(&self.services, &self.session)
+    }
+
+    pub fn require_administrator(&self) -> Result<(), ApiError> {
+        if self.principal.organization_admin {
+            return Ok(());
+        }
+        Err(ApiError::new(Code::NotAllowed, texts::ADMINISTRATORS_ONLY))
+    }
+}
+
+/// `of`: a secret that the browser has in a cookie and other sites cannot know.
+pub fn form_token(services: &Services, of: &Secret) -> String {
+    hex_of(&services.lookup.hash(Purpose::ConsoleForm, of))
+}
+
+pub fn require_token(services: &Services, of: &Secret, form: &Parameters) -> Result<(), ApiError> {
+    let sent = Secret::new(form.get(FORM_TOKEN).unwrap_or_default());
+    let good = services.lookup.hashes(Purpose::ConsoleForm, of);
+    if good.iter().any(|hash| Secret::new(hex_of(hash)) == sent) {
+        return Ok(());
+    }
+    Err(ApiError::new(Code::NotAllowed, texts::STALE_FORM))
+}
+
+/// An address of the console to go to after signing in; nothing else is one.
+pub fn local(text: &str) -> &str {
+    let rest = text.strip_prefix(ROOT).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    let plain = text.len() <= 2000 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let page = !["/sign-in", "/sign-out"].iter().any(|own| rest.is_some_and(|rest| rest.starts_with(own)));
+    if rest.is_some() && plain && page { text } else { ROOT }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn one_comes_back_to_pages_of_the_console_alone() {
+        for text in ["/console", "/console/links", "/console?q=a%20b&state=valid", "/console/instances/7"] {
+            assert_eq!(local(text), text);
+        }
+        for text in [
+            "",
+            "/",
+            "/docs",
+            "/consoles",
+            "//evil.example/console",
+            "https://evil.example/console",
+            "/console\\evil.example",
+            "/console/\r\nx: y",
+            "/console/a b",
+            "/console/sign-in",
+            "/console/sign-out",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(local(text), "/console", "{text}");
+        }
+    }
+}

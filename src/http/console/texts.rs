@@ -1,0 +1,106 @@
+//! The sentences of the console, in one place. Names of columns and fields stand where they are shown.
+
+use crate::kernel::code::Code;
+
+pub const SIGN_IN: &str = "Sign in";
+pub const SIGN_OUT: &str = "Sign out";
+pub const COPY: &str = "Copy";
+pub const NEVER: &str = "never";
+pub const FIRST_PAGE: &str = "First page";
+pub const NEXT_PAGE: &str = "Next page";
+pub const TO_THE_START: &str = "Back to the instances";
+pub const NO_COOKIES: &str =
+    "Your browser did not send back the cookie of this page: allow cookies here and try again.";
+pub const STALE_FORM: &str =
+    "This form was made before you signed in, or somewhere else: open its page again and send it from there.";
+pub const ADMINISTRATORS_ONLY: &str = "Only an administrator of the organization may see and change this.";
+pub const NOTHING_HERE: &str = "The console has no such page.";
+pub const UNKNOWN_ACTION: &str = "This form is of another version of the page: open it again.";
+
+pub const NO_INSTANCES: &str =
+    "No instance fits. Connect an account from the elements, or send a customer a connect link.";
+pub const NO_ELEMENTS: &str = "No element fits.";
+pub const NO_LINKS: &str = "No connect link fits.";
+pub const NO_DELIVERIES: &str = "Nothing fits.";
+
+pub const INSTANCE_TOKEN: &str =
+    "The instance’s token is not shown here: GET /instances/{id} of the API gives it to callers.";
+pub const DELIVERIES_OF_IT: &str = "What was told of it";
+pub const REFRESH_NOT_NEEDED: &str = "This connection has no token that is refreshed.";
+pub const SECRET_KEPT: &str = "One is stored. Leave this empty to keep it.";
+pub const SECRET_MISSING: &str = "None is stored.";
+pub const TAGS_HINT: &str = "One on each line.";
+pub const DELETE_WARNING: &str =
+    "Its token stops working at once, and the grant is given back to the vendor. This cannot be undone.";
+
+pub const APP_FIRST: &str =
+    "Before accounts can be connected, an administrator stores the organization’s OAuth app below.";
+pub const CONNECT_HINT: &str = "Connects an account of your own, the way your customers do.";
+pub const OPTIONAL_SCOPES_NONE: &str = "Ask for no optional scopes";
+pub const SCOPES_HINT: &str =
+    "Separated by spaces. Without one of these there is no connection. Empty: those of the preset or the element.";
+pub const OPTIONAL_SCOPES_HINT: &str =
+    "Separated by spaces. The vendor may leave these out. Empty: those of the preset or the element.";
+pub const REGISTER_THIS: &str = "Redirect URL, to be registered at the vendor exactly so";
+pub const DELETE_APP: &str = "Remove the app";
+
+pub const LINK_HINT: &str = "Send it to one customer only: whoever has it can connect an account.";
+pub const EVERY_ELEMENT: &str = "Elements to choose from. None means all.";
+pub const NAME_HINT: &str = "Of the instance. Empty: the element’s name.";
+pub const CUSTOMER_HINT: &str = "Your own name for the customer: it is kept on the instance.";
+pub const REDIRECT_HINT: &str = "Where the customer goes in the end, on one of the organization’s allowed origins. Empty: our own page says how it went.";
+
+pub const ORIGINS_HINT: &str =
+    "One on each line, such as https://app.example.com. http only for localhost; http://localhost:* allows every port.";
+pub const BRAND_HINT: &str = "What customers see. Empty: the organization’s name.";
+pub const LOGO_HINT: &str = "An address that begins with https://.";
+pub const COLOUR_HINT: &str = "Written as #rrggbb. It is made darker or lighter where it could not be read.";
+pub const VENDOR_BEARER: &str =
+    "Calls to /vendor may carry an instance’s token where the vendor’s credential would travel";
+
+pub const WEBHOOK_HINT: &str = "Where the organization is told what happens to its instances and connect links, signed as the Standard Webhooks specification says.";
+pub const WEBHOOK_ADDRESS_HINT: &str = "An address that begins with https://.";
+pub const SECRET_ONCE: &str = "Copy the secret now: it is not shown again.";
+
+/// The title of a page that cannot be shown.
+pub fn problem(code: Code) -> &'static str {
+    match code.status() {
+        403 => "This is not allowed",
+        404 => "There is nothing here",
+        405 => "That does not work here",
+        409 => "It is over already",
+        429 => "Too many attempts",
+        500..=599 => "Something went wrong",
+        _ => "That cannot be done",
+    }
+}
+
+pub fn wrong_method(method: &str, allowed: &str) -> String {
+    let method: String = method.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
+    format!("This address does not take {method}: it takes {allowed}.")
+}
+
+pub fn other_origin(own: &str) -> String {
+    format!("The form came from another address than {own}: open the console there.")
+}
+
+/// What was done, by the word in the address: no text of an address is shown.
+pub fn done(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "saved" => "Saved.",
+        "saved-partly" => "Saved. Some of it has no effect in this version.",
+        "enabled" => "Enabled.",
+        "disabled" => "Disabled: calls through it are refused.",
+        "refreshed" => "The token was refreshed.",
+        "fresh" => "The token is fresh: it was not refreshed again.",
+        "connected" => "The account is connected.",
+        "deleted" => "Deleted.",
+        "revoked" => "Withdrawn.",
+        "made" => "The link is made.",
+        "app-removed" => "The app was removed.",
+        "webhook-removed" => "From now on nothing is told.",
+        "secret-removed" => "The secret no longer signs.",
+        "retried" => "It is sent once more.",
+        _ => return None,
+    })
+}

@@ -1,0 +1,45 @@
+//! Cookies of ours: for this visit of the browser, out of reach of scripts and of other sites' forms.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderValue};
+use url::Url;
+
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+
+/// A cookie by its plain name.
+#[derive(Clone, Copy)]
+pub struct Cookie(pub &'static str);
+
+impl Cookie {
+    /// `__Host-` cookies are Secure, of this host alone and for all its paths (RFC 6265bis section 4.1.3.2).
+    fn name(self, public_url: &Url) -> String {
+        let prefix = if public_url.scheme() == "https" { "__Host-" } else { "" };
+        format!("{prefix}{}", self.0)
+    }
+
+    /// What the browser sent.
+    pub fn read(self, request: &HttpRequest, public_url: &Url) -> Option<Secret> {
+        let wanted = self.name(public_url);
+        let texts = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+        let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(name, _)| *name == wanted).map(|(_, value)| Secret::new(value))
+    }
+
+    /// `Lax`: it comes along when another site leads the browser here, and with no form of another site.
+    pub fn set(self, value: &Secret, public_url: &Url) -> Result<HeaderValue, ApiError> {
+        self.header(value.expose(), "", public_url)
+    }
+
+    pub fn remove(self, public_url: &Url) -> Result<HeaderValue, ApiError> {
+        self.header("", "; Max-Age=0", public_url)
+    }
+
+    fn header(self, value: &str, more: &str, public_url: &Url) -> Result<HeaderValue, ApiError> {
+        let secure = if public_url.scheme() == "https" { "; Secure" } else { "" };
+        let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}", self.name(public_url));
+        let mut header = HeaderValue::from_str(&text).map_err(ApiError::internal)?;
+        header.set_sensitive(true);
+        Ok(header)
+    }
+}

@@ -1,0 +1,9 @@
+//! `/console` as a browser meets it: cookies, forms, redirects, and the pages' text.
+
+mod attacks;
+mod instances;
+mod notices;
+mod pages;
+mod person;
+mod session;
+mod settings;

@@ -1,0 +1,103 @@
+//! Signing in and out.
+
+use chrono::TimeDelta;
+
+use super::person::{Person, assert_says};
+use crate::support::server::PASSWORD;
+use crate::support::{on_both, on_sqlite};
+
+on_both!(a_person_signs_in_goes_on_where_they_were_and_signs_out, |server| async move {
+    let mut person = Person::nobody(&server);
+    let reply = person.get("/console/links?status=pending").await;
+    assert_eq!(reply.status, 303);
+    let sign_in = reply.header("location").expect("a location").to_owned();
+    assert_eq!(sign_in, "/console/sign-in?return=%2Fconsole%2Flinks%3Fstatus%3Dpending");
+    let page = person.shown(&sign_in).await;
+    assert_says(&page, &["Sign in", "name=\"return\" value=\"/console/links?status=pending\"", "type=\"password\""]);
+
+    let fields = [("email", "admin@example.com"), ("password", PASSWORD), ("return", "/console/links?status=pending")];
+    let reply = person.send("/console/sign-in", &fields).await;
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/console/links?status=pending")));
+    let page = person.shown("/console/links?status=pending").await;
+    assert_says(&page, &["admin@example.com", "Sign out", "Connect links"]);
+    let signed_in = person.get(&sign_in).await;
+    assert_eq!(signed_in.header("location"), Some("/console/links?status=pending"), "nobody signs in twice");
+
+    let reply = person.send("/console/sign-out", &[]).await;
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/console/sign-in")));
+    assert!(person.cookies.is_empty(), "{:?}", person.cookies);
+    assert_eq!(person.get("/console").await.status, 303);
+});
+
+on_sqlite!(the_cookies_are_of_this_host_and_out_of_reach_of_scripts, |server| async move {
+    let mut person = Person::nobody(&server);
+    let before = person.get("/console/sign-in").await;
+    let flags = "Path=/; HttpOnly; SameSite=Lax; Secure";
+    let cookie = before.header("set-cookie").expect("a cookie");
+    assert!(cookie.starts_with("__Host-ligand-sign-in=") && cookie.ends_with(flags), "{cookie}");
+    let reply = person.send("/console/sign-in", &[("email", "admin@example.com"), ("password", PASSWORD)]).await;
+    let set: Vec<_> = reply.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+    assert!(set[0].starts_with("__Host-ligand-console=ey") && set[0].ends_with(flags), "{set:?}");
+    assert!(set[1].starts_with("__Host-ligand-sign-in=;") && set[1].contains("Max-Age=0"), "{set:?}");
+    assert!(!reply.text.contains("ey"), "the session is in the cookie alone");
+});
+
+on_sqlite!(a_wrong_password_is_said_and_never_comes_back, |server| async move {
+    let mut person = Person::nobody(&server);
+    person.get("/console/sign-in").await;
+    for (email, password) in
+        [("admin@example.com", "wrong horse battery"), ("nobody@example.com", PASSWORD), ("", ""), ("a\0b", PASSWORD)]
+    {
+        let fields = [("email", email), ("password", password), ("return", "/console/links")];
+        let page = person.fails("/console/sign-in", &fields, 401).await;
+        assert_says(&page, &["role=\"alert\"", "The user name or the password is wrong.", "/console/links"]);
+        assert!(password.is_empty() || !page.contains(password));
+    }
+    assert!(!person.cookies.contains_key("__Host-ligand-console"));
+    assert_eq!(person.get("/console").await.status, 303);
+});
+
+on_sqlite!(attempts_are_limited_and_the_page_says_until_when, |server| async move {
+    let mut person = Person::nobody(&server);
+    person.get("/console/sign-in").await;
+    let fields = [("email", "admin@example.com"), ("password", "wrong horse battery")];
+    for _ in 0..10 {
+        person.fails("/console/sign-in", &fields, 401).await;
+    }
+    let good = [("email", "admin@example.com"), ("password", PASSWORD)];
+    let reply = person.send("/console/sign-in", &good).await;
+    assert_eq!(reply.status, 429);
+    assert!(reply.text.contains("Too many attempts to sign in: try again in"), "{reply:?}");
+    let wait: i64 = reply.header("retry-after").expect("a time").parse().expect("seconds");
+    server.advance(TimeDelta::seconds(wait));
+    assert_eq!(person.send("/console/sign-in", &good).await.status, 303);
+});
+
+on_both!(a_session_ends_after_twelve_hours_or_with_its_password, |server| async move {
+    let mut person = Person::admin(&server).await;
+    server.advance(TimeDelta::hours(12) - TimeDelta::seconds(1));
+    person.shown("/console/elements").await;
+    server.advance(TimeDelta::seconds(1));
+    let to_sign_in = |path: &str| format!("/console/sign-in?return={}", path.replace('/', "%2F"));
+    let reply = person.get("/console/elements").await;
+    assert_eq!((reply.status, reply.header("location").unwrap()), (303, to_sign_in("/console/elements").as_str()));
+    let reply = person.send("/console/organization", &[("do", "save"), ("displayName", "x")]).await;
+    assert_eq!((reply.status, reply.header("location").unwrap()), (303, to_sign_in("/console/organization").as_str()));
+
+    let mut person = Person::admin(&server).await;
+    let new = serde_json::json!({ "password": "another horse battery" });
+    server.caller().post("/authentication/passwords", &new).await.ok();
+    assert_eq!(person.get("/console").await.status, 303, "the old password opened it");
+});
+
+on_sqlite!(one_is_led_to_pages_of_the_console_alone, |server| async move {
+    for back in ["https://evil.example/", "//evil.example", "/\\evil.example", "/docs", "javascript:alert(1)"] {
+        let mut person = Person::nobody(&server);
+        let query = serde_urlencoded::to_string([("return", back)]).unwrap();
+        let page = person.shown(&format!("/console/sign-in?{query}")).await;
+        assert!(page.contains("name=\"return\" value=\"/console\""), "{back}: {page}");
+        let fields = [("email", "admin@example.com"), ("password", PASSWORD), ("return", back)];
+        let reply = person.send("/console/sign-in", &fields).await;
+        assert_eq!(reply.header("location"), Some("/console"), "{back}");
+    }
+});
