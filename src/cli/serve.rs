@@ -26,7 +26,7 @@ use crate::outbound::{Connections, Dialer, Guard, Sender, client_config};
 use crate::protocol::instance_token::CredentialNames;
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{UserInput, random_password};
-use crate::service::connect::guesses::LinkGuesses;
+use crate::service::connect::limits::LinkLimits;
 use crate::service::data_keys::{self, DataKeys};
 use crate::service::element_view::ElementTexts;
 use crate::service::memory::FeedTrust;
@@ -72,7 +72,7 @@ impl Build {
             dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone()).map_err(ApiError::internal)?,
             sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(ApiError::internal)?,
             sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
-            link_guesses: Arc::new(LinkGuesses::new(Arc::clone(&self.clock))),
+            link_limits: Arc::new(LinkLimits::new(&self.clock)),
             clock: self.clock,
             // Zero means nobody.
             process: i64::from_be_bytes(bytes(self.entropy.as_ref())).saturating_abs().max(1),

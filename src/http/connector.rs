@@ -16,9 +16,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
 async fn callback(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let services = services(&request)?;
     let public_url = &services.public_url;
-    if let Err(error) = services.link_guesses.check(address(&request)) {
-        return Ok(trouble(&error, public_url));
-    }
     let parameters = Parameters::of(&request);
     let text = |name: &str| parameters.get(name).map(str::to_owned);
     let redirected = Redirected {
@@ -33,10 +30,10 @@ async fn callback(request: HttpRequest) -> Result<HttpResponse, ApiError> {
         Ok(CallbackEnd::Forward(address)) => lead_to(&address, public_url),
         Ok(CallbackEnd::Link { token, popup }) => lead_to(&result_address(token.expose(), popup), public_url),
         Ok(CallbackEnd::OtherBrowser) => other_browser(public_url),
-        Ok(CallbackEnd::Unknown) => {
-            services.link_guesses.note_miss(address(&request));
-            lost(public_url)
-        }
+        Ok(CallbackEnd::Unknown) => match services.link_limits.note_miss(address(&request)) {
+            Ok(()) => lost(public_url),
+            Err(error) => trouble(&error, public_url),
+        },
         Err(error) => trouble(&error, public_url),
     })
 }

@@ -56,7 +56,7 @@ impl Jobs {
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(Duration::from_secs(600), services, |services| async move {
             services.sign_in_limits.sweep();
-            services.link_guesses.sweep();
+            services.link_limits.sweep();
             purge(&services).await?;
             services.expire_links().await?;
             services.retire_data_keys().await

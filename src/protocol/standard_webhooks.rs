@@ -21,7 +21,7 @@ const PREFIX: &str = "whsec_";
 /// 32 random bytes, as the specification spells a secret.
 pub fn new_secret(entropy: &dyn Entropy) -> Secret {
     let key = Zeroizing::new(bytes::<32>(entropy));
-    Secret::new(format!("{PREFIX}{}", *Zeroizing::new(STANDARD.encode(&*key))))
+    Secret::new(format!("{PREFIX}{}", *Zeroizing::new(STANDARD.encode(key.as_slice()))))
 }
 
 /// One attempt to deliver a message. `secrets`: one signature for each, so that the receiver may know either.

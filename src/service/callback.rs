@@ -10,7 +10,7 @@ use super::Services;
 use super::provision::Started;
 use super::start_oauth::{OPEN_FOR, grant_place};
 use crate::catalog::element::Element;
-use crate::catalog::oauth2::Pkce;
+use crate::catalog::oauth2::{OAuth2, Pkce};
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -130,8 +130,7 @@ pub struct Redirected {
     pub iss: Option<String>,
 }
 
-/// Where the browser goes from the callback.
-#[derive(Debug)]
+/// Where the browser goes from the callback. The address holds a code: no `Debug`.
 pub enum CallbackEnd {
     /// To the caller's own callback URL.
     Forward(String),
@@ -187,13 +186,24 @@ impl Services {
         found.map_or(Ok(None), |grant| self.open_under_way(grant))
     }
 
-    /// What the vendor's redirect leads to. Whatever spends the code runs detached, so that nobody's hang-up loses it.
+    /// What the vendor's redirect leads to. Detached, so that nobody's hang-up comes between a state that is used up and its
+    /// code.
     pub async fn finish_callback(
         &self,
         browser: Option<Secret>,
         redirected: Redirected,
     ) -> Result<CallbackEnd, ApiError> {
         let Some(state) = redirected.state.clone() else { return Ok(CallbackEnd::Unknown) };
+        let services = self.clone();
+        self.detached.run(async move { services.use_state(state, browser, redirected).await }).await
+    }
+
+    async fn use_state(
+        &self,
+        state: Secret,
+        browser: Option<Secret>,
+        redirected: Redirected,
+    ) -> Result<CallbackEnd, ApiError> {
         let hashes = self.lookup.hashes(Purpose::State, &state);
         for _ in 0..TRIES {
             let (now, hashes) = (self.now(), hashes.clone());
@@ -216,9 +226,7 @@ impl Services {
                 Err(StoreFault::Conflict(_)) => continue,
                 other => other?,
             }
-            let services = self.clone();
-            let ended = async move { services.end_callback(owner, grant, under_way, redirected).await };
-            return self.detached.run(ended).await;
+            return self.end_callback(owner, grant, under_way, redirected).await;
         }
         Ok(CallbackEnd::Unknown)
     }
@@ -275,8 +283,8 @@ impl Redirected {
         let words = |text: String| text.chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect::<String>();
         self.error = self.error.filter(|error| !error.is_empty()).map(words);
         self.error_description = self.error_description.filter(|text| !text.is_empty()).map(words);
-        let issuer = element.and_then(|it| it.authentication.oauth2.as_ref()?.authorize.issuer.as_ref());
-        if issuer.is_some_and(|issuer| self.iss.as_ref() != Some(issuer)) {
+        let oauth2 = element.and_then(|it| it.authentication.oauth2.as_ref());
+        if oauth2.is_some_and(|oauth2| is_foreign(oauth2, self.iss.as_deref())) {
             self.error = Some("invalid_issuer".to_owned());
             self.error_description = Some("The answer came from another authorization server.".to_owned());
         }
@@ -289,6 +297,19 @@ impl Redirected {
         }
         self
     }
+}
+
+/// Whether this issuer is not the element's. Where the element declares none, one that is told must at least be at home where
+/// the user was sent or where the token comes from.
+fn is_foreign(oauth2: &OAuth2, iss: Option<&str>) -> bool {
+    if let Some(declared) = &oauth2.authorize.issuer {
+        return iss != Some(declared);
+    }
+    let Some(iss) = iss else { return false };
+    let host = |text: &str| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let ours = [oauth2.authorize.url.as_str(), oauth2.token.url.as_str()].map(host);
+    // A host with variables in it is known to nobody here.
+    ours.iter().all(Option::is_some) && !ours.contains(&host(iss))
 }
 
 /// The caller's own callback URL with what the vendor answered, and the caller's own state.

@@ -65,7 +65,7 @@ use crate::store::{Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
-use connect::guesses::LinkGuesses;
+use connect::limits::LinkLimits;
 use element_view::ElementTexts;
 use memory::FeedTrust;
 use metrics::Metrics;
@@ -100,7 +100,7 @@ pub struct Services {
     pub usage: Arc<Usage>,
     pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,
-    pub link_guesses: Arc<LinkGuesses>,
+    pub link_limits: Arc<LinkLimits>,
     /// Password hashing is slow on purpose: this many at a time.
     pub password_gate: Arc<Semaphore>,
     /// Where browsers and callers reach this server.

@@ -120,6 +120,12 @@ pub fn overdue(
     Ok(due.order(dsl::expires_at).limit(most).load(conn)?)
 }
 
+/// Links that came to their end before that time. For a background job, so without an owner.
+pub fn purge(conn: &mut AnyConn, open: &[&'static str], before: DateTime<Utc>) -> Result<usize, StoreFault> {
+    let old = dsl::connect_link.filter(dsl::updated_at.le(UtcTime(before))).filter(dsl::status.ne_all(open));
+    Ok(diesel::delete(old).execute(conn)?)
+}
+
 #[diesel::dsl::auto_type]
 fn owned(owner: Owner) -> _ {
     dsl::connect_link

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::support::caller::{CALLBACK, read, with_code, with_key};
 use crate::support::part::Signal;
 use crate::support::program::{ADMIN, Ligand, with_admin};
+use crate::support::receiver::{Answer, Receiver};
 use crate::support::vendor::{Vendor, elements};
 use crate::support::{Caller, Database, Reply, on_both};
 
@@ -119,6 +120,25 @@ impl Story<'_> {
         body["configuration"]["my.own.secret"] = self.secret("undeclared-secret-of-the-caller").into();
         body["configuration"]["event.notification.signature.key"] = self.secret("signature-key-of-the-caller").into();
         body
+    }
+
+    /// From now on somebody is told what happens, at an address that holds a key of its own.
+    async fn listen(&mut self) -> Receiver {
+        let receiver = Receiver::start().await;
+        self.secret("receivers-own");
+        let set = self.caller.put("/notifications/webhook", &json!({ "url": receiver.url() })).await.ok();
+        let first = self.shown(&set["secrets"][0], "secret");
+        let second = self.caller.post("/notifications/webhook/secrets", &Value::Null).await.ok();
+        let second = self.shown(&second, "secret");
+        for secret in [first, second] {
+            self.secret(secret.trim_start_matches("whsec_"));
+        }
+        self.caller
+            .put("/notifications/webhook", &json!({ "url": "http://a.example/?receivers-own" }))
+            .await
+            .fails(400, "bad_webhook_url");
+        receiver.answers(Answer::Status(500));
+        receiver
     }
 
     async fn connect_with_codes(&mut self) -> Value {
@@ -261,7 +281,10 @@ on_both!(neither_database_nor_log_holds_a_secret, in |database| {
     let runtime = crate::support::database::runtime();
     runtime.block_on(async {
         story.sign_in().await;
+        let receiver = story.listen().await;
         let instance = story.connect_with_codes().await;
+        receiver.hears(1).await;
+        receiver.answers(Answer::HangUp);
         story.connect_with_the_organizations_app().await;
         story.connect_with_pkce().await;
         story.connect_with_keys().await;
@@ -280,7 +303,7 @@ on_both!(neither_database_nor_log_holds_a_secret, in |database| {
         assert!(!found(dump, &[NAME.to_owned()]).is_empty(), "this is the database");
     }
     assert_eq!(found(log.as_bytes(), &story.secrets), Vec::<&str>::new(), "in the log");
-    for sign in [" TRACE ", "vendor_refused", "/instances/{id}", "could not be revoked"] {
+    for sign in [" TRACE ", "notice not delivered", "vendor_refused", "/instances/{id}", "could not be revoked"] {
         assert!(log.contains(sign), "this is the whole log: {sign}");
     }
 });

@@ -1,4 +1,5 @@
 mod cli;
+mod connect_replicas;
 mod element_gone;
 mod gigabyte;
 mod hang_ups;

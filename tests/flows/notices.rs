@@ -1,5 +1,9 @@
 //! Notices on their way: receivers that are down, slow or refuse, and processes that share the work or die at it.
 
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +15,16 @@ use serde_json::{Value, json};
 use crate::support::caller::with_key;
 use crate::support::database::runtime;
 use crate::support::fleet::{Fleet, until};
-use crate::support::receiver::{Answer, Receiver, TAKE};
+use crate::support::interpreters::{node_with, python_with};
+use crate::support::part::missing;
+use crate::support::receiver::{Answer, Receiver, TAKE, Told};
 use crate::support::{Caller, Database, TestServer, on_both};
 
 const WEBHOOK: &str = "/notifications/webhook";
+const SECRETS: &str = "/notifications/webhook/secrets";
 const DELIVERIES: &str = "/notifications/deliveries";
+/// What publishes the specification publishes these, too.
+const LIBRARIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parts/webhooks");
 const STORY: [&str; 3] = ["instance.created", "instance.invalid", "instance.recovered"];
 
 async fn tell(caller: &Caller, receiver: &Receiver) {
@@ -180,6 +189,62 @@ on_both!(a_parked_one_arrives_when_its_receiver_is_back, |server| async move {
         assert_eq!(kinds, STORY, "each arrives, once");
     }
 });
+
+/// What a library that nobody here wrote says to each of these requests, under each of these secrets.
+async fn judge(interpreter: PathBuf, script: &str, requests: &[(Value, Told)]) -> Vec<String> {
+    let lines: Vec<String> = requests
+        .iter()
+        .map(|(secret, told)| {
+            let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+            let headers: HashMap<_, _> = names.iter().map(|name| (*name, told.request.header(name))).collect();
+            let body = String::from_utf8(told.request.body.clone()).expect("a text");
+            json!({ "secret": secret, "headers": headers, "body": body }).to_string() + "\n"
+        })
+        .collect();
+    let mut command = Command::new(interpreter);
+    command.arg(script).current_dir(LIBRARIES).env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut judge = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    judge.stdin.take().expect("it is piped").write_all(lines.concat().as_bytes()).expect("it reads");
+    let output = tokio::task::spawn_blocking(move || judge.wait_with_output()).await.expect("no panic");
+    let said = String::from_utf8(output.expect("it ends").stdout).expect("a text");
+    said.lines().map(str::to_owned).collect()
+}
+
+/// With the machine's clock: the libraries look at the time.
+async fn libraries_verify(interpreter: Option<PathBuf>, script: &str) {
+    let Some(interpreter) = interpreter else { return missing("no library of Standard Webhooks: run make test") };
+    let (fleet, receiver) = fleet(Database::sqlite(), 1).await;
+    let caller = &fleet.callers[0];
+    let first = caller.get(WEBHOOK).await.ok()["secrets"][0]["id"].take();
+    let second = caller.post(SECRETS, &Value::Null).await.ok();
+    // The first was shown where nobody kept it, so it is exchanged once more.
+    assert_eq!(caller.delete(&format!("{SECRETS}/{first}")).await.status, 200);
+    let third = caller.post(SECRETS, &Value::Null).await.ok();
+    create(caller, 1).await;
+    receiver.hears(1).await;
+    assert_eq!(caller.delete(&format!("{SECRETS}/{}", second["id"])).await.status, 200);
+    create(caller, 2).await;
+    receiver.hears(2).await;
+    let [both, one] = receiver.told().try_into().expect("two notices");
+    let mut altered = one.clone();
+    altered.request.body.push(b' ');
+    let requests = [(&second, &both), (&third, &both), (&third, &one), (&second, &one), (&third, &altered)];
+    let requests = requests.map(|(secret, told)| (secret["secret"].clone(), told.clone()));
+    let said = judge(interpreter, script, &requests).await;
+    assert_eq!(said[..3], ["good instance.created"; 3]);
+    assert!(said.len() == 5 && said[3..].iter().all(|line| line.starts_with("bad ")), "{said:?}");
+}
+
+#[test]
+fn the_node_library_verifies_either_secret() {
+    let node = node_with(&Path::new(LIBRARIES).join("node_modules/standardwebhooks"));
+    runtime().block_on(libraries_verify(node, "verify.mjs"));
+}
+
+#[test]
+fn the_python_library_verifies_either_secret() {
+    runtime().block_on(libraries_verify(python_with("standardwebhooks"), "verify.py"));
+}
 
 /// Processes that share a database, and somebody who is told what they do.
 async fn fleet(database: Database, processes: usize) -> (Fleet, Receiver) {

@@ -9,6 +9,7 @@ mod ids;
 mod instances;
 mod lanes;
 mod migrations;
+mod notices;
 mod outage;
 mod revocations;
 mod rows;

@@ -19,7 +19,7 @@ pub struct Browser {
     /// Where the server behind the public address is.
     pub server: String,
     cookies: Arc<Mutex<BTreeMap<String, String>>>,
-    pub keeps_cookies: bool,
+    keeps_cookies: bool,
 }
 
 /// A page, or what stands at the end of a way.
@@ -32,6 +32,11 @@ pub struct Page {
 impl Browser {
     pub fn new(server: &TestServer) -> Self {
         Self { server: server.url.clone(), cookies: Arc::default(), keeps_cookies: true }
+    }
+
+    /// One that keeps no cookies.
+    pub fn without_cookies(server: &TestServer) -> Self {
+        Self { keeps_cookies: false, ..Self::new(server) }
     }
 
     /// The same person, whose requests another replica answers from now on.
@@ -59,6 +64,9 @@ impl Browser {
         let caller = Caller::anonymous(if ours { &self.server } else { &origin });
         let path = url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
         let mut request = caller.request_at_root(method, &path);
+        if method == "GET" {
+            request = request.header("sec-fetch-dest", "document");
+        }
         if let (true, Some(cookie)) = (ours, self.cookie()) {
             request = request.header("cookie", format!("other=1; {COOKIE}={cookie}"));
         }

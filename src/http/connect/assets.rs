@@ -4,6 +4,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::colour;
+use super::page::headers;
 use super::visitor::Visitor;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -18,7 +19,7 @@ pub async fn asset(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let name = request.match_info().get("file").unwrap_or_default();
     let found = ASSETS.iter().find(|(known, _, _)| *known == name);
     let (_, media_type, text) = found.ok_or_else(|| ApiError::from(Code::RouteNotFound))?;
-    Ok(file(media_type, *text))
+    Ok(file(media_type, text))
 }
 
 /// The colour of the link's organization.
@@ -27,14 +28,19 @@ pub async fn brand(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let link = visitor.link(&request).await?;
     let presentation = visitor.services.presentation(link.owner()).await?;
     let style = presentation.colour.as_deref().and_then(colour::style).unwrap_or_default();
-    Ok(file("text/css; charset=utf-8", style))
+    // Its address holds the link's token: no cache keeps it.
+    let mut response = HttpResponse::Ok();
+    for header in headers(&visitor.services.public_url) {
+        response.insert_header(header);
+    }
+    Ok(response.content_type("text/css; charset=utf-8").body(style))
 }
 
 /// For ten minutes: a new version is seen soon.
-fn file(media_type: &'static str, text: impl Into<String>) -> HttpResponse {
+fn file(media_type: &'static str, text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, media_type))
         .insert_header((CACHE_CONTROL, "max-age=600"))
         .insert_header(("x-content-type-options", "nosniff"))
-        .body(text.into())
+        .body(text)
 }

@@ -6,12 +6,14 @@ use maud::{Markup, html};
 use url::Url;
 
 use super::page::{self, Page, RESULT_SCRIPT, lead_to};
+use super::parts::Mark;
 use super::problems::trouble;
 use super::texts::{self, Said};
 use super::visitor::Visitor;
 use super::{parts, start};
 use crate::catalog::element::Element;
 use crate::http::extract::services;
+use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::connect::presentation::Presentation;
 use crate::service::connect::{Link, Reason, Status};
@@ -49,10 +51,18 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     Ok(result.page()?.respond(&services.public_url))
 }
 
-/// `{status, instanceId, reason}`, readable for the page of the link's origin.
+/// `{status, instanceId, reason}`, readable for the page of the link's origin. That there is no link may be read by all.
 pub async fn status(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let visitor = Visitor::of(&request)?;
-    let link = visitor.link(&request).await?;
+    let link = match visitor.link(&request).await {
+        Ok(link) => link,
+        Err(error) if error.code == Code::LinkNotFound => {
+            let mut response = HttpResponse::from_error(error);
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            return Ok(response);
+        }
+        Err(error) => return Err(error),
+    };
     let mut response = HttpResponse::Ok();
     for header in page::headers(&visitor.services.public_url) {
         response.insert_header(header);
@@ -101,6 +111,7 @@ impl<'a> Shown<'a> {
         };
         let waits = matches!(link.status, Status::Pending | Status::Opened);
         let content = html! {
+            @if link.status == Status::Authorised { (parts::done()) }
             (parts::said(&text, &between))
             (self.told())
             div.buttons {
@@ -155,7 +166,7 @@ impl<'a> Shown<'a> {
             Some(Reason::AccessDenied) => (texts::denied(vendor, &self.presentation.name), html! {}),
             Some(Reason::MissingScope) => {
                 let missing = match self.element {
-                    Some(element) => parts::scopes(element, &outcome.missing_scopes),
+                    Some(element) => parts::scopes(element, &outcome.missing_scopes, Mark::Missing),
                     None => words,
                 };
                 (texts::missing_scope(vendor), missing)
@@ -168,7 +179,9 @@ impl<'a> Shown<'a> {
             Some(Reason::VendorConfiguration) => (texts::vendor_configuration(vendor), words),
             Some(Reason::VendorUnavailable) => (texts::vendor_unavailable(vendor), words),
             Some(Reason::InstanceGone) => ((&texts::GONE).into(), html! {}),
-            Some(Reason::VendorError | Reason::NotOffered) | None => (texts::vendor_error(vendor), words),
+            Some(Reason::VendorError | Reason::NotOffered | Reason::ServerError) | None => {
+                (texts::vendor_error(vendor), words)
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use actix_web::http::header::{self, ETAG, EntityTag, IfNoneMatch};
 use actix_web::{HttpResponse, web};
 use sha2::{Digest as _, Sha256};
 
+use crate::http::system::no_route;
 use crate::kernel::entropy::hex_of;
 
 pub const SCRIPT: &str = "/connect/ligand.js";
@@ -31,9 +32,10 @@ static LIGAND_D_TS: LazyLock<Asset> =
 
 /// They stand before the pages, whose token would match their names.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route(SCRIPT, web::get().to(|known: web::Header<IfNoneMatch>| async move { serve(&LIGAND_JS, &known) }))
-        .route(TYPES, web::get().to(|known: web::Header<IfNoneMatch>| async move { serve(&LIGAND_D_TS, &known) }));
+    for (path, asset) in [(SCRIPT, &LIGAND_JS), (TYPES, &LIGAND_D_TS)] {
+        let get = web::get().to(move |known: web::Header<IfNoneMatch>| async move { serve(asset, &known) });
+        config.service(web::resource(path).route(get).default_service(web::to(no_route)));
+    }
 }
 
 fn serve(asset: &Asset, known: &IfNoneMatch) -> HttpResponse {

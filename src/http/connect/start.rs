@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::page::{Page, lead_to};
+use super::parts::Mark;
 use super::problems::{notice, notice_of, trouble};
 use super::visitor::{POPUP, Visitor};
 use super::{cookie, form, parts, result, texts};
@@ -21,6 +22,8 @@ use crate::service::connect::{Chosen, Field, Link, Next, Offer, Status, is_corre
 
 /// Before the names of fields, so that no configuration key can be taken for one of the form's own.
 const FIELD: &str = "field.";
+/// Proves that the form is of a page that this browser was shown.
+const FORM_TOKEN: &str = "form";
 
 /// `GET`: also the way back from a try that failed.
 pub async fn show(request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -42,10 +45,15 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     if !link.status.is_open() {
         return Ok(ended(&link, &presentation).respond(&services.public_url));
     }
-    let link = services.note_opened(link).await?;
+    // Scanners of mail and previews look at links too: a browser that opens a page says so, and the rest opens it by its form.
+    let opened = request.headers().get("sec-fetch-dest").is_some_and(|destination| destination == "document");
+    let link = if opened { services.note_opened(link).await? } else { link };
+    let known = cookie::browser(request, &services.public_url);
+    let browser = known.clone().unwrap_or_else(|| url_token(services.entropy.as_ref()));
     let chosen = visitor.parameters.get("element");
     let elements = services.offered_elements(link.owner(), &link.settings).await?;
-    let ask = Ask { elements, link: &link, presentation: &presentation, popup: visitor.popup() };
+    let form_token = services.form_token(&link, &browser);
+    let ask = Ask { elements, link: &link, presentation: &presentation, popup: visitor.popup(), form_token };
     let mut response = match ask.chosen(chosen) {
         Some(element) => {
             let offer = services.offer(link.owner(), &element, &link.settings).await?;
@@ -53,9 +61,8 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
         }
         None => ask.choice().respond(&services.public_url),
     };
-    if cookie::browser(request, &services.public_url).is_none() {
-        let fresh = cookie::set(&url_token(services.entropy.as_ref()), &services.public_url)?;
-        response.headers_mut().insert(SET_COOKIE, fresh);
+    if known.is_none() {
+        response.headers_mut().insert(SET_COOKIE, cookie::set(&browser, &services.public_url)?);
     }
     Ok(response)
 }
@@ -75,7 +82,8 @@ async fn begun(request: &HttpRequest, body: &web::Bytes) -> Result<HttpResponse,
         return Ok(page.respond(&services.public_url));
     };
     let elements = services.offered_elements(link.owner(), &link.settings).await?;
-    let ask = Ask { elements, link: &link, presentation: &presentation, popup };
+    let form_token = services.form_token(&link, &browser);
+    let ask = Ask { elements, link: &link, presentation: &presentation, popup, form_token };
     let Some(element) = ask.chosen(sent.get("element").map(String::as_str)) else {
         return Ok(ask.choice().respond(&services.public_url));
     };
@@ -84,6 +92,10 @@ async fn begun(request: &HttpRequest, body: &web::Bytes) -> Result<HttpResponse,
         .filter_map(|(name, value)| Some((name.strip_prefix(FIELD)?.to_owned(), std::mem::take(value))))
         .collect();
     let offer = services.offer(link.owner(), &element, &link.settings).await?;
+    // A form of another page's making, or of a cookie that was replaced meanwhile: the person sees the page and decides.
+    if !sent.get(FORM_TOKEN).is_some_and(|token| services.is_form_token(&link, &browser, token)) {
+        return Ok(ask.page(&offer, &fields, None).respond(&services.public_url));
+    }
     let entered = Chosen { popup, fields: fields.clone() };
     match services.begin_link(&link, &offer, entered, &browser).await {
         Ok(Next::Vendor(address)) => Ok(lead_to(&address, &services.public_url)),
@@ -111,6 +123,7 @@ struct Ask<'a> {
     link: &'a Link,
     presentation: &'a Presentation,
     popup: bool,
+    form_token: String,
 }
 
 impl<'a> Ask<'a> {
@@ -175,6 +188,7 @@ impl<'a> Ask<'a> {
             (asked(offer, organization))
             form method="post" action=(self.here()) {
                 input type="hidden" name="element" value=(element.key);
+                input type="hidden" name=(FORM_TOKEN) value=(self.form_token);
                 @if self.popup { input type="hidden" name="display" value=(POPUP); }
                 @if !offer.fields.is_empty() { h2 { (texts::ENTER) } }
                 @for (number, field) in offer.fields.iter().enumerate() { (input(number, field, entered)) }
@@ -203,11 +217,11 @@ fn asked(offer: &Offer, organization: &str) -> Markup {
             Some(scopes) => {
                 @if !scopes.mandatory.is_empty() {
                     h2 { (texts::able_to(organization)) }
-                    (parts::scopes(element, &scopes.mandatory))
+                    (parts::scopes(element, &scopes.mandatory, Mark::Asked))
                 }
                 @if !scopes.optional.is_empty() {
                     h2 { (texts::OPTIONAL) }
-                    (parts::scopes(element, &scopes.optional))
+                    (parts::scopes(element, &scopes.optional, Mark::Asked))
                 }
             }
         }

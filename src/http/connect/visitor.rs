@@ -27,15 +27,14 @@ impl Visitor {
         Ok(Self { services, address, parameters: Parameters::of(request) })
     }
 
-    /// The link of the address. Who asks for too many that do not exist is not answered.
+    /// The link of the address. Who asks for too many that do not exist is told to wait.
     pub async fn link(&self, request: &HttpRequest) -> Result<Link, ApiError> {
-        self.services.link_guesses.check(self.address)?;
         let token = request.match_info().get("token").unwrap_or_default();
         let link = if token.len() == LENGTH { self.services.link_of_token(&Secret::new(token)).await? } else { None };
         match link {
             Some(link) => self.services.with_allowed_addresses(link).await,
             None => {
-                self.services.link_guesses.note_miss(self.address);
+                self.services.link_limits.note_miss(self.address)?;
                 Err(Code::LinkNotFound.into())
             }
         }

@@ -9,8 +9,9 @@ use super::finish::Attempt;
 use super::{Link, Offer, Outcome, Services, Status};
 use crate::catalog::element::AuthenticationType;
 use crate::kernel::code::Code;
+use crate::kernel::entropy::hex_of;
 use crate::kernel::error::ApiError;
-use crate::kernel::secret::Secret;
+use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::variables::Values;
 use crate::service::callback::{LinkWaiting, Waiting};
@@ -18,6 +19,7 @@ use crate::service::instance_input::ProviderData;
 use crate::service::partner_app::{PartnerApp, own_client};
 use crate::service::provision::needless;
 use crate::service::scope_choice::ScopeChoice;
+use crate::vault::lookup::Purpose;
 
 /// What the person chose and entered. It may hold a key: no `Debug`.
 pub struct Chosen {
@@ -35,6 +37,16 @@ pub enum Next {
 }
 
 impl Services {
+    /// What the form of a link's page carries in this browser. `SameSite` is not enough: a neighbour's page is of the same site.
+    pub fn form_token(&self, link: &Link, browser: &Secret) -> String {
+        hex_of(&self.lookup.hash(Purpose::Browser, &form_text(link, browser)))
+    }
+
+    pub fn is_form_token(&self, link: &Link, browser: &Secret, token: &str) -> bool {
+        let known = self.lookup.hashes(Purpose::Browser, &form_text(link, browser));
+        known.iter().any(|hash| Secret::new(hex_of(hash)) == Secret::new(token))
+    }
+
     /// The page was opened.
     pub async fn note_opened(&self, link: Link) -> Result<Link, ApiError> {
         if link.status != Status::Pending {
@@ -58,11 +70,18 @@ impl Services {
         let Offer { element, authentication, scopes, fields, app, .. } = offer;
         let (authentication, mut given, mut configuration) =
             (*authentication, offer.given.clone(), offer.configuration.clone());
-        // Only what was asked for: a form can be forged.
+        self.link_limits.note_start(link.row.id)?;
+        // Only what was asked for, because a form can be forged; and all of it. A mask would mean what is stored.
+        let mut missing = Vec::new();
         for field in fields {
-            if let Some(value) = chosen.fields.get(&field.key).map(|text| text.trim()).filter(|text| !text.is_empty()) {
-                given.insert(field.key.clone(), Value::from(value));
+            let value = chosen.fields.get(&field.key).map(|text| text.trim());
+            match value.filter(|text| !text.is_empty() && *text != MASK) {
+                Some(value) => drop(given.insert(field.key.clone(), Value::from(value))),
+                None => missing.push(field.name.as_str()),
             }
+        }
+        if !missing.is_empty() {
+            return Err(ApiError::new(Code::MissingConfiguration, format!("Please enter: {}.", missing.join(", "))));
         }
         configuration.merge(element, given.clone())?;
         configuration.require(element, authentication, &needless(false, app.is_some()))?;
@@ -125,6 +144,11 @@ impl Services {
             }
         }
     }
+}
+
+/// No cookie has a space, so no cookie's own hash is a form's.
+fn form_text(link: &Link, browser: &Secret) -> Secret {
+    Secret::new(format!("{} form {}", browser.expose(), link.row.id))
 }
 
 /// Whether the person can correct it on the page.

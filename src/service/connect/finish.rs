@@ -82,7 +82,16 @@ impl Services {
                 match self.conclude(&attempt).await {
                     Ok(None) => return Ok(link.token),
                     Ok(Some(refusal)) => (Status::Failed, refusal),
-                    Err(error) => (Status::Failed, Refusal::of_error(error)?),
+                    Err(error) => match Refusal::of_error(&error) {
+                        Some(refusal) => (Status::Failed, refusal),
+                        None => {
+                            // Who waits must not wait for ever.
+                            let outcome = Outcome::of(Reason::ServerError, "Something went wrong here.");
+                            let failed = (Status::Failed, &outcome);
+                            self.settle_link(owner, waiting.link, failed, None, None).await?;
+                            return Err(error);
+                        }
+                    },
                 }
             }
             (Some(element), None) => {
@@ -143,12 +152,28 @@ impl Services {
             });
             return match commit.await {
                 Err(StoreFault::Conflict(_)) => continue,
-                Err(fault) => Err(fault.into()),
+                Err(fault) => {
+                    self.release_new_grant(&draft.provisioning, &provisioned).await;
+                    Err(fault.into())
+                }
                 Ok(None) => Ok(None),
                 Ok(Some(link)) => self.give_up(&draft.provisioning, &provisioned, &link).await.map(|()| None),
             };
         }
+        self.release_new_grant(&draft.provisioning, &provisioned).await;
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+
+    /// What could not be stored is not left alive at the vendor, as far as the database lets us say so.
+    async fn release_new_grant(&self, provisioning: &Provisioning, provisioned: &Provisioned) {
+        let (owner, now) = (provisioning.owner, self.now());
+        let queued = async {
+            let Some(revoked) = self.new_grant(provisioning, provisioned).await? else { return Ok(()) };
+            self.store.write(move |conn| revoke_unless_shared(conn, owner, revoked, now)).await.map_err(ApiError::from)
+        };
+        if let Err(error) = queued.await {
+            tracing::error!(?error, element = provisioning.element.key, "a grant that nobody keeps lives on");
+        }
     }
 
     /// The same instance with a new credential: id, token and what the link does not speak of stay.
@@ -168,20 +193,28 @@ impl Services {
                 }
                 other => other?,
             };
+            // Two customers never meet: it may have been given to another one since the link was made.
+            if stored.instance.external_id.is_some() && stored.instance.external_id != link.row.external_id {
+                let outcome = Outcome::of(Reason::InstanceGone, "The connection belongs to another customer by now.");
+                let revoked = match got.as_deref() {
+                    Some((provisioning, provisioned)) => self.new_grant(provisioning, provisioned).await?,
+                    None => None,
+                };
+                return Ok(Some(Refusal { outcome, revoked }));
+            }
             let mut change = self.apply(&stored, &input).await?;
             let known = match &got {
                 Some(known) => Arc::clone(known),
                 None => {
                     let provisioning = self.provisioning(attempt, change.configuration.clone()).await?;
                     let provisioned = self.provision(&provisioning).await?;
-                    let known = Arc::new((provisioning, provisioned));
-                    if let Some(refusal) = self.refused_anew(attempt, link, &stored, &known).await? {
-                        return Ok(Some(refusal));
-                    }
-                    got = Some(Arc::clone(&known));
-                    known
+                    Arc::clone(got.insert(Arc::new((provisioning, provisioned))))
                 }
             };
+            // Each time: the row may have another account by now.
+            if let Some(refusal) = self.refused_anew(attempt, link, &stored, &known).await? {
+                return Ok(Some(refusal));
+            }
             let (provisioning, provisioned) = (&known.0, &known.1);
             let before = Connected::read(stored.instance.connected.as_deref());
             // The account that makes room for another one is let go.
@@ -231,9 +264,16 @@ impl Services {
         let before = Connected::read(stored.instance.connected.as_deref());
         let now = &provisioned.connected;
         let other = differ(before.account.as_ref(), now.account.as_ref());
+        let untold = before.account.is_some() && now.account.is_none();
         let outcome = match attempt.lacking(now) {
             Some(outcome) => outcome,
-            None if other && !link.settings.allow_other_account => Outcome::wrong_account(before.account, now),
+            None if link.settings.allow_other_account => return Ok(None),
+            None if other => Outcome::wrong_account(before.account, now),
+            // Nobody knows whose it is, so it may be a swap.
+            None if untold => {
+                let message = format!("{} did not say which account it is. Try again.", attempt.element.name);
+                Outcome::of(Reason::VendorUnavailable, message)
+            }
             None => return Ok(None),
         };
         let revoked = if other { self.new_grant(provisioning, provisioned).await? } else { None };
@@ -331,7 +371,10 @@ impl Attempt {
     /// The mandatory scopes that the vendor did not grant, as far as it says what it granted.
     fn lacking(&self, connected: &Connected) -> Option<Outcome> {
         let granted = connected.granted_scopes.as_ref()?;
-        let missing: Vec<String> = self.mandatory.iter().filter(|scope| !granted.contains(scope)).cloned().collect();
+        // Asks for a refresh token, which is there or not; many servers do not list it (OpenID Connect Core, section 11).
+        let is_permission = |scope: &&String| *scope != "offline_access";
+        let missing = self.mandatory.iter().filter(is_permission).filter(|scope| !granted.contains(scope));
+        let missing: Vec<String> = missing.cloned().collect();
         (!missing.is_empty()).then(|| Outcome {
             missing_scopes: missing.clone(),
             ..Outcome::connected(connected).because(
@@ -360,17 +403,17 @@ impl Refusal {
         Self { outcome: Outcome::of(reason, message), revoked: None }
     }
 
-    /// The vendor's part of a failure is the link's outcome; a failure of ours is none.
-    fn of_error(error: ApiError) -> Result<Self, ApiError> {
+    /// The vendor's part of a failure is the link's outcome; none for a failure of ours.
+    fn of_error(error: &ApiError) -> Option<Self> {
         let reason = match error.code {
             Code::VendorRefused | Code::VendorHost | Code::BadConfiguration | Code::MissingConfiguration => {
                 Reason::VendorError
             }
             Code::VendorConfiguration => Reason::VendorConfiguration,
             Code::VendorUnreachable | Code::VendorTimeout | Code::VendorAddressRefused => Reason::VendorUnavailable,
-            _ => return Err(error),
+            _ => return None,
         };
-        Ok(Self::of(reason, error.message))
+        Some(Self::of(reason, error.message.clone()))
     }
 }
 

@@ -66,6 +66,9 @@ pub struct LinkView {
     /// The vendor's account that was connected, as far as it is known.
     #[schema(required)]
     pub vendor_account: Option<VendorAccount>,
+    /// What is odd about the scopes, and what to do about it. Told when the link is made.
+    #[schema(required)]
+    pub warning: Option<String>,
 }
 
 /// What the page that opened a link may know of it.
@@ -108,6 +111,7 @@ impl Services {
             missing_scopes: outcome.missing_scopes,
             granted_scopes: outcome.granted_scopes,
             vendor_account: outcome.vendor_account,
+            warning: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use url::Url;
 
 use super::link_input::{LinkInput, LinkSettings};
@@ -21,6 +22,8 @@ use crate::store::time::UtcTime;
 use crate::vault::lookup::Purpose;
 
 const MOST_ELEMENTS: usize = 100;
+/// How long a link is shown after its end. What is sealed in it goes with it.
+const KEPT_FOR: TimeDelta = TimeDelta::days(90);
 /// Links in one round of the job.
 const BATCH: i64 = 1000;
 /// How often a change is tried again because somebody else changed the link meanwhile.
@@ -38,7 +41,7 @@ impl Services {
         let owner = caller.owner;
         input.check()?;
         let lifetime = input.lifetime()?;
-        let (settings, external_id, chosen) = self.link_settings(owner, &input).await?;
+        let (settings, external_id, chosen, warning) = self.link_settings(owner, &input).await?;
         let (id, now, token) = (self.store.next_id().await?, self.now(), url_token(self.entropy.as_ref()));
         let kept = self.keep(Purpose::LinkToken, token_place(id), &token)?;
         let document = serde_json::to_vec(&settings).map(zeroize::Zeroizing::new).map_err(ApiError::internal)?;
@@ -63,15 +66,16 @@ impl Services {
         };
         let stored = row.clone();
         self.store.write(move |conn| rows::insert(conn, &stored)).await?;
-        Ok(self.link_view(Link { row, token, status: Status::Pending, settings, outcome }))
+        let view = self.link_view(Link { row, token, status: Status::Pending, settings, outcome });
+        Ok(LinkView { warning, ..view })
     }
 
-    /// What is kept of the input, the customer, and the element where there is no choice.
+    /// What is kept of the input, the customer, the element where there is no choice, and what is odd about the scopes.
     async fn link_settings(
         &self,
         owner: Owner,
         input: &LinkInput,
-    ) -> Result<(LinkSettings, Option<String>, Option<i64>), ApiError> {
+    ) -> Result<(LinkSettings, Option<String>, Option<i64>, Option<String>), ApiError> {
         let instance_input = input.of_instance();
         let name = instance_input.plain_name()?;
         let tags = instance_input.plain_tags()?;
@@ -113,6 +117,9 @@ impl Services {
         if let Some(text) = &input.redirect_url {
             self.require_allowed(owner, "redirectUrl", text).await?;
         }
+        if let Some(text) = &input.notify_url {
+            self.checked_receiver(text)?;
+        }
         let settings = LinkSettings {
             elements: elements.iter().map(|element| element.key.clone()).collect(),
             authentication_type: authentication,
@@ -128,14 +135,16 @@ impl Services {
             allow_other_account: input.allow_other_account.unwrap_or(false),
             instance_id: input.instance_id,
         };
+        let mut warning = None;
         for element in &elements {
-            self.check_offer(owner, element, &settings, elements.len() == 1).await?;
+            let odd = self.check_offer(owner, element, &settings, elements.len() == 1).await?;
+            warning = warning.or(odd);
         }
         let only = match elements.as_slice() {
             [only] => Some(only.id),
             _ => None,
         };
-        Ok((settings, external_id, only))
+        Ok((settings, external_id, only, warning))
     }
 
     fn named_elements(&self, input: &LinkInput) -> Result<Vec<Arc<Element>>, ApiError> {
@@ -266,7 +275,7 @@ impl Services {
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
-    /// Writes down which links have run out, so that it can be told. For all owners. How many there were.
+    /// Writes down which links have run out, so that it can be told, and forgets old ones. For all owners. How many ran out.
     pub async fn expire_links(&self) -> Result<usize, ApiError> {
         let now = self.now();
         let due = self.store.read(move |conn| rows::overdue(conn, &Status::OPEN, now, BATCH)).await?;
@@ -278,6 +287,8 @@ impl Services {
                 Err(error) => tracing::warn!(link = id, ?error, "a connect link could not be ended"),
             }
         }
+        let kept_since = now.checked_sub_signed(KEPT_FOR).unwrap_or(now);
+        self.store.write(move |conn| rows::purge(conn, &Status::OPEN, kept_since)).await?;
         Ok(expired)
     }
 

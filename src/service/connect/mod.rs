@@ -2,7 +2,7 @@
 
 mod begin;
 mod finish;
-pub mod guesses;
+pub mod limits;
 pub mod link_input;
 pub mod link_state;
 pub mod link_view;

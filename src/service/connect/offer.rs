@@ -63,7 +63,8 @@ impl Services {
     /// The elements that a link offers. Where it names none: all that can be connected as things are.
     pub async fn offered_elements(&self, owner: Owner, settings: &LinkSettings) -> Result<Vec<Arc<Element>>, ApiError> {
         if !settings.elements.is_empty() {
-            let named = self.catalog.iter().filter(|element| settings.elements.contains(&element.key));
+            let named = |element: &&Arc<Element>| element.active && settings.elements.contains(&element.key);
+            let named = self.catalog.iter().filter(named);
             return Ok(named.cloned().collect());
         }
         let mut offered = Vec::new();
@@ -78,17 +79,18 @@ impl Services {
         Ok(offered)
     }
 
-    /// Fails where the link could never connect this element. `only`: the link has no other.
+    /// Fails where the link could never connect this element; tells what is odd about its scopes. `only`: the link has no
+    /// other.
     pub(super) async fn check_offer(
         &self,
         owner: Owner,
         element: &Arc<Element>,
         settings: &LinkSettings,
         only: bool,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Option<String>, ApiError> {
         let offer = self.offer(owner, element, settings).await?;
         let Some(oauth2) = element.authentication.oauth2.as_ref().filter(|_| offer.scopes.is_some()) else {
-            return Ok(());
+            return Ok(None);
         };
         let presets = settings.preset.as_deref();
         let layer = Layer {
@@ -97,7 +99,8 @@ impl Services {
             optional_scopes: settings.optional_scopes.as_deref().filter(|_| only),
             preset: presets.filter(|name| only || oauth2.presets.contains_key(*name)),
         };
-        scope_choice::check(element, layer)
+        scope_choice::check(element, layer)?;
+        Ok(offer.scopes.and_then(|scopes| scopes.warning))
     }
 
     pub async fn offer(

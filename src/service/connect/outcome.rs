@@ -27,6 +27,8 @@ pub enum Reason {
     InstanceGone,
     /// The element, or its OAuth app, is no longer offered.
     NotOffered,
+    /// A failure of this server: the connection could not be stored.
+    ServerError,
 }
 
 impl Reason {
@@ -40,6 +42,7 @@ impl Reason {
             Self::VendorUnavailable => "vendor_unavailable",
             Self::InstanceGone => "instance_gone",
             Self::NotOffered => "not_offered",
+            Self::ServerError => "server_error",
         }
     }
 }

@@ -30,7 +30,7 @@ const TRIES: usize = 8;
 #[schema(as = Webhook)]
 pub struct WebhookView {
     /// Null: nowhere.
-    #[schema(required, example = "https://app.example.com/ligand-notices")]
+    #[schema(required, example = "https://app.example/ligand-notices")]
     pub url: Option<String>,
     /// One signature is sent for each.
     pub secrets: Vec<SecretView>,
@@ -54,7 +54,7 @@ pub struct SecretView {
 #[derive(Deserialize, ToSchema)]
 pub struct WebhookAddress {
     /// Absolute, by https. What is inside your network the operator must allow.
-    #[schema(example = "https://app.example.com/ligand-notices")]
+    #[schema(example = "https://app.example/ligand-notices")]
     url: String,
 }
 

@@ -47,6 +47,7 @@ async function vendor(page) {
 }
 
 async function beginnings(page) {
+  await api('PUT', '/elements/closeio/app', { clientId: 'client', clientSecret: 'secret' });
   await page.goto((await makeLink({ elements: ['hubspotcrm', 'freshdesk', 'closeio'] })).url);
   await seen(page, 'choose');
   await page.goto((await makeLink()).url);
@@ -114,6 +115,9 @@ async function mishaps(page, context) {
 
 await browse(async (context) => {
   const page = await context.newPage();
+  page.on('console', (message) => {
+    if (message.text().includes('Content Security Policy')) faults.push({ impact: 'serious', rule: message.text() });
+  });
   await beginnings(page);
   await vendor(page);
   await refusals(page);
