@@ -343,7 +343,8 @@ on_both!(what_happens_to_a_link_is_told, |server| async move {
     let told = caller.get("/notifications/deliveries").await.ok();
     let told = told.as_array().unwrap();
     let kinds = |to: &Value| -> Vec<&str> {
-        let to = told.iter().filter(|notice| notice["notifyLinkId"] == *to);
+        // The newest come first.
+        let to = told.iter().rev().filter(|notice| notice["notifyLinkId"] == *to);
         to.map(|notice| notice["type"].as_str().unwrap()).collect()
     };
     let of_link = ["link.opened", "link.denied", "link.opened", "link.authorised"];
