@@ -12,7 +12,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, Principal};
 use crate::vault::lookup::Purpose;
-use crate::vault::{MemoryHash, MemoryKey};
+use crate::vault::{Audience, MemoryHash, MemoryKey};
 
 /// The parts of an `Authorization` header (contract 2.3), as far as they were given.
 #[derive(Debug, Clone, Default)]
@@ -43,12 +43,21 @@ impl Services {
     pub async fn authenticate_for_hub(&self, presented: &Presented) -> Result<Arc<Principal>, ApiError> {
         let refused = || ApiError::from(Code::BadCredentials);
         if let Some(token) = &presented.bearer {
-            let (user, generation) = self.session.verify(token, self.now()).ok_or_else(refused)?;
-            let principal = self.principal_by_id(user).await?.ok_or_else(refused)?;
-            return if principal.session_generation == generation { Ok(principal) } else { Err(refused()) };
+            return self.principal_of_session(Audience::Api, token).await?.ok_or_else(refused);
         }
         let user = presented.user.as_ref().ok_or_else(|| missing("User"))?;
         self.principal_by_secrets(user, presented.organization.as_ref()).await?.ok_or_else(refused)
+    }
+
+    /// Who signed in; none when the session is over.
+    pub async fn principal_of_session(
+        &self,
+        of: Audience,
+        token: &Secret,
+    ) -> Result<Option<Arc<Principal>>, ApiError> {
+        let Some((user, generation)) = self.session.verify(of, token, self.now()) else { return Ok(None) };
+        let principal = self.principal_by_id(user).await?;
+        Ok(principal.filter(|principal| principal.session_generation == generation))
     }
 
     async fn principal_by_secrets(

@@ -131,9 +131,9 @@ impl Services {
         Ok(self.warm.organizations.remember(id, read, generation))
     }
 
-    /// Whether browsers may be sent to this address, as it is written by its `Url`: to pages of our own console always.
+    /// Whether browsers may be sent to this address, as it is written by its `Url`.
     pub fn allows_address(&self, settings: &OrganizationSettings, address: &Url) -> bool {
-        address.as_str().starts_with(&self.public("console/")) || allows(settings, address)
+        allows(settings, address)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::kernel::entropy::{base64_token, hex};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, KeptSecret, Principal};
+use crate::vault::Audience;
 use crate::vault::lookup::Purpose;
 use crate::vault::password;
 use crate::vault::seal::Place;
@@ -79,6 +80,25 @@ impl Services {
         username: &str,
         password: Secret,
     ) -> Result<AuthenticatedUser, ApiError> {
+        self.authenticated(&self.proven(address, username, password).await?)
+    }
+
+    /// A session of the console: its token is none for the API.
+    pub async fn sign_in_to_console(
+        &self,
+        address: Option<IpAddr>,
+        username: &str,
+        password: Secret,
+    ) -> Result<Secret, ApiError> {
+        self.session_token(Audience::Console, &self.proven(address, username, password).await?)
+    }
+
+    async fn proven(
+        &self,
+        address: Option<IpAddr>,
+        username: &str,
+        password: Secret,
+    ) -> Result<Principal, ApiError> {
         self.sign_in_limits.check(address, username)?;
         let refused = || ApiError::from(Code::LoginRefused);
         if username.contains('\0') || password.expose().len() > password::LONGEST {
@@ -91,7 +111,7 @@ impl Services {
         let principal = principal.filter(|_| fits).ok_or_else(refused)?;
         let (user, now) = (principal.user, self.now());
         self.store.write(move |conn| principals::record_login(conn, user, now)).await?;
-        self.authenticated(&Principal { last_login_at: Some(now), ..principal })
+        Ok(Principal { last_login_at: Some(now), ..principal })
     }
 
     /// Sets the caller's password; sessions that the old one opened end.
@@ -178,9 +198,13 @@ impl Services {
         hashed.await.map_err(ApiError::internal)
     }
 
+    fn session_token(&self, of: Audience, principal: &Principal) -> Result<Secret, ApiError> {
+        let issued = self.session.issue(of, principal.user, principal.session_generation, self.now());
+        issued.map_err(ApiError::internal)
+    }
+
     fn authenticated(&self, principal: &Principal) -> Result<AuthenticatedUser, ApiError> {
-        let token =
-            self.session.issue(principal.user, principal.session_generation, self.now()).map_err(ApiError::internal)?;
+        let token = self.session_token(Audience::Api, principal)?;
         let roles = if principal.organization_admin { vec![organization_admin_role()] } else { Vec::new() };
         Ok(AuthenticatedUser {
             id: principal.user,

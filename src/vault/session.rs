@@ -20,9 +20,28 @@ use crate::kernel::secret::Secret;
 pub const LIFETIME: TimeDelta = TimeDelta::hours(12);
 const ISSUER: &str = "ligand";
 
+/// Who takes the token: one for the console is none for the API, and the reverse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    Api,
+    Console,
+}
+
+impl Audience {
+    /// The API's tokens name none.
+    fn claim(self) -> Option<&'static str> {
+        match self {
+            Self::Api => None,
+            Self::Console => Some("console"),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     pub iss: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
     /// The user's id.
     pub sub: String,
     pub iat: i64,
@@ -49,11 +68,18 @@ impl SessionKey {
     }
 
     /// `kid`: under which number those who verify find this key.
-    fn issue(&self, kid: i64, user: i64, generation: i64, now: DateTime<Utc>) -> Result<Secret, Error> {
+    fn issue(
+        &self,
+        audience: Audience,
+        kid: i64,
+        (user, generation): (i64, i64),
+        now: DateTime<Utc>,
+    ) -> Result<Secret, Error> {
         install();
         let expires = now.checked_add_signed(LIFETIME).unwrap_or(now);
         let claims = Claims {
             iss: ISSUER.to_owned(),
+            aud: audience.claim().map(str::to_owned),
             sub: user.to_string(),
             iat: now.timestamp(),
             exp: expires.timestamp(),
@@ -63,37 +89,42 @@ impl SessionKey {
         jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(self.0.as_slice())).map(Secret::new)
     }
 
-    fn verify(&self, token: &Secret, now: DateTime<Utc>) -> Option<(i64, i64)> {
+    fn verify(&self, audience: Audience, token: &Secret, now: DateTime<Utc>) -> Option<(i64, i64)> {
         install();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
         // The library would ask the machine's clock; ours is injected.
         validation.validate_exp = false;
+        // Compared below: the library accepts a token that names none.
+        validation.validate_aud = false;
         let key = DecodingKey::from_secret(self.0.as_slice());
         let claims = jsonwebtoken::decode::<Claims>(token.expose(), &key, &validation).ok()?.claims;
         let user = claims.sub.parse().ok()?;
+        if claims.aud.as_deref() != audience.claim() {
+            return None;
+        }
         (now.timestamp() < claims.exp).then_some((user, claims.generation))
     }
 }
 
 impl Generations<SessionKey> {
     /// `generation`: the user's, not the key's.
-    pub fn issue(&self, user: i64, generation: i64, now: DateTime<Utc>) -> Result<Secret, Error> {
+    pub fn issue(&self, of: Audience, user: i64, generation: i64, now: DateTime<Utc>) -> Result<Secret, Error> {
         let known = self.known();
         let current = known.current(self.clock.as_ref());
-        current.key.issue(current.number, user, generation, now)
+        current.key.issue(of, current.number, (user, generation), now)
     }
 
     /// The user's id and session generation, of a token that is ours and not expired.
-    pub fn verify(&self, token: &Secret, now: DateTime<Utc>) -> Option<(i64, i64)> {
+    pub fn verify(&self, of: Audience, token: &Secret, now: DateTime<Utc>) -> Option<(i64, i64)> {
         let kid = jsonwebtoken::decode_header(token.expose()).ok()?.kid;
         // Without one it is of the time before there were generations.
         let kid: i64 = kid.as_deref().unwrap_or("1").parse().ok()?;
         let known = self.known();
         let signed = known.all().find(|generation| generation.number == kid)?;
         let retired = signed.retires_at.is_some_and(|at| at <= now);
-        if retired { None } else { signed.key.verify(token, now) }
+        if retired { None } else { signed.key.verify(of, token, now) }
     }
 }
 
@@ -181,24 +212,33 @@ mod tests {
     #[test]
     fn a_token_is_good_until_it_expires_and_only_under_its_key() {
         let own = keys(vec![generation(1, 1)]);
-        let token = own.issue(5, 2, now()).unwrap();
-        assert_eq!(own.verify(&token, now()), Some((5, 2)));
-        assert_eq!(own.verify(&token, now() + LIFETIME), None);
-        assert_eq!(keys(vec![generation(1, 2)]).verify(&token, now()), None);
+        let token = own.issue(Audience::Api, 5, 2, now()).unwrap();
+        assert_eq!(own.verify(Audience::Api, &token, now()), Some((5, 2)));
+        assert_eq!(own.verify(Audience::Api, &token, now() + LIFETIME), None);
+        assert_eq!(keys(vec![generation(1, 2)]).verify(Audience::Api, &token, now()), None);
         let unsigned =
             "eyJhbGciOiJub25lIiwia2lkIjoiMSJ9.eyJpc3MiOiJsaWdhbmQiLCJzdWIiOiI1IiwiaWF0IjowLCJleHAiOjk5OTk5OTk5OTl9.";
-        assert_eq!(own.verify(&Secret::new(unsigned), now()), None);
+        assert_eq!(own.verify(Audience::Api, &Secret::new(unsigned), now()), None);
+    }
+
+    #[test]
+    fn a_token_is_for_the_console_or_for_the_api() {
+        let keys = keys(vec![generation(1, 1)]);
+        for (of, other) in [(Audience::Api, Audience::Console), (Audience::Console, Audience::Api)] {
+            let token = keys.issue(of, 5, 2, now()).unwrap();
+            assert_eq!((keys.verify(of, &token, now()), keys.verify(other, &token, now())), (Some((5, 2)), None));
+        }
     }
 
     #[test]
     fn a_token_names_its_generation_which_is_good_until_it_retires() {
-        let token = keys(vec![generation(3, 1)]).issue(5, 2, now()).unwrap();
+        let token = keys(vec![generation(3, 1)]).issue(Audience::Api, 5, 2, now()).unwrap();
         assert_eq!(jsonwebtoken::decode_header(token.expose()).unwrap().kid.as_deref(), Some("3"));
         let retires_at = now() + TimeDelta::hours(1);
         let old = Generation { retires_at: Some(retires_at), ..generation(3, 1) };
         let both = keys(vec![old, generation(4, 2)]);
-        assert_eq!(both.verify(&token, retires_at - TimeDelta::microseconds(1)), Some((5, 2)));
-        assert_eq!(both.verify(&token, retires_at), None);
-        assert_eq!(keys(vec![generation(4, 1)]).verify(&token, now()), None, "the number counts, not the key alone");
+        assert_eq!(both.verify(Audience::Api, &token, retires_at - TimeDelta::microseconds(1)), Some((5, 2)));
+        assert_eq!(both.verify(Audience::Api, &token, retires_at), None);
+        assert_eq!(keys(vec![generation(4, 1)]).verify(Audience::Api, &token, now()), None, "the number counts, not the key alone");
     }
 }

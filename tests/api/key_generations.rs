@@ -6,7 +6,7 @@ use ligand::service::Services;
 use ligand::service::change_feed::FeedPosition;
 use ligand::service::rotate_data_keys::Begun;
 use ligand::store::data_keys;
-use ligand::vault::{Generations, Known, SessionKey};
+use ligand::vault::{Audience, Generations, Known, SessionKey};
 use serde_json::{Value, json};
 
 use crate::support::caller::{read, with_key};
@@ -88,8 +88,8 @@ impl Two {
 /// A token like this one, signed now by a thief of the key.
 fn forged(thief: &Generations<SessionKey>, services: &Services, like: &str) -> String {
     let token = Secret::new(like.trim_start_matches("Bearer "));
-    let (user, generation) = services.session.verify(&token, services.now()).unwrap();
-    format!("Bearer {}", thief.issue(user, generation, services.now()).unwrap().expose())
+    let (user, generation) = services.session.verify(Audience::Api, &token, services.now()).unwrap();
+    format!("Bearer {}", thief.issue(Audience::Api, user, generation, services.now()).unwrap().expose())
 }
 
 fn kid(bearer: &str) -> String {

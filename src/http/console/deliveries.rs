@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
+use super::instances::ALL;
 use super::layout::Screen;
 use super::problems::answer;
 use super::session::{Operator, Stop};
@@ -41,7 +42,7 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
         form.search role="search" action=(HERE) {
             (number("instanceId", "Instance"))
             (number("linkId", "Connect link"))
-            (parts::choice("status", "Status", given("status"), [("", "All")].into_iter().chain(statuses)))
+            (parts::choice("status", "Status", given("status"), ALL.into_iter().chain(statuses)))
             button type="submit" { "Search" }
         }
         div #list data-live {
@@ -53,20 +54,9 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
 }
 
 fn table(operator: &Operator, deliveries: &[DeliveryView]) -> Markup {
-    html! {
-        @if deliveries.is_empty() {
-            p.soft { (texts::NO_DELIVERIES) }
-        } @else {
-            table role="table" {
-                thead { tr role="row" {
-                    @for name in ["Notice", "About", "Status", "Attempts", "Created (UTC)", "Next attempt (UTC)", "Actions"] {
-                        th role="columnheader" scope="col" { (name) }
-                    }
-                } }
-                tbody { @for delivery in deliveries { (line(operator, delivery)) } }
-            }
-        }
-    }
+    let names = ["Notice", "About", "Status", "Attempts", "Created (UTC)", "Next attempt (UTC)", "Actions"];
+    let rows: Vec<_> = deliveries.iter().map(|delivery| line(operator, delivery)).collect();
+    parts::table(&names, &rows, texts::NO_DELIVERIES)
 }
 
 fn line(operator: &Operator, delivery: &DeliveryView) -> Markup {
@@ -75,27 +65,28 @@ fn line(operator: &Operator, delivery: &DeliveryView) -> Markup {
         "waiting" => "busy",
         _ => "bad",
     };
-    html! {
-        tr role="row" {
-            td role="cell" { (delivery.kind) p { code { (delivery.message) } } }
-            td role="cell" data-label="About" { (subject(&delivery.subject, delivery.id)) }
-            td role="cell" data-label="Status" {
-                (parts::badge(kind, delivery.status))
-                @if let Some(error) = &delivery.last_error { p.reason { (error) } }
-            }
-            td role="cell" data-label="Attempts" { (delivery.attempts) }
-            td role="cell" data-label="Created" { (parts::date(Some(&delivery.created_at))) }
-            td role="cell" data-label="Next attempt" {
-                @if delivery.next_attempt_at.is_some() { (parts::date(delivery.next_attempt_at.as_deref())) }
-            }
-            td role="cell" data-label="Actions" {
-                form method="post" action=(HERE) {
-                    (operator.sealed(Some("retry")))
-                    input type="hidden" name="id" value=(delivery.id);
-                    button.small id={ "retry-" (delivery.id) } type="submit" aria-label={ "Send again: " (delivery.message) } { "Send again" }
-                }
+    let status = html! {
+        (parts::badge(kind, delivery.status))
+        @if let Some(error) = &delivery.last_error { p.reason { (error) } }
+    };
+    let next = html! { @if let Some(at) = &delivery.next_attempt_at { (parts::date(Some(at))) } };
+    let actions = html! {
+        form method="post" action=(HERE) {
+            (operator.sealed(Some("retry")))
+            input type="hidden" name="id" value=(delivery.id);
+            button.small id={ "retry-" (delivery.id) } type="submit" aria-label={ "Send again: " (delivery.message) } {
+                "Send again"
             }
         }
+    };
+    html! {
+        (parts::first(&html! { (delivery.kind) p { code { (delivery.message) } } }))
+        (parts::cell("About", &subject(&delivery.subject, delivery.id)))
+        (parts::cell("Status", &status))
+        (parts::cell("Attempts", &html! { (delivery.attempts) }))
+        (parts::cell("Created", &parts::date(Some(&delivery.created_at))))
+        (parts::cell("Next attempt", &next))
+        (parts::cell("Actions", &actions))
     }
 }
 

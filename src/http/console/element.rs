@@ -61,7 +61,7 @@ async fn done(operator: &Operator, key: &str, form: &Parameters) -> Result<Strin
                 elements: Some(vec![element.key.clone()]),
                 authentication_type: form.get("authentication").map(str::to_owned),
                 expires_in: Some(SOON),
-                redirect_url: Some(services.public("console/connected")),
+                to_console: true,
                 ..LinkInput::default()
             };
             Ok(services.create_link(caller, input).await?.url)

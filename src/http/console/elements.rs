@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
+use super::instances::ALL;
 use super::layout::Screen;
 use super::problems::answer;
 use super::session::{Operator, Stop};
@@ -13,6 +14,7 @@ use crate::catalog::element::Element;
 use crate::http::extract::Parameters;
 use crate::kernel::paging::Page;
 
+const COLUMNS: [&str; 6] = ["Name", "Key", "Hub", "Authentication", "OAuth app", "Connect"];
 pub const HERE: &str = "/console/elements";
 
 pub async fn show(request: HttpRequest) -> HttpResponse {
@@ -28,25 +30,16 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
     let (elements, next) = services.find_elements(parameters.get("q"), parameters.get("hub"), page);
     let with_app = services.elements_with_app(operator.owner()).await?;
     let hubs = services.hubs();
+    let hubs = ALL.into_iter().chain(hubs.iter().map(|hub| (*hub, *hub)));
+    let rows: Vec<_> = elements.iter().map(|element| line(&operator, element, &with_app)).collect();
     let content = html! {
         h1 { "Elements" }
         form.search role="search" action=(HERE) {
             (parts::Input { kind: "search", ..parts::Input::text("q", "Name, key or description", given("q")) }.render())
-            (parts::choice("hub", "Hub", given("hub"), [("", "All")].into_iter().chain(hubs.iter().map(|hub| (*hub, *hub)))))
+            (parts::choice("hub", "Hub", given("hub"), hubs))
             button type="submit" { "Search" }
         }
-        @if elements.is_empty() {
-            p.soft { (texts::NO_ELEMENTS) }
-        } @else {
-            table role="table" {
-                thead { tr role="row" {
-                    @for name in ["Name", "Key", "Hub", "Authentication", "OAuth app", "Connect"] {
-                        th role="columnheader" scope="col" { (name) }
-                    }
-                } }
-                tbody { @for element in &elements { (line(&operator, element, &with_app)) } }
-            }
-        }
+        (parts::table(&COLUMNS, &rows, texts::NO_ELEMENTS))
         (parts::further(HERE, &parameters, &["q", "hub"], next.as_deref()))
     };
     Ok(operator.respond(&Screen::at("/elements", "Elements", content)))
@@ -56,30 +49,28 @@ fn line(operator: &Operator, element: &Element, with_app: &BTreeSet<i64>) -> Mar
     let address = format!("{HERE}/{}", element.key);
     let stored = with_app.contains(&element.id);
     let oauth = element.authentication.oauth2.is_some();
-    html! {
-        tr role="row" {
-            td role="cell" { a href=(address) { (element.name) } p.soft { (element.description) } }
-            td role="cell" data-label="Key" { code { (element.key) } }
-            td role="cell" data-label="Hub" { (element.hub) }
-            td role="cell" data-label="Authentication" { (authentication(element)) }
-            td role="cell" data-label="OAuth app" {
-                @match (oauth, stored) {
-                    (false, _) => span.soft { "not needed" },
-                    (true, true) => (parts::badge("good", "stored")),
-                    (true, false) => (parts::badge("idle", "none")),
-                }
+    let app = match (oauth, stored) {
+        (false, _) => html! { span.soft { "not needed" } },
+        (true, true) => parts::badge("good", "stored"),
+        (true, false) => parts::badge("idle", "none"),
+    };
+    let connect = html! {
+        @if can_connect(element, stored) {
+            form method="post" action=(address) {
+                (operator.sealed(Some("connect")))
+                button.small type="submit" aria-label={ "Connect " (element.name) } { "Connect" }
             }
-            td role="cell" data-label="Connect" {
-                @if can_connect(element, stored) {
-                    form method="post" action=(address) {
-                        (operator.sealed(Some("connect")))
-                        button.small type="submit" aria-label={ "Connect " (element.name) } { "Connect" }
-                    }
-                } @else {
-                    a href=(address) aria-label={ "Set up " (element.name) } { "Set up" }
-                }
-            }
+        } @else {
+            a href=(address) aria-label={ "Set up " (element.name) } { "Set up" }
         }
+    };
+    html! {
+        (parts::first(&html! { a href=(address) { (element.name) } p.soft { (element.description) } }))
+        (parts::cell("Key", &html! { code { (element.key) } }))
+        (parts::cell("Hub", &html! { (element.hub) }))
+        (parts::cell("Authentication", &html! { (authentication(element)) }))
+        (parts::cell("OAuth app", &app))
+        (parts::cell("Connect", &connect))
     }
 }
 

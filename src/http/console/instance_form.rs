@@ -66,6 +66,8 @@ fn field(entry: &ConfigurationEntry, stored: &str, entered: Option<&Parameters>)
     }
     match entry.kind {
         ConfigurationType::Textarea | ConfigurationType::CodeEditor => parts::lines(&name, label, value, hint),
+        // A field of one line would join them.
+        _ if value.contains('\n') => parts::lines(&name, label, value, hint),
         _ => match entry.allowed_values() {
             Some(allowed) => {
                 let shown = |value: &'_ str| {
@@ -75,12 +77,8 @@ fn field(entry: &ConfigurationEntry, stored: &str, entered: Option<&Parameters>)
                 let options: Vec<_> = allowed.iter().map(|value| (*value, shown(value))).collect();
                 // What the list does not have stays what it is until somebody chooses.
                 let other = (!allowed.contains(&value)).then_some((value, value));
-                parts::choice(
-                    &name,
-                    label,
-                    value,
-                    other.into_iter().chain(options.iter().map(|(value, text)| (*value, text.as_str()))),
-                )
+                let options = options.iter().map(|(value, text)| (*value, text.as_str()));
+                parts::choice_with_hint(&name, label, value, other.into_iter().chain(options), hint)
             }
             None => parts::Input::text(&name, label, value).hint(hint).render(),
         },

@@ -11,6 +11,8 @@ use crate::http::extract::Parameters;
 use crate::kernel::paging::Page;
 use crate::service::overview::{Filter, Overview, State};
 
+/// The choice of no condition.
+pub const ALL: [(&str, &str); 1] = [("", "All")];
 const CONDITIONS: [&str; 3] = ["q", "element", "state"];
 
 pub async fn show(request: HttpRequest) -> HttpResponse {
@@ -44,49 +46,40 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
 fn search(operator: &Operator, parameters: &Parameters) -> Markup {
     let given = |name: &str| parameters.get(name).unwrap_or_default();
     let elements = operator.services.catalog.iter().map(|element| (element.key.as_str(), element.name.as_str()));
+    let states = State::ALL.map(|state| (state.as_str(), state.as_str()));
     html! {
         form.search role="search" action=(ROOT) {
             (parts::Input { kind: "search", ..parts::Input::text("q", "Name or customer", given("q")) }.render())
-            (parts::choice("element", "Element", given("element"), [("", "All")].into_iter().chain(elements)))
-            (parts::choice("state", "State", given("state"), [("", "All")].into_iter().chain(State::ALL.map(|state| (state.as_str(), state.as_str())))))
+            (parts::choice("element", "Element", given("element"), ALL.into_iter().chain(elements)))
+            (parts::choice("state", "State", given("state"), ALL.into_iter().chain(states)))
             button type="submit" { "Search" }
         }
     }
 }
 
 fn table(operator: &Operator, rows: &[Overview]) -> Markup {
-    html! {
-        @if rows.is_empty() {
-            p.soft { (texts::NO_INSTANCES) }
-        } @else {
-            table role="table" {
-                thead { tr role="row" {
-                    @for name in ["Name", "Element", "Customer", "State", "Last call (UTC)", "Last refresh (UTC)"] {
-                        th role="columnheader" scope="col" { (name) }
-                    }
-                } }
-                tbody { @for row in rows { (line(operator, row)) } }
-            }
-        }
-    }
+    let names = ["Name", "Element", "Customer", "State", "Last call (UTC)", "Last refresh (UTC)"];
+    let rows: Vec<_> = rows.iter().map(|row| line(operator, row)).collect();
+    parts::table(&names, &rows, texts::NO_INSTANCES)
 }
 
 fn line(operator: &Operator, row: &Overview) -> Markup {
+    let name = html! { a id={ "instance-" (row.id) } href={ (ROOT) "/instances/" (row.id) } { (row.name) } };
+    let state = html! {
+        (parts::state(row.state()))
+        @if let Some(reason) = &row.invalid_reason { p.reason { (reason) } }
+    };
+    let last_call = html! {
+        (parts::time(row.last_used_at.map(Into::into)))
+        @if let Some(status) = row.last_status { " " (status_of_call(status)) }
+    };
     html! {
-        tr role="row" {
-            td role="cell" { a id={ "instance-" (row.id) } href={ (ROOT) "/instances/" (row.id) } { (row.name) } }
-            td role="cell" data-label="Element" { (element_name(operator, row.element_id, &row.element_key)) }
-            td role="cell" data-label="Customer" { @if let Some(customer) = &row.external_id { (customer) } }
-            td role="cell" data-label="State" {
-                (parts::state(row.state()))
-                @if let Some(reason) = &row.invalid_reason { p.reason { (reason) } }
-            }
-            td role="cell" data-label="Last call" {
-                (parts::time(row.last_used_at.map(Into::into)))
-                @if let Some(status) = row.last_status { " " (status_of_call(status)) }
-            }
-            td role="cell" data-label="Last refresh" { (parts::time(row.refreshed_at.map(Into::into))) }
-        }
+        (parts::first(&name))
+        (parts::cell("Element", &html! { (element_name(operator, row.element_id, &row.element_key)) }))
+        (parts::cell("Customer", &html! { (row.external_id.as_deref().unwrap_or_default()) }))
+        (parts::cell("State", &state))
+        (parts::cell("Last call", &last_call))
+        (parts::cell("Last refresh", &parts::time(row.refreshed_at.map(Into::into))))
     }
 }
 

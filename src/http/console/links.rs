@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::instance::id_of;
+use super::instances::ALL;
 use super::layout::Screen;
 use super::problems::answer;
 use super::session::{Operator, Stop};
@@ -42,7 +43,7 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
         p { a.button.main href={ (HERE) "/new" } { "Make a link" } }
         form.search role="search" action=(HERE) {
             (parts::Input { kind: "search", ..parts::Input::text("customer", "Customer", given("customer")) }.render())
-            (parts::choice("status", "Status", given("status"), [("", "All")].into_iter().chain(statuses)))
+            (parts::choice("status", "Status", given("status"), ALL.into_iter().chain(statuses)))
             button type="submit" { "Search" }
         }
         div #list data-live {
@@ -54,41 +55,37 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
 }
 
 fn table(operator: &Operator, links: &[LinkView]) -> Markup {
-    html! {
-        @if links.is_empty() {
-            p.soft { (texts::NO_LINKS) }
-        } @else {
-            table role="table" {
-                thead { tr role="row" {
-                    @for name in ["Link", "Elements", "Customer", "Status", "Expires (UTC)", "Actions"] {
-                        th role="columnheader" scope="col" { (name) }
-                    }
-                } }
-                tbody { @for link in links { (line(operator, link)) } }
-            }
-        }
-    }
+    let names = ["Link", "Elements", "Customer", "Status", "Expires (UTC)", "Actions"];
+    let rows: Vec<_> = links.iter().map(|link| line(operator, link)).collect();
+    parts::table(&names, &rows, texts::NO_LINKS)
 }
 
 fn line(operator: &Operator, link: &LinkView) -> Markup {
-    let named = format!("of link {}", link.id);
-    html! {
-        tr role="row" {
-            td role="cell" { a id={ "link-" (link.id) } href={ (HERE) "/" (link.id) } { (link.id) } @if let Some(name) = &link.name { " " (name) } }
-            td role="cell" data-label="Elements" { (elements(link)) }
-            td role="cell" data-label="Customer" { @if let Some(customer) = &link.external_id { (customer) } }
-            td role="cell" data-label="Status" { (status(link.status)) @if let Some(message) = &link.message { p.reason { (message) } } }
-            td role="cell" data-label="Expires" { (parts::date(Some(&link.expires_at))) }
-            td role="cell" data-label="Actions" {
-                @if link.status.is_open() {
-                    form.inline method="post" action={ (HERE) "/" (link.id) } {
-                        (operator.sealed(Some("revoke")))
-                        (parts::copy(&format!("copy-{}", link.id), &link.url, &format!("Copy the address {named}")))
-                        button.small id={ "revoke-" (link.id) } type="submit" aria-label={ "Withdraw: link " (link.id) } { "Withdraw" }
-                    }
-                }
+    let id = link.id;
+    let name = html! {
+        a id={ "link-" (id) } href={ (HERE) "/" (id) } { (id) }
+        @if let Some(name) = &link.name { " " (name) }
+    };
+    let status = html! {
+        (status(link.status))
+        @if let Some(message) = &link.message { p.reason { (message) } }
+    };
+    let actions = html! {
+        @if link.status.is_open() {
+            form.inline method="post" action={ (HERE) "/" (id) } {
+                (operator.sealed(Some("revoke")))
+                (parts::copy(&format!("copy-{id}"), &link.url, &format!("Copy the address of link {id}")))
+                button.small id={ "revoke-" (id) } type="submit" aria-label={ "Withdraw link " (id) } { "Withdraw" }
             }
         }
+    };
+    html! {
+        (parts::first(&name))
+        (parts::cell("Elements", &html! { (elements(link)) }))
+        (parts::cell("Customer", &html! { (link.external_id.as_deref().unwrap_or_default()) }))
+        (parts::cell("Status", &status))
+        (parts::cell("Expires", &parts::date(Some(&link.expires_at))))
+        (parts::cell("Actions", &actions))
     }
 }
 

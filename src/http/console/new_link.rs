@@ -54,7 +54,7 @@ async fn made(request: &HttpRequest, payload: web::Payload) -> Result<HttpRespon
 fn page(operator: &Operator, entered: &Parameters, problem: Option<&ApiError>) -> HttpResponse {
     let given = |name: &str| entered.get(name).unwrap_or_default();
     let lifetime = entered.get("expiresIn").unwrap_or(USUAL);
-    let chosen: Vec<&str> = entered.all("element").collect();
+    let chosen = |key: &str| entered.all("element").any(|chosen| chosen == key);
     let content = html! {
         p { a href=(HERE) { "Connect links" } }
         h1 { "Make a connect link" }
@@ -66,7 +66,7 @@ fn page(operator: &Operator, entered: &Parameters, problem: Option<&ApiError>) -
                 div.many {
                     @for element in operator.services.catalog.iter().filter(|element| element.active) {
                         label.check {
-                            input type="checkbox" name="element" value=(element.key) checked[chosen.contains(&element.key.as_str())];
+                            input type="checkbox" name="element" value=(element.key) checked[chosen(&element.key)];
                             span { (element.name) }
                         }
                     }

@@ -104,12 +104,13 @@ fn form(operator: &Operator, view: &OrganizationView, entered: Option<&Parameter
     };
     let brand = &view.brand;
     let (name, logo) = (own("displayName", brand.display_name.as_deref()), own("logoUrl", brand.logo_url.as_deref()));
+    let origins = own("allowedOrigins", Some(&view.allowed_origins.join("\n")));
     let colour = own("colour", brand.colour.as_deref());
     let bearer = entered.map_or(view.vendor_bearer, |form| form.get("vendorBearer").is_some());
     html! {
         form method="post" action=(HERE) {
             (operator.sealed(Some("save")))
-            (parts::lines("allowedOrigins", "Allowed origins", &own("allowedOrigins", Some(&view.allowed_origins.join("\n"))), texts::ORIGINS_HINT))
+            (parts::lines("allowedOrigins", "Allowed origins", &origins, texts::ORIGINS_HINT))
             (parts::Input::text("displayName", "Name on the pages of connect links", &name).hint(texts::BRAND_HINT).render())
             (parts::Input { kind: "url", ..parts::Input::text("logoUrl", "Logo", &logo) }.hint(texts::LOGO_HINT).render())
             (parts::Input::text("colour", "Colour", &colour).hint(texts::COLOUR_HINT).render())

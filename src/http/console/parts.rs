@@ -87,11 +87,13 @@ impl<'a> Input<'a> {
     pub fn render(&self) -> Markup {
         let id = format!("in-{}", self.name);
         let hint = format!("{id}-hint");
+        // Or browsers would fill in the operator's own.
+        let remembered = if self.kind == "password" { "new-password" } else { "off" };
         html! {
             div.field {
                 label for=(id) { (self.label) }
                 input id=(id) name=(self.name) type=(self.kind) value=(self.value) required[self.required]
-                    autocomplete=(if self.kind == "password" { "new-password" } else { "off" }) spellcheck="false" autocapitalize="none"
+                    autocomplete=(remembered) spellcheck="false" autocapitalize="none"
                     aria-describedby=[(!self.hint.is_empty()).then_some(&hint)];
                 @if !self.hint.is_empty() { p.soft id=(hint) { (self.hint) } }
             }
@@ -107,7 +109,8 @@ pub fn lines(name: &str, label: &str, value: &str, hint: &str) -> Markup {
         div.field {
             label for=(id) { (label) }
             // Browsers drop a line break that begins the text.
-            textarea id=(id) name=(name) rows="4" spellcheck="false" aria-describedby=[(!hint.is_empty()).then_some(&below)] { "\n" (value) }
+            textarea id=(id) name=(name) rows="4" spellcheck="false"
+                aria-describedby=[(!hint.is_empty()).then_some(&below)] { "\n" (value) }
             @if !hint.is_empty() { p.soft id=(below) { (hint) } }
         }
     }
@@ -120,19 +123,55 @@ pub fn choice<'a>(
     chosen: &str,
     options: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Markup {
+    choice_with_hint(name, label, chosen, options, "")
+}
+
+pub fn choice_with_hint<'a>(
+    name: &str,
+    label: &str,
+    chosen: &str,
+    options: impl IntoIterator<Item = (&'a str, &'a str)>,
+    hint: &str,
+) -> Markup {
     let id = format!("in-{name}");
+    let below = format!("{id}-hint");
     html! {
         div.field {
             label for=(id) { (label) }
-            select id=(id) name=(name) {
+            select id=(id) name=(name) aria-describedby=[(!hint.is_empty()).then_some(&below)] {
                 @for (value, shown) in options { option value=(value) selected[value == chosen] { (shown) } }
             }
+            @if !hint.is_empty() { p.soft id=(below) { (hint) } }
         }
     }
 }
 
 pub fn check(name: &str, label: &str, checked: bool) -> Markup {
     html! { label.check { input type="checkbox" name=(name) value="true" checked[checked]; span { (label) } } }
+}
+
+/// A list; `empty`: what is said where nothing is in it. Roles keep it a table where a phone's width makes blocks of it.
+pub fn table(names: &[&str], rows: &[Markup], empty: &str) -> Markup {
+    html! {
+        @if rows.is_empty() {
+            p.soft { (empty) }
+        } @else {
+            table role="table" {
+                thead { tr role="row" { @for name in names { th role="columnheader" scope="col" { (name) } } } }
+                tbody { @for row in rows { tr role="row" { (row) } } }
+            }
+        }
+    }
+}
+
+/// The cell that names the row.
+pub fn first(content: &Markup) -> Markup {
+    html! { td role="cell" { (content) } }
+}
+
+/// `label`: what a narrow page says in the place of the column's name.
+pub fn cell(label: &str, content: &Markup) -> Markup {
+    html! { td role="cell" data-label=(label) { (content) } }
 }
 
 /// What was done, or what went wrong, where the page says it first.

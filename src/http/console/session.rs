@@ -15,8 +15,8 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
-use crate::service::authenticate::Presented;
 use crate::store::principals::Principal;
+use crate::vault::Audience;
 use crate::vault::lookup::Purpose;
 
 pub const SESSION: Cookie = Cookie("ligand-console");
@@ -47,12 +47,8 @@ impl Operator {
     pub async fn of(request: &HttpRequest) -> Result<Self, Stop> {
         let services = services(request)?;
         let session = SESSION.read(request, &services.public_url).ok_or(Stop::SignIn)?;
-        let presented = Presented { bearer: Some(session.clone()), ..Presented::default() };
-        match services.authenticate(&presented).await {
-            Ok(principal) => Ok(Self { services, principal, session }),
-            Err(error) if error.code == Code::BadCredentials => Err(Stop::SignIn),
-            Err(error) => Err(error.into()),
-        }
+        let principal = services.principal_of_session(Audience::Console, &session).await?.ok_or(Stop::SignIn)?;
+        Ok(Self { services, principal, session })
     }
 
     /// With what a form of this very session sent.

@@ -55,10 +55,10 @@ async fn signed_in(request: &HttpRequest, payload: web::Payload) -> Result<HttpR
     };
     require_token(&services, &before, &form)?;
     let password = Secret::new(form.get("password").unwrap_or_default());
-    match services.sign_in(address(request), email, password).await {
-        Ok(user) => {
+    match services.sign_in_to_console(address(request), email, password).await {
+        Ok(session) => {
             let mut response = lead_to(back, &services.public_url);
-            let session = SESSION.set(&Secret::new(user.token), &services.public_url)?;
+            let session = SESSION.set(&session, &services.public_url)?;
             for cookie in [session, BEFORE.remove(&services.public_url)?] {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }

@@ -47,13 +47,14 @@ pub async fn act(operator: &Operator, form: &Parameters) -> Result<Option<Done>,
 
 pub fn render(operator: &Operator, here: &str, view: &WebhookView, entered: Option<&Parameters>) -> Markup {
     let url = entered.and_then(|form| form.given("url")).or(view.url.as_deref()).unwrap_or_default();
+    let address = parts::Input { kind: "url", ..parts::Input::text("url", "Address", url) };
     html! {
         section aria-labelledby="webhook" {
             h2 #webhook { "Webhook" }
             p.soft { (texts::WEBHOOK_HINT) }
             form method="post" action=(here) {
                 (operator.sealed(Some("set-webhook")))
-                (parts::Input { kind: "url", ..parts::Input::text("url", "Address", url) }.hint(texts::WEBHOOK_ADDRESS_HINT).required().render())
+                (address.hint(texts::WEBHOOK_ADDRESS_HINT).required().render())
                 div.buttons { button.main type="submit" { "Save the address" } }
             }
             @if view.url.is_some() {

@@ -75,6 +75,9 @@ pub struct LinkInput {
     /// With `instanceId`: another account of the vendor's may take the place of the one that was connected.
     #[schema(nullable = false, default = false)]
     pub allow_other_account: Option<bool>,
+    /// Of the console alone: the person comes back there.
+    #[serde(skip)]
+    pub to_console: bool,
 }
 
 /// What is kept of it, sealed: the configuration may hold secrets. No `Debug`.
@@ -94,6 +97,8 @@ pub struct LinkSettings {
     pub redirect_url: Option<String>,
     pub notify_url: Option<String>,
     pub allow_other_account: bool,
+    /// Leads back to the console, whatever the organization allows.
+    pub to_console: bool,
     /// The instance that is authorised anew; the row's changes when one is made.
     pub instance_id: Option<i64>,
 }

@@ -135,6 +135,7 @@ impl Services {
             notify_url: input.notify_url.clone(),
             allow_other_account: input.allow_other_account.unwrap_or(false),
             instance_id: input.instance_id,
+            to_console: input.to_console,
         };
         let mut warning = None;
         for element in &elements {
@@ -210,6 +211,9 @@ impl Services {
         for address in [&mut link.settings.redirect_url, &mut link.settings.origin] {
             let allowed = |text: &String| Url::parse(text).is_ok_and(|url| self.allows_address(&settings, &url));
             *address = address.take().filter(allowed);
+        }
+        if link.settings.to_console {
+            link.settings.redirect_url = Some(self.public("console/connected"));
         }
         Ok(link)
     }

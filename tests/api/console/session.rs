@@ -1,6 +1,7 @@
 //! Signing in and out.
 
 use chrono::TimeDelta;
+use serde_json::json;
 
 use super::person::{Person, assert_says};
 use crate::support::server::PASSWORD;
@@ -40,6 +41,17 @@ on_sqlite!(the_cookies_are_of_this_host_and_out_of_reach_of_scripts, |server| as
     assert!(set[0].starts_with("__Host-ligand-console=ey") && set[0].ends_with(flags), "{set:?}");
     assert!(set[1].starts_with("__Host-ligand-sign-in=;") && set[1].contains("Max-Age=0"), "{set:?}");
     assert!(!reply.text.contains("ey"), "the session is in the cookie alone");
+});
+
+on_both!(a_session_of_the_console_is_none_of_the_api, |server| async move {
+    let mut person = Person::admin(&server).await;
+    let session = person.cookies["__Host-ligand-console"].clone();
+    server.anonymous().with(&format!("Bearer {session}")).get("/instances/count").await.fails(401, "bad_credentials");
+    let credentials = json!({ "username": "admin@example.com", "password": PASSWORD });
+    let bearer = server.anonymous().post("/authentication", &credentials).await.ok()["token"].as_str().unwrap().to_owned();
+    server.anonymous().with(&format!("Bearer {bearer}")).get("/instances/count").await.ok();
+    person.cookies.insert("__Host-ligand-console".to_owned(), bearer);
+    assert_eq!(person.get("/console").await.status, 303);
 });
 
 on_sqlite!(a_wrong_password_is_said_and_never_comes_back, |server| async move {
@@ -85,7 +97,7 @@ on_both!(a_session_ends_after_twelve_hours_or_with_its_password, |server| async 
     assert_eq!((reply.status, reply.header("location").unwrap()), (303, to_sign_in("/console/organization").as_str()));
 
     let mut person = Person::admin(&server).await;
-    let new = serde_json::json!({ "password": "another horse battery" });
+    let new = json!({ "password": "another horse battery" });
     server.caller().post("/authentication/passwords", &new).await.ok();
     assert_eq!(person.get("/console").await.status, 303, "the old password opened it");
 });

@@ -76,8 +76,9 @@ on_both!(one_connects_an_account_of_ones_own, |server| async move {
     assert_eq!(reply.status, 303, "{reply:?}");
     assert!(reply.header("location").unwrap().starts_with("https://ligand.example/connect/"), "{reply:?}");
     let link = server.caller().get("/connect/links").await.ok()[0].clone();
-    assert_eq!(link["redirectUrl"], "https://ligand.example/console/connected");
     assert_eq!(link["elements"], json!(["hubspotcrm"]));
+    let own = json!({ "elements": ["hubspotcrm"], "redirectUrl": "https://ligand.example/console/connected", "toConsole": true });
+    server.caller().post("/connect/links", &own).await.fails(400, "address_not_allowed");
 
     let id = server.caller().create_with_key("Mine").await["id"].clone();
     for (query, target) in [
