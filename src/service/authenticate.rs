@@ -50,11 +50,7 @@ impl Services {
     }
 
     /// Who signed in; none when the session is over.
-    pub async fn principal_of_session(
-        &self,
-        of: Audience,
-        token: &Secret,
-    ) -> Result<Option<Arc<Principal>>, ApiError> {
+    pub async fn principal_of_session(&self, of: Audience, token: &Secret) -> Result<Option<Arc<Principal>>, ApiError> {
         let Some((user, generation)) = self.session.verify(of, token, self.now()) else { return Ok(None) };
         let principal = self.principal_by_id(user).await?;
         Ok(principal.filter(|principal| principal.session_generation == generation))

@@ -93,12 +93,7 @@ impl Services {
         self.session_token(Audience::Console, &self.proven(address, username, password).await?)
     }
 
-    async fn proven(
-        &self,
-        address: Option<IpAddr>,
-        username: &str,
-        password: Secret,
-    ) -> Result<Principal, ApiError> {
+    async fn proven(&self, address: Option<IpAddr>, username: &str, password: Secret) -> Result<Principal, ApiError> {
         self.sign_in_limits.check(address, username)?;
         let refused = || ApiError::from(Code::LoginRefused);
         if username.contains('\0') || password.expose().len() > password::LONGEST {

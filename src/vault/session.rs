@@ -239,6 +239,10 @@ mod tests {
         let both = keys(vec![old, generation(4, 2)]);
         assert_eq!(both.verify(Audience::Api, &token, retires_at - TimeDelta::microseconds(1)), Some((5, 2)));
         assert_eq!(both.verify(Audience::Api, &token, retires_at), None);
-        assert_eq!(keys(vec![generation(4, 1)]).verify(Audience::Api, &token, now()), None, "the number counts, not the key alone");
+        assert_eq!(
+            keys(vec![generation(4, 1)]).verify(Audience::Api, &token, now()),
+            None,
+            "the number counts, not the key alone"
+        );
     }
 }

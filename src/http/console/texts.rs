@@ -48,8 +48,7 @@ pub const LINK_HINT: &str = "Send it to one customer only: whoever has it can co
 pub const EVERY_ELEMENT: &str = "Elements to choose from. None means all.";
 pub const NAME_HINT: &str = "Of the instance. Empty: the element’s name.";
 pub const CUSTOMER_HINT: &str = "Your own name for the customer: it is kept on the instance.";
-pub const REDIRECT_HINT: &str =
-    "Where the customer goes in the end, on one of the organization’s allowed origins. Empty: our own page says \
+pub const REDIRECT_HINT: &str = "Where the customer goes in the end, on one of the organization’s allowed origins. Empty: our own page says \
      how it went.";
 
 pub const ORIGINS_HINT: &str =
@@ -60,8 +59,7 @@ pub const COLOUR_HINT: &str = "Written as #rrggbb. It is made darker or lighter 
 pub const VENDOR_BEARER: &str =
     "Calls to /vendor may carry an instance’s token where the vendor’s credential would travel";
 
-pub const WEBHOOK_HINT: &str =
-    "Where the organization is told what happens to its instances and connect links, signed as the Standard \
+pub const WEBHOOK_HINT: &str = "Where the organization is told what happens to its instances and connect links, signed as the Standard \
      Webhooks specification says.";
 pub const WEBHOOK_ADDRESS_HINT: &str = "An address that begins with https://.";
 pub const SECRET_ONCE: &str = "Copy the secret now: it is not shown again.";
