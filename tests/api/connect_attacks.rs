@@ -114,7 +114,7 @@ on_sqlite!(every_page_has_its_headers, |server| async move {
     let blocked = Browser::without_cookies(&server);
     let pages = [
         (200, browser.get(open).await),
-        (303, browser.post(open, &[("display", "popup")]).await),
+        (200, browser.post(open, &[("display", "popup")]).await),
         (400, blocked.post(open, &[("element", "hubspotcrm")]).await),
         (200, browser.get(&format!("{open}/result")).await),
         (410, browser.get(spent).await),
@@ -169,8 +169,24 @@ on_sqlite!(without_cookies_a_page_explains_and_nothing_is_stored, |server| async
     let stored = shown(&caller, &made).await;
     assert_eq!((&stored["status"], &stored["reason"]), (&json!("opened"), &json!(null)));
     // So does a form of another site, with which no cookie travels.
-    let page = blocked.post(made["url"].as_str().unwrap(), &[("element", "hubspotcrm")]).await;
-    assert!(page.location().is_none(), "{page:?}");
+    let url = made["url"].as_str().unwrap();
+    assert!(blocked.post(url, &[("element", "hubspotcrm")]).await.location().is_none());
+});
+
+on_sqlite!(a_form_of_another_page_begins_nothing, |server| async move {
+    let caller = set_up(&server).await;
+    let [made, other] = [link(&caller, json!({})).await, link(&caller, json!({})).await];
+    let (browser, attacker) = (Browser::new(&server), Browser::new(&server));
+    let url = made["url"].as_str().unwrap();
+    browser.get(url).await;
+    // Of the attacker's own browser, of another link, and none: the person sees the page and decides.
+    let theirs = attacker.get(url).await.form_token();
+    let of_other = browser.get(other["url"].as_str().unwrap()).await.form_token();
+    for token in [theirs.as_str(), &of_other, ""] {
+        let page = browser.post(url, &[("element", "hubspotcrm"), ("form", token)]).await;
+        page.says(200, "Connect Hubspot CRM to example.com");
+    }
+    assert_eq!(browser.submit(&made, &[]).await.reply.status, 303);
 });
 
 on_sqlite!(markup_stays_text, |server| async move {
@@ -209,7 +225,7 @@ on_sqlite!(markup_stays_text, |server| async move {
     assert!(!lost.text().contains("number"), "nobody puts words on our page: {lost:?}");
 });
 
-on_sqlite!(who_guesses_is_not_answered, |server| async move {
+on_sqlite!(who_guesses_is_told_to_wait, |server| async move {
     let caller = set_up(&server).await;
     let made = link(&caller, json!({ "origin": APP })).await;
     let browser = Browser::new(&server);
@@ -222,14 +238,16 @@ on_sqlite!(who_guesses_is_not_answered, |server| async move {
         );
     }
     assert!(statuses[..30].iter().all(|status| *status == 404), "{statuses:?}");
-    assert!(statuses[31..].iter().all(|status| *status == 429), "{statuses:?}");
-    let page = browser.get(url).await;
+    assert!(statuses[30..].iter().all(|status| *status == 429), "{statuses:?}");
+    let page = browser.get(&guess(0)).await;
     page.says(429, "Too many attempts");
     assert!(page.reply.header("retry-after").is_some());
-    assert_eq!(browser.get(&format!("{url}/status")).await.reply.status, 429);
     assert_eq!(browser.get("/connector/callback?state=x").await.reply.status, 429);
-    server.advance(TimeDelta::seconds(61));
+    // Who has a link may sit in the same office.
     browser.get(url).await.says(200, "Connect Hubspot CRM to example.com");
+    browser.connect(&made).await.says(200, "Hubspot CRM is connected");
+    server.advance(TimeDelta::seconds(61));
+    browser.get(&guess(0)).await.says(404, "This link does not exist");
 });
 
 on_both!(two_tabs_make_one_instance, |server| async move {

@@ -204,7 +204,7 @@ on_both!(a_key_connects_at_once, |server| async move {
     assert!(page.text().contains("name=\"field.hubspot.authorization.apikey\" type=\"password\""), "{page:?}");
     let field = "field.hubspot.authorization.apikey";
     // A mistake is corrected where it was made, and no key comes back.
-    for (key, says) in [("wrong-key", "refused the API key"), (" ", "Required configuration is missing")] {
+    for (key, says) in [("wrong-key", "refused the API key"), (" ", "Please enter: API Key.")] {
         let page = browser.submit(&made, &[(field, key)]).await;
         assert_eq!(page.reply.status, 400);
         assert!(page.text().contains("role=\"alert\"") && page.text().contains(says), "{page:?}");
@@ -296,7 +296,7 @@ on_sqlite!(a_popup_tells_the_page_that_opened_it, |server| async move {
     let url = format!("{}?display=popup", made["url"].as_str().unwrap());
     let page = browser.get(&url).await;
     assert!(page.text().contains("name=\"display\" value=\"popup\""), "{page:?}");
-    let page = browser.post(&url, &[("element", "hubspotcrm"), ("display", "popup")]).await;
+    let page = browser.send_form(&page, &[]).await;
     let end = browser.follow(page).await;
     end.says(200, "Hubspot CRM is connected");
     assert!(end.text().contains("<script src=\"/connect/assets/result.js\" defer></script>"), "{end:?}");
@@ -342,7 +342,8 @@ on_both!(what_happens_to_a_link_is_told, |server| async move {
     let told = caller.get("/notifications/deliveries").await.ok();
     let told = told.as_array().unwrap();
     let kinds = |to: &Value| -> Vec<&str> {
-        let to = told.iter().filter(|notice| notice["notifyLinkId"] == *to);
+        // The newest come first.
+        let to = told.iter().rev().filter(|notice| notice["notifyLinkId"] == *to);
         to.map(|notice| notice["type"].as_str().unwrap()).collect()
     };
     let of_link = ["link.opened", "link.denied", "link.opened", "link.authorised"];

@@ -48,7 +48,8 @@ on_both!(a_session_of_the_console_is_none_of_the_api, |server| async move {
     let session = person.cookies["__Host-ligand-console"].clone();
     server.anonymous().with(&format!("Bearer {session}")).get("/instances/count").await.fails(401, "bad_credentials");
     let credentials = json!({ "username": "admin@example.com", "password": PASSWORD });
-    let bearer = server.anonymous().post("/authentication", &credentials).await.ok()["token"].as_str().unwrap().to_owned();
+    let bearer =
+        server.anonymous().post("/authentication", &credentials).await.ok()["token"].as_str().unwrap().to_owned();
     server.anonymous().with(&format!("Bearer {bearer}")).get("/instances/count").await.ok();
     person.cookies.insert("__Host-ligand-console".to_owned(), bearer);
     assert_eq!(person.get("/console").await.status, 303);
