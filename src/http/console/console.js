@@ -30,10 +30,11 @@
   });
 
   function copied(button) {
-    button.dataset.name = button.dataset.name || button.textContent;
-    button.textContent = "Copied";
+    var word = button.firstElementChild;
+    button.dataset.word = button.dataset.word || word.textContent;
+    word.textContent = "Copied";
     say("Copied.");
-    setTimeout(function () { button.textContent = button.dataset.name; say(""); }, 2000);
+    setTimeout(function () { word.textContent = button.dataset.word; say(""); }, 2000);
   }
 
   // Whatever somebody works with at the moment stays.

@@ -74,7 +74,7 @@ fn line(operator: &Operator, link: &LinkView) -> Markup {
         @if link.status.is_open() {
             form.inline method="post" action={ (HERE) "/" (id) } {
                 (operator.sealed(Some("revoke")))
-                (parts::copy(&format!("copy-{id}"), &link.url, &format!("Copy the address of link {id}")))
+                (parts::copy(&format!("copy-{id}"), &link.url, &format!("the address of link {id}")))
                 button.small id={ "revoke-" (id) } type="submit" aria-label={ "Withdraw link " (id) } { "Withdraw" }
             }
         }

@@ -39,9 +39,12 @@ pub fn badge(kind: &str, word: &str) -> Markup {
     html! { span class={ "badge " (kind) } { (word) } }
 }
 
-/// A button that puts a text on the clipboard. Without a script it is not seen.
-pub fn copy(id: &str, text: &str, name: &str) -> Markup {
-    html! { button.small.copy id=(id) type="button" data-copy=(text) aria-label=(name) { (texts::COPY) } }
+/// A button that puts a text on the clipboard; `what`: which one, for who does not see where it stands. Without a script
+/// it is not seen.
+pub fn copy(id: &str, text: &str, what: &str) -> Markup {
+    html! {
+        button.small.copy id=(id) type="button" data-copy=(text) { span { (texts::COPY) } span.unseen { " " (what) } }
+    }
 }
 
 /// A text to be copied whole.
@@ -51,7 +54,7 @@ pub fn to_copy(id: &str, label: &str, text: &str) -> Markup {
             label for=(id) { (label) }
             div.beside {
                 input id=(id) readonly value=(text) spellcheck="false";
-                (copy(&format!("copy-{id}"), text, &format!("Copy: {label}")))
+                (copy(&format!("copy-{id}"), text, label))
             }
         }
     }
