@@ -25,7 +25,9 @@
   document.addEventListener("click", function (event) {
     var button = event.target.closest("[data-copy]");
     if (!button) return;
-    copy(button.dataset.copy).then(function () { say("Copied."); button.textContent = "Copied"; },
+    copy(button.dataset.copy).then(function () { say("Copied."); button.textContent = "Copied";
+      // The name must hold what is seen (WCAG 2.5.3).
+      button.setAttribute("aria-label", (button.getAttribute("aria-label") || "Copied").replace(/^Copy\b/, "Copied")); },
       function () { say("The browser does not let this page copy."); });
   });
 

@@ -60,7 +60,7 @@ async function watch(page, context) {
   await page.getByRole('button', { name: 'Make the link' }).click();
   await page.getByText('pending').waitFor();
   await seen(page, 'link');
-  const address = await page.getByLabel('Address').inputValue();
+  const address = await page.getByRole('textbox', { name: 'Address' }).inputValue();
   const customer = await context.newPage();
   await customer.goto(address);
   await forward(customer).waitFor();
@@ -92,7 +92,7 @@ async function rest(page) {
   await at(page, '/links');
   await seen(page, 'links');
   await at(page, '/organization');
-  await page.getByLabel('Address').fill('https://app.example.com/notices');
+  await page.getByRole('textbox', { name: 'Address' }).fill('https://app.example.com/notices');
   await page.getByRole('button', { name: 'Save the address' }).click();
   await page.getByText('it is not shown again').waitFor();
   await seen(page, 'organization');
