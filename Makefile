@@ -19,7 +19,7 @@ lint: parts
 # A table, not a test: each row against its own baseline in the same run.
 bench:
 	tests/parts/install bench
-	cargo bench --locked
+	cargo bench --locked --bench compare
 
 # What `make test` needs beside Rust, a C compiler, make, perl and Python 3.
 parts:

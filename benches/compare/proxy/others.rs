@@ -1,4 +1,5 @@
-//! The proxies to compare with, each adding one header, one worker per core, its connections to the upstream kept.
+//! The proxies to compare with, each adding one header, one worker per core, its connections to the upstream kept. nginx
+//! writes its access log in batches, as Ligand does.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -41,7 +42,7 @@ fn nginx(name: &'static str, program: &Path, upstream: SocketAddr) -> Proxy {
         "daemon off; worker_processes auto; user root; pid {path}/pid; error_log stderr crit;
          events {{ worker_connections 4096; }}
          http {{
-             access_log off; keepalive_requests 1000000000;
+             access_log {path}/access.log combined buffer=64k flush=1s; keepalive_requests 1000000000;
              client_body_temp_path {path}/body; proxy_temp_path {path}/proxy; fastcgi_temp_path {path}/fastcgi;
              uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;
              upstream vendor {{ server {upstream}; keepalive 256; keepalive_requests 1000000000; }}

@@ -58,7 +58,7 @@ fn reply(body: &str) -> Vec<u8> {
 }
 
 fn text(bytes: usize) -> String {
-    let text = json!({ "text": "x" }).to_string();
+    let text = json!({ "data": "x" }).to_string();
     text.replace('x', &"x".repeat(bytes - text.len() + 1))
 }
 

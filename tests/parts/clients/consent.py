@@ -23,6 +23,8 @@ class ConsentForm(HTMLParser):
         is_button = tag == "button" or attrs.get("type") == "submit"
         if tag not in ("input", "button") or not attrs.get("name") or (is_button and self._pressed):
             return
+        if attrs.get("type") in ("radio", "checkbox") and "checked" not in attrs:
+            return
         self._pressed = self._pressed or is_button
         self.fields[attrs["name"]] = attrs.get("value", "")
 
