@@ -7,7 +7,6 @@ use diesel::sql_types::BigInt;
 
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
-use super::schema::connect_link;
 use super::schema::notice::{self, dsl};
 use super::time::{UtcTime, UtcTimestamp};
 use super::webhooks;
@@ -63,6 +62,10 @@ impl Delivery {
     /// Who is to get it: a number for each address.
     pub fn receiver(&self) -> i64 {
         self.link_id.unwrap_or(self.organization_id.saturating_neg())
+    }
+
+    pub fn owner(&self) -> Owner {
+        Owner { organization: self.organization_id, account: self.account_id }
     }
 
     pub fn waits(&self) -> bool {
@@ -160,12 +163,6 @@ pub fn settle(conn: &mut AnyConn, id: i64, attempt: &Attempt, now: DateTime<Utc>
         }
     };
     Ok(())
-}
-
-/// What a link was made with, sealed.
-pub fn link_settings(conn: &mut AnyConn, link: i64) -> Result<Option<Vec<u8>>, StoreFault> {
-    let row = connect_link::table.filter(connect_link::id.eq(link)).select(connect_link::settings_sealed);
-    Ok(row.get_result(conn).optional()?)
 }
 
 /// Which deliveries a list wants.

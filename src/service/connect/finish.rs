@@ -136,7 +136,7 @@ impl Services {
         let (owner, now) = (attempt.owner, self.now());
         let stored = Arc::new(self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned)?);
         let outcome = Outcome::connected(&provisioned.connected);
-        let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None);
+        let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None).by_link(attempt.link);
         for _ in 0..TRIES {
             let (stored, tags, told) = (Arc::clone(&stored), draft.tags.clone(), self.notices(owner, &created, None));
             let end = self.authorised(attempt, id, &outcome)?;
@@ -226,7 +226,7 @@ impl Services {
             let recovered = row.invalid_reason.take().is_some();
             row.external_authentication = provisioned.external_authentication().to_owned();
             row.connected = provisioned.connected.text();
-            let event = Event::of_instance(notices::Kind::InstanceRecovered, row, None);
+            let event = Event::of_instance(notices::Kind::InstanceRecovered, row, None).by_link(attempt.link);
             let told = if recovered { self.notices(owner, &event, None) } else { Vec::new() };
             let (tags, stored) = (change.stored.tags(), Arc::new(change.stored));
             let end = self.authorised(attempt, id, &Outcome::connected(&provisioned.connected))?;

@@ -102,6 +102,12 @@ impl Event {
         }
     }
 
+    /// The same, where a connect link brought it about.
+    #[must_use]
+    pub fn by_link(self, link: i64) -> Self {
+        Self { link_id: Some(link), ..self }
+    }
+
     /// What it is about: events of one subject are told in their order.
     fn subject(&self) -> String {
         let instance = matches!(self.kind, Kind::InstanceCreated | Kind::InstanceInvalid | Kind::InstanceRecovered);

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +17,6 @@ use crate::protocol::{VendorFault, VendorReply, standard_webhooks};
 use crate::service::Services;
 use crate::service::leases::{Lead, Standing};
 use crate::store::notices::{self, Attempt, Delivery, Fate};
-use crate::vault::seal::Place;
 
 /// At once, to all receivers and to one.
 const AT_ONCE: usize = 128;
@@ -224,22 +222,11 @@ impl Services {
         let (address, secrets) = self.webhook_receiver(notice.organization_id).await?;
         match notice.link_id {
             None => Ok((address, secrets)),
-            Some(link) => Ok((self.link_receiver(link).await?, secrets)),
+            Some(link) => {
+                let settings = self.link(notice.owner(), link).await?.settings;
+                Ok((settings.notify_url.map(Secret::new), secrets))
+            }
         }
-    }
-
-    async fn link_receiver(&self, link: i64) -> Result<Option<Secret>, ApiError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Settings {
-            notify_url: Option<Secret>,
-        }
-        let sealed = self.store.read(move |conn| notices::link_settings(conn, link)).await?;
-        let Some(sealed) = sealed else { return Ok(None) };
-        let place = Place { table: "connect_link", column: "settings_sealed", row: link };
-        let settings: Settings =
-            serde_json::from_slice(&self.vault.open(place, &sealed)?).map_err(ApiError::internal)?;
-        Ok(settings.notify_url)
     }
 }
 
