@@ -233,7 +233,9 @@ on_sqlite!(who_guesses_is_told_to_wait, |server| async move {
     let guess = |number: usize| format!("/connect/{number:043}");
     let mut statuses = Vec::new();
     for number in 0..40 {
-        statuses.push(browser.get(&format!("{}{}", guess(number), ["", "/status", "/result"][number % 3])).await.reply.status);
+        statuses.push(
+            browser.get(&format!("{}{}", guess(number), ["", "/status", "/result"][number % 3])).await.reply.status,
+        );
     }
     assert!(statuses[..30].iter().all(|status| *status == 404), "{statuses:?}");
     assert!(statuses[30..].iter().all(|status| *status == 429), "{statuses:?}");
@@ -285,10 +287,13 @@ on_both!(two_tabs_make_one_instance, |server| async move {
 
 on_both!(no_secret_reaches_a_page, |server| async move {
     let caller = set_up(&server).await;
-    let made = link(&caller, json!({
-        "configuration": { "oauth.api.key": "sandbox-client", "oauth.api.secret": "sandbox-secret" },
-        "externalId": "customer-42", "notifyUrl": "https://app.example/secret-notices",
-    }))
+    let made = link(
+        &caller,
+        json!({
+            "configuration": { "oauth.api.key": "sandbox-client", "oauth.api.secret": "sandbox-secret" },
+            "externalId": "customer-42", "notifyUrl": "https://app.example/secret-notices",
+        }),
+    )
     .await;
     let browser = Browser::new(&server);
     let url = made["url"].as_str().unwrap();

@@ -78,8 +78,7 @@ on_both!(denied_and_failed_are_not_the_end, |server| async move {
     assert_eq!(state(&browser, &made).await, told);
     assert!(browser.follow(to_vendor).await.location().unwrap().starts_with(APP));
     let after = shown(&caller, &made).await;
-    let told =
-        json!({ "status": "authorised", "instanceId": after["instanceId"], "reason": null, "away": false });
+    let told = json!({ "status": "authorised", "instanceId": after["instanceId"], "reason": null, "away": false });
     assert_eq!(state(&browser, &made).await, told);
     assert_eq!(server.count().await, 1);
 });
