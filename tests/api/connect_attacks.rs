@@ -114,7 +114,7 @@ on_sqlite!(every_page_has_its_headers, |server| async move {
     let blocked = Browser::without_cookies(&server);
     let pages = [
         (200, browser.get(open).await),
-        (303, browser.post(open, &[("display", "popup")]).await),
+        (200, browser.post(open, &[("display", "popup")]).await),
         (400, blocked.post(open, &[("element", "hubspotcrm")]).await),
         (200, browser.get(&format!("{open}/result")).await),
         (410, browser.get(spent).await),
@@ -169,8 +169,24 @@ on_sqlite!(without_cookies_a_page_explains_and_nothing_is_stored, |server| async
     let stored = shown(&caller, &made).await;
     assert_eq!((&stored["status"], &stored["reason"]), (&json!("opened"), &json!(null)));
     // So does a form of another site, with which no cookie travels.
-    let page = blocked.post(made["url"].as_str().unwrap(), &[("element", "hubspotcrm")]).await;
-    assert!(page.location().is_none(), "{page:?}");
+    let url = made["url"].as_str().unwrap();
+    assert!(blocked.post(url, &[("element", "hubspotcrm")]).await.location().is_none());
+});
+
+on_sqlite!(a_form_of_another_page_begins_nothing, |server| async move {
+    let caller = set_up(&server).await;
+    let [made, other] = [link(&caller, json!({})).await, link(&caller, json!({})).await];
+    let (browser, attacker) = (Browser::new(&server), Browser::new(&server));
+    let url = made["url"].as_str().unwrap();
+    browser.get(url).await;
+    // Of the attacker's own browser, of another link, and none: the person sees the page and decides.
+    let theirs = attacker.get(url).await.form_token();
+    let of_other = browser.get(other["url"].as_str().unwrap()).await.form_token();
+    for token in [theirs.as_str(), &of_other, ""] {
+        let page = browser.post(url, &[("element", "hubspotcrm"), ("form", token)]).await;
+        page.says(200, "Connect Hubspot CRM to example.com");
+    }
+    assert_eq!(browser.submit(&made, &[]).await.reply.status, 303);
 });
 
 on_sqlite!(markup_stays_text, |server| async move {
@@ -209,7 +225,7 @@ on_sqlite!(markup_stays_text, |server| async move {
     assert!(!lost.text().contains("number"), "nobody puts words on our page: {lost:?}");
 });
 
-on_sqlite!(who_guesses_is_not_answered, |server| async move {
+on_sqlite!(who_guesses_is_told_to_wait, |server| async move {
     let caller = set_up(&server).await;
     let made = link(&caller, json!({ "origin": APP })).await;
     let browser = Browser::new(&server);
@@ -217,17 +233,21 @@ on_sqlite!(who_guesses_is_not_answered, |server| async move {
     let guess = |number: usize| format!("/connect/{number:043}");
     let mut statuses = Vec::new();
     for number in 0..40 {
-        statuses.push(browser.get(&format!("{}{}", guess(number), ["", "/status", "/result"][number % 3])).await.reply.status);
+        statuses.push(
+            browser.get(&format!("{}{}", guess(number), ["", "/status", "/result"][number % 3])).await.reply.status,
+        );
     }
     assert!(statuses[..30].iter().all(|status| *status == 404), "{statuses:?}");
-    assert!(statuses[31..].iter().all(|status| *status == 429), "{statuses:?}");
-    let page = browser.get(url).await;
+    assert!(statuses[30..].iter().all(|status| *status == 429), "{statuses:?}");
+    let page = browser.get(&guess(0)).await;
     page.says(429, "Too many attempts");
     assert!(page.reply.header("retry-after").is_some());
-    assert_eq!(browser.get(&format!("{url}/status")).await.reply.status, 429);
     assert_eq!(browser.get("/connector/callback?state=x").await.reply.status, 429);
-    server.advance(TimeDelta::seconds(61));
+    // Who has a link may sit in the same office.
     browser.get(url).await.says(200, "Connect Hubspot CRM to example.com");
+    browser.connect(&made).await.says(200, "Hubspot CRM is connected");
+    server.advance(TimeDelta::seconds(61));
+    browser.get(&guess(0)).await.says(404, "This link does not exist");
 });
 
 on_both!(two_tabs_make_one_instance, |server| async move {
@@ -267,10 +287,13 @@ on_both!(two_tabs_make_one_instance, |server| async move {
 
 on_both!(no_secret_reaches_a_page, |server| async move {
     let caller = set_up(&server).await;
-    let made = link(&caller, json!({
-        "configuration": { "oauth.api.key": "sandbox-client", "oauth.api.secret": "sandbox-secret" },
-        "externalId": "customer-42", "notifyUrl": "https://app.example/secret-notices",
-    }))
+    let made = link(
+        &caller,
+        json!({
+            "configuration": { "oauth.api.key": "sandbox-client", "oauth.api.secret": "sandbox-secret" },
+            "externalId": "customer-42", "notifyUrl": "https://app.example/secret-notices",
+        }),
+    )
     .await;
     let browser = Browser::new(&server);
     let url = made["url"].as_str().unwrap();
@@ -288,4 +311,36 @@ on_both!(no_secret_reaches_a_page, |server| async move {
             assert!(!page.text().contains(secret), "{secret}: {page:?}");
         }
     }
+});
+
+on_both!(an_answer_of_another_issuer_is_refused, |server| async move {
+    let vendor = format!("http://{}", server.vendor_address());
+    let authorize = "url = \"https://app.hubspot.com/oauth/authorize\"";
+    let own: &[_] = &[
+        (authorize, "url = \"https://app.hubspot.com/oauth/authorize\"\nissuer = \"https://issuer.example\""),
+        ("key = \"hubspotcrm\"", "key = \"own\""),
+        ("id = 168", "id = 10001"),
+        ("https://api.hubapi.com", &vendor),
+        ("https://app.hubspot.com", &vendor),
+    ];
+    let directory = crate::support::vendor::elements(&[("hubspotcrm", own)]);
+    let setup = crate::support::server::Setup { elements: Some(directory.path().to_owned()), ..Default::default() };
+    let other = server.start_beside(setup).await;
+    set_up(&server).await;
+    let caller = other.caller();
+    let app = json!({ "clientId": "sandbox-client", "clientSecret": "sandbox-secret" });
+    caller.put("/elements/own/app", &app).await.ok();
+    let made = caller.post("/connect/links", &json!({ "elements": ["own"] })).await.ok();
+    let browser = Browser::new(&other);
+    for iss in ["", "&iss=https%3A%2F%2Fissuer.example%2F", "&iss=https%3A%2F%2Fevil.example"] {
+        let to_vendor = browser.submit(&made, &[]).await;
+        let callback = callback_of(&browser, &to_vendor).await;
+        let page = browser.get(&format!("{callback}{iss}")).await;
+        browser.follow(page).await.says(200, "Hubspot CRM did not connect");
+    }
+    assert_eq!(server.sandbox().counts("POST /oauth/2026-03/token").total, 0, "no code was spent");
+    let to_vendor = browser.submit(&made, &[]).await;
+    let callback = callback_of(&browser, &to_vendor).await;
+    let page = browser.get(&format!("{callback}&iss=https%3A%2F%2Fissuer.example")).await;
+    browser.follow(page).await.says(200, "Hubspot CRM is connected");
 });

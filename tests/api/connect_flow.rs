@@ -78,8 +78,7 @@ on_both!(denied_and_failed_are_not_the_end, |server| async move {
     assert_eq!(state(&browser, &made).await, told);
     assert!(browser.follow(to_vendor).await.location().unwrap().starts_with(APP));
     let after = shown(&caller, &made).await;
-    let told =
-        json!({ "status": "authorised", "instanceId": after["instanceId"], "reason": null, "away": false });
+    let told = json!({ "status": "authorised", "instanceId": after["instanceId"], "reason": null, "away": false });
     assert_eq!(state(&browser, &made).await, told);
     assert_eq!(server.count().await, 1);
 });
@@ -205,7 +204,7 @@ on_both!(a_key_connects_at_once, |server| async move {
     assert!(page.text().contains("name=\"field.hubspot.authorization.apikey\" type=\"password\""), "{page:?}");
     let field = "field.hubspot.authorization.apikey";
     // A mistake is corrected where it was made, and no key comes back.
-    for (key, says) in [("wrong-key", "refused the API key"), (" ", "Required configuration is missing")] {
+    for (key, says) in [("wrong-key", "refused the API key"), (" ", "Please enter: API Key.")] {
         let page = browser.submit(&made, &[(field, key)]).await;
         assert_eq!(page.reply.status, 400);
         assert!(page.text().contains("role=\"alert\"") && page.text().contains(says), "{page:?}");
@@ -297,7 +296,7 @@ on_sqlite!(a_popup_tells_the_page_that_opened_it, |server| async move {
     let url = format!("{}?display=popup", made["url"].as_str().unwrap());
     let page = browser.get(&url).await;
     assert!(page.text().contains("name=\"display\" value=\"popup\""), "{page:?}");
-    let page = browser.post(&url, &[("element", "hubspotcrm"), ("display", "popup")]).await;
+    let page = browser.send_form(&page, &[]).await;
     let end = browser.follow(page).await;
     end.says(200, "Hubspot CRM is connected");
     assert!(end.text().contains("<script src=\"/connect/assets/result.js\" defer></script>"), "{end:?}");
@@ -328,4 +327,34 @@ on_sqlite!(the_pages_look_as_the_organization_does, |server| async move {
     assert!(style.text().contains("--accent:") && !style.text().starts_with(":root { --accent: #ffee00"), "{style:?}");
     assert_eq!(browser.get("/connect/assets/page.css").await.reply.status, 200);
     assert_eq!(browser.get("/connect/assets/other.css").await.reply.status, 404);
+});
+
+on_both!(what_happens_to_a_link_is_told, |server| async move {
+    let caller = set_up(&server).await;
+    caller.put("/notifications/webhook", &json!({ "url": "https://app.example/notices" })).await.ok();
+    let more = json!({ "externalId": "customer-42", "notifyUrl": "https://app.example/of-link" });
+    let made = link(&caller, more).await;
+    let browser = Browser::new(&server);
+    server.sandbox().set(|switches| switches.consent = Consent::Deny);
+    browser.connect(&made).await.says(200, "You did not agree");
+    server.sandbox().set(|switches| switches.consent = Consent::Grant);
+    browser.connect(&made).await.says(200, "Hubspot CRM is connected");
+    let told = caller.get("/notifications/deliveries").await.ok();
+    let told = told.as_array().unwrap();
+    let kinds = |to: &Value| -> Vec<&str> {
+        // The newest come first.
+        let to = told.iter().rev().filter(|notice| notice["notifyLinkId"] == *to);
+        to.map(|notice| notice["type"].as_str().unwrap()).collect()
+    };
+    let of_link = ["link.opened", "link.denied", "link.opened", "link.authorised"];
+    assert_eq!(kinds(&made["id"]), of_link);
+    assert_eq!(kinds(&Value::Null), [&of_link[..3], &["instance.created", "link.authorised"]].concat());
+    let denied = told.iter().find(|notice| notice["type"] == "link.denied").unwrap();
+    let data = json!({
+        "instanceId": null, "linkId": made["id"], "elementKey": "hubspotcrm", "externalId": "customer-42",
+        "status": "denied", "reason": "access_denied",
+    });
+    assert_eq!(denied["notice"]["data"], data);
+    let authorised = told.iter().find(|notice| notice["type"] == "link.authorised").unwrap();
+    assert_eq!(authorised["notice"]["data"]["instanceId"], shown(&caller, &made).await["instanceId"]);
 });

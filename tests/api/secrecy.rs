@@ -185,6 +185,8 @@ impl Story<'_> {
         body["configuration"].as_object_mut().expect("an object").retain(|key, _| !key.starts_with("oauth.api."));
         let created = self.caller.post("/instances", &body).await.ok();
         self.shown(&created, "token");
+        // To others it would be telling secrets that are not theirs.
+        self.vendor.answers("/oauth/2026-03/token/introspect", 404, Value::Null);
         self.refuses("/oauth/2026-03/token", &format!("no {secret}"));
         let refused = self.caller.post("/instances", &body).await;
         refused.fails(400, "vendor_refused");

@@ -8,6 +8,7 @@ use super::stage::{Stage, staged, text};
 async fn assert_connected(stage: &Stage, facts: &Map<String, Value>) {
     let result = &facts["result"];
     assert_eq!(result["status"], "authorised", "{facts:?}");
+    assert!(facts.get("meanwhile").is_none_or(|shown| shown == ""), "{facts:?}");
     let instance = stage.server.caller().get(&format!("/instances/{}", result["instanceId"])).await.ok();
     assert_eq!(instance["id"], result["instanceId"]);
     assert_eq!(stage.server.count().await, 1);

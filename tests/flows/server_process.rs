@@ -67,6 +67,12 @@ fn the_next_start_keeps_key_and_data() {
     let login = fs::read_to_string(ligand.path("ligand-data/sandbox/first-login-admin@localhost.txt")).expect("it");
     runtime().block_on(async {
         let instance = caller_of(&server, &login).create_with_key("Kept").await;
+        let organization = caller_of(&server, &login).get("/organizations/me").await.ok();
+        assert_eq!(
+            organization["allowedOrigins"],
+            json!(["http://localhost:*"]),
+            "whoever tries it is on this machine"
+        );
         let (status, log) = server.stop(Signal::Terminate);
         assert_eq!(status, 0, "{log}");
         fs::remove_file(ligand.path("ligand-data/sandbox/first-login-admin@localhost.txt")).expect("it is read");

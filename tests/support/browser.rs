@@ -99,12 +99,16 @@ impl Browser {
     /// Opens a link and sends its form, with these inputs.
     pub async fn submit(&self, link: &Value, fields: &[(&str, &str)]) -> Page {
         let url = link["url"].as_str().expect("an address");
-        let page = self.get(url).await;
+        self.send_form(&self.get(url).await, fields).await
+    }
+
+    /// Sends the form of a page.
+    pub async fn send_form(&self, page: &Page, fields: &[(&str, &str)]) -> Page {
         assert_eq!(page.reply.status, 200, "{page:?}");
         let hidden = page.hidden();
         let hidden = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let all: Vec<_> = hidden.chain(fields.iter().copied()).collect();
-        self.post(url, &all).await
+        self.post(page.url.as_str(), &all).await
     }
 
     /// The whole way: the link's page, the vendor, the callback.
@@ -138,6 +142,12 @@ impl Page {
             rest.split_once('"').expect("an end").0.to_owned()
         };
         inputs.map(|input| (attribute(input, "name"), attribute(input, "value"))).collect()
+    }
+
+    /// What proves that the form is of a page that this browser was shown.
+    pub fn form_token(&self) -> String {
+        let hidden = self.hidden();
+        hidden.into_iter().find(|(name, _)| name == "form").expect("a form").1
     }
 
     pub fn parameter(&self, name: &str) -> Option<String> {

@@ -17,6 +17,9 @@ await browse(async (context) => {
   say({ address: (await popup.waitForURL(/^http/), popup.url()) });
   await goToVendor(popup);
   say({ openerAtVendor: await popup.evaluate(() => window.opener !== null) });
+  // The person reads for a while, and the shop's page asks all that time.
+  for (let asked = 0; asked < 6; asked += 1) await page.waitForResponse(/\/status$/);
+  say({ meanwhile: await page.locator('output').textContent() });
   await decide(popup, 'Connect app');
   say({ result: await outcome(page) });
   // A window that was cut off can only be closed by the person.
