@@ -79,7 +79,6 @@ impl Services {
     async fn create(&self, draft: Draft, claimed: Option<Claimed>) -> Result<Answer, ApiError> {
         // First: once the code is spent nothing may fail but the commit, which is tried again.
         let id = self.store.next_id().await?;
-        let told = self.may_have_webhook(draft.provisioning.owner.organization).await;
         let provisioned = self.provision(&draft.provisioning).await?;
         let owner = draft.provisioning.owner;
         let token = base64_token(self.entropy.as_ref());
@@ -93,7 +92,10 @@ impl Services {
         let sealed_answer = sealed_answer.transpose()?;
         let (tags, grant) = (draft.tags, provisioned.grant);
         let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None);
-        let told = if told { self.notices(owner, &created, None) } else { Vec::new() };
+        let told = match self.may_have_webhook(owner.organization).await {
+            true => self.notices(owner, &created, None),
+            false => Vec::new(),
+        };
         let stored = Arc::new(stored);
         let token_hash = stored.instance.token_hash.clone();
         let commit = self.commit(move |conn| {

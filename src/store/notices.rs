@@ -7,7 +7,6 @@ use diesel::sql_types::BigInt;
 
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
-use super::schema::connect_link;
 use super::schema::notice::{self, dsl};
 use super::time::{UtcTime, UtcTimestamp};
 use super::webhooks;
@@ -65,6 +64,10 @@ impl Delivery {
         self.link_id.unwrap_or(self.organization_id.saturating_neg())
     }
 
+    pub fn owner(&self) -> Owner {
+        Owner { organization: self.organization_id, account: self.account_id }
+    }
+
     pub fn waits(&self) -> bool {
         self.status == WAITING
     }
@@ -115,14 +118,28 @@ pub fn enqueue(conn: &mut AnyConn, new: &Notice) -> Result<(), StoreFault> {
     Ok(())
 }
 
+/// Who has enough under way.
+#[derive(Debug, Clone, Default)]
+pub struct Full {
+    pub receivers: Vec<i64>,
+    pub organizations: Vec<i64>,
+}
+
+impl Full {
+    /// Conditions that leave them out.
+    fn others(&self) -> String {
+        let without = |column: &str, ids: &[i64]| {
+            let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+            if ids.is_empty() { String::new() } else { format!("AND {column} NOT IN ({})", ids.join(", ")) }
+        };
+        let receivers = without("coalesce(n.link_id, -n.organization_id)", &self.receivers);
+        format!("{receivers} {}", without("n.organization_id", &self.organizations))
+    }
+}
+
 /// What is to be sent, oldest first, of all owners: of each subject the first that waits, and whatever is parked.
-/// `without`: receivers that have enough under way.
-pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, without: &[i64], limit: i64) -> Result<Vec<Delivery>, StoreFault> {
-    let without: Vec<String> = without.iter().map(i64::to_string).collect();
-    let others = match without.is_empty() {
-        true => String::new(),
-        false => format!("AND coalesce(n.link_id, -n.organization_id) NOT IN ({})", without.join(", ")),
-    };
+pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, full: &Full, limit: i64) -> Result<Vec<Delivery>, StoreFault> {
+    let others = full.others();
     let text = format!(
         "SELECT n.* FROM notice n WHERE n.status = '{WAITING}' AND n.due_at <= $1 {others} \
          AND (n.parked OR NOT EXISTS (SELECT 1 FROM notice e WHERE e.organization_id = n.organization_id \
@@ -160,12 +177,6 @@ pub fn settle(conn: &mut AnyConn, id: i64, attempt: &Attempt, now: DateTime<Utc>
         }
     };
     Ok(())
-}
-
-/// What a link was made with, sealed.
-pub fn link_settings(conn: &mut AnyConn, link: i64) -> Result<Option<Vec<u8>>, StoreFault> {
-    let row = connect_link::table.filter(connect_link::id.eq(link)).select(connect_link::settings_sealed);
-    Ok(row.get_result(conn).optional()?)
 }
 
 /// Which deliveries a list wants.

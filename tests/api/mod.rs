@@ -22,6 +22,7 @@ mod hubs;
 mod idempotency;
 mod identity;
 mod key_generations;
+mod link_notices;
 mod list_instances;
 mod memory;
 mod oauth_url;

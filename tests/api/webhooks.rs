@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use ligand::sandbox::EndOfGrant;
 use serde_json::{Value, json};
 
+use crate::support::browser::{link, set_up};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::server::{Setup, run_with, user};
 use crate::support::{Caller, TestServer, on_both};
@@ -56,6 +57,20 @@ on_both!(two_secrets_may_be_active_and_one_must_be, |server| async move {
     caller.delete(&path(&second)).await.fails(409, "webhook_secrets");
     let shown = caller.get(WEBHOOK).await.ok();
     assert_eq!(shown["secrets"], json!([{ "id": second["id"], "createdAt": second["createdAt"] }]));
+});
+
+on_both!(a_secret_that_was_made_for_a_link_is_shown_to_the_first_who_asks, |server| async move {
+    let caller = set_up(&server).await;
+    let receiver = Receiver::start().await;
+    let made = link(&caller, json!({ "notifyUrl": receiver.url() })).await;
+    caller.delete(&format!("/connect/links/{}", made["id"])).await;
+    send(&server).await;
+    assert_eq!(receiver.told().len(), 1);
+    let unseen = caller.get(WEBHOOK).await.ok();
+    assert_eq!(unseen["secrets"][0].get("secret"), None);
+    let first = caller.post(SECRETS, &Value::Null).await.ok();
+    assert_eq!(first["id"], unseen["secrets"][0]["id"]);
+    assert_ne!(caller.post(SECRETS, &Value::Null).await.ok()["id"], first["id"]);
 });
 
 on_both!(of_many_who_make_a_secret_at_once_two_succeed, |server| async move {

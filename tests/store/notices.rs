@@ -1,7 +1,7 @@
 //! The queue of notices: what is due, in which order, and what an attempt leaves behind.
 
 use chrono::TimeDelta;
-use ligand::store::notices::{self, Attempt, Fate, Filter, Notice};
+use ligand::store::notices::{self, Attempt, Fate, Filter, Full, Notice};
 use ligand::store::time::UtcTime;
 use ligand::store::webhooks::{self, WebhookRow};
 use ligand::store::{Store, StoreFault};
@@ -35,9 +35,12 @@ async fn db_notice(store: &Store, organization: &Organization, subject: &str, me
 }
 
 /// The messages that are due so much later, and their ids.
-async fn due(store: &Store, later: TimeDelta, without: &[i64], limit: i64) -> Vec<(String, i64)> {
-    let without = without.to_vec();
-    let rows = store.read(move |conn| notices::due(conn, now() + later, &without, limit)).await.expect("a query");
+async fn due(store: &Store, later: TimeDelta, receivers: &[i64], limit: i64) -> Vec<(String, i64)> {
+    due_without(store, later, Full { receivers: receivers.to_vec(), organizations: Vec::new() }, limit).await
+}
+
+async fn due_without(store: &Store, later: TimeDelta, full: Full, limit: i64) -> Vec<(String, i64)> {
+    let rows = store.read(move |conn| notices::due(conn, now() + later, &full, limit)).await.expect("a query");
     rows.into_iter().map(|row| (row.message, row.id)).collect()
 }
 
@@ -67,6 +70,8 @@ on_both_databases!(of_each_subject_the_first_is_due_and_whatever_is_parked, |dat
     assert_eq!(messages(&due(&store, at_once, &[], 2).await), ["a1", "b1"]);
     let busy = [-one.owner.organization, 7];
     assert_eq!(messages(&due(&store, at_once, &busy, 9).await), ["c1"]);
+    let full = Full { receivers: vec![7], organizations: vec![other.owner.organization] };
+    assert_eq!(messages(&due_without(&store, at_once, full, 9).await), ["a1", "b1"]);
 
     let minute = TimeDelta::minutes(1);
     let again = |parked| Fate::Again { due_at: now() + minute, parked };

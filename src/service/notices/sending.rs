@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,11 +16,11 @@ use crate::kernel::secret::Secret;
 use crate::protocol::{VendorFault, VendorReply, standard_webhooks};
 use crate::service::Services;
 use crate::service::leases::{Lead, Standing};
-use crate::store::notices::{self, Attempt, Delivery, Fate};
-use crate::vault::seal::Place;
+use crate::store::notices::{self, Attempt, Delivery, Fate, Full};
 
-/// At once, to all receivers and to one.
+/// At once, to all receivers, to those of one organization, and to one.
 const AT_ONCE: usize = 128;
+const OF_ONE: usize = 32;
 const TO_ONE: usize = 8;
 const LOOK_FOR: i64 = 256;
 /// Between two looks, while something is under way: the longest, and the shortest.
@@ -46,27 +45,41 @@ struct UnderWay {
     /// Since the last look began: a look that began before may still take them for due.
     ended: HashSet<i64>,
     by_receiver: HashMap<i64, usize>,
+    by_organization: HashMap<i64, usize>,
 }
 
 impl UnderWay {
     /// False when it is under way already, or when enough is.
     fn begin(&mut self, notice: &Delivery) -> bool {
-        let count = self.by_receiver.entry(notice.receiver()).or_default();
-        let enough = self.notices.len() >= AT_ONCE || *count >= TO_ONE;
+        let to_one = self.by_receiver.entry(notice.receiver()).or_default();
+        let of_one = self.by_organization.entry(notice.organization_id).or_default();
+        let enough = self.notices.len() >= AT_ONCE || *of_one >= OF_ONE || *to_one >= TO_ONE;
         if enough || self.ended.contains(&notice.id) || !self.notices.insert(notice.id) {
             return false;
         }
-        *count = count.saturating_add(1);
+        *to_one = to_one.saturating_add(1);
+        *of_one = of_one.saturating_add(1);
         true
     }
 
     fn end(&mut self, notice: &Delivery) {
         self.notices.remove(&notice.id);
         self.ended.insert(notice.id);
-        if let Some(count) = self.by_receiver.get_mut(&notice.receiver()) {
-            *count = count.saturating_sub(1);
+        let to_one = (&mut self.by_receiver, notice.receiver());
+        for (counts, key) in [to_one, (&mut self.by_organization, notice.organization_id)] {
+            if let Some(count) = counts.get_mut(&key) {
+                *count = count.saturating_sub(1);
+            }
+            counts.retain(|_, count| *count > 0);
         }
-        self.by_receiver.retain(|_, count| *count > 0);
+    }
+
+    /// Who has enough under way.
+    fn full(&self) -> Full {
+        let at = |counts: &HashMap<i64, usize>, most: usize| {
+            counts.iter().filter(|(_, count)| **count >= most).map(|(key, _)| *key).collect()
+        };
+        Full { receivers: at(&self.by_receiver, TO_ONE), organizations: at(&self.by_organization, OF_ONE) }
     }
 }
 
@@ -140,8 +153,7 @@ impl Services {
             let now = self.now();
             let (running, full) = sending.locked(|under_way| {
                 under_way.ended.clear();
-                let full = under_way.by_receiver.iter().filter(|(_, count)| **count >= TO_ONE);
-                (under_way.notices.len(), full.map(|(receiver, _)| *receiver).collect::<Vec<_>>())
+                (under_way.notices.len(), under_way.full())
             });
             // What is under way is due as well.
             let limit = LOOK_FOR.saturating_add(i64::try_from(running).unwrap_or(LOOK_FOR));
@@ -224,22 +236,11 @@ impl Services {
         let (address, secrets) = self.webhook_receiver(notice.organization_id).await?;
         match notice.link_id {
             None => Ok((address, secrets)),
-            Some(link) => Ok((self.link_receiver(link).await?, secrets)),
+            Some(link) => {
+                let settings = self.link(notice.owner(), link).await?.settings;
+                Ok((settings.notify_url.map(Secret::new), secrets))
+            }
         }
-    }
-
-    async fn link_receiver(&self, link: i64) -> Result<Option<Secret>, ApiError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Settings {
-            notify_url: Option<Secret>,
-        }
-        let sealed = self.store.read(move |conn| notices::link_settings(conn, link)).await?;
-        let Some(sealed) = sealed else { return Ok(None) };
-        let place = Place { table: "connect_link", column: "settings_sealed", row: link };
-        let settings: Settings =
-            serde_json::from_slice(&self.vault.open(place, &sealed)?).map_err(ApiError::internal)?;
-        Ok(settings.notify_url)
     }
 }
 

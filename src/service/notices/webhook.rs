@@ -65,6 +65,8 @@ struct Kept {
     id: i64,
     created_at: DateTime<Utc>,
     secret: Secret,
+    /// False: made for a link's notices, and no administrator has seen it.
+    shown: bool,
 }
 
 impl Kept {
@@ -98,16 +100,16 @@ impl Services {
         row.map_or(Ok(WebhookView { url: None, secrets: Vec::new() }), |row| self.webhook_view(&row, None))
     }
 
-    /// Sets the address. The reply shows a secret when there was none before.
+    /// Sets the address. The reply shows the secret that nobody has seen before.
     pub async fn set_webhook(&self, caller: &Principal, address: &WebhookAddress) -> Result<WebhookView, ApiError> {
         let organization = of_administrators(caller)?;
         let url = self.checked_receiver(&address.url)?;
-        let (row, made) = self.webhook_row(organization).await?;
-        let sealed = self.vault.seal(url_place(row.id), url.as_str().as_bytes())?;
-        let (kept, now) = (sealed.clone(), self.now());
-        self.store.write(move |conn| webhooks::set_address(conn, organization, Some(&kept), now)).await?;
+        let row = self.webhook_row(organization).await?;
+        let (sealed, now) = (self.vault.seal(url_place(row.id), url.as_str().as_bytes())?, self.now());
+        self.store.write(move |conn| webhooks::set_address(conn, organization, Some(&sealed), now)).await?;
         self.warm.forget_organizations();
-        self.webhook_view(&WebhookRow { url_sealed: Some(sealed), ..row }, made)
+        let unseen = self.show_unseen(organization).await?;
+        self.webhook_view(&self.webhook_row(organization).await?, unseen.map(|kept| kept.id))
     }
 
     /// From now on nothing is told; what waits is given up. The secrets stay: links may use them.
@@ -121,11 +123,10 @@ impl Services {
     /// A further secret, which is shown this once.
     pub async fn add_webhook_secret(&self, caller: &Principal) -> Result<SecretView, ApiError> {
         let organization = of_administrators(caller)?;
-        let (row, made) = self.webhook_row(organization).await?;
-        if let Some(first) = self.secrets_of(&row)?.iter().find(|kept| Some(kept.id) == made) {
-            return Ok(first.view(true));
+        if let Some(unseen) = self.show_unseen(organization).await? {
+            return Ok(unseen.view(true));
         }
-        let new = self.new_kept_secret().await?;
+        let new = self.new_kept_secret(true).await?;
         self.change_secrets(organization, |secrets| {
             if secrets.len() >= MOST_SECRETS {
                 let message = "Two secrets are active already: remove the one that is no longer used first.";
@@ -174,7 +175,7 @@ impl Services {
 
     /// The organization's address, and the secrets to sign with. Made at the first need: a link has an address of its own.
     pub(super) async fn webhook_receiver(&self, organization: i64) -> Result<(Option<Secret>, Vec<Secret>), ApiError> {
-        let (row, _) = self.webhook_row(organization).await?;
+        let row = self.webhook_row(organization).await?;
         let secrets = self.secrets_of(&row)?.into_iter().map(|kept| kept.secret).collect();
         Ok((self.address_of(&row)?, secrets))
     }
@@ -192,32 +193,52 @@ impl Services {
     fn seal_secrets(&self, row: i64, secrets: &[Kept]) -> Result<Vec<u8>, ApiError> {
         let documents: Vec<_> = secrets
             .iter()
-            .map(|kept| json!({ "id": kept.id, "createdAt": kept.created_at, "secret": kept.secret.expose() }))
+            .map(|Kept { id, created_at, secret, shown }| {
+                json!({ "id": id, "createdAt": created_at, "secret": secret.expose(), "shown": shown })
+            })
             .collect();
         let document = Zeroizing::new(serde_json::to_vec(&documents).map_err(ApiError::internal)?);
         Ok(self.vault.seal(secrets_place(row), &document)?)
     }
 
-    async fn new_kept_secret(&self) -> Result<Kept, ApiError> {
+    async fn new_kept_secret(&self, shown: bool) -> Result<Kept, ApiError> {
         let id = self.store.next_id().await?;
-        Ok(Kept { id, created_at: self.now(), secret: new_secret(self.entropy.as_ref()) })
+        Ok(Kept { id, created_at: self.now(), secret: new_secret(self.entropy.as_ref()), shown })
     }
 
-    /// `made`: the secret that is shown.
-    fn webhook_view(&self, row: &WebhookRow, made: Option<i64>) -> Result<WebhookView, ApiError> {
+    /// The secret that no administrator has seen, if there is one: from now on it counts as seen.
+    async fn show_unseen(&self, organization: i64) -> Result<Option<Kept>, ApiError> {
+        if self.secrets_of(&self.webhook_row(organization).await?)?.iter().all(|kept| kept.shown) {
+            return Ok(None);
+        }
+        let mut unseen = None;
+        self.change_secrets(organization, |secrets| {
+            unseen = None;
+            for kept in secrets.iter_mut().filter(|kept| !kept.shown) {
+                kept.shown = true;
+                unseen = Some(kept.clone());
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(unseen)
+    }
+
+    /// `shown`: the secret that is shown.
+    fn webhook_view(&self, row: &WebhookRow, shown: Option<i64>) -> Result<WebhookView, ApiError> {
         let url = self.address_of(row)?.map(|url| url.expose().to_owned());
-        let secrets = self.secrets_of(row)?.iter().map(|kept| kept.view(Some(kept.id) == made)).collect();
+        let secrets = self.secrets_of(row)?.iter().map(|kept| kept.view(Some(kept.id) == shown)).collect();
         Ok(WebhookView { url, secrets })
     }
 
-    /// The organization's row; where there is none yet, one with a first secret, whose id comes with it.
-    async fn webhook_row(&self, organization: i64) -> Result<(WebhookRow, Option<i64>), ApiError> {
+    /// The organization's row; where there is none yet, one with a first secret.
+    async fn webhook_row(&self, organization: i64) -> Result<WebhookRow, ApiError> {
         let find = move |conn: &mut _| webhooks::find(conn, organization);
         if let Some(row) = self.store.read(find).await? {
-            return Ok((row, None));
+            return Ok(row);
         }
         let (id, now) = (self.store.next_id().await?, UtcTime(self.now()));
-        let first = self.new_kept_secret().await?;
+        let first = self.new_kept_secret(false).await?;
         let row = WebhookRow {
             id,
             organization_id: organization,
@@ -228,12 +249,9 @@ impl Services {
         };
         let new = row.clone();
         match self.store.write(move |conn| webhooks::insert(conn, &new)).await {
-            Ok(()) => Ok((row, Some(first.id))),
+            Ok(()) => Ok(row),
             // Somebody else was first: that row counts.
-            Err(StoreFault::Conflict(fault)) => {
-                let row = self.store.read(find).await?.ok_or(StoreFault::Conflict(fault))?;
-                Ok((row, None))
-            }
+            Err(StoreFault::Conflict(fault)) => Ok(self.store.read(find).await?.ok_or(StoreFault::Conflict(fault))?),
             Err(fault) => Err(fault.into()),
         }
     }
@@ -244,7 +262,7 @@ impl Services {
         mut change: impl FnMut(&mut Vec<Kept>) -> Result<(), ApiError>,
     ) -> Result<(), ApiError> {
         for _ in 0..TRIES {
-            let (row, _) = self.webhook_row(organization).await?;
+            let row = self.webhook_row(organization).await?;
             let mut secrets = self.secrets_of(&row)?;
             change(&mut secrets)?;
             let (old, new, now) = (row.secrets_sealed.clone(), self.seal_secrets(row.id, &secrets)?, self.now());
