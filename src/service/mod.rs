@@ -16,6 +16,7 @@ pub mod delete_instance;
 pub mod document;
 pub mod element_metadata;
 pub mod element_view;
+mod form_token;
 pub mod fresh_token;
 pub mod idempotency;
 pub mod instance_input;

@@ -1,5 +1,7 @@
 //! Partner apps: the OAuth app of an organization for an element, which serves every instance that brings none of its own.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -164,9 +166,19 @@ impl Services {
         let Some(stored) = self.store.read(move |conn| partner_apps::find(conn, owner, id)).await? else {
             return Ok(None);
         };
-        let document = self.vault.open(place(stored.id), &stored.sealed)?;
-        let app = serde_json::from_slice(&document).map_err(ApiError::internal)?;
+        let app = self.open_app(&stored)?;
         Ok(Some((stored, app)))
+    }
+
+    /// All of the owner's, by element id.
+    pub(super) async fn partner_apps(&self, owner: Owner) -> Result<BTreeMap<i64, PartnerApp>, ApiError> {
+        let stored = self.store.read(move |conn| partner_apps::list(conn, owner)).await?;
+        stored.into_iter().map(|(element, stored)| Ok((element, self.open_app(&stored)?))).collect()
+    }
+
+    fn open_app(&self, stored: &SealedApp) -> Result<PartnerApp, ApiError> {
+        let document = self.vault.open(place(stored.id), &stored.sealed)?;
+        serde_json::from_slice(&document).map_err(ApiError::internal)
     }
 
     /// The app, or what must be known before there is one.

@@ -25,6 +25,15 @@ pub fn find(conn: &mut AnyConn, owner: Owner, element_id: i64) -> Result<Option<
     Ok(row.get_result(conn).optional()?)
 }
 
+/// All of the owner's apps, with their elements.
+pub fn list(conn: &mut AnyConn, owner: Owner) -> Result<Vec<(i64, SealedApp)>, StoreFault> {
+    let rows = dsl::partner_app
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account))
+        .select((dsl::element_id, (dsl::id, dsl::sealed)));
+    Ok(rows.load(conn)?)
+}
+
 /// The elements that the owner has an app for.
 pub fn elements(conn: &mut AnyConn, owner: Owner) -> Result<Vec<i64>, StoreFault> {
     let rows = dsl::partner_app

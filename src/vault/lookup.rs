@@ -22,7 +22,7 @@ pub enum Purpose {
     /// The cookie that binds an authorization to a browser.
     Browser,
     /// What a form of the console carries, so that no other site can send it: made of the session.
-    ConsoleForm,
+    Form,
     IdempotencyKey,
     /// Whether a repeated request is the same one.
     Request,
@@ -69,7 +69,7 @@ impl LookupKey {
             Purpose::State => "state",
             Purpose::LinkToken => "link token",
             Purpose::Browser => "browser",
-            Purpose::ConsoleForm => "console form",
+            Purpose::Form => "form",
             Purpose::IdempotencyKey => "idempotency key",
             Purpose::Request => "request",
         };

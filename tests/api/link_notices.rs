@@ -59,12 +59,12 @@ on_both!(a_link_is_told_to_both_addresses_in_order_as_one_message, |server| asyn
     assert_eq!(revoked.last().expect("a notice").kind(), "link.revoked");
 
     let authorised = shown(&caller, &made).await;
-    let last = &of_link.taken().last().expect("a notice").notice["data"];
+    let last = of_link.taken().last().expect("a notice").notice["data"].clone();
     let expected = json!({
         "instanceId": authorised["instanceId"], "linkId": made["id"], "elementKey": "hubspotcrm",
         "externalId": "customer-42", "status": "authorised", "reason": null,
     });
-    assert_eq!(*last, expected);
+    assert_eq!(last, expected);
     let created = everything.taken().into_iter().find(|told| told.kind() == "instance.created").expect("it is told");
     let data = &created.notice["data"];
     assert_eq!((&data["instanceId"], &data["linkId"]), (&authorised["instanceId"], &made["id"]));

@@ -17,6 +17,7 @@ use crate::catalog::element::Element;
 use crate::http::extract::services;
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
 use crate::service::connect::presentation::Presentation;
 use crate::service::connect::{Chosen, Field, Link, Next, Offer, Status, is_correctable};
 
@@ -52,7 +53,7 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let browser = known.clone().unwrap_or_else(|| url_token(services.entropy.as_ref()));
     let chosen = visitor.parameters.get("element");
     let elements = services.offered_elements(link.owner(), &link.settings).await?;
-    let form_token = services.form_token(&link, &browser);
+    let form_token = services.form_token(&form_of(&link, &browser));
     let ask = Ask { elements, link: &link, presentation: &presentation, popup: visitor.popup(), form_token };
     let mut response = match ask.chosen(chosen) {
         Some(element) => {
@@ -82,7 +83,7 @@ async fn begun(request: &HttpRequest, body: &web::Bytes) -> Result<HttpResponse,
         return Ok(page.respond(&services.public_url));
     };
     let elements = services.offered_elements(link.owner(), &link.settings).await?;
-    let form_token = services.form_token(&link, &browser);
+    let form_token = services.form_token(&form_of(&link, &browser));
     let ask = Ask { elements, link: &link, presentation: &presentation, popup, form_token };
     let Some(element) = ask.chosen(sent.get("element").map(String::as_str)) else {
         return Ok(ask.choice().respond(&services.public_url));
@@ -93,7 +94,7 @@ async fn begun(request: &HttpRequest, body: &web::Bytes) -> Result<HttpResponse,
         .collect();
     let offer = services.offer(link.owner(), &element, &link.settings).await?;
     // A form of another page's making, or of a cookie that was replaced meanwhile: the person sees the page and decides.
-    if !sent.get(FORM_TOKEN).is_some_and(|token| services.is_form_token(&link, &browser, token)) {
+    if !sent.get(FORM_TOKEN).is_some_and(|token| services.is_form_token(&form_of(&link, &browser), token)) {
         return Ok(ask.page(&offer, &fields, None).respond(&services.public_url));
     }
     let entered = Chosen { popup, fields: fields.clone() };
@@ -106,6 +107,11 @@ async fn begun(request: &HttpRequest, body: &web::Bytes) -> Result<HttpResponse,
         }
         Err(error) => Err(error),
     }
+}
+
+/// The form of one link in one browser.
+fn form_of(link: &Link, browser: &Secret) -> Secret {
+    Secret::new(format!("{} {}", browser.expose(), link.row.id))
 }
 
 /// A link that works no more.

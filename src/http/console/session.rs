@@ -10,14 +10,12 @@ use crate::http::body::read_form;
 use crate::http::cookies::Cookie;
 use crate::http::extract::{Parameters, services};
 use crate::kernel::code::Code;
-use crate::kernel::entropy::hex_of;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::store::principals::Principal;
 use crate::vault::Audience;
-use crate::vault::lookup::Purpose;
 
 pub const SESSION: Cookie = Cookie("ligand-console");
 /// The field of a form with the token that no other site knows.
@@ -65,7 +63,7 @@ impl Operator {
     }
 
     pub fn form_token(&self) -> String {
-        form_token(&self.services, &self.session)
+        self.services.form_token(&self.session)
     }
 
     pub fn require_administrator(&self) -> Result<(), ApiError> {
@@ -76,15 +74,8 @@ impl Operator {
     }
 }
 
-/// `of`: a secret that the browser has in a cookie and other sites cannot know.
-pub fn form_token(services: &Services, of: &Secret) -> String {
-    hex_of(&services.lookup.hash(Purpose::ConsoleForm, of))
-}
-
 pub fn require_token(services: &Services, of: &Secret, form: &Parameters) -> Result<(), ApiError> {
-    let sent = Secret::new(form.get(FORM_TOKEN).unwrap_or_default());
-    let good = services.lookup.hashes(Purpose::ConsoleForm, of);
-    if good.iter().any(|hash| Secret::new(hex_of(hash)) == sent) {
+    if services.is_form_token(of, form.get(FORM_TOKEN).unwrap_or_default()) {
         return Ok(());
     }
     Err(ApiError::new(Code::NotAllowed, texts::STALE_FORM))

@@ -8,7 +8,7 @@ use maud::html;
 use super::layout::{self, Screen};
 use super::origin::require_own;
 use super::problems::answer;
-use super::session::{FORM_TOKEN, Operator, SESSION, Stop, form_token, local, require_token};
+use super::session::{FORM_TOKEN, Operator, SESSION, Stop, local, require_token};
 use super::{ROOT, texts};
 use crate::http::body::read_form;
 use crate::http::connect::page::lead_to;
@@ -106,7 +106,7 @@ fn page(request: &HttpRequest, services: &Services, entered: &Entered<'_>) -> Re
         h1 { (texts::SIGN_IN) }
         @if let Some(problem) = &entered.problem { p.problem role="alert" { (problem) } }
         form method="post" action={ (ROOT) "/sign-in" } {
-            input type="hidden" name=(FORM_TOKEN) value=(form_token(services, &before));
+            input type="hidden" name=(FORM_TOKEN) value=(services.form_token(&before));
             input type="hidden" name="return" value=(entered.back);
             div.field {
                 label for="email" { "E-mail address" }

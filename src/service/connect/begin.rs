@@ -9,7 +9,6 @@ use super::finish::Attempt;
 use super::{Link, Offer, Outcome, Services, Status};
 use crate::catalog::element::AuthenticationType;
 use crate::kernel::code::Code;
-use crate::kernel::entropy::hex_of;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::authorize::{self, Authorization};
@@ -19,7 +18,6 @@ use crate::service::instance_input::ProviderData;
 use crate::service::partner_app::{PartnerApp, own_client};
 use crate::service::provision::needless;
 use crate::service::scope_choice::ScopeChoice;
-use crate::vault::lookup::Purpose;
 
 /// What the person chose and entered. It may hold a key: no `Debug`.
 pub struct Chosen {
@@ -37,16 +35,6 @@ pub enum Next {
 }
 
 impl Services {
-    /// What the form of a link's page carries in this browser. `SameSite` is not enough: a neighbour's page is of the same site.
-    pub fn form_token(&self, link: &Link, browser: &Secret) -> String {
-        hex_of(&self.lookup.hash(Purpose::Browser, &form_text(link, browser)))
-    }
-
-    pub fn is_form_token(&self, link: &Link, browser: &Secret, token: &str) -> bool {
-        let known = self.lookup.hashes(Purpose::Browser, &form_text(link, browser));
-        known.iter().any(|hash| Secret::new(hex_of(hash)) == Secret::new(token))
-    }
-
     /// The page was opened.
     pub async fn note_opened(&self, link: Link) -> Result<Link, ApiError> {
         if link.status != Status::Pending {
@@ -144,11 +132,6 @@ impl Services {
             }
         }
     }
-}
-
-/// No cookie has a space, so no cookie's own hash is a form's.
-fn form_text(link: &Link, browser: &Secret) -> Secret {
-    Secret::new(format!("{} form {}", browser.expose(), link.row.id))
 }
 
 /// Whether the person can correct it on the page.

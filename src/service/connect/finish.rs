@@ -1,5 +1,5 @@
 //! The end of an attempt: the code or key is spent, and either instance and link are committed together, or nothing is, and
-//! the new grant is queued for revocation.
+//! the new grant is queued for revocation. `renew` does so for an instance that there is already.
 
 use std::sync::Arc;
 
@@ -13,24 +13,23 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::kernel::patch::Patch;
 use crate::kernel::secret::Secret;
 use crate::protocol::account::VendorAccount;
 use crate::service::callback::{LinkWaiting, Redirected, UnderWay};
 use crate::service::configuration::Configuration;
 use crate::service::create_instance::Draft;
 use crate::service::delete_instance::revoke_unless_shared;
-use crate::service::instance_input::{InstanceInput, ProviderData, Tag, Tags};
+use crate::service::instance_input::ProviderData;
 use crate::service::introspect::Connected;
 use crate::service::notices::{self, Event};
 use crate::service::provision::{Provisioned, Provisioning, Started};
-use crate::store::instances::{self, Creator, Stored};
+use crate::store::instances::{self, Creator};
 use crate::store::links::{self as rows, LinkRow};
 use crate::store::time::UtcTime;
 use crate::store::{AnyConn, StoreFault};
 
 /// How often a commit is tried again because somebody else changed the link or the instance meanwhile.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 
 /// Everything that an instance will be made of.
 pub(super) struct Attempt {
@@ -176,111 +175,11 @@ impl Services {
         }
     }
 
-    /// The same instance with a new credential: id, token and what the link does not speak of stay.
-    async fn authorise_anew(&self, attempt: &Attempt, link: &Link, id: i64) -> Result<Option<Refusal>, ApiError> {
-        let (owner, now, input) = (attempt.owner, self.now(), attempt.changes(link));
-        // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
-        let mut got: Option<Arc<(Provisioning, Provisioned)>> = None;
-        for _ in 0..TRIES {
-            let stored = match self.stored_instance(owner, id).await {
-                Err(error) if error.code == Code::InstanceNotFound => {
-                    let outcome = Outcome::of(Reason::InstanceGone, "The connection that was to be renewed is gone.");
-                    let revoked = match got.as_deref() {
-                        Some((provisioning, provisioned)) => self.new_grant(provisioning, provisioned).await?,
-                        None => None,
-                    };
-                    return Ok(Some(Refusal { outcome, revoked }));
-                }
-                other => other?,
-            };
-            // Two customers never meet: it may have been given to another one since the link was made.
-            if stored.instance.external_id.is_some() && stored.instance.external_id != link.row.external_id {
-                let outcome = Outcome::of(Reason::InstanceGone, "The connection belongs to another customer by now.");
-                let revoked = match got.as_deref() {
-                    Some((provisioning, provisioned)) => self.new_grant(provisioning, provisioned).await?,
-                    None => None,
-                };
-                return Ok(Some(Refusal { outcome, revoked }));
-            }
-            let mut change = self.apply(&stored, &input).await?;
-            let known = match &got {
-                Some(known) => Arc::clone(known),
-                None => {
-                    let provisioning = self.provisioning(attempt, change.configuration.clone()).await?;
-                    let provisioned = self.provision(&provisioning).await?;
-                    Arc::clone(got.insert(Arc::new((provisioning, provisioned))))
-                }
-            };
-            // Each time: the row may have another account by now.
-            if let Some(refusal) = self.refused_anew(attempt, link, &stored, &known).await? {
-                return Ok(Some(refusal));
-            }
-            let (provisioning, provisioned) = (&known.0, &known.1);
-            let before = Connected::read(stored.instance.connected.as_deref());
-            // The account that makes room for another one is let go.
-            let swapped = differ(before.account.as_ref(), provisioned.connected.account.as_ref());
-            let old = if swapped { self.revocation_of(&stored).await? } else { None };
-            let version = stored.credential.version;
-            change.stored.credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
-            let row = &mut change.stored.instance;
-            let recovered = row.invalid_reason.take().is_some();
-            row.external_authentication = provisioned.external_authentication().to_owned();
-            row.connected = provisioned.connected.text();
-            let event = Event::of_instance(notices::Kind::InstanceRecovered, row, None).by_link(attempt.link);
-            let told = if recovered { self.notices(owner, &event, None) } else { Vec::new() };
-            let (tags, stored) = (change.stored.tags(), Arc::new(change.stored));
-            let end = self.authorised(attempt, id, &Outcome::connected(&provisioned.connected))?;
-            let commit = self.commit(move |conn| match end.check(conn, now)? {
-                Checked::Open(link) => {
-                    instances::update(conn, owner, &stored.instance, &tags)?;
-                    instances::update_credential(conn, owner, &stored.credential, now)?;
-                    old.map_or(Ok(()), |old| revoke_unless_shared(conn, owner, old, now))?;
-                    notices::enqueue(conn, &told)?;
-                    end.write(conn, *link).map(|()| None)
-                }
-                Checked::Ended(link) => Ok(Some(link)),
-            });
-            let committed = commit.await;
-            self.warm.forget([&id]);
-            return match committed {
-                Err(StoreFault::Conflict(_)) => continue,
-                Err(fault) => Err(fault.into()),
-                Ok(None) => Ok(None),
-                Ok(Some(link)) => self.give_up(provisioning, provisioned, &link).await.map(|()| None),
-            };
-        }
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
-    }
-
-    /// Why the instance keeps the credential that it has. A vendor that knows one grant for an account would end the old one
-    /// with the new one, so nothing is revoked where both are of the same account.
-    async fn refused_anew(
+    pub(super) async fn provisioning(
         &self,
         attempt: &Attempt,
-        link: &Link,
-        stored: &Stored,
-        (provisioning, provisioned): &(Provisioning, Provisioned),
-    ) -> Result<Option<Refusal>, ApiError> {
-        let before = Connected::read(stored.instance.connected.as_deref());
-        let now = &provisioned.connected;
-        let other = differ(before.account.as_ref(), now.account.as_ref());
-        let untold = before.account.is_some() && now.account.is_none();
-        let outcome = match attempt.lacking(now) {
-            Some(outcome) => outcome,
-            None if link.settings.allow_other_account => return Ok(None),
-            None if other => Outcome::wrong_account(before.account, now),
-            // Nobody knows whose it is, so it may be a swap.
-            None if untold => {
-                let message = format!("{} did not say which account it is. Try again.", attempt.element.name);
-                Outcome::of(Reason::VendorUnavailable, message)
-            }
-            None => return Ok(None),
-        };
-        let revoked = if other { self.new_grant(provisioning, provisioned).await? } else { None };
-        Ok(Some(Refusal { outcome, revoked }))
-    }
-
-    async fn provisioning(&self, attempt: &Attempt, configuration: Configuration) -> Result<Provisioning, ApiError> {
+        configuration: Configuration,
+    ) -> Result<Provisioning, ApiError> {
         let (owner, element, authentication) = (attempt.owner, &attempt.element, attempt.authentication);
         Ok(Provisioning {
             owner,
@@ -295,13 +194,17 @@ impl Services {
     }
 
     /// A grant that was got and is not kept, to be revoked.
-    async fn new_grant(&self, provisioning: &Provisioning, provisioned: &Provisioned) -> Result<Revoked, ApiError> {
+    pub(super) async fn new_grant(
+        &self,
+        provisioning: &Provisioning,
+        provisioned: &Provisioned,
+    ) -> Result<Revoked, ApiError> {
         self.revocation(provisioning.element.id, &provisioned.credential, &provisioning.configuration).await
     }
 
     /// The link came to an end while the vendor was asked: what it gave is let go, unless the link was connected with the
     /// same account in another tab.
-    async fn give_up(
+    pub(super) async fn give_up(
         &self,
         provisioning: &Provisioning,
         provisioned: &Provisioned,
@@ -318,7 +221,12 @@ impl Services {
     }
 
     /// How the link will be once it is authorised.
-    fn authorised(&self, attempt: &Attempt, instance: i64, outcome: &Outcome) -> Result<Authorised, ApiError> {
+    pub(super) fn authorised(
+        &self,
+        attempt: &Attempt,
+        instance: i64,
+        outcome: &Outcome,
+    ) -> Result<Authorised, ApiError> {
         Ok(Authorised {
             services: self.clone(),
             owner: attempt.owner,
@@ -332,7 +240,7 @@ impl Services {
 
 /// A link's part in the transaction that connects an instance.
 #[derive(Clone)]
-struct Authorised {
+pub(super) struct Authorised {
     services: Services,
     owner: Owner,
     link: i64,
@@ -341,19 +249,19 @@ struct Authorised {
     outcome: String,
 }
 
-enum Checked {
+pub(super) enum Checked {
     Open(Box<LinkRow>),
     Ended(Box<LinkRow>),
 }
 
 impl Authorised {
-    fn check(&self, conn: &mut AnyConn, now: DateTime<Utc>) -> Result<Checked, StoreFault> {
+    pub(super) fn check(&self, conn: &mut AnyConn, now: DateTime<Utc>) -> Result<Checked, StoreFault> {
         let row = Box::new(rows::find(conn, self.owner, self.link)?);
         let status = stored_status(&row).at(now, row.expires_at.into());
         Ok(if status.may_become(Status::Authorised) { Checked::Open(row) } else { Checked::Ended(row) })
     }
 
-    fn write(&self, conn: &mut AnyConn, link: LinkRow) -> Result<(), StoreFault> {
+    pub(super) fn write(&self, conn: &mut AnyConn, link: LinkRow) -> Result<(), StoreFault> {
         let row = LinkRow {
             status: Status::Authorised.as_str().to_owned(),
             element_id: Some(self.element),
@@ -369,7 +277,7 @@ impl Authorised {
 
 impl Attempt {
     /// The mandatory scopes that the vendor did not grant, as far as it says what it granted.
-    fn lacking(&self, connected: &Connected) -> Option<Outcome> {
+    pub(super) fn lacking(&self, connected: &Connected) -> Option<Outcome> {
         let granted = connected.granted_scopes.as_ref()?;
         // Asks for a refresh token, which is there or not; many servers do not list it (OpenID Connect Core, section 11).
         let is_permission = |scope: &&String| *scope != "offline_access";
@@ -382,19 +290,6 @@ impl Attempt {
                 format!("{} did not grant what is needed: {}.", self.element.name, missing.join(", ")),
             )
         })
-    }
-
-    /// What the link changes of an instance.
-    fn changes(&self, link: &Link) -> InstanceInput {
-        let tags = link.settings.tags.clone().map(|tags| Tags::Many(tags.into_iter().map(Tag::Text).collect()));
-        let value = |text: &Option<String>| text.clone().map_or(Patch::Absent, Patch::Value);
-        InstanceInput {
-            name: value(&link.settings.name),
-            tags: tags.map_or(Patch::Absent, Patch::Value),
-            external_id: value(&link.row.external_id),
-            configuration: Some(self.given.clone()),
-            ..InstanceInput::default()
-        }
     }
 }
 
@@ -434,6 +329,6 @@ fn ended(text: &str) -> String {
 }
 
 /// Whether both are known and are not the same.
-fn differ(one: Option<&VendorAccount>, other: Option<&VendorAccount>) -> bool {
+pub(super) fn differ(one: Option<&VendorAccount>, other: Option<&VendorAccount>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one.id != other.id)
 }

@@ -10,6 +10,7 @@ pub mod links;
 mod offer;
 pub mod outcome;
 pub mod presentation;
+mod renew;
 mod settle;
 
 use chrono::{DateTime, Utc};

@@ -15,6 +15,7 @@ use crate::service::configuration::{AUTHENTICATION_TYPE, Configuration};
 use crate::service::introspect::Connected;
 use crate::service::partner_app::{PartnerApp, no_app, own_client};
 use crate::service::scope_choice::{self, Layer, ScopeChoice};
+use crate::store::instances::Stored;
 
 const CLIENT_ID: &str = "oauth.api.key";
 const CLIENT_SECRET: &str = "oauth.api.secret";
@@ -67,13 +68,17 @@ impl Services {
             let named = self.catalog.iter().filter(named);
             return Ok(named.cloned().collect());
         }
+        let mut apps = self.partner_apps(owner).await?;
+        let fits = |element: &&Arc<Element>| {
+            let wanted = settings.authentication_type;
+            element.active && wanted.is_none_or(|it| element.authentication_types().contains(&it))
+        };
         let mut offered = Vec::new();
-        for element in self.catalog.iter().filter(|element| element.active) {
-            let fits = settings.authentication_type.is_none_or(|it| element.authentication_types().contains(&it));
-            match self.offer(owner, element, settings).await {
-                Ok(_) if fits => offered.push(Arc::clone(element)),
-                Err(error) if !matches!(error.code, Code::AppNotFound | Code::BadConfiguration) => return Err(error),
-                _ => {}
+        for element in self.catalog.iter().filter(fits) {
+            match self.offer_of(element, settings, None, apps.remove(&element.id)) {
+                Ok(_) => offered.push(Arc::clone(element)),
+                Err(error) if matches!(error.code, Code::AppNotFound | Code::BadConfiguration) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(offered)
@@ -109,13 +114,31 @@ impl Services {
         element: &Arc<Element>,
         settings: &LinkSettings,
     ) -> Result<Offer, ApiError> {
+        let stored = match settings.instance_id {
+            None => None,
+            Some(id) => Some(self.stored_instance(owner, id).await?),
+        };
+        let app = match authentication_of(element, settings) {
+            AuthenticationType::OAuth2 => self.partner_app(owner, element).await?,
+            AuthenticationType::ApiKey => None,
+        };
+        self.offer_of(element, settings, stored.as_ref(), app)
+    }
+
+    /// `stored`: the instance that is authorised anew. `app`: the organization's.
+    fn offer_of(
+        &self,
+        element: &Arc<Element>,
+        settings: &LinkSettings,
+        stored: Option<&Stored>,
+        app: Option<PartnerApp>,
+    ) -> Result<Offer, ApiError> {
         let authentication = authentication_of(element, settings);
-        let (mut configuration, account) = match settings.instance_id {
+        let (mut configuration, account) = match stored {
             None => (Configuration::of(element), None),
-            Some(id) => {
-                let stored = self.stored_instance(owner, id).await?;
+            Some(stored) => {
                 let connected = Connected::read(stored.instance.connected.as_deref());
-                (self.configuration_of(&stored)?, connected.account)
+                (self.configuration_of(stored)?, connected.account)
             }
         };
         let declared = |key: &str| element.entry(key).is_some_and(|declared| !declared.internal) || is_scope_key(key);
@@ -124,11 +147,13 @@ impl Services {
         if element.entry(AUTHENTICATION_TYPE).is_some() {
             given.insert(AUTHENTICATION_TYPE.to_owned(), authentication.as_str().into());
         }
-        let mut app = None;
-        if authentication == AuthenticationType::OAuth2 {
-            app = self.app_of_offer(owner, element, &configuration, &mut given).await?;
-            given.insert(REDIRECT_URI.to_owned(), self.redirect_url().into());
-        }
+        let app = match authentication {
+            AuthenticationType::ApiKey => None,
+            AuthenticationType::OAuth2 => {
+                given.insert(REDIRECT_URI.to_owned(), self.redirect_url().into());
+                self.app_of_offer(element, &configuration, &mut given, app)?
+            }
+        };
         configuration.merge(element, given.clone())?;
         let of_link = Layer {
             scopes: settings.scopes.as_deref(),
@@ -149,12 +174,12 @@ impl Services {
 
     /// The organization's app, where it is the one that speaks. An app of the instance's own stays only where it knows our
     /// redirect URI, or where there is no other.
-    async fn app_of_offer(
+    fn app_of_offer(
         &self,
-        owner: Owner,
         element: &Element,
         before: &Configuration,
         given: &mut Map<String, Value>,
+        app: Option<PartnerApp>,
     ) -> Result<Option<PartnerApp>, ApiError> {
         let brought = |key: &str| given.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
         if brought(CLIENT_ID) || brought(CLIENT_SECRET) {
@@ -164,7 +189,6 @@ impl Services {
         if own && before.get(REDIRECT_URI) == Some(self.redirect_url().as_str()) {
             return Ok(None);
         }
-        let app = self.partner_app(owner, element).await?;
         if app.is_some() {
             for key in [CLIENT_ID, CLIENT_SECRET] {
                 given.insert(key.to_owned(), Value::Null);
