@@ -13,7 +13,7 @@ pub fn measure(name: &str, database: &Database) {
     let report = runtime().block_on(change_key(ligand, database, CREDENTIALS));
     let seconds = (report.until_killed + report.resumed).as_secs_f64();
     println!(
-        "{:<44} {seconds:>10.1} s  with a kill after {:.1} s; {} calls meanwhile, none failed",
+        "{:<54} {seconds:>8.1} s  with a kill after {:.1} s; {} calls meanwhile, none failed",
         format!("re-sealing {CREDENTIALS} credentials, {name}"),
         report.until_killed.as_secs_f64(),
         report.calls

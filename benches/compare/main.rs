@@ -19,6 +19,7 @@ mod key_change;
 mod load;
 mod proxy;
 mod rows;
+mod sides;
 mod start;
 mod tokens;
 
@@ -42,20 +43,19 @@ fn main() {
         start::measure();
     }
     if wanted("proxy") {
-        proxy::measure(Database::sqlite());
+        proxy::measure([Database::sqlite(), Database::sqlite()]);
     }
     if wanted("tokens") {
         tokens::measure_warm();
     }
-    for (name, database) in [("SQLite", Some(Database::sqlite())), ("PostgreSQL", Database::postgres())] {
-        let Some(database) = database else {
+    for (name, fresh) in [("SQLite", (|| Some(Database::sqlite())) as fn() -> _), ("PostgreSQL", Database::postgres)] {
+        let (Some(one), Some(other)) = (fresh(), fresh()) else {
             println!("{name}: none on this machine, skipped");
             continue;
         };
         if wanted("rows") {
-            rows::measure(name, database);
+            rows::measure(name, [one, other]);
         }
-        let fresh = || if name == "SQLite" { Some(Database::sqlite()) } else { Database::postgres() };
         if wanted("tokens") {
             fresh().into_iter().for_each(|database| tokens::measure_refreshes(name, database));
         }

@@ -35,7 +35,7 @@ use crate::service::organization::{ANY_LOCALHOST, OrganizationPatch};
 use crate::service::rendered_instances::RenderedInstances;
 use crate::service::sign_in_limits::SignInLimits;
 use crate::service::warm_instances::WarmInstances;
-use crate::service::{Detached, Services};
+use crate::service::{Detached, Parts, Services};
 use crate::store::{Store, principals};
 use crate::telemetry;
 use crate::vault::{KeyRing, Vault};
@@ -61,7 +61,7 @@ impl Build {
         let (lookup, session) = data_keys::load(keys, self.entropy.as_ref()).await?;
         let feed_trust = FeedTrust::default();
         let tls = client_config().map_err(ApiError::internal)?;
-        Ok(Services {
+        Ok(Services::new(Parts {
             element_texts: ElementTexts::of(&self.catalog).map_err(ApiError::internal)?,
             credential_names: Arc::new(CredentialNames::of(self.catalog.iter().map(AsRef::as_ref))),
             catalog: Arc::new(self.catalog),
@@ -88,7 +88,7 @@ impl Build {
             anonymous_catalog: self.anonymous_catalog,
             detached: Detached::new(Handle::current()),
             entropy: self.entropy,
-        })
+        }))
     }
 }
 
@@ -147,7 +147,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
     let jobs = Jobs::start(&services, position);
-    let _ = shared.services.set(Arc::new(services.clone()));
+    let _ = shared.services.set(services.clone());
     tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
     if let Some(vendor) = &vendor {
         introduce(vendor, &services, &settings).await?;

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde_json::Value;
 use url::Url;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::extract::{Caller, CallerInstance, HubCaller, Parameters, Public, services};
 use super::hubs;
@@ -28,12 +29,17 @@ pub async fn get_element_document(
     public.services.element_document(&path.key_or_id, &wanted(&request, &parameters)?).map(web::Json)
 }
 
+/// Of all hubs; the other documents are routed with what they describe.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(get_hub_document);
+}
+
 /// Get the API document of a hub
 ///
 /// What the elements of the hub offer together: one element may lack some of it.
 #[utoipa::path(params(HubKeyPath, DocumentForm), responses((status = 200, description = "The document", body = Value)))]
 #[get("/docs/{hubKey}")]
-pub async fn get_hub_document(
+async fn get_hub_document(
     public: Public,
     path: web::Path<HubKeyPath>,
     request: HttpRequest,

@@ -35,7 +35,6 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(list_authentication_type_configuration)
         .service(get_element_metadata)
         .service(documents::get_element_document)
-        .service(documents::get_hub_document)
         .service(create_oauth_url);
 }
 

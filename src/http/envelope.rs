@@ -1,5 +1,6 @@
-//! Around every request: its id, forgiven slashes, cross-origin headers, failures in one shape, one log line.
+//! Around every request: its id, one form of its address, cross-origin headers, failures in one shape, one log line.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -7,10 +8,10 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use super::error::{of_framework, render};
-use super::{Shared, vendor};
+use super::{Shared, urls, vendor};
 use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::error::ApiError;
 
@@ -28,7 +29,7 @@ pub async fn envelope(
     // The vendor's business from here on: its paths and methods stay as they are.
     let to_vendor = request.path().starts_with(vendor::PREFIX);
     if !to_vendor {
-        forgive_trailing_slash(&mut request);
+        canonicalize(&mut request);
     }
     // What answers GET answers HEAD (RFC 9110 section 9.3.2); the connection leaves the body out.
     if !to_vendor && request.method() == Method::HEAD {
@@ -77,17 +78,20 @@ pub async fn envelope(
     Ok(response)
 }
 
-/// Below the API's base path and its aliases a trailing slash means nothing (contract 1.2).
-fn forgive_trailing_slash(request: &mut ServiceRequest) {
+/// One form for every address: the API's lie below its base path, whether it was sent or not (contract 1.1), and there a
+/// trailing slash means nothing (contract 1.2).
+fn canonicalize(request: &mut ServiceRequest) {
     let path = request.path();
     let trimmed = path.trim_end_matches('/');
-    if trimmed.len() == path.len() || trimmed.is_empty() || trimmed.starts_with(super::urls::DOCS) {
+    let base = if urls::lacks_base(trimmed) { urls::BASE } else { "" };
+    if (trimmed.len() == path.len() && base.is_empty())
+        || trimmed.is_empty()
+        || (base.is_empty() && trimmed.starts_with(urls::DOCS))
+    {
         return;
     }
-    let target = match request.uri().query() {
-        Some(query) => format!("{trimmed}?{query}"),
-        None => trimmed.to_owned(),
-    };
+    let (mark, query) = request.uri().query().map_or(("", ""), |query| ("?", query));
+    let target = [base, trimmed, mark, query].concat();
     let mut parts = request.uri().clone().into_parts();
     let Ok(target) = target.parse() else { return };
     parts.path_and_query = Some(target);
@@ -114,10 +118,31 @@ fn take_failure(response: &ServiceResponse<BoxBody>) -> Option<ApiError> {
     Some(error.as_error::<ApiError>().map_or_else(|| of_framework(status), ApiError::copy))
 }
 
-/// Route patterns only: paths and queries can hold secrets.
+/// The pattern that matched, written from what it took of the path: asking the router would route once more. Patterns only,
+/// because paths and queries can hold secrets.
+fn route_of(request: &HttpRequest) -> Option<String> {
+    let matched = request.match_info();
+    if !matched.unprocessed().is_empty() {
+        return None;
+    }
+    let path = matched.as_str();
+    let (mut route, mut end) = (String::with_capacity(path.len()), 0);
+    for (name, value) in matched.iter() {
+        let start = value.as_ptr().addr().checked_sub(path.as_ptr().addr())?;
+        [path.get(end..start)?, "{", name, "}"].into_iter().for_each(|part| route.push_str(part));
+        end = start.checked_add(value.len())?;
+    }
+    route.push_str(path.get(end..)?);
+    Some(route)
+}
+
 fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_id: &str, started: Instant) {
     let request = response.request();
-    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
+    let route = match request.path().starts_with(vendor::PREFIX) {
+        true => Cow::Borrowed("/vendor/{path}"),
+        false => route_of(request).map_or(Cow::Borrowed("-"), Cow::Owned),
+    };
+    let route = &*route;
     let (method, status) = (request.method().as_str(), response.status().as_u16());
     let elapsed_ms = started.elapsed().as_millis();
     match failure {

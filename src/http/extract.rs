@@ -26,7 +26,7 @@ pub(super) type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>
 
 /// A caller with User and Organization, or with a session token.
 pub struct Caller {
-    pub services: Arc<Services>,
+    pub services: Services,
     pub principal: Arc<Principal>,
 }
 
@@ -44,7 +44,7 @@ pub struct CallerInstance {
 
 /// A caller of a hub: the instance that the Element token names, and the user. The organization may stay away (contract 2.4).
 pub struct HubCaller {
-    pub services: Arc<Services>,
+    pub services: Services,
     pub principal: Arc<Principal>,
     pub instance: i64,
 }
@@ -57,13 +57,13 @@ impl HubCaller {
 
 /// Anybody; who presents credentials must present good ones.
 pub struct Public {
-    pub services: Arc<Services>,
+    pub services: Services,
     pub principal: Option<Arc<Principal>>,
 }
 
 /// A route that takes no credentials at all.
 pub struct Anonymous {
-    pub services: Arc<Services>,
+    pub services: Services,
     /// The caller's address, as far as trusted proxies tell it.
     pub address: Option<IpAddr>,
 }
@@ -157,7 +157,7 @@ pub(super) fn shared(request: &HttpRequest) -> Result<&web::Data<Shared>, ApiErr
         .ok_or_else(|| ApiError::internal("the routes were set up without their data"))
 }
 
-pub(super) fn services(request: &HttpRequest) -> Result<Arc<Services>, ApiError> {
+pub(super) fn services(request: &HttpRequest) -> Result<Services, ApiError> {
     shared(request)?.services().cloned()
 }
 

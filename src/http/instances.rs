@@ -177,7 +177,7 @@ pub async fn create(
         IdempotencyKey::read(text, element.as_deref().unwrap_or_default(), &body.bytes)
     });
     let created = caller.services.create_instance(&caller.principal, element.as_deref(), body.value, key.transpose()?);
-    Ok(instance_reply(&created.await?))
+    instance_reply(&created.await?)
 }
 
 pub async fn list(caller: Caller, element: Option<String>, parameters: Parameters) -> Result<HttpResponse, ApiError> {
@@ -217,7 +217,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let reauthenticate = parameters.flag("reAuthenticate", false)?;
     let answer = caller.services.change_instance(caller.owner(), id, body.value, reauthenticate).await?;
-    Ok(instance_reply(&answer))
+    instance_reply(&answer)
 }
 
 pub async fn remove(caller: &Caller, id: i64) -> Result<HttpResponse, ApiError> {
@@ -225,7 +225,7 @@ pub async fn remove(caller: &Caller, id: i64) -> Result<HttpResponse, ApiError> 
     Ok(HttpResponse::Ok().finish())
 }
 
-fn instance_reply(answer: &Answer) -> HttpResponse {
+fn instance_reply(answer: &Answer) -> Result<HttpResponse, ApiError> {
     let mut response = HttpResponse::Ok();
     if let Some(header) = without_effect_header(&answer.without_effect) {
         response.insert_header(("elements-error", header));
@@ -233,7 +233,7 @@ fn instance_reply(answer: &Answer) -> HttpResponse {
     if answer.trace {
         response.insert_header(("elements-trace-id", answer.instance.id.to_string()));
     }
-    response.json(&answer.instance)
+    Ok(response.content_type(ContentType::json()).body(answer.instance.json()?))
 }
 
 /// Said rather than silently ignored: what was stored has no effect in this version.

@@ -30,6 +30,7 @@ mod webhooks;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use actix_web::guard::fn_guard;
 use actix_web::web;
 use ipnet::IpNet;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -38,13 +39,14 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
+use system::no_route;
 
 pub use cors::CorsOrigins;
 pub use envelope::envelope;
 
 /// What every handler can reach. The services come when the database is ready; until then calls answer 503.
 pub struct Shared {
-    pub services: OnceLock<Arc<Services>>,
+    pub services: OnceLock<Services>,
     pub entropy: Arc<dyn Entropy>,
     pub cors: CorsOrigins,
     /// Proxies whose `X-Forwarded-For` counts.
@@ -52,7 +54,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn services(&self) -> Result<&Arc<Services>, ApiError> {
+    pub fn services(&self) -> Result<&Services, ApiError> {
         self.services.get().ok_or_else(|| ApiError::from(Code::NotReady).with_retry_after(1))
     }
 
@@ -66,22 +68,21 @@ pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig)
     move |config| {
         config
             .app_data(shared)
+            .service(web::scope(urls::BASE).configure(api).default_service(web::to(hubs::bare)))
             .configure(vendor::routes)
             .configure(system::routes)
             .configure(connector::routes)
             .configure(connect::script::routes)
-            .service(web::scope(urls::BASE).configure(api).default_service(web::to(hubs::bare)))
-            // For people who leave the base path out.
-            .configure(api)
-            // Behind the API, whose `/connect/links` is no token.
             .configure(connect::routes)
             .configure(console::routes)
-            .default_service(web::to(hubs::bare));
+            .default_service(web::to(no_route));
     }
 }
 
 /// A part of the API: what its operations have in common is said once.
 struct Area {
+    /// The first segment of all its paths.
+    first: &'static str,
     tag: &'static str,
     callers: Callers,
     routes: fn(&mut ServiceConfig),
@@ -97,25 +98,33 @@ enum Callers {
 }
 
 /// The routes and the OpenAPI document are made of the same lines. A literal that shares its place with a parameter comes
-/// first and wins.
+/// first and wins; areas with the same first segment stand together.
 const AREAS: &[Area] = &[
-    Area { tag: "authentication", callers: Callers::Known, routes: authentication::routes },
-    Area { tag: "organizations", callers: Callers::Known, routes: organizations::routes },
-    Area { tag: "elements", callers: Callers::Anyone, routes: elements::routes },
-    Area { tag: "apps", callers: Callers::Known, routes: apps::routes },
-    Area { tag: "connect", callers: Callers::Known, routes: connect::links::routes },
-    Area { tag: "own-instance", callers: Callers::WithElement, routes: own_instance::routes },
-    Area { tag: "instances", callers: Callers::Known, routes: instances::routes },
-    Area { tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },
-    Area { tag: "instances", callers: Callers::Known, routes: element_instances::routes },
-    Area { tag: "notifications", callers: Callers::Known, routes: webhooks::routes },
-    Area { tag: "hubs", callers: Callers::WithElement, routes: hubs::routes },
+    Area { first: "authentication", tag: "authentication", callers: Callers::Known, routes: authentication::routes },
+    Area { first: "organizations", tag: "organizations", callers: Callers::Known, routes: organizations::routes },
+    Area { first: "elements", tag: "elements", callers: Callers::Anyone, routes: elements::routes },
+    Area { first: "elements", tag: "apps", callers: Callers::Known, routes: apps::routes },
+    Area { first: "elements", tag: "instances", callers: Callers::Known, routes: element_instances::routes },
+    Area { first: "instances", tag: "own-instance", callers: Callers::WithElement, routes: own_instance::routes },
+    Area { first: "instances", tag: "instances", callers: Callers::Known, routes: instances::routes },
+    Area { first: "instances", tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },
+    Area { first: "connect", tag: "connect", callers: Callers::Known, routes: connect::links::routes },
+    Area { first: "notifications", tag: "notifications", callers: Callers::Known, routes: webhooks::routes },
+    Area { first: "hubs", tag: "hubs", callers: Callers::WithElement, routes: hubs::routes },
+    Area { first: "docs", tag: "elements", callers: Callers::Anyone, routes: documents::routes },
 ];
 
-/// The API below its base path.
+/// The API below its base path. The router tries its patterns in order, most of them regular expressions: the first segment
+/// says which can match at all.
 fn api(config: &mut web::ServiceConfig) {
-    let mut config = ServiceConfig::new(config);
-    for area in AREAS {
-        config.configure(area.routes);
+    for areas in AREAS.chunk_by(|one, next| one.first == next.first) {
+        let first = areas.iter().map(|area| area.first).next().unwrap_or_default();
+        let scope = web::scope("").guard(fn_guard(move |context| urls::begins_with(context.head().uri.path(), first)));
+        config.service(scope.configure(|config| {
+            let mut config = ServiceConfig::new(config);
+            for area in areas {
+                config.configure(area.routes);
+            }
+        }));
     }
 }

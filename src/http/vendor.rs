@@ -32,7 +32,8 @@ const RETRIES: &str = "elements-retries";
 pub struct FromVendor;
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/vendor/{path:.*}").to(pass_through));
+    // No pattern: the router would copy the path, of which the handler takes what was written.
+    config.service(web::scope("/vendor").default_service(web::to(pass_through)));
 }
 
 async fn pass_through(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
@@ -65,7 +66,7 @@ fn refuse_what_cannot_pass(request: &HttpRequest) -> Result<(), ApiError> {
 async fn call(request: &HttpRequest, payload: Payload) -> Result<Call, ApiError> {
     let uri = request.uri();
     // The router has decoded the path; what was written otherwise is another address.
-    let path = uri.path().strip_prefix("/vendor").ok_or(Code::RouteNotFound)?;
+    let path = uri.path().strip_prefix("/vendor").filter(|path| !path.is_empty()).ok_or(Code::RouteNotFound)?;
     Ok(Call {
         method: http::Method::from_bytes(request.method().as_str().as_bytes()).map_err(ApiError::internal)?,
         path: path.to_owned(),

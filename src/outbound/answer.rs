@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
@@ -101,6 +101,14 @@ impl Flow {
         Ok(whole.freeze())
     }
 
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let asked = Pin::new(&mut self.incoming).poll_frame(context);
+        let (Poll::Pending, Some(lent)) = (&asked, &mut self.lent) else { return asked };
+        // The connection brings what was asked for, when somebody drives it.
+        lent.connection.drive(context);
+        Pin::new(&mut self.incoming).poll_frame(context)
+    }
+
     /// The vendor has its element's time for every next piece.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let patience = self.patience;
@@ -126,7 +134,7 @@ impl Stream for Flow {
             return Poll::Ready(Some(Ok(start)));
         }
         loop {
-            let Poll::Ready(next) = Pin::new(&mut flow.incoming).poll_frame(context) else {
+            let Poll::Ready(next) = flow.poll_frame(context) else {
                 ready!(flow.poll_silence(context));
                 flow.lent = None;
                 return Poll::Ready(Some(Err(VendorFault::Timeout)));

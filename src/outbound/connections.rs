@@ -3,17 +3,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use hyper::client::conn::http1;
 use tokio::time::Instant;
 
 use super::answer::Answer;
+use super::connection::Connection;
 use super::dial::{Dialer, with_causes};
-use super::kept::{Connection, KEPT_FOR, Kept};
+use super::kept::{KEPT_FOR, Kept};
 use super::upload::{BrokenUpload, Upload};
 use crate::protocol::VendorFault;
 use crate::protocol::destination::Destination;
@@ -39,8 +40,8 @@ pub enum ExchangeFault {
 /// A connection that serves one exchange.
 pub(super) struct Lent {
     to: Rc<Connections>,
-    origin: Box<str>,
-    connection: Connection,
+    origin: Arc<str>,
+    pub(super) connection: Connection,
 }
 
 impl Lent {
@@ -59,8 +60,8 @@ impl Connections {
         mut request: Request<Upload>,
         patience: Duration,
     ) -> Result<Answer, ExchangeFault> {
-        let host = to.authority().parse().map_err(|_| malformed("a bad host"))?;
-        request.headers_mut().insert(HOST, host);
+        let host = to.authority().ok_or_else(|| malformed("a bad host"))?;
+        request.headers_mut().insert(HOST, host.clone());
         if matches!(request.body(), Upload::Stream { length: None, .. }) {
             // Said, because otherwise a GET's body would be left out.
             request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -71,21 +72,26 @@ impl Connections {
             let reused = kept.is_some();
             let mut connection = match kept {
                 Some(connection) => connection,
-                None => Self::open(dialer, to.origin()).await.map_err(ExchangeFault::Vendor)?,
+                None => {
+                    let wire = dialer.connect(to.origin()).await.map_err(ExchangeFault::Vendor)?;
+                    Connection::open(wire).await.map_err(ExchangeFault::Vendor)?
+                }
             };
             // The way to the vendor is not the vendor's time.
             progress.restart();
-            let mut answer = std::pin::pin!(connection.try_send_request(request));
-            let outcome = loop {
-                let end = progress.at().checked_add(patience).unwrap_or_else(Instant::now);
-                match tokio::time::timeout_at(end, &mut answer).await {
-                    Ok(outcome) => break outcome,
-                    Err(_) if progress.at().elapsed() < patience => {}
-                    Err(_) if progress.waits_for_caller() => {
-                        let silence = format!("The body stopped for {} s.", patience.as_secs());
-                        return Err(ExchangeFault::Caller(silence));
+            let outcome = {
+                let mut answer = std::pin::pin!(connection.send(request));
+                loop {
+                    let end = progress.at().checked_add(patience).unwrap_or_else(Instant::now);
+                    match tokio::time::timeout_at(end, &mut answer).await {
+                        Ok(outcome) => break outcome,
+                        Err(_) if progress.at().elapsed() < patience => {}
+                        Err(_) if progress.waits_for_caller() => {
+                            let silence = format!("The body stopped for {} s.", patience.as_secs());
+                            return Err(ExchangeFault::Caller(silence));
+                        }
+                        Err(_) => return Err(ExchangeFault::Vendor(VendorFault::Timeout)),
                     }
-                    Err(_) => return Err(ExchangeFault::Vendor(VendorFault::Timeout)),
                 }
             };
             match outcome {
@@ -93,7 +99,7 @@ impl Connections {
                     return Err(malformed("an upgrade that nobody asked for"));
                 }
                 Ok(response) => {
-                    let lent = Lent { to: Rc::clone(self), origin: to.origin().into(), connection };
+                    let lent = Lent { to: Rc::clone(self), origin: Arc::clone(to.origin()), connection };
                     return Answer::of(response, lent, patience).await.map_err(ExchangeFault::Vendor);
                 }
                 Err(mut error) => match error.take_message() {
@@ -110,20 +116,7 @@ impl Connections {
         }
     }
 
-    async fn open(dialer: &Dialer, origin: &str) -> Result<Connection, VendorFault> {
-        let wire = dialer.connect(origin).await?;
-        let (connection, driver) = http1::handshake(wire)
-            .await
-            .map_err(|error| VendorFault::Unreachable { reason: with_causes(&error), sent: false })?;
-        tokio::task::spawn_local(async move {
-            if let Err(error) = driver.await {
-                tracing::debug!(reason = with_causes(&error), "a vendor's connection ended");
-            }
-        });
-        Ok(connection)
-    }
-
-    fn keep(self: Rc<Self>, origin: Box<str>, connection: Connection) {
+    fn keep(self: Rc<Self>, origin: Arc<str>, connection: Connection) {
         self.kept.borrow_mut().put(origin, connection);
         if !self.swept.replace(true) {
             // A worker without calls must let go, too.

@@ -1,23 +1,21 @@
 //! Connections that wait for the next call.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use super::upload::Upload;
+use super::connection::Connection;
 
 /// Vendors close what is silent for a minute or two: a connection older than this is not tried again.
 pub const KEPT_FOR: Duration = Duration::from_secs(50);
 /// How many of one worker wait at most. Every one is a descriptor.
 const MOST: usize = 512;
 
-pub type Connection = SendRequest<Upload>;
-
 #[derive(Default)]
 pub struct Kept {
-    by_origin: HashMap<Box<str>, Vec<(Connection, Instant)>>,
+    by_origin: HashMap<Arc<str>, Vec<(Connection, Instant)>>,
     count: usize,
 }
 
@@ -29,17 +27,20 @@ impl Kept {
     /// The one used last: it is the least likely to have ended.
     pub fn take(&mut self, origin: &str) -> Option<Connection> {
         let of_origin = self.by_origin.get_mut(origin)?;
-        let at =
-            of_origin.iter().rposition(|(connection, since)| connection.is_ready() && since.elapsed() < KEPT_FOR)?;
-        self.count = self.count.saturating_sub(1);
-        Some(of_origin.swap_remove(at).0)
+        while let Some((mut connection, since)) = of_origin.pop() {
+            self.count = self.count.saturating_sub(1);
+            if since.elapsed() < KEPT_FOR && connection.is_idle() {
+                return Some(connection);
+            }
+        }
+        None
     }
 
-    pub fn put(&mut self, origin: Box<str>, connection: Connection) {
+    pub fn put(&mut self, origin: Arc<str>, connection: Connection) {
         if self.count >= MOST {
             self.sweep();
         }
-        if connection.is_closed() || self.count >= MOST {
+        if self.count >= MOST {
             return;
         }
         self.count = self.count.saturating_add(1);
@@ -55,7 +56,7 @@ impl Kept {
     /// Forgets what ended or grew old, of vendors too that nobody calls any more.
     pub fn sweep(&mut self) {
         self.by_origin.retain(|_, of_origin| {
-            of_origin.retain(|(connection, since)| !connection.is_closed() && since.elapsed() < KEPT_FOR);
+            of_origin.retain_mut(|(connection, since)| since.elapsed() < KEPT_FOR && connection.is_idle());
             !of_origin.is_empty()
         });
         self.count = self.by_origin.values().map(Vec::len).sum();

@@ -1,6 +1,7 @@
 //! Floor 3: the only HTTP client. Guards, sends, times.
 
 mod answer;
+mod connection;
 mod connections;
 mod dial;
 pub mod guard;

@@ -67,6 +67,16 @@ pub struct InstanceView {
     pub granted_scopes: Option<Vec<String>>,
 }
 
+impl InstanceView {
+    /// As the API sends it.
+    pub fn json(&self) -> Result<Vec<u8>, ApiError> {
+        // Enough for nearly all: otherwise the text is copied again and again while it grows.
+        let mut json = Vec::with_capacity(8 * 1024);
+        serde_json::to_writer(&mut json, self).map_err(ApiError::internal)?;
+        Ok(json)
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = User)]

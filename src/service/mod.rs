@@ -50,6 +50,7 @@ pub mod usage;
 pub mod warm_instances;
 
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -77,9 +78,27 @@ use sign_in_limits::SignInLimits;
 use usage::Usage;
 use warm_instances::WarmInstances;
 
-/// Everything the use cases work with. Cheap to clone.
+/// Where the use cases are. Cheap to clone.
 #[derive(Clone)]
-pub struct Services {
+pub struct Services(Arc<Parts>);
+
+impl Services {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Services {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Everything the use cases work with.
+#[derive(Clone)]
+pub struct Parts {
     pub catalog: Arc<Catalog>,
     pub element_texts: ElementTexts,
     pub store: Store,

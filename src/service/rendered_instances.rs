@@ -62,7 +62,7 @@ impl Services {
         }
         let generation = known.generation();
         let stored = self.stored_instance(owner, id).await?;
-        let body = serde_json::to_vec(&self.view(&stored, true)?).map_err(ApiError::internal)?;
+        let body = self.view(&stored, true)?.json()?;
         let rendered =
             Rendered { versions: (stored.instance.version, stored.credential.version), body: Zeroizing::new(body) };
         Ok(InstanceBody(match rendered.body.len() {

@@ -141,7 +141,7 @@ impl TestServer {
         services.follow_changes(&mut Default::default()).await;
         let shared =
             Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: setup.trusted_proxies };
-        let _ = shared.services.set(Arc::new(services.clone()));
+        let _ = shared.services.set(services.clone());
         let server = http_server(web::Data::new(shared), listener).expect("the server starts");
         let handle = server.handle();
         tokio::spawn(server);

@@ -12,19 +12,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::load::{each, http, latencies, rate};
-use crate::rows::{ELEMENT, line, median, row, store_many};
+use crate::rows::{ELEMENT, line, row, store_many};
+use crate::sides::{Compared, WINDOW, in_turn, median, side};
 use crate::support::copies::{FIRST, copy, token_of};
 use crate::support::database::runtime;
 use crate::support::server::Setup;
 use crate::support::{Database, TestServer};
+use others::{HAPROXY, NGINX, NGINX_BUFFERS};
 use upstream::CONTACTS;
 
-const TIME: Duration = Duration::from_secs(1);
-/// Odd: the median of the rounds counts.
+/// Rounds of the open loop; the median counts.
 const ROUNDS: usize = 3;
-/// Of an open loop.
 const LONG: Duration = Duration::from_secs(3);
-/// Callers of the open loop.
+/// Its callers.
 const OPEN: u32 = 64;
 const MANY: i64 = 1_000_000;
 /// Over how many of them the calls are spread.
@@ -86,7 +86,7 @@ impl Target {
 
     async fn rate(&self, path: &str, callers: usize) -> f64 {
         let (call, path) = (Arc::clone(&self.call), path.to_owned());
-        rate(self.address, callers, TIME, move |number| call(&path, number)).await
+        rate(self.address, callers, WINDOW, move |number| call(&path, number)).await
     }
 }
 
@@ -95,76 +95,86 @@ const KEY: &str = "benchvendor";
 const LIGAND: &str = "passthrough";
 const HUB: &str = "hub list";
 const DIRECT: &str = "direct";
-const NGINX: &str = "nginx";
-const HAPROXY: &str = "HAProxy";
 
-pub fn measure(database: Database) {
+pub fn measure([few, many]: [Database; 2]) {
     runtime().block_on(async {
         let upstream = upstream::serve().await;
         let elements = tempfile::tempdir().expect("a directory");
         std::fs::write(elements.path().join("benchvendor.toml"), element(upstream)).expect("an element file");
-        let setup = Setup { elements: Some(elements.path().to_owned()), ..Setup::default() };
-        let server = TestServer::start(database, setup).await;
-        let created = server.caller().post("/instances", &new_instance()).await.ok();
-        let (id, token) = (created["id"].as_i64().expect("an id"), created["token"].as_str().expect("a token"));
-        let address = server.url.trim_start_matches("http://").parse().expect("an address");
-        let one = token.to_owned();
-        let ligand = Target::ligand(LIGAND, address, "/vendor", move |_| one.clone());
-        let (one, user) = (token.to_owned(), server.admin.user_secret.expose().to_owned());
-        let hub = Target::ligand(HUB, address, "/hubs/crm", move |_| format!("{one}, User {user}"));
+        let setup = || Setup { elements: Some(elements.path().to_owned()), ..Setup::default() };
+        let server = TestServer::start(few, setup()).await;
+        let (_, token) = instance(&server).await;
+        let one = token.clone();
+        let ligand = Target::ligand(LIGAND, address(&server), "/vendor", move |_| one.clone());
+        let user = server.admin.user_secret.expose().to_owned();
+        let hub = Target::ligand(HUB, address(&server), "/hubs/crm", move |_| format!("{token}, User {user}"));
 
         let others = others::start(upstream);
         let mut targets = vec![Target::bare(DIRECT, upstream), ligand.clone()];
         targets.extend(others.iter().map(|other| Target::bare(other.name, other.address)));
-        let few = side_by_side(&targets).await;
+        side_by_side(&targets).await;
         open_loop(&targets).await;
-        hub_list(&ligand, &hub).await;
+        // Both are answered with the same page by the vendor.
+        let page = [hub.asking("/contacts?pageSize=100"), ligand.asking(CONTACTS)];
+        row("hub list of 100 objects against its passthrough", against(&page, "", 32).await, "≥ 0.20");
 
+        let server = TestServer::start(many, setup()).await;
+        let (id, _) = instance(&server).await;
         copy(&server.services, id, SPREAD).await;
         store_many(&server.database, id, MANY - SPREAD);
         let spread = |number: u64| token_of(FIRST + i64::try_from(number).expect("a number") * 7919 % SPREAD);
-        let ligand = Target::ligand(LIGAND, address, "/vendor", spread);
+        let spread = Target::ligand(LIGAND, address(&server), "/vendor", spread);
         // Each of them was called before, as in the long run.
-        let call = Arc::clone(&ligand.call);
-        each(address, 32, SPREAD.unsigned_abs(), move |number| call("/1k", number)).await;
-        for (case, before) in CASES.iter().zip(few) {
-            let now = medians(slice::from_ref(&ligand), case.path, case.callers).await[LIGAND];
-            row(&format!("{LIGAND} {}, {} callers, a million", case.name, case.callers), now, before, "≥ 0.90");
+        let call = Arc::clone(&spread.call);
+        each(spread.address, 32, SPREAD.unsigned_abs(), move |number| call("/1k", number)).await;
+        let sides = [spread, ligand];
+        for case in CASES {
+            let name = format!("{LIGAND} {}, {} callers, a million", case.name, case.callers);
+            row(&name, against(&sides, case.path, case.callers).await, "≥ 0.90");
         }
     });
 }
 
-/// Requests per second of each, by name.
-async fn medians(targets: &[Target], path: &str, callers: usize) -> HashMap<&'static str, f64> {
-    let mut rates: HashMap<&str, Vec<f64>> = HashMap::new();
-    // In turn, so that all of them see the same machine; the first round warms up.
-    for round in 0..=ROUNDS {
-        for target in targets {
-            let rate = target.rate(path, callers).await;
-            rates.entry(target.name).or_default().extend((round > 0).then_some(rate));
-        }
-    }
-    rates.into_iter().map(|(name, rates)| (name, median(rates))).collect()
+/// Id and token of a new instance.
+async fn instance(server: &TestServer) -> (i64, String) {
+    let created = server.caller().post("/instances", &new_instance()).await.ok();
+    (created["id"].as_i64().expect("an id"), created["token"].as_str().expect("a token").to_owned())
 }
 
-/// Closed loops. Ligand's own rates come back.
-async fn side_by_side(targets: &[Target]) -> Vec<f64> {
-    let mut ours = Vec::new();
+fn address(server: &TestServer) -> SocketAddr {
+    server.url.trim_start_matches("http://").parse().expect("an address")
+}
+
+/// The rates of each, round by round.
+async fn rates(targets: &[Target], path: &str, callers: usize) -> Vec<Vec<f64>> {
+    let sides: Vec<_> = targets.iter().map(|target| side(move || target.rate(path, callers))).collect();
+    in_turn(&sides).await
+}
+
+/// The first against the second.
+async fn against(targets: &[Target; 2], path: &str, callers: usize) -> Compared {
+    let rates = rates(targets, path, callers).await;
+    Compared::of(&rates[0], &rates[1])
+}
+
+/// Closed loops.
+async fn side_by_side(targets: &[Target]) {
     for case in CASES {
-        let rates = medians(targets, case.path, case.callers).await;
-        for (name, aim) in [(DIRECT, ""), (HAPROXY, ""), (LIGAND, case.aim)] {
-            let (Some(rate), Some(nginx)) = (rates.get(name), rates.get(NGINX)) else { continue };
-            row(&format!("{name} {}, {} callers, against nginx", case.name, case.callers), *rate, *nginx, aim);
+        let rates = rates(targets, case.path, case.callers).await;
+        let of =
+            |name: &str| targets.iter().zip(&rates).find(|(target, _)| target.name == name).map(|(_, rates)| rates);
+        for (name, aim) in [(DIRECT, ""), (HAPROXY, ""), (NGINX_BUFFERS, ""), (LIGAND, case.aim)] {
+            let (Some(rate), Some(nginx)) = (of(name), of(NGINX)) else { continue };
+            let name = format!("{name} {}, {} callers, against nginx", case.name, case.callers);
+            row(&name, Compared::of(rate, nginx), aim);
         }
-        ours.push(rates[LIGAND]);
     }
-    ours
 }
 
 /// What each adds to the latency of the bare upstream, at half of the rate that nginx reaches.
 async fn open_loop(targets: &[Target]) {
     let Some(nginx) = targets.iter().find(|target| target.name == NGINX) else { return };
-    let half = medians(slice::from_ref(nginx), "/1k", 32).await[NGINX] / 2.0;
+    let half = median(rates(slice::from_ref(nginx), "/1k", 32).await.remove(0)) / 2.0;
     let mut taken: HashMap<&str, [Vec<f64>; 2]> = HashMap::new();
     for _ in 0..ROUNDS {
         for target in targets {
@@ -192,13 +202,6 @@ async fn open_loop(targets: &[Target]) {
             );
         }
     }
-}
-
-/// Both are answered with the same page by the vendor.
-async fn hub_list(ligand: &Target, hub: &Target) {
-    let targets = [ligand.asking(CONTACTS), hub.asking("/contacts?pageSize=100")];
-    let rates = medians(&targets, "", 32).await;
-    row("hub list of 100 objects against its passthrough", rates[HUB], rates[LIGAND], "≥ 0.20");
 }
 
 /// An element with an API key and HubSpot's resources, whose vendor is the upstream.

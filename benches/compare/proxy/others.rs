@@ -1,5 +1,5 @@
 //! The proxies to compare with, each adding one header, one worker per core, its connections to the upstream kept. nginx
-//! writes its access log in batches, as Ligand does.
+//! writes its access log in batches, as Ligand does; it is there with its own buffers and with some that hold 64 KB.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,6 +11,10 @@ use tempfile::TempDir;
 use crate::support::part::{Part, Signal};
 use crate::support::postgres::free_port;
 
+pub const NGINX: &str = "nginx";
+pub const NGINX_BUFFERS: &str = "nginx, larger buffers";
+pub const HAPROXY: &str = "HAProxy";
+
 /// A running proxy. It ends with this.
 pub struct Proxy {
     pub name: &'static str,
@@ -20,10 +24,10 @@ pub struct Proxy {
 
 /// Those that are on this machine; for the others a line that says so.
 pub fn start(upstream: SocketAddr) -> Vec<Proxy> {
-    [("nginx", nginx as Start), ("HAProxy", haproxy)]
+    [(NGINX, "nginx", nginx as Start), (NGINX_BUFFERS, "nginx", nginx), (HAPROXY, "haproxy", haproxy)]
         .into_iter()
-        .filter_map(|(name, start)| {
-            let program = find_program(&name.to_lowercase());
+        .filter_map(|(name, program, start)| {
+            let program = find_program(program);
             if program.is_none() {
                 println!("{name}: none on this machine, skipped");
             }
@@ -38,6 +42,10 @@ fn nginx(name: &'static str, program: &Path, upstream: SocketAddr) -> Proxy {
     let (directory, address) = place();
     let path = directory.path().display();
     // `user` counts for root alone: a worker of another account could not reach the directory.
+    let buffers = match name {
+        NGINX_BUFFERS => "proxy_buffer_size 16k; proxy_buffers 16 16k; proxy_max_temp_file_size 0;",
+        _ => "",
+    };
     let text = format!(
         "daemon off; worker_processes auto; user root; pid {path}/pid; error_log stderr crit;
          events {{ worker_connections 4096; }}
@@ -51,7 +59,7 @@ fn nginx(name: &'static str, program: &Path, upstream: SocketAddr) -> Proxy {
                  location / {{
                      proxy_pass http://vendor; proxy_http_version 1.1; proxy_set_header Connection \"\";
                      proxy_set_header Authorization \"Bearer a-key-of-some-length\";
-                     proxy_buffer_size 16k; proxy_buffers 16 16k; proxy_max_temp_file_size 0;
+                     {buffers}
                  }}
              }}
          }}"

@@ -1,7 +1,6 @@
 //! Who looks at a page: the services, and the link behind the token in the address.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
@@ -16,7 +15,7 @@ use crate::service::connect::Link;
 const LENGTH: usize = 43;
 
 pub struct Visitor {
-    pub services: Arc<Services>,
+    pub services: Services,
     pub address: Option<IpAddr>,
     pub parameters: Parameters,
 }

@@ -23,7 +23,7 @@ pub const FORM_TOKEN: &str = "token";
 
 /// Somebody who is signed in.
 pub struct Operator {
-    pub services: Arc<Services>,
+    pub services: Services,
     pub principal: Arc<Principal>,
     session: Secret,
 }
