@@ -137,6 +137,9 @@ pub struct Variable {
     /// Given by the vendor: a JSON pointer into the token reply (`/instance_url`). Wins over what the user gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<String>,
+    /// The same for a key: a JSON pointer into what the `verification` call is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
 }

@@ -68,11 +68,11 @@ async fn list_element_metadata(public: Public) -> web::Json<Vec<ElementMetadata>
 
 /// Get an element
 ///
-/// With its configuration: what an instance of it can be given.
+/// With its configuration: what an instance of it can be given; and its resources: what can be called through one.
 #[utoipa::path(params(ElementPath), responses((status = 200, description = "The element", body = ElementDetails)))]
 #[get("/elements/{keyOrId}")]
 async fn get_element(public: Public, path: web::Path<ElementPath>) -> Result<web::Json<ElementDetails>, ApiError> {
-    Ok(web::Json(ElementDetails::of(public.services.element(&path.key_or_id)?.as_ref(), false)))
+    public.services.element_details(&path.key_or_id).map(web::Json)
 }
 
 /// Get the configuration that an element declares

@@ -46,6 +46,10 @@ pub fn render(error: &ApiError, request_id: &str, headers: &mut HeaderMap) -> St
     if let Some(seconds) = error.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if let Some(Ok(methods)) = error.allow.as_deref().map(HeaderValue::from_str) {
+        // RFC 9110 section 15.5.6 wants it with every 405.
+        headers.insert(header::ALLOW, methods);
+    }
     if error.code.status() == 401 {
         // RFC 9110 section 11.6.1 wants a challenge with every 401.
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ligand\""));

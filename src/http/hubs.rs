@@ -12,7 +12,7 @@ use super::body::AnyBody;
 use super::extract::{HubCaller, Parameters, presented, services};
 use super::openapi::queries::{HubListQuery, HubObjectQuery};
 use super::path::{ChildPath, HubPath, ObjectIdPath, ObjectPath, ResourcePath};
-use super::system::no_route;
+use super::system::{no_route, wrong_method};
 use super::urls::BASE;
 use super::{documents, openapi};
 use crate::kernel::code::Code;
@@ -172,12 +172,16 @@ async fn delete_child_resource(caller: HubCaller, request: HttpRequest) -> HttpR
     call(&caller, &request, None).await
 }
 
-/// What lies deeper than the document says; the token is asked for before anything else.
+/// What lies deeper than the document says, and other methods: with a token the element knows which ones an address takes.
 async fn any(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    if !openapi::methods_of(request.path()).is_empty() {
+    if !names_instance(&request) && !openapi::methods_of(request.path()).is_empty() {
         return no_route(request).await;
     }
     served(request, payload).await
+}
+
+fn names_instance(request: &HttpRequest) -> bool {
+    presented(request).is_ok_and(|presented| presented.element.is_some())
 }
 
 /// The bare form: where nothing of ours has the address, the element of the token may have it.
@@ -185,8 +189,7 @@ pub async fn bare(request: HttpRequest, payload: web::Payload) -> Result<HttpRes
     let path = path_of(&request)?;
     let first = path.first().map(String::as_str).unwrap_or_default();
     let named = matches!(first, "objects" | "ping") || services(&request)?.is_resource(&path);
-    let with_token = presented(&request).is_ok_and(|presented| presented.element.is_some());
-    if path.is_empty() || !(named || (with_token && !openapi::has_below(first))) {
+    if path.is_empty() || !(named || (names_instance(&request) && !openapi::has_below(first))) {
         return no_route(request).await;
     }
     served(request, payload).await
@@ -202,6 +205,10 @@ async fn served(request: HttpRequest, payload: web::Payload) -> Result<HttpRespo
         ("GET", ["objects", _, "metadata"]) => metadata_of(&caller, &request).await,
         ("GET", ["objects", _, "docs"]) => documents::of_object(&caller, &request).await,
         ("GET", ["ping"]) => ping(&caller).await,
+        // The literals are no resources, whatever the method.
+        (_, ["objects" | "ping"] | ["objects", _, "metadata" | "docs"]) => {
+            finish(&caller, Err(wrong_method(&request, "GET")))
+        }
         _ => {
             let body = AnyBody::from_request(&request, &mut payload).await?;
             call(&caller, &request, body.0).await

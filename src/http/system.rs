@@ -1,7 +1,7 @@
 //! Around the API: health, the document and its page, and what has no route.
 
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -63,11 +63,11 @@ pub async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
         return Err(ApiError::new(Code::RouteNotFound, message));
     }
     let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
-    let allowed = allowed.join(", ");
+    Err(wrong_method(&request, &allowed.join(", ")))
+}
+
+/// `allowed`: what the address takes, with commas between.
+pub fn wrong_method(request: &HttpRequest, allowed: &str) -> ApiError {
     let message = format!("This address does not take {}: it takes {allowed}.", request.method());
-    let error = ApiError::new(Code::MethodNotAllowed, message);
-    let mut response = HttpResponse::from_error(error);
-    // RFC 9110 section 15.5.6 wants it with every 405.
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_str(&allowed).map_err(ApiError::internal)?);
-    Ok(response)
+    ApiError::new(Code::MethodNotAllowed, message).with_allow(allowed)
 }

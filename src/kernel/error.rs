@@ -14,6 +14,8 @@ pub struct ApiError {
     pub provider_message: Option<String>,
     /// Seconds after which a further try makes sense.
     pub retry_after: Option<u64>,
+    /// The methods that the address takes, where the one of the call is not among them.
+    pub allow: Option<String>,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
     pub location: &'static Location<'static>,
 }
@@ -26,6 +28,7 @@ impl ApiError {
             message: message.into(),
             provider_message: None,
             retry_after: None,
+            allow: None,
             source: None,
             location: Location::caller(),
         }
@@ -45,6 +48,7 @@ impl ApiError {
             message: self.message.clone(),
             provider_message: self.provider_message.clone(),
             retry_after: self.retry_after,
+            allow: self.allow.clone(),
             source: self.source.as_ref().map(|source| source.to_string().into()),
             location: self.location,
         }
@@ -65,6 +69,12 @@ impl ApiError {
     #[must_use]
     pub fn with_retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    #[must_use]
+    pub fn with_allow(mut self, methods: impl Into<String>) -> Self {
+        self.allow = Some(methods.into());
         self
     }
 }

@@ -53,6 +53,7 @@ impl Dialer {
         proxy: Option<&str>,
         mut config: ClientConfig,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let guard = guard.through(proxy);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             direct: connector(HttpConnector::new_with_resolver(GuardedNames(guard.clone()))),
@@ -94,7 +95,8 @@ impl Dialer {
         let authority =
             format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
         let target = Uri::builder().scheme("https").authority(authority).path_and_query("/").build();
-        tunnel.call(target.map_err(|error| unreachable(&error))?).await.map_err(|error| unreachable(&error))
+        let target = target.map_err(|error| unreachable(&error))?;
+        tunnel.call(target).await.map_err(|error| VendorFault::Proxy(with_causes(&error)))
     }
 
     async fn encrypted(&self, wire: Box<dyn Wire>, url: &Url) -> Result<Box<dyn Wire>, VendorFault> {

@@ -13,17 +13,28 @@ use url::{Host, Url};
 pub struct Guard {
     allowed: Arc<[IpNet]>,
     sandbox: Option<SocketAddr>,
+    /// A proxy resolves the names, so that their addresses are never seen here.
+    unresolved: bool,
 }
 
 impl Guard {
     pub fn new(allowed: Vec<IpNet>, sandbox: Option<SocketAddr>) -> Self {
-        Self { allowed: allowed.into(), sandbox }
+        Self { allowed: allowed.into(), sandbox, unresolved: false }
+    }
+
+    /// The same for calls through a proxy: what is the loopback by its very name (RFC 6761 section 6.3) counts as such.
+    #[must_use]
+    pub(super) fn through(self, proxy: Option<&str>) -> Self {
+        Self { unresolved: proxy.is_some(), ..self }
     }
 
     /// Checks what the URL itself says; names are checked again after DNS, by the resolver. The reason is for the log.
     pub fn check(&self, url: &Url) -> Result<(), String> {
         let port = url.port_or_known_default().unwrap_or_default();
         match (url.scheme(), url.host()) {
+            ("https", Some(Host::Domain(host))) if self.unresolved && is_localhost(host) && !self.lists_loopback() => {
+                Err(format!("https://{host}"))
+            }
             ("https", Some(Host::Domain(_))) => Ok(()),
             ("http", Some(Host::Domain(host))) => Err(format!("http://{host}: names are called by https only")),
             (scheme @ ("http" | "https"), Some(host)) => {
@@ -42,6 +53,10 @@ impl Guard {
             }
             _ => Err("neither http nor https, or no host".to_owned()),
         }
+    }
+
+    fn lists_loopback(&self) -> bool {
+        self.lists(Ipv4Addr::LOCALHOST.into()) || self.lists(Ipv6Addr::LOCALHOST.into())
     }
 
     fn lists(&self, ip: IpAddr) -> bool {
@@ -91,6 +106,12 @@ pub(super) fn refused_address(error: &(dyn Error + 'static)) -> Option<String> {
         cause = inner.source();
     }
     None
+}
+
+fn is_localhost(host: &str) -> bool {
+    // The parser made it lower-case.
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 /// Addresses of the open internet: nothing that the special-purpose registries (RFC 6890) set aside.
@@ -197,5 +218,16 @@ mod tests {
         assert!(check(&guard, "http://127.0.0.1:8081/oauth"));
         assert!(!check(&guard, "http://127.0.0.1:8080/"));
         assert!(!check(&guard, "http://127.0.0.2:8081/"));
+    }
+
+    #[test]
+    fn behind_a_proxy_the_loopbacks_names_are_refused_too() {
+        let unresolved = Guard::default().through(Some("http://proxy.example:3128"));
+        for host in ["localhost", "LocalHost.", "inner.localhost"] {
+            assert!(!check(&unresolved, &format!("https://{host}/")), "{host}");
+        }
+        assert!(check(&unresolved, "https://localhost.example/"));
+        let listed = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], None).through(Some("http://proxy.example:3128"));
+        assert!(check(&listed, "https://localhost/"));
     }
 }

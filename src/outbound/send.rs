@@ -20,16 +20,18 @@ pub struct Sender {
 impl Sender {
     /// `proxy`: the only one that is used. The environment's would bypass the guard.
     pub fn new(guard: Guard, proxy: Option<&str>, tls: ClientConfig) -> Result<Self, reqwest::Error> {
-        let mut builder = Client::builder()
+        let guard = guard.through(proxy);
+        let builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("Ligand/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
-            .no_proxy()
-            .dns_resolver(std::sync::Arc::new(guard.clone()));
-        if let Some(proxy) = proxy {
-            builder = builder.proxy(Proxy::all(proxy)?);
-        }
+            .no_proxy();
+        let builder = match proxy {
+            // Its own name is the only one that is resolved here, and the operator chose it.
+            Some(proxy) => builder.proxy(Proxy::all(proxy)?),
+            None => builder.dns_resolver(std::sync::Arc::new(guard.clone())),
+        };
         Ok(Self { client: builder.build()?, guard })
     }
 
@@ -98,8 +100,14 @@ fn fault(error: reqwest::Error) -> VendorFault {
     let sent = !error.is_connect();
     // A URL can hold a key (`hapikey`): it stays out of the text.
     let error = error.without_url();
-    match refused_address(&error) {
-        Some(refused) => VendorFault::Address(refused),
-        None => VendorFault::Unreachable { reason: with_causes(&error), sent },
+    if let Some(refused) = refused_address(&error) {
+        return VendorFault::Address(refused);
+    }
+    let reason = with_causes(&error);
+    // The library tells it by its text alone.
+    if reason.contains("tunnel error: ") {
+        VendorFault::Proxy(reason)
+    } else {
+        VendorFault::Unreachable { reason, sent }
     }
 }

@@ -22,6 +22,9 @@ pub enum Credential {
     },
     ApiKey {
         key: Secret,
+        /// Values of variables that the vendor gave when the key was verified.
+        #[serde(default)]
+        variables: BTreeMap<String, String>,
     },
 }
 
@@ -36,7 +39,7 @@ impl Credential {
                 "variables": variables,
                 "scopes": scopes,
             }),
-            Self::ApiKey { key } => json!({ "type": "apiKey", "key": key.expose() }),
+            Self::ApiKey { key, variables } => json!({ "type": "apiKey", "key": key.expose(), "variables": variables }),
         };
         Zeroizing::new(value.to_string().into_bytes())
     }
@@ -47,8 +50,7 @@ impl Credential {
 
     pub fn variables(&self) -> Option<&BTreeMap<String, String>> {
         match self {
-            Self::OAuth2 { variables, .. } => Some(variables),
-            Self::ApiKey { .. } => None,
+            Self::OAuth2 { variables, .. } | Self::ApiKey { variables, .. } => Some(variables),
         }
     }
 
@@ -73,9 +75,16 @@ mod tests {
             variables: [("instance_url".to_owned(), "https://x".to_owned())].into(),
             scopes: Some(vec!["a".to_owned()]),
         };
-        for credential in [oauth2, Credential::ApiKey { key: Secret::new("k") }] {
+        let variables = [("portalId".to_owned(), "1".to_owned())].into();
+        for credential in [oauth2, Credential::ApiKey { key: Secret::new("k"), variables }] {
             assert_eq!(Credential::read(&credential.document()).unwrap(), credential);
             assert!(!format!("{credential:?}").contains("\"at\""));
         }
+    }
+
+    #[test]
+    fn a_key_that_was_kept_before_it_had_variables_reads_too() {
+        let kept = Credential::read(br#"{"type":"apiKey","key":"k"}"#).unwrap();
+        assert_eq!(kept, Credential::ApiKey { key: Secret::new("k"), variables: BTreeMap::new() });
     }
 }

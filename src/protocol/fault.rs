@@ -22,6 +22,9 @@ pub enum VendorFault {
     /// `sent`: the request may have arrived all the same.
     #[error("not reachable: {reason}")]
     Unreachable { reason: String, sent: bool },
+    /// The proxy of this server refused the way to the vendor, or was not there. The text is for the log only.
+    #[error("not reachable through the proxy: {0}")]
+    Proxy(String),
     /// The guard refused the address. The text is for the log only.
     #[error("the address is refused: {0}")]
     Address(String),
@@ -62,6 +65,12 @@ impl VendorFault {
             Self::Timeout => ApiError::new(Code::VendorTimeout, format!("{vendor} did not answer in time.")),
             Self::Unreachable { .. } => {
                 ApiError::new(Code::VendorUnreachable, format!("{vendor} could not be reached."))
+            }
+            Self::Proxy(_) => {
+                let text = format!(
+                    "{vendor} could not be reached: the proxy of this server (LIGAND_OUTBOUND_PROXY) did not lead there."
+                );
+                ApiError::new(Code::VendorUnreachable, text)
             }
             Self::Address(_) => {
                 let text =

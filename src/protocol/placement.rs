@@ -54,7 +54,7 @@ pub fn carrier_of<'a>(element: &'a Element, credential: &Credential) -> Option<C
         Credential::OAuth2 { access_token, .. } => {
             Some(element.authentication.oauth2.as_ref()?.placement.carrier(access_token))
         }
-        Credential::ApiKey { key } => {
+        Credential::ApiKey { key, .. } => {
             Some(form_of(element.authentication.api_key.as_ref()?, key)?.placement.carrier(key))
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::fault::VendorFault;
-use crate::catalog::element::Element;
+use crate::catalog::element::{Element, Variable};
 use crate::kernel::template::Template;
 
 /// Where values are looked up: the vendor's own (from the token reply) win over the user's, the default comes last.
@@ -52,8 +52,17 @@ impl Values<'_> {
 
 /// What the vendor gave with its token reply.
 pub fn given_by_reply(element: &Element, reply: &Value) -> BTreeMap<String, String> {
+    given(element, reply, |variable| variable.reply.as_deref())
+}
+
+/// What the vendor said when it was asked about a key.
+pub fn given_by_verification(element: &Element, reply: &Value) -> BTreeMap<String, String> {
+    given(element, reply, |variable| variable.verification.as_deref())
+}
+
+fn given(element: &Element, reply: &Value, at: impl Fn(&Variable) -> Option<&str>) -> BTreeMap<String, String> {
     let named = element.variables.iter().filter_map(|(name, variable)| {
-        let value = reply.pointer(variable.reply.as_deref()?)?;
+        let value = reply.pointer(at(variable)?)?;
         let text = value.as_str().map(str::to_owned).or_else(|| value.is_number().then(|| value.to_string()))?;
         Some((name.clone(), text))
     });

@@ -44,8 +44,12 @@ pub async fn admit(
         Err(refusal) => return Ok(request.into_response(refuse(&sandbox, &refusal))),
     };
     let needed = needed(request.method(), request.path());
-    // An account's own keys have every scope.
-    let has = |needed: &String| reach.as_ref().is_none_or(|reach| reach.scopes.contains(needed));
+    // An account's own keys have every scope but those that nobody is granted.
+    let withheld = sandbox.switches().withheld_scopes;
+    let has = |needed: &String| match &reach {
+        Some(reach) => reach.scopes.contains(needed),
+        None => !withheld.contains(needed),
+    };
     if !needed.is_empty() && !needed.iter().any(has) {
         return Ok(request.into_response(missing_scopes(&sandbox, &needed)));
     }

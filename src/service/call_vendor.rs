@@ -57,7 +57,7 @@ fn place_credential(element: &Element, credential: &Credential, request: &mut Ve
             let oauth2 = declared.oauth2.as_ref().ok_or_else(|| undeclared(element))?;
             request.place(&oauth2.placement, access_token);
         }
-        Credential::ApiKey { key } => {
+        Credential::ApiKey { key, .. } => {
             let form = declared.api_key.as_ref().and_then(|declared| api_key::form_of(declared, key));
             request.place(&form.ok_or_else(|| undeclared(element))?.placement, key);
         }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::catalog::Catalog;
 use crate::catalog::element::{AuthenticationType, ChoiceOption, ConfigurationEntry, ConfigurationType, Element};
+use crate::protocol::hub::document::listed::{ListedResource, listed};
 use crate::store::instances::InstanceRow;
 
 /// The copy of an element inside an instance: without configuration and resources.
@@ -64,12 +65,17 @@ pub struct AuthenticationView {
 #[serde(transparent)]
 pub struct ElementText(Arc<RawValue>);
 
+/// An element's `resources` as JSON text, written once too.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub struct ResourcesText(Arc<RawValue>);
+
 /// The texts of a catalogue's elements, by id.
 #[derive(Clone)]
-pub struct ElementTexts(Arc<HashMap<i64, ElementText>>);
+pub struct ElementTexts(Arc<HashMap<i64, (ElementText, ResourcesText)>>);
 
-/// An element with its configuration; resources come with a later version.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+/// An element with its configuration and its resources.
+#[derive(Clone, Serialize, ToSchema)]
 #[schema(as = Element)]
 pub struct ElementDetails {
     #[serde(flatten)]
@@ -78,8 +84,8 @@ pub struct ElementDetails {
     #[schema(nullable = false)]
     pub configuration: Option<Vec<ConfigurationEntryView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>, nullable = false)]
-    pub resources: Option<Vec<Value>>,
+    #[schema(value_type = Option<Vec<ListedResource>>, nullable = false)]
+    pub resources: Option<ResourcesText>,
 }
 
 /// One declared input.
@@ -200,22 +206,29 @@ impl ElementText {
 
 impl ElementTexts {
     pub fn of(catalog: &Catalog) -> Result<Self, serde_json::Error> {
-        let texts = catalog.iter().map(|element| Ok((element.id, ElementText::of(&ElementView::of(element))?)));
+        let texts = catalog.iter().map(|element| {
+            let resources = serde_json::value::to_raw_value(&listed(element))?;
+            Ok((element.id, (ElementText::of(&ElementView::of(element))?, ResourcesText(resources.into()))))
+        });
         texts.collect::<Result<_, _>>().map(|texts| Self(Arc::new(texts)))
     }
 
     pub fn get(&self, element: i64) -> Option<&ElementText> {
-        self.0.get(&element)
+        self.0.get(&element).map(|(text, _)| text)
+    }
+
+    fn resources(&self, element: i64) -> Option<&ResourcesText> {
+        self.0.get(&element).map(|(_, resources)| resources)
     }
 }
 
 impl ElementDetails {
     /// `abridged`: without configuration and resources.
-    pub fn of(element: &Element, abridged: bool) -> Self {
+    pub fn of(element: &Element, texts: &ElementTexts, abridged: bool) -> Self {
         Self {
             element: ElementView::of(element),
             configuration: (!abridged).then(|| entries(element, None)),
-            resources: (!abridged).then(Vec::new),
+            resources: texts.resources(element.id).filter(|_| !abridged).cloned(),
         }
     }
 }

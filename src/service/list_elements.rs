@@ -97,7 +97,12 @@ impl Services {
     /// Elements in ascending order of ids, and the token of the next page.
     pub fn list_elements(&self, query: &ElementQuery, page: Page) -> (Vec<ElementDetails>, Option<String>) {
         let (elements, next) = self.page_of_elements(page, |element| query.wants(element));
-        (elements.into_iter().map(|element| ElementDetails::of(element, query.abridged)).collect(), next)
+        let texts = &self.element_texts;
+        (elements.into_iter().map(|element| ElementDetails::of(element, texts, query.abridged)).collect(), next)
+    }
+
+    pub fn element_details(&self, key_or_id: &str) -> Result<ElementDetails, ApiError> {
+        Ok(ElementDetails::of(self.element(key_or_id)?.as_ref(), &self.element_texts, false))
     }
 
     pub fn element_keys(&self, page: Page) -> (Vec<String>, Option<String>) {

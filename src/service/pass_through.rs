@@ -147,7 +147,9 @@ impl Services {
             let asked = match &answer {
                 Ok(answer) if is_transient(answer.status) => retry_after(&answer.headers, self.now()),
                 Err(
-                    ExchangeFault::Vendor(VendorFault::Timeout | VendorFault::Unreachable { .. })
+                    ExchangeFault::Vendor(
+                        VendorFault::Timeout | VendorFault::Unreachable { .. } | VendorFault::Proxy(_),
+                    )
                     | ExchangeFault::Stale(_),
                 ) => None,
                 _ => return finished(&live, answer),

@@ -1,5 +1,6 @@
 //! Getting a credential: a code exchanged, tokens that the caller brought, or a key that was verified.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -20,7 +21,7 @@ use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::reply;
 use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token::{self, Client};
-use crate::protocol::variables::Values;
+use crate::protocol::variables::{Values, given_by_verification};
 use crate::protocol::{Credential, VendorFault, VendorRequest, account, api_key};
 use crate::store::{StoreFault, grants};
 use crate::vault::lookup::Purpose;
@@ -152,16 +153,19 @@ impl Services {
             ApiError::new(Code::BadConfiguration, message)
         })?;
         let mut connected = Connected::default();
+        let mut variables = BTreeMap::new();
         if let Some(call) = &input.element.verification {
             let request = input.with_values(|values| api_key::verification_request(call, form, &key, values))?;
             let reply = self.sender.send(&request).await;
             let accepted = reply.and_then(|reply| {
                 api_key::read_verification(call, form, &request, &reply)?;
-                Ok(account::read(&call.account, &call.account_name, reply.json().as_ref()))
+                Ok(reply.json().unwrap_or_default())
             });
-            connected.account = accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
+            let told = accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
+            connected.account = account::read(&call.account, &call.account_name, Some(&told));
+            variables = given_by_verification(&input.element, &told);
         }
-        let credential = Credential::ApiKey { key };
+        let credential = Credential::ApiKey { key, variables };
         Ok(Provisioned {
             credential,
             lifetime: None,
@@ -303,7 +307,7 @@ impl Provisioning {
         with_values(&self.element, &self.configuration, None, build)
     }
 
-    fn url_of_vendor(&self, given: Option<&std::collections::BTreeMap<String, String>>) -> Result<(), ApiError> {
+    fn url_of_vendor(&self, given: Option<&BTreeMap<String, String>>) -> Result<(), ApiError> {
         with_values(&self.element, &self.configuration, given, |values| values.url(&self.element.base_url)).map(drop)
     }
 
@@ -320,7 +324,7 @@ impl Provisioning {
 pub(super) fn with_values<T>(
     element: &Element,
     configuration: &Configuration,
-    given_by_vendor: Option<&std::collections::BTreeMap<String, String>>,
+    given_by_vendor: Option<&BTreeMap<String, String>>,
     build: impl FnOnce(Values<'_>) -> Result<T, VendorFault>,
 ) -> Result<T, ApiError> {
     let configured = |key: &str| configuration.get(key).map(str::to_owned);

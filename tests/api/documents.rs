@@ -44,6 +44,64 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
+on_both!(an_element_lists_the_operations_of_its_document, |server| async move {
+    let caller = server.caller();
+    for element in caller.get("/elements?pageSize=200").await.ok().as_array().expect("a list") {
+        let key = element["key"].as_str().expect("a key");
+        assert_eq!(caller.get(&format!("/elements/{key}")).await.ok()["resources"], element["resources"]);
+        let document = caller.get(&format!("/elements/{key}/docs")).await.ok();
+        let hub = format!("/hubs/{}", element["hub"].as_str().expect("a hub"));
+        let mut told: Vec<(String, String)> = operations(&document)
+            .into_iter()
+            .map(|(name, operation)| (name.replacen(' ', &format!(" {hub}"), 1), operation["operationId"].to_string()))
+            .collect();
+        let resources = element["resources"].as_array().expect("resources");
+        let mut listed: Vec<(String, String)> = resources
+            .iter()
+            .map(|it| (format!("{} {}", text(it, "method"), text(it, "path")), it["operationId"].to_string()))
+            .collect();
+        told.sort();
+        listed.sort();
+        assert_eq!(listed, told, "{key}");
+        for (id, resource) in (1..).zip(resources) {
+            assert_eq!((&resource["id"], &resource["type"]), (&json!(id), &json!("api")), "{key}");
+            for (id, parameter) in (1..).zip(resource["parameters"].as_array().expect("parameters")) {
+                assert_eq!((&parameter["id"], &parameter["resourceId"]), (&json!(id), &resource["id"]), "{key}");
+            }
+        }
+    }
+    let contacts = caller.get("/elements/hubspotcrm").await.ok()["resources"].clone();
+    let find = |id: &str| contacts.as_array().expect("a list").iter().find(|it| it["operationId"] == id).cloned();
+    let list = find("GET-contacts").expect("the list of contacts");
+    let mut plain = list.clone();
+    plain.as_object_mut().expect("an object").retain(|name, _| name != "id" && name != "parameters");
+    let expected = json!({
+        "operationId": "GET-contacts", "description": "List contacts", "path": "/hubs/crm/contacts", "method": "GET",
+        "vendorPath": "/crm/v3/objects/contacts", "vendorMethod": "GET", "type": "api", "rootKey": "|results",
+        "nextPageKey": "paging.next.after", "hooks": [], "ownerAccountId": 1,
+    });
+    assert_eq!(plain, expected);
+    let names: Vec<&str> = list["parameters"].as_array().expect("a list").iter().map(|it| text(it, "name")).collect();
+    for name in ["where", "orderBy", "fields", "page", "pageSize", "nextPage"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let change = find("PATCH-contacts-id").expect("the change of a contact");
+    let kinds: Vec<(&str, &str)> = change["parameters"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| (text(it, "name"), text(it, "type")))
+        .collect();
+    assert_eq!(
+        (kinds, &change["rootKey"]),
+        (vec![("id", "path"), ("idProperty", "query"), ("body", "body")], &Value::Null)
+    );
+});
+
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value[member].as_str().unwrap_or_else(|| panic!("no {member}: {value}"))
+}
+
 fn assert_whole(document: &Value) {
     let mut ids = BTreeSet::new();
     for (name, operation) in operations(document) {

@@ -1,7 +1,9 @@
 //! Hub resources against the sandbox, which behaves like HubSpot: what was written is found again.
 
+use ligand::sandbox::SandboxSettings;
 use serde_json::{Value, json};
 
+use crate::support::caller::with_key;
 use crate::support::{Caller, TestServer, on_both};
 
 /// A caller whose token names an instance of hubspotcrm that was authorized at the sandbox.
@@ -55,6 +57,23 @@ on_both!(a_contact_lives_through_the_hub, |server| async move {
     assert_eq!((deleted.status, deleted.text.as_str()), (200, ""));
     caller.get(&path).await.fails(404, "vendor_not_found");
     caller.get("/hubs/crm/contacts/999999999").await.fails(404, "vendor_not_found");
+});
+
+on_both!(an_instance_with_a_key_knows_its_portal, |server| async move {
+    let key = SandboxSettings::default().private_app_token;
+    let mut body = with_key("Private app");
+    body["configuration"]["hubspot.authorization.apikey"] = json!(key.expose());
+    let private_app = server.caller().post("/instances", &body).await.ok();
+    body["element"]["key"] = json!("hubspot");
+    let marketing = server.caller().post("/instances", &body).await.ok();
+    for instance in [server.caller().create_with_key("Old key").await, private_app, marketing] {
+        let caller = server.caller().with_element(instance["token"].as_str().expect("a token"));
+        let email = format!("jo{}@example.com", instance["id"]);
+        let contact = caller.post("/hubs/crm/contacts", &json!({ "email": email })).await.ok();
+        assert_eq!(contact["portal-id"], 62515, "{contact}");
+        let account = caller.post("/hubs/crm/accounts", &json!({ "name": "Acme" })).await.ok();
+        assert_eq!(account["portalId"], 62515, "{account}");
+    }
 });
 
 on_both!(a_list_is_walked_page_by_page_and_object_by_object, |server| async move {

@@ -10,7 +10,7 @@ const TOKEN: &str = "/token";
 const CONTACTS: &str = "/crm/v3/objects/contacts";
 
 /// A vendor in HubSpot's place.
-fn hubspot(vendor: &Vendor) -> tempfile::TempDir {
+pub(super) fn hubspot(vendor: &Vendor) -> tempfile::TempDir {
     let base = format!("http://{}", vendor.address);
     let base_url = format!("baseUrl = \"{base}\"");
     let details = json!({ "portalId": 62515 });
@@ -33,7 +33,7 @@ fn hubspot(vendor: &Vendor) -> tempfile::TempDir {
 }
 
 /// A server with that vendor, and a caller whose token names an instance of it.
-async fn connected(database: Database, vendor: &Vendor) -> (TestServer, Caller, i64) {
+pub(super) async fn connected(database: Database, vendor: &Vendor) -> (TestServer, Caller, i64) {
     let directory = hubspot(vendor);
     let setup = Setup { elements: Some(directory.path().to_owned()), ..Setup::default() };
     let server = TestServer::start(database, setup).await;
@@ -259,6 +259,51 @@ on_both_with_vendor!(bad_conditions_and_bodies_are_400_and_reach_no_vendor, |ser
     caller.get("/instances/no/such/path").await.fails(404, "route_not_found");
     caller.put("/hubs/crm/contacts/1", &json!({})).await.fails(405, "method_not_allowed");
     assert_eq!(vendor.requests().len(), before);
+});
+
+on_both_with_vendor!(a_wrong_method_names_those_of_the_elements_resource, |server, caller, instance, vendor| async {
+    let before = vendor.requests().len();
+    let elements_own = server.anonymous().with(caller.authorization.as_deref().expect("a header"));
+    let cases = [
+        ("PUT", "/contacts/1", "DELETE, GET, PATCH"),
+        ("DELETE", "/contacts", "GET, POST"),
+        ("PROPFIND", "/contacts", "GET, POST"),
+        ("PUT", "/contacts/1/deals", "GET"),
+        ("PATCH", "/contacts/batch/read", "GET, POST"),
+        ("POST", "/objects", "GET"),
+        ("PUT", "/ping", "GET"),
+        ("PATCH", "/objects/contacts/metadata", "GET"),
+        ("DELETE", "/objects/contacts/docs", "GET"),
+    ];
+    for (method, path, expected) in cases {
+        for path in [path.to_owned(), format!("/hubs/crm{path}")] {
+            let reply = elements_own.send(method, &path, &json!({})).await;
+            reply.fails(405, "method_not_allowed");
+            let mut allowed: Vec<&str> = reply.header("allow").expect("RFC 9110 wants it").split(", ").collect();
+            allowed.sort_unstable();
+            assert_eq!(allowed.join(", "), expected, "{method} {path}");
+        }
+    }
+    assert_eq!(vendor.requests().len(), before);
+});
+
+on_both_with_vendor!(a_keys_portal_is_told_by_its_verification, |server, caller, instance, vendor| async {
+    let path = format!("/instances/{instance}");
+    vendor.answers(&format!("{CONTACTS}/1"), 200, contact(1));
+    let portal = async || caller.get("/hubs/crm/contacts/1").await.ok().get("portal-id").cloned();
+    let key = crate::support::caller::with_key("Key")["configuration"].clone();
+    let configured = server.caller().patch(&path, &json!({ "configuration": key })).await.ok();
+    assert_eq!((configured["vendorAccount"]["id"].as_str(), portal().await), (Some("62515"), Some(json!(62515))));
+    // Another account's key.
+    vendor.answers("/account-info/v3/details", 200, json!({ "portalId": 7 }));
+    let other = json!({ "hubspot.authorization.apikey": "pat-na1-other" });
+    server.caller().patch(&path, &json!({ "configuration": other })).await.ok();
+    assert_eq!(portal().await, Some(json!(7)));
+    // A reply that does not say it.
+    vendor.answers("/account-info/v3/details", 200, json!({}));
+    let third = json!({ "hubspot.authorization.apikey": "pat-na1-third" });
+    server.caller().patch(&path, &json!({ "configuration": third })).await.ok();
+    assert_eq!(portal().await, None);
 });
 
 /// Other vendors: a list and a get each, so that the mapping is not one vendor's alone.

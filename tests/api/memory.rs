@@ -8,9 +8,11 @@ use ligand::service::change_feed::FeedPosition;
 use ligand::service::warm_instances::LiveInstance;
 use serde_json::{Value, json};
 
+use super::hubs::{connected, hubspot};
 use crate::support::copies::owner;
 use crate::support::server::Setup;
-use crate::support::{TestServer, on_both};
+use crate::support::vendor::Vendor;
+use crate::support::{Caller, TestServer, on_both};
 
 /// Two servers on one database; the second has read the feed up to now.
 async fn two(server: &TestServer) -> (TestServer, FeedPosition) {
@@ -95,4 +97,36 @@ on_both!(a_refresh_on_one_server_is_used_on_the_other, |server| async move {
     assert_eq!(live(&other, id).await.expect("the token of the other").version, renewed);
     other.services.follow_changes(&mut position).await;
     assert_eq!(live(&other, id).await.expect("a token").version, renewed);
+});
+
+on_both!(the_hub_of_one_server_follows_what_another_changed, in |database| {
+    let runtime = crate::support::database::runtime();
+    runtime.block_on(async {
+        let vendor = Vendor::start();
+        let (server, caller, id) = connected(database, &vendor).await;
+        let directory = hubspot(&vendor);
+        let setup = Setup { elements: Some(directory.path().to_owned()), ..Setup::default() };
+        let other = server.start_beside(setup).await;
+        let mut position = FeedPosition::default();
+        other.services.follow_changes(&mut position).await;
+        let beside = Caller::anonymous(&other.url).with(caller.authorization.as_deref().expect("a header"));
+        let contact = json!({ "id": "1", "properties": { "email": "a@b.example", "lastname": null } });
+        vendor.answers("/crm/v3/objects/contacts/1", 200, contact);
+        let hub = async || beside.get("/hubs/crm/contacts/1").await;
+        let path = format!("/instances/{id}");
+        let kept = beside.get(&path).await.ok();
+        assert!(!hub().await.text.contains("null"));
+
+        let shown = json!({ "name": "Moved", "configuration": { "filter.response.nulls": "false" } });
+        let changed = server.caller().patch(&path, &shown).await.ok();
+        // An instance is shown as it is, at once; the hub follows with the next reading of the feed.
+        assert_eq!(beside.get(&path).await.ok(), changed);
+        assert_ne!(kept, changed);
+        other.services.follow_changes(&mut position).await;
+        assert!(hub().await.text.contains("\"lastname\":null"));
+        server.caller().delete(&format!("{path}/enabled")).await.ok();
+        other.services.follow_changes(&mut position).await;
+        hub().await.fails(403, "instance_disabled");
+    });
+    runtime.shutdown_background();
 });

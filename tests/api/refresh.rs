@@ -40,7 +40,7 @@ async fn fresh_token(server: &TestServer, id: i64) -> Result<Arc<LiveInstance>, 
 fn access_token(live: &LiveInstance) -> String {
     match &live.credential {
         Credential::OAuth2 { access_token, .. } => access_token.expose().to_owned(),
-        Credential::ApiKey { key } => key.expose().to_owned(),
+        Credential::ApiKey { key, .. } => key.expose().to_owned(),
     }
 }
 

@@ -4,18 +4,58 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ligand::sandbox::PresentedCredential;
+use ligand::sandbox::{PresentedCredential, SandboxSettings};
+use serde_json::{Value, json};
 
+use crate::support::caller::with_key;
 use crate::support::interpreters::{node_with, python_with};
 use crate::support::part::missing;
 use crate::support::{TestServer, on_both};
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parts/hubspot");
 
-/// Runs a script with an instance that was connected by OAuth2.
-async fn judge(server: &TestServer, interpreter: Option<PathBuf>, script: &str) {
+/// What the instance was connected with.
+#[derive(Clone, Copy)]
+enum Connected {
+    OAuth2,
+    PrivateApp,
+}
+
+impl Connected {
+    async fn instance(self, server: &TestServer) -> Value {
+        let caller = server.caller();
+        match self {
+            Self::OAuth2 => caller.create_with_code(server.sandbox(), "HubSpot").await,
+            Self::PrivateApp => {
+                // As an administrator who leaves two scopes out; by OAuth nobody asks for them.
+                let scopes = ["crm.objects.products.read", "e-commerce"].map(str::to_owned);
+                server.sandbox().set(|switches| switches.withheld_scopes = scopes.to_vec());
+                let mut body = with_key("HubSpot");
+                body["configuration"]["hubspot.authorization.apikey"] = json!(private_app_token());
+                caller.post("/instances", &body).await.ok()
+            }
+        }
+    }
+
+    /// Whether a credential that the vendor was shown is the instance's own.
+    fn is_own(self, presented: &PresentedCredential, instance_token: &str) -> bool {
+        match self {
+            Self::OAuth2 => {
+                presented.scheme == "Bearer" && *presented != PresentedCredential::new("Bearer", instance_token)
+            }
+            Self::PrivateApp => *presented == PresentedCredential::new("Bearer", &private_app_token()),
+        }
+    }
+}
+
+fn private_app_token() -> String {
+    SandboxSettings::default().private_app_token.expose().to_owned()
+}
+
+/// Runs a script with an instance.
+async fn judge(server: &TestServer, connected: Connected, interpreter: Option<PathBuf>, script: &str) {
     let Some(interpreter) = interpreter else { return missing("no HubSpot client to run: run make test") };
-    let instance = server.caller().create_with_code(server.sandbox(), "HubSpot").await;
+    let instance = connected.instance(server).await;
     let token = instance["token"].as_str().expect("a token").to_owned();
     server.sandbox().forget_calls();
     let mut command = Command::new(interpreter);
@@ -33,10 +73,9 @@ async fn judge(server: &TestServer, interpreter: Option<PathBuf>, script: &str) 
 
     let calls = server.sandbox().calls();
     assert!(calls.len() > 20, "{script} made {} calls", calls.len());
-    let own = PresentedCredential::new("Bearer", &token);
     for call in calls {
         let presented = call.authorization.expect("every call has a credential");
-        assert!(presented.scheme == "Bearer" && presented != own, "{}: {presented:?}", call.route);
+        assert!(connected.is_own(&presented, &token), "{}: {presented:?}", call.route);
         assert!(!call.query.iter().any(|name| name == "hapikey"), "{}", call.route);
     }
 }
@@ -45,18 +84,24 @@ fn node(package: &str) -> Option<PathBuf> {
     node_with(&Path::new(DIRECTORY).join("node_modules").join(package))
 }
 
-on_both!(the_node_client_works, |server| async move {
-    judge(&server, node("@hubspot/api-client"), "api_client.mjs").await;
-});
+/// One script, whatever the instance was connected with.
+macro_rules! works {
+    ($name:ident, $interpreter:expr, $script:literal) => {
+        mod $name {
+            use super::*;
 
-on_both!(the_old_community_client_works_with_either_credential, |server| async move {
-    judge(&server, node("hubspot"), "community.mjs").await;
-});
+            on_both!(with_oauth2, |server| async move {
+                judge(&server, Connected::OAuth2, $interpreter, $script).await;
+            });
 
-on_both!(the_python_client_works, |server| async move {
-    judge(&server, python_with("hubspot"), "api_client.py").await;
-});
+            on_both!(with_a_private_app, |server| async move {
+                judge(&server, Connected::PrivateApp, $interpreter, $script).await;
+            });
+        }
+    };
+}
 
-on_both!(the_dated_python_client_works, |server| async move {
-    judge(&server, python_with("hubspot_sdk"), "dated_sdk.py").await;
-});
+works!(the_node_client_works, node("@hubspot/api-client"), "api_client.mjs");
+works!(the_old_community_client_works, node("hubspot"), "community.mjs");
+works!(the_python_client_works, python_with("hubspot"), "api_client.py");
+works!(the_dated_python_client_works, python_with("hubspot_sdk"), "dated_sdk.py");

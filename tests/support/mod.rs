@@ -6,6 +6,7 @@ pub mod caller;
 pub mod copies;
 pub mod database;
 pub mod fleet;
+pub mod forward_proxy;
 pub mod interpreters;
 pub mod key_change;
 pub mod losing_proxy;

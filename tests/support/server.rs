@@ -54,6 +54,8 @@ pub struct Setup {
     pub allow_loopback: bool,
     /// Public at its own address on this machine, for browsers.
     pub at_localhost: bool,
+    /// `LIGAND_OUTBOUND_PROXY`
+    pub proxy: Option<String>,
 }
 
 impl Default for Setup {
@@ -67,6 +69,7 @@ impl Default for Setup {
             trusted_proxies: Vec::new(),
             allow_loopback: true,
             at_localhost: false,
+            proxy: None,
         }
     }
 }
@@ -130,7 +133,7 @@ impl TestServer {
             store,
             ring: KeyRing::parse(&Secret::new(setup.master_key)).expect("a key ring"),
             guard: Guard::new(allowed, Some(vendor.address)),
-            proxy: None,
+            proxy: setup.proxy,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             entropy: Arc::clone(&entropy),
             public_url: public_url.parse().expect("an address"),

@@ -5,6 +5,7 @@ mod fault_table;
 mod faults;
 mod forwarding;
 mod hostile;
+mod proxy;
 mod refusals;
 mod retries;
 mod streaming;

@@ -42,8 +42,8 @@ pub fn check(element: &Element, findings: &mut Findings) {
 }
 
 fn check_variable(element: &Element, at: &str, name: &str, variable: &Variable, findings: &mut Findings) {
-    let Variable { parameter, configuration, reply, default } = variable;
-    let sources = [parameter, configuration, reply, default];
+    let Variable { parameter, configuration, reply, verification, default } = variable;
+    let sources = [parameter, configuration, reply, verification, default];
     findings.demand(
         sources.iter().any(|source| source.is_some()),
         at,
@@ -59,8 +59,13 @@ fn check_variable(element: &Element, at: &str, name: &str, variable: &Variable, 
             format!("the variable `{name}` needs a configuration key beside its parameter"),
         );
     }
-    if let Some(pointer) = reply {
-        super::authentication::check_pointer(&format!("{at}/reply"), pointer, findings);
+    for (member, pointer) in [("reply", reply), ("verification", verification)] {
+        if let Some(pointer) = pointer {
+            super::authentication::check_pointer(&format!("{at}/{member}"), pointer, findings);
+        }
+    }
+    if verification.is_some() && element.verification.is_none() {
+        findings.add(format!("{at}/verification"), "the element has no `verification` call".to_owned());
     }
 }
 

@@ -52,8 +52,9 @@ pub fn find<'a>(element: &'a Element, method: &str, path: &[String], filtered: b
         }
         None if methods.is_empty() => Err(no_resource(element, path)),
         None => {
-            let message = format!("{} takes {} here, not {method}.", element.name, methods.join(", "));
-            Err(ApiError::new(Code::MethodNotAllowed, message))
+            let methods = methods.join(", ");
+            let message = format!("{} takes {methods} here, not {method}.", element.name);
+            Err(ApiError::new(Code::MethodNotAllowed, message).with_allow(methods))
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Document, ERROR, Member, Operation, Parameter, ParameterKind, Place, Reply, Schema};
+use super::{AtVendor, Document, ERROR, Member, Operation, Parameter, ParameterKind, Place, Reply, Schema};
 use crate::catalog::element::Element;
-use crate::catalog::resource::{self, Collection, FieldType, Filter, ReplyShape, Resource, Source, segments, variable};
+use crate::catalog::resource::{
+    self, Collection, FieldType, Filter, Paging, PagingStyle, ReplyShape, Resource, Source, segments, variable,
+};
 use crate::kernel::paging::MAX_PAGE_SIZE;
 use crate::protocol::hub::objects::{self, FieldMetadata};
 use crate::protocol::hub::route::segment_text;
@@ -112,6 +114,7 @@ impl Document {
                 parameters,
                 body,
                 reply: part.reply(operation),
+                vendor: part.at_vendor(operation),
             });
         }
         if operation.reply != ReplyShape::Empty {
@@ -224,6 +227,20 @@ impl Part<'_> {
             }
         }
         Reply { description, schema, headers }
+    }
+
+    fn at_vendor(&self, operation: &resource::Operation) -> AtVendor {
+        let path = format!("{}{}", self.collection.vendor_path, operation.vendor_path);
+        let cursor = |paging: &Paging| match &paging.style {
+            PagingStyle::Cursor { next, .. } => Some(next.clone()),
+            PagingStyle::Offset { .. } => None,
+        };
+        AtVendor {
+            method: operation.vendor_method().to_owned(),
+            path: path.replace("{vendorName}", &self.resource.vendor_name),
+            root: operation.root.clone(),
+            next: operation.paging.as_ref().and_then(cursor),
+        }
     }
 
     /// An object as replies have it.

@@ -1,7 +1,8 @@
 //! The API document of an element's resources (contract 5.9, 6.5): one model, made of the element (`build`) and written as
-//! Swagger 2.0 or as OpenAPI 3.1 (`render`).
+//! Swagger 2.0, as OpenAPI 3.1 (`render`), or as the list that an element shows (`listed`).
 
 mod build;
+pub mod listed;
 mod render;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,16 @@ struct Operation {
     parameters: Vec<Parameter>,
     body: Option<Schema>,
     reply: Reply,
+    vendor: AtVendor,
+}
+
+/// What an operation becomes at the vendor. JSON pointers are as the element's file has them.
+#[derive(Debug, Clone)]
+struct AtVendor {
+    method: String,
+    path: String,
+    root: String,
+    next: Option<String>,
 }
 
 #[derive(Debug, Clone)]
