@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures_util::{Stream as _, StreamExt as _};
 
 use super::body::read_up_to;
+use super::cookies;
 use super::extract::services;
 use super::vendor_token::named_instance;
 use crate::kernel::code::Code;
@@ -97,8 +98,11 @@ fn outgoing(headers: &HeaderMap) -> http::HeaderMap {
         if name == "authorization" || name == RETRIES || !travels(name, options(headers)) {
             continue;
         }
+        // Whoever signed in to the console did so with us alone.
+        let value = if name == "cookie" { cookies::of_others(value.as_bytes()) } else { Some(value.as_bytes().into()) };
+        let Some(value) = value else { continue };
         if let (Ok(name), Ok(value)) =
-            (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_bytes(value.as_bytes()))
+            (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_bytes(&value))
         {
             outgoing.append(name, value);
         }
@@ -140,7 +144,8 @@ fn reply(request: &HttpRequest, answer: Answer) -> Result<HttpResponse, ApiError
     for (name, value) in &answer.headers {
         let not_modified = status == StatusCode::NOT_MODIFIED && name == http::header::CONTENT_LENGTH;
         // Ours alone, so that nobody takes a vendor's answer for one of Ligand.
-        let pretends = name == "elements-error";
+        let sets_ours = name == http::header::SET_COOKIE && cookies::is_ours(value.as_bytes());
+        let pretends = name == "elements-error" || sets_ours;
         if pretends || !(not_modified || travels(name.as_str(), listed())) {
             continue;
         }

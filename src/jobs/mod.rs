@@ -15,7 +15,10 @@ use crate::service::change_feed::FeedPosition;
 use crate::service::idempotency::KEPT_FOR;
 use crate::service::notices::sending::Sending;
 use crate::service::refresh_due::DueRefreshes;
-use crate::store::{StoreFault, changes, grants, idempotency, notices};
+use crate::store::{StoreFault, changes, grants, idempotency, notices, sessions};
+
+/// How often links are looked for whose time is over: it is told within a minute.
+pub const LINKS_EVERY: Duration = Duration::from_secs(20);
 
 /// The running jobs.
 pub struct Jobs {
@@ -54,11 +57,12 @@ impl Jobs {
             async move { services.send_due_notices(&sending).await }
         });
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
+        jobs.every(LINKS_EVERY, services, |services| async move { services.expire_links().await.map(drop) });
         jobs.every(Duration::from_secs(600), services, |services| async move {
             services.sign_in_limits.sweep();
             services.link_limits.sweep();
             purge(&services).await?;
-            services.expire_links().await?;
+            services.forget_links().await?;
             services.retire_data_keys().await
         });
         jobs
@@ -112,6 +116,7 @@ pub async fn purge(services: &Services) -> Result<(), StoreFault> {
             idempotency::purge(conn, answers)?;
             changes::purge(conn, feed)?;
             notices::purge(conn, told)?;
+            sessions::purge(conn, now)?;
             Ok(())
         })
         .await

@@ -80,6 +80,7 @@ codes! {
     MethodNotAllowed "method_not_allowed" 405 "The address exists, the method does not.";
     StateInUse "state_in_use" 409 "The state already belongs to an open authorization.";
     LinkEnded "link_ended" 409 "The connect link does not work any more.";
+    InstanceChanged "instance_changed" 409 "The instance was changed meanwhile, so nothing was saved: look at its current values, and save again.";
     IdempotencyConflict "idempotency_conflict" 409 "The Idempotency-Key was used with another request, or its first call is still under way.";
     WebhookSecrets "webhook_secrets" 409 "One or two webhook secrets are active, no fewer and no more.";
     VendorConflict "vendor_conflict" 409 "The vendor has something that contradicts the call.";

@@ -11,6 +11,7 @@ use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, Principal};
+use crate::store::{StoreFault, sessions};
 use crate::vault::lookup::Purpose;
 use crate::vault::{Audience, MemoryHash, MemoryKey};
 
@@ -51,9 +52,25 @@ impl Services {
 
     /// Who signed in; none when the session is over.
     pub async fn principal_of_session(&self, of: Audience, token: &Secret) -> Result<Option<Arc<Principal>>, ApiError> {
-        let Some((user, generation)) = self.session.verify(of, token, self.now()) else { return Ok(None) };
-        let principal = self.principal_by_id(user).await?;
-        Ok(principal.filter(|principal| principal.session_generation == generation))
+        let Some(session) = self.session.verify(of, token, self.now()) else { return Ok(None) };
+        let Some(known) = self.signed_in(session.user).await? else { return Ok(None) };
+        let ended = session.id.is_some_and(|id| known.ended.contains(&id));
+        let holds = !ended && known.principal.session_generation == session.generation;
+        Ok(holds.then(|| Arc::clone(&known.principal)))
+    }
+
+    /// Ends this session of the console, in every process; the user's others go on.
+    pub async fn end_session(&self, token: &Secret) -> Result<(), ApiError> {
+        let now = self.now();
+        let Some(session) = self.session.verify(Audience::Console, token, now) else { return Ok(()) };
+        let Some(id) = session.id else { return Ok(()) };
+        let ended = self.store.write(move |conn| sessions::end(conn, session.user, &id, session.expires_at, now)).await;
+        self.principals.clear();
+        match ended {
+            // By another tab.
+            Ok(()) | Err(StoreFault::Conflict(_)) => Ok(()),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     async fn principal_by_secrets(
@@ -81,14 +98,17 @@ impl Services {
         Ok(found.filter(fits).map(|principal| known.remember(both, principal, generation)))
     }
 
-    async fn principal_by_id(&self, user: i64) -> Result<Option<Arc<Principal>>, ApiError> {
+    async fn signed_in(&self, user: i64) -> Result<Option<Arc<SignedIn>>, ApiError> {
         let known = &self.principals.by_user;
         if let Some(known) = known.get(&user).filter(|_| self.principals.trust.holds(self.now().timestamp())) {
             return Ok(Some(known));
         }
         let generation = known.generation();
-        let found = self.store.read(move |conn| principals::find(conn, user)).await?;
-        Ok(found.map(|principal| known.remember(user, principal, generation)))
+        let found = self.store.read(move |conn| {
+            let Some(principal) = principals::find(conn, user)? else { return Ok(None) };
+            Ok(Some(SignedIn { principal: Arc::new(principal), ended: sessions::ended(conn, user)? }))
+        });
+        Ok(found.await?.map(|signed_in| known.remember(user, signed_in, generation)))
     }
 }
 
@@ -99,12 +119,18 @@ fn missing(parts: &str) -> ApiError {
     ApiError::new(Code::MissingCredentials, message)
 }
 
+/// A user, and which of the sessions are over before their time.
+struct SignedIn {
+    principal: Arc<Principal>,
+    ended: Vec<String>,
+}
+
 /// Principals in memory.
 #[derive(Clone)]
 pub struct PrincipalCache {
     /// By one hash of both secrets, once both were found right: what is warm is the most of all calls.
     by_secrets: Memory<MemoryHash, Principal>,
-    by_user: Memory<i64, Principal>,
+    by_user: Memory<i64, SignedIn>,
     trust: FeedTrust,
     key: MemoryKey,
 }

@@ -53,6 +53,9 @@ impl Services {
         let mut provisioned: Option<Arc<Provisioned>> = None;
         for _ in 0..TRIES {
             let stored = self.stored_instance(owner, id).await?;
+            if input.version.is_some_and(|meant| meant != stored.instance.version) {
+                return Err(Code::InstanceChanged.into());
+            }
             let mut change = self.apply(&stored, input).await?;
             if provisioned.is_none()
                 && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?

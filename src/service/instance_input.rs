@@ -40,6 +40,9 @@ pub struct InstanceInput {
     pub external_id: Patch<String>,
     /// In a change: disables or enables the instance.
     pub disabled: Option<bool>,
+    /// The only version of the instance that this is meant for. Not a member of the body.
+    #[serde(skip)]
+    pub version: Option<i64>,
 }
 
 /// An element by key or id.

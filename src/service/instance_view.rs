@@ -65,6 +65,9 @@ pub struct InstanceView {
     #[serde(default)]
     #[schema(required)]
     pub granted_scopes: Option<Vec<String>>,
+    /// Of the row that this was read from. Not a member of the body.
+    #[serde(skip)]
+    pub version: i64,
 }
 
 impl InstanceView {
@@ -193,6 +196,7 @@ impl Services {
             last_refresh_at: stored.refreshed_at().map(api_date),
             vendor_account: connected.account,
             granted_scopes: connected.granted_scopes,
+            version: row.version,
         })
     }
 

@@ -13,10 +13,10 @@ use crate::kernel::entropy::{base64_token, hex};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, KeptSecret, Principal};
-use crate::vault::Audience;
 use crate::vault::lookup::Purpose;
 use crate::vault::password;
 use crate::vault::seal::Place;
+use crate::vault::{Audience, Session};
 
 /// Who signed in.
 #[derive(Serialize, ToSchema)]
@@ -90,7 +90,9 @@ impl Services {
         username: &str,
         password: Secret,
     ) -> Result<Secret, ApiError> {
-        self.session_token(Audience::Console, &self.proven(address, username, password).await?)
+        let principal = self.proven(address, username, password).await?;
+        let id = Some(hex::<16>(self.entropy.as_ref()));
+        self.session_token(Audience::Console, id, &principal)
     }
 
     async fn proven(&self, address: Option<IpAddr>, username: &str, password: Secret) -> Result<Principal, ApiError> {
@@ -193,13 +195,14 @@ impl Services {
         hashed.await.map_err(ApiError::internal)
     }
 
-    fn session_token(&self, of: Audience, principal: &Principal) -> Result<Secret, ApiError> {
-        let issued = self.session.issue(of, principal.user, principal.session_generation, self.now());
-        issued.map_err(ApiError::internal)
+    fn session_token(&self, of: Audience, id: Option<String>, principal: &Principal) -> Result<Secret, ApiError> {
+        let now = self.now();
+        let session = Session::begin(principal.user, principal.session_generation, id, now);
+        self.session.issue(of, session, now).map_err(ApiError::internal)
     }
 
     fn authenticated(&self, principal: &Principal) -> Result<AuthenticatedUser, ApiError> {
-        let token = self.session_token(Audience::Api, principal)?;
+        let token = self.session_token(Audience::Api, None, principal)?;
         let roles = if principal.organization_admin { vec![organization_admin_role()] } else { Vec::new() };
         Ok(AuthenticatedUser {
             id: principal.user,

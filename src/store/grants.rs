@@ -55,6 +55,9 @@ pub struct Grant {
     pub browser_hash: Option<Vec<u8>>,
 }
 
+/// How many authorizations of one link may be under way: whoever has the link can begin as many as they like.
+pub const MOST_OF_A_LINK: usize = 20;
+
 /// Fails with `Conflict` when the owner has an open grant with this state. `others`: the state under other generations of
 /// the look-up key than the one that `grant` is stored under.
 pub fn insert(
@@ -74,6 +77,7 @@ pub fn insert(
             return Err(StoreFault::Conflict("oauth_grant.state_hash".to_owned()));
         }
     }
+    let link = grant.link_id;
     let row = Row {
         id: grant.id,
         organization_id: owner.organization,
@@ -87,6 +91,22 @@ pub fn insert(
         browser_hash: grant.browser_hash,
     };
     diesel::insert_into(oauth_grant::table).values(&row).execute(conn)?;
+    link.map_or(Ok(()), |link| drop_oldest(conn, owner, link))
+}
+
+/// Makes room for a link's newest grants.
+fn drop_oldest(conn: &mut AnyConn, owner: Owner, link: i64) -> Result<(), StoreFault> {
+    let of_link = dsl::oauth_grant
+        .filter(dsl::link_id.eq(link))
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account));
+    // Ids of several processes are in no order of time.
+    let newest_first = of_link.select(dsl::id).order((dsl::created_at.desc(), dsl::id.desc()));
+    let ids: Vec<i64> = newest_first.load(conn)?;
+    let oldest: Vec<i64> = ids.into_iter().skip(MOST_OF_A_LINK).collect();
+    if !oldest.is_empty() {
+        diesel::delete(of_link.filter(dsl::id.eq_any(oldest))).execute(conn)?;
+    }
     Ok(())
 }
 

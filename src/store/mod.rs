@@ -21,6 +21,7 @@ pub mod refreshes;
 pub mod revocations;
 mod schema;
 pub mod sealed;
+pub mod sessions;
 pub mod time;
 pub mod usage;
 pub mod webhooks;

@@ -297,6 +297,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    ended_session (user_id, session) {
+        user_id -> BigInt,
+        session -> Text,
+        expires_at -> UtcTimestamp,
+    }
+}
+
 diesel::joinable!(credential -> instance (instance_id));
 diesel::joinable!(instance_usage -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));

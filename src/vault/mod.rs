@@ -13,4 +13,4 @@ pub use key_ring::KeyRing;
 pub use lookup::LookupKey;
 pub use memory_key::{MemoryHash, MemoryKey};
 pub use seal::{Place, Sealed, Vault, VaultFault};
-pub use session::{Audience, SessionKey};
+pub use session::{Audience, Session, SessionKey};

@@ -46,8 +46,29 @@ pub struct Claims {
     pub sub: String,
     pub iat: i64,
     pub exp: i64,
+    /// Of the console's tokens: by which the session can be ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
     /// The user's session generation: a password change makes earlier tokens worthless.
     pub generation: i64,
+}
+
+/// Whose session a token is of, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub user: i64,
+    /// The user's, not the key's.
+    pub generation: i64,
+    /// Drawn at the sign-in; those of the API have none.
+    pub id: Option<String>,
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Session {
+    /// One that begins now.
+    pub fn begin(user: i64, generation: i64, id: Option<String>, now: DateTime<Utc>) -> Self {
+        Self { user, generation, id, expires_at: now.checked_add_signed(LIFETIME).unwrap_or(now) }
+    }
 }
 
 /// A data key of its own, sealed by the ring and untouched by its rotation.
@@ -68,28 +89,22 @@ impl SessionKey {
     }
 
     /// `kid`: under which number those who verify find this key.
-    fn issue(
-        &self,
-        audience: Audience,
-        kid: i64,
-        (user, generation): (i64, i64),
-        now: DateTime<Utc>,
-    ) -> Result<Secret, Error> {
+    fn issue(&self, audience: Audience, kid: i64, session: Session, now: DateTime<Utc>) -> Result<Secret, Error> {
         install();
-        let expires = now.checked_add_signed(LIFETIME).unwrap_or(now);
         let claims = Claims {
             iss: ISSUER.to_owned(),
             aud: audience.claim().map(str::to_owned),
-            sub: user.to_string(),
+            sub: session.user.to_string(),
             iat: now.timestamp(),
-            exp: expires.timestamp(),
-            generation,
+            exp: session.expires_at.timestamp(),
+            jti: session.id,
+            generation: session.generation,
         };
         let header = Header { kid: Some(kid.to_string()), ..Header::new(Algorithm::HS256) };
         jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(self.0.as_slice())).map(Secret::new)
     }
 
-    fn verify(&self, audience: Audience, token: &Secret, now: DateTime<Utc>) -> Option<(i64, i64)> {
+    fn verify(&self, audience: Audience, token: &Secret, now: DateTime<Utc>) -> Option<Session> {
         install();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
@@ -101,23 +116,26 @@ impl SessionKey {
         let key = DecodingKey::from_secret(self.0.as_slice());
         let claims = jsonwebtoken::decode::<Claims>(token.expose(), &key, &validation).ok()?.claims;
         let user = claims.sub.parse().ok()?;
-        if claims.aud.as_deref() != audience.claim() {
+        // A session of the console that could not be ended is none.
+        let endable = audience == Audience::Api || claims.jti.is_some();
+        if claims.aud.as_deref() != audience.claim() || !endable {
             return None;
         }
-        (now.timestamp() < claims.exp).then_some((user, claims.generation))
+        let expires_at = DateTime::from_timestamp(claims.exp, 0)?;
+        let session = Session { user, generation: claims.generation, id: claims.jti, expires_at };
+        (now < expires_at).then_some(session)
     }
 }
 
 impl Generations<SessionKey> {
-    /// `generation`: the user's, not the key's.
-    pub fn issue(&self, of: Audience, user: i64, generation: i64, now: DateTime<Utc>) -> Result<Secret, Error> {
+    pub fn issue(&self, of: Audience, session: Session, now: DateTime<Utc>) -> Result<Secret, Error> {
         let known = self.known();
         let current = known.current(self.clock.as_ref());
-        current.key.issue(of, current.number, (user, generation), now)
+        current.key.issue(of, current.number, session, now)
     }
 
-    /// The user's id and session generation, of a token that is ours and not expired.
-    pub fn verify(&self, of: Audience, token: &Secret, now: DateTime<Utc>) -> Option<(i64, i64)> {
+    /// Of a token that is ours and not expired.
+    pub fn verify(&self, of: Audience, token: &Secret, now: DateTime<Utc>) -> Option<Session> {
         let kid = jsonwebtoken::decode_header(token.expose()).ok()?.kid;
         // Without one it is of the time before there were generations.
         let kid: i64 = kid.as_deref().unwrap_or("1").parse().ok()?;
@@ -205,6 +223,11 @@ mod tests {
         Generation { number, key, created_at: now(), retires_at: None }
     }
 
+    /// Tokens count in seconds, as `now` does.
+    fn begun() -> Session {
+        Session::begin(5, 2, Some("7f".to_owned()), now())
+    }
+
     fn keys(generations: Vec<Generation<SessionKey>>) -> Generations<SessionKey> {
         Generations::new(Arc::new(ManualClock::at(now())), Known::of(generations).unwrap())
     }
@@ -212,8 +235,8 @@ mod tests {
     #[test]
     fn a_token_is_good_until_it_expires_and_only_under_its_key() {
         let own = keys(vec![generation(1, 1)]);
-        let token = own.issue(Audience::Api, 5, 2, now()).unwrap();
-        assert_eq!(own.verify(Audience::Api, &token, now()), Some((5, 2)));
+        let token = own.issue(Audience::Api, begun(), now()).unwrap();
+        assert_eq!(own.verify(Audience::Api, &token, now()), Some(begun()));
         assert_eq!(own.verify(Audience::Api, &token, now() + LIFETIME), None);
         assert_eq!(keys(vec![generation(1, 2)]).verify(Audience::Api, &token, now()), None);
         let unsigned =
@@ -225,19 +248,19 @@ mod tests {
     fn a_token_is_for_the_console_or_for_the_api() {
         let keys = keys(vec![generation(1, 1)]);
         for (of, other) in [(Audience::Api, Audience::Console), (Audience::Console, Audience::Api)] {
-            let token = keys.issue(of, 5, 2, now()).unwrap();
-            assert_eq!((keys.verify(of, &token, now()), keys.verify(other, &token, now())), (Some((5, 2)), None));
+            let token = keys.issue(of, begun(), now()).unwrap();
+            assert_eq!((keys.verify(of, &token, now()), keys.verify(other, &token, now())), (Some(begun()), None));
         }
     }
 
     #[test]
     fn a_token_names_its_generation_which_is_good_until_it_retires() {
-        let token = keys(vec![generation(3, 1)]).issue(Audience::Api, 5, 2, now()).unwrap();
+        let token = keys(vec![generation(3, 1)]).issue(Audience::Api, begun(), now()).unwrap();
         assert_eq!(jsonwebtoken::decode_header(token.expose()).unwrap().kid.as_deref(), Some("3"));
         let retires_at = now() + TimeDelta::hours(1);
         let old = Generation { retires_at: Some(retires_at), ..generation(3, 1) };
         let both = keys(vec![old, generation(4, 2)]);
-        assert_eq!(both.verify(Audience::Api, &token, retires_at - TimeDelta::microseconds(1)), Some((5, 2)));
+        assert_eq!(both.verify(Audience::Api, &token, retires_at - TimeDelta::microseconds(1)), Some(begun()));
         assert_eq!(both.verify(Audience::Api, &token, retires_at), None);
         assert_eq!(
             keys(vec![generation(4, 1)]).verify(Audience::Api, &token, now()),

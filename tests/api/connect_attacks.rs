@@ -53,6 +53,26 @@ on_both!(a_state_belongs_to_one_browser, |server| async move {
     attacker.follow(end).await.says(200, "Hubspot CRM is connected");
 });
 
+on_both!(a_link_is_begun_as_often_as_one_likes_and_leaves_little, |server| async move {
+    let caller = set_up(&server).await;
+    let [made, other] = [link(&caller, json!({})).await, link(&caller, json!({})).await];
+    let browser = Browser::new(&server);
+    let elsewhere = callback_of(&browser, &browser.submit(&other, &[]).await).await;
+    let mut callbacks = Vec::new();
+    for _ in 0..21 {
+        // Impatience is limited by itself.
+        server.advance(TimeDelta::seconds(4));
+        let to_vendor = browser.submit(&made, &[]).await;
+        callbacks.push(callback_of(&browser, &to_vendor).await);
+    }
+    browser.get(&callbacks[0]).await.says(400, "This authorization is not known any more");
+    assert_eq!(server.count().await, 0, "its code is not spent");
+    let end = browser.get(&callbacks[1]).await;
+    browser.follow(end).await.says(200, "Hubspot CRM is connected");
+    let end = browser.get(&elsewhere).await;
+    browser.follow(end).await.says(200, "Hubspot CRM is connected");
+});
+
 on_both!(a_code_of_another_flow_is_worth_nothing, |server| async move {
     let directory = tempfile::tempdir().expect("a directory");
     let built_in = include_str!("../../elements/hubspotcrm.toml");

@@ -4,6 +4,8 @@ use chrono::TimeDelta;
 use ligand::sandbox::{Failure, Portal};
 use serde_json::{Value, json};
 
+use super::console::person::{Person, assert_says};
+use crate::support::browser::{Browser, set_up, shown};
 use crate::support::caller::{with_code, with_key};
 use crate::support::on_both;
 use crate::support::server::{Setup, run_with};
@@ -119,6 +121,52 @@ on_both!(a_refresh_and_a_new_code_tell_anew, in |database| {
         let key = with_key("Key")["configuration"].clone();
         let keyed = caller.patch(&path, &json!({ "configuration": key })).await.ok();
         assert_eq!((&keyed["vendorAccount"], &keyed["grantedScopes"]), (&Value::Null, &Value::Null));
+    });
+});
+
+// Close tells nothing of the account: another one cannot be told from the same, so it is said and nothing is refused.
+on_both!(an_account_that_is_never_told_is_said_to_be_unknown, in |database| {
+    let vendor = Vendor::start();
+    let origin = format!("http://{}", vendor.address);
+    let copies = elements(&[("closeio", &[("https://api.close.com", &origin)])]);
+    let setup = Setup { elements: Some(copies.path().to_owned()), ..Setup::default() };
+    run_with(database, setup, |server| async move {
+        let caller = set_up(&server).await;
+        let app = json!({ "clientId": "close-client", "clientSecret": "close-secret" });
+        caller.put("/elements/closeio/app", &app).await.ok();
+        let untold = "Close did not tell which account was connected.";
+        let mut token = Value::Null;
+        for (grant, anew) in [("first", false), ("second", true)] {
+            let reply = json!({
+                "access_token": format!("{grant}-access"), "refresh_token": format!("{grant}-refresh"), "expires_in": 3600,
+            });
+            vendor.answers("/oauth2/token/", 200, reply);
+            let instances = caller.get("/instances?emptyList=200").await.ok();
+            let body = match anew {
+                false => json!({ "elements": ["closeio"] }),
+                true => json!({ "instanceId": instances[0]["id"] }),
+            };
+            let made = caller.post("/connect/links", &body).await.ok();
+            let browser = Browser::new(&server);
+            let page = browser.get(made["url"].as_str().unwrap()).await;
+            assert_eq!(page.text().contains("Close does not tell which one is chosen"), anew, "{page:?}");
+            let state = browser.send_form(&page, &[]).await.parameter("state").expect("a state");
+            let end = browser.get(&format!("/connector/callback?code={grant}&state={state}")).await;
+            let end = browser.follow(end).await;
+            end.says(200, "Close is connected");
+            assert!(end.text().contains("Close does not tell which account that is."), "{end:?}");
+            let after = shown(&caller, &made).await;
+            assert_eq!((&after["status"], &after["reason"]), (&json!("authorised"), &Value::Null));
+            assert_eq!((&after["vendorAccount"], &after["message"]), (&Value::Null, &json!(untold)));
+            let view = caller.get(&format!("/instances/{}", after["instanceId"])).await.ok();
+            assert!(view["vendorAccount"].is_null() && view["valid"] == true, "{view}");
+            assert!(!anew || view["token"] == token, "the instance stays");
+            token = view["token"].clone();
+        }
+        assert_eq!(server.count().await, 1);
+        let mut person = Person::admin(&server).await;
+        let id = caller.get("/instances").await.ok()[0]["id"].clone();
+        assert_says(&person.shown(&format!("/console/instances/{id}")).await, &["The vendor does not tell."]);
     });
 });
 

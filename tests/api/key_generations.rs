@@ -88,8 +88,8 @@ impl Two {
 /// A token like this one, signed now by a thief of the key.
 fn forged(thief: &Generations<SessionKey>, services: &Services, like: &str) -> String {
     let token = Secret::new(like.trim_start_matches("Bearer "));
-    let (user, generation) = services.session.verify(Audience::Api, &token, services.now()).unwrap();
-    format!("Bearer {}", thief.issue(Audience::Api, user, generation, services.now()).unwrap().expose())
+    let session = services.session.verify(Audience::Api, &token, services.now()).unwrap();
+    format!("Bearer {}", thief.issue(Audience::Api, session, services.now()).unwrap().expose())
 }
 
 fn kid(bearer: &str) -> String {

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
+use ligand::jobs::{Jobs, LINKS_EVERY};
 use ligand::sandbox::{Consent, EndOfGrant};
+use ligand::service::change_feed::FeedPosition;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, link, set_up, shown};
+use crate::support::fleet::until;
 use crate::support::receiver::{Answer, Receiver, TAKE};
 use crate::support::{Caller, TestServer, on_both};
 
@@ -75,6 +78,27 @@ on_both!(a_link_is_told_to_both_addresses_in_order_as_one_message, |server| asyn
     let path = format!("/notifications/deliveries?linkId={}&pageSize=200", made["id"]);
     let listed = caller.get(&path).await.ok();
     assert_eq!(listed.as_array().expect("a list").len(), 2 * there.len());
+});
+
+on_both!(the_end_of_a_links_time_is_told_within_a_minute, |server| async move {
+    let caller = set_up(&server).await;
+    let receiver = listens(&caller).await;
+    let made = link(&caller, json!({ "expiresIn": 60 })).await;
+    link(&caller, json!({ "expiresIn": 3600 })).await;
+    // The worst moment: the last round was just before.
+    server.advance(TimeDelta::microseconds(59_999_999));
+    assert_eq!(server.services.expire_links().await.expect("the job runs"), 0);
+    server.advance(TimeDelta::microseconds(1) + TimeDelta::from_std(LINKS_EVERY).unwrap());
+    let jobs = Jobs::start(&server.services, FeedPosition::default());
+    until("it is told", async || kinds(&receiver).contains(&"link.expired".to_owned())).await;
+    jobs.stop().await;
+    let told: Vec<_> = receiver.taken().into_iter().filter(|told| told.kind() == "link.expired").collect();
+    assert_eq!(told.len(), 1, "of the one that is over");
+    let data = &told[0].notice["data"];
+    assert_eq!((&data["linkId"], &data["status"]), (&made["id"], &json!("expired")));
+    let at = |text: &Value| DateTime::parse_from_rfc3339(text.as_str().expect("a time")).expect("a time");
+    let late = at(&told[0].notice["timestamp"]) - at(&made["expiresAt"]);
+    assert!(late <= TimeDelta::seconds(30), "{late}");
 });
 
 on_both!(an_instance_that_a_link_authorises_anew_recovers_once, |server| async move {

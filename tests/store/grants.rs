@@ -74,6 +74,44 @@ on_both_databases!(a_state_is_free_again_when_its_grant_has_run_out, |database| 
     assert!(matches!(again, Err(StoreFault::Conflict(_))), "{again:?}");
 });
 
+on_both_databases!(a_link_keeps_its_newest_grants, |database| async move {
+    let store = open(&database.url, 4);
+    let organization = db_organization(&store).await;
+    let owner = organization.owner;
+    let of_link = async |owner, link, state: String, age| {
+        let id = store.next_id().await.unwrap();
+        let started = now() - age;
+        let grant = Grant {
+            id,
+            element_id: ELEMENT,
+            state_hash: state.into_bytes(),
+            sealed: vec![1],
+            expires_at: now() + TimeDelta::hours(1),
+            link_id: Some(link),
+            browser_hash: None,
+        };
+        store.write(move |conn| grants::insert(conn, owner, grant, &[], started)).await.unwrap();
+    };
+    let stranger = organization.strangers().into_iter().next().expect("a stranger");
+    of_link(owner, 8, "of another link".to_owned(), TimeDelta::minutes(50)).await;
+    of_link(stranger, 7, "of another owner".to_owned(), TimeDelta::minutes(50)).await;
+    db_grant(&store, owner, "of none", TimeDelta::minutes(50)).await.unwrap();
+    // Not in the order of their ids: another process has other ids.
+    let ages: Vec<i64> = (0..21).map(|number| (number * 8) % 21).collect();
+    for age in &ages {
+        of_link(owner, 7, format!("{age} minutes"), TimeDelta::minutes(*age)).await;
+    }
+    let mut kept = Vec::new();
+    for age in 0..21 {
+        kept.extend(found(&store, owner, ELEMENT, &format!("{age} minutes")).await.map(|_| age));
+    }
+    assert_eq!(kept, (0..20).collect::<Vec<_>>(), "the oldest made room");
+    for state in ["of another link", "of none"] {
+        assert!(found(&store, owner, ELEMENT, state).await.is_some(), "{state}");
+    }
+    assert!(found(&store, stranger, ELEMENT, "of another owner").await.is_some());
+});
+
 on_both_databases!(the_purge_takes_what_has_run_out_and_nothing_else, |database| async move {
     let store = open(&database.url, 4);
     let owner = db_organization(&store).await.owner;

@@ -64,6 +64,26 @@ fn an_answer_comes_back_with_every_header_and_its_very_body() {
     });
 }
 
+/// They hold for every path of the host, and a browser that is signed in to the console sends them along.
+#[test]
+fn our_cookies_go_to_no_vendor_and_come_from_none() {
+    run(async {
+        let answer = "HTTP/1.1 200 OK\r\nset-cookie: __Host-ligand-console=ey; Path=/; Secure\r\nset-cookie: a=1\r\n\
+                      set-cookie: ligand-connect=x\r\ncontent-length: 0\r\n\r\n";
+        let through = Passthrough::start(move |_, _| send(answer)).await;
+        for (sent, arrives) in [
+            ("__Host-ligand-console=ey; a=b; ligand-console=ey", vec!["a=b"]),
+            ("__Host-ligand-connect=x; __Host-ligand-sign-in=y", vec![]),
+        ] {
+            let cookie = format!("Cookie: {sent}\r\n");
+            let reply = exchange(&through.server.url, through.raw("GET /vendor/x", &cookie, "")).await;
+            assert_eq!(through.vendor.last().headers("cookie").collect::<Vec<_>>(), arrives);
+            let set = reply.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
+            assert_eq!(set.collect::<Vec<_>>(), ["a=1"], "{reply}");
+        }
+    });
+}
+
 #[test]
 fn statuses_without_a_body_and_empty_errors_stay_what_they_are() {
     run(async {

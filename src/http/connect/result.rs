@@ -154,7 +154,7 @@ impl<'a> Shown<'a> {
         let account = self.link.outcome.vendor_account.as_ref().map(parts::account);
         Said {
             title: texts::connected(self.vendor()),
-            happened: texts::connected_account(account.as_deref(), &self.presentation.name),
+            happened: texts::connected_account(self.vendor(), account.as_deref(), &self.presentation.name),
             advice: texts::CLOSE_BY_HAND.to_owned(),
         }
     }

@@ -189,7 +189,11 @@ impl<'a> Ask<'a> {
         let content = html! {
             h1 { (title) }
             @if let Some(problem) = problem { p.problem role="alert" { (problem) } }
-            @if let Some(account) = offer.account.as_ref().map(parts::account) { p { (texts::choose_account(&account)) } }
+            @match offer.account.as_ref().map(parts::account) {
+                Some(account) => p { (texts::choose_account(&account)) },
+                None if anew => p { (texts::account_untold(&element.name)) },
+                None => {}
+            }
             @if let Some(text) = offer.beforehand() { h2 { (texts::BEFOREHAND) } p { (text) } }
             (asked(offer, organization))
             form method="post" action=(self.here()) {

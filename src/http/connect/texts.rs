@@ -99,6 +99,14 @@ pub fn choose_account(account: &str) -> String {
     format!("On the next page choose the account {account}: the connection belongs to it.")
 }
 
+/// Where the vendor never says which account it is, nobody here can notice another one.
+pub fn account_untold(element: &str) -> String {
+    format!(
+        "Choose the account that the connection belongs to: {element} does not tell which one is chosen, so another one \
+         would take its place unnoticed."
+    )
+}
+
 pub fn able_to(organization: &str) -> String {
     format!("{organization} will be able to")
 }
@@ -127,10 +135,10 @@ pub fn connected(element: &str) -> String {
     format!("{element} is connected")
 }
 
-pub fn connected_account(account: Option<&str>, organization: &str) -> String {
+pub fn connected_account(element: &str, account: Option<&str>, organization: &str) -> String {
     match account {
         Some(account) => format!("The account {account} is connected to {organization}."),
-        None => format!("Your account is connected to {organization}."),
+        None => format!("Your account is connected to {organization}. {element} does not tell which account that is."),
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Told {
     pub done: Option<String>,
     pub problem: Option<ApiError>,
     pub entered: Option<Parameters>,
+    /// What was entered over values that are no longer there.
+    pub unsaved: Option<Parameters>,
 }
 
 pub async fn page(operator: &Operator, id: i64, told: &Told) -> Result<HttpResponse, ApiError> {
@@ -66,11 +68,15 @@ pub async fn page(operator: &Operator, id: i64, told: &Told) -> Result<HttpRespo
         @if let Some(element) = element {
             section aria-labelledby="edit" {
                 h2 #edit { "Edit" }
+                @if let Some(unsaved) = &told.unsaved { (instance_form::unsaved(element, &view, unsaved)) }
                 (instance_form::render(operator, element, &view, told.entered.as_ref()))
             }
         }
     };
-    let status = told.problem.as_ref().map_or(StatusCode::OK, parts::status_of);
+    let status = match &told.problem {
+        Some(error) if error.code == Code::InstanceChanged => StatusCode::CONFLICT,
+        problem => problem.as_ref().map_or(StatusCode::OK, parts::status_of),
+    };
     Ok(operator.respond(&Screen::at("", view.name.clone(), content).with_status(status)))
 }
 
@@ -98,7 +104,12 @@ fn details(operator: &Operator, view: &InstanceView) -> Markup {
             (row("Id", html! { (view.id) }))
             (row("Element", html! { (element_name(operator, view.element_id, "")) }))
             @if let Some(customer) = &view.external_id { (row("Customer", html! { (customer) })) }
-            @if let Some(known) = &view.vendor_account { (row("Account at the vendor", html! { (account(known)) })) }
+            (row("Account at the vendor", html! {
+                @match &view.vendor_account {
+                    Some(known) => (account(known)),
+                    None => span.soft { (texts::ACCOUNT_UNTOLD) },
+                }
+            }))
             @if let Some(scopes) = &view.granted_scopes {
                 (row("Granted scopes", html! { @for scope in scopes { code { (scope) } " " } }))
             }
@@ -109,7 +120,7 @@ fn details(operator: &Operator, view: &InstanceView) -> Markup {
     }
 }
 
-fn row(name: &str, value: Markup) -> Markup {
+pub fn row(name: &str, value: Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }
 

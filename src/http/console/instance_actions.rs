@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::instance::{self, Told, id_of};
-use super::instance_form;
+use super::instance_form::{self, VERSION};
 use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::{ROOT, texts};
@@ -23,8 +23,10 @@ async fn acted(request: &HttpRequest, payload: web::Payload) -> Result<HttpRespo
     match done(&operator, id, &form).await {
         Ok(target) => Ok(lead_to(&format!("{ROOT}{target}"), &operator.services.public_url)),
         Err(error) if is_told_on_the_page(&error) => {
-            let entered = (form.get("do") == Some("save")).then_some(form);
-            let told = Told { problem: Some(error), entered, ..Told::default() };
+            let saved = (form.get("do") == Some("save")).then_some(form);
+            let stale = error.code == Code::InstanceChanged;
+            let (entered, unsaved) = if stale { (None, saved) } else { (saved, None) };
+            let told = Told { problem: Some(error), entered, unsaved, ..Told::default() };
             Ok(instance::page(&operator, id, &told).await?)
         }
         Err(error) => Err(error.into()),
@@ -37,6 +39,9 @@ async fn done(operator: &Operator, id: i64, form: &Parameters) -> Result<String,
     let word = match form.get("do") {
         Some("save") => {
             let view = services.get_instance(owner, id).await?;
+            if form.number(VERSION)? != Some(view.version) {
+                return Err(Code::InstanceChanged.into());
+            }
             let element = services.catalog.by_id(view.element_id).map(AsRef::as_ref);
             let input = instance_form::read(element, &view, form);
             let answer = services.change_instance(owner, id, input, false).await?;

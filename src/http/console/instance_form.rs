@@ -4,6 +4,7 @@
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
+use super::instance::row;
 use super::session::Operator;
 use super::{ROOT, parts, texts};
 use crate::catalog::element::{AuthenticationType, ConfigurationEntry, ConfigurationType, Element};
@@ -13,6 +14,9 @@ use crate::service::configuration::AUTHENTICATION_TYPE;
 use crate::service::instance_input::{InstanceInput, Tag, Tags};
 use crate::service::instance_view::InstanceView;
 
+/// Which version of the instance the form shows: nobody overwrites what another one saved meanwhile.
+pub const VERSION: &str = "version";
+const CUSTOMER: &str = "customer";
 /// Before the names of fields, so that no configuration key can be taken for one of the form's own.
 const FIELD: &str = "field.";
 
@@ -21,7 +25,9 @@ pub fn render(operator: &Operator, element: &Element, view: &InstanceView, enter
     html! {
         form method="post" action={ (ROOT) "/instances/" (view.id) } {
             (operator.sealed(Some("save")))
+            input type="hidden" name=(VERSION) value=(own(VERSION, &view.version.to_string()));
             (parts::Input::text("name", "Name", &own("name", &view.name)).required().render())
+            (parts::Input::text(CUSTOMER, "Customer", &own(CUSTOMER, customer_of(view))).hint(texts::CUSTOMER_HINT).render())
             (parts::lines("tags", "Tags", &own("tags", &view.tags.join("\n")), texts::TAGS_HINT))
             @for entry in declared(element, view) {
                 (field(entry, stored(view, &entry.key), entered))
@@ -40,6 +46,10 @@ fn declared<'a>(element: &'a Element, view: &'a InstanceView) -> impl Iterator<I
         !ours && entry.applies_to(own)
     };
     element.configuration.iter().filter(wanted)
+}
+
+fn customer_of(view: &InstanceView) -> &str {
+    view.external_id.as_deref().unwrap_or_default()
 }
 
 fn stored<'a>(view: &'a InstanceView, key: &str) -> &'a str {
@@ -85,6 +95,29 @@ fn field(entry: &ConfigurationEntry, stored: &str, entered: Option<&Parameters>)
     }
 }
 
+/// What a form that came too late would have changed, so that nobody must remember it.
+pub fn unsaved(element: &Element, view: &InstanceView, form: &Parameters) -> Markup {
+    let input = read(Some(element), view, form);
+    let mut rows = Vec::new();
+    let mut differs = |label: &str, sent: Option<&str>, stored: &str| {
+        if let Some(sent) = sent.filter(|sent| *sent != stored) {
+            rows.push(row(label, html! { (sent) }));
+        }
+    };
+    let tags = parts::lines_of(form.given("tags").unwrap_or_default()).join(", ");
+    differs("Name", form.given("name"), &view.name);
+    differs("Customer", form.given(CUSTOMER), customer_of(view));
+    differs("Tags", form.given("tags").map(|_| tags.as_str()), &view.tags.join(", "));
+    for (key, value) in input.configuration.iter().flatten() {
+        let Some(entry) = element.entry(key) else { continue };
+        match entry.is_secret() {
+            true => differs(&entry.name, Some(texts::SECRET_UNSAVED), ""),
+            false => differs(&entry.name, Some(value.as_str().unwrap_or_default()), stored(view, key)),
+        }
+    }
+    html! { @if !rows.is_empty() { p { (texts::UNSAVED) } dl { @for row in &rows { (row) } } } }
+}
+
 /// What differs from what is stored.
 pub fn read(element: Option<&Element>, view: &InstanceView, form: &Parameters) -> InstanceInput {
     let tags = parts::lines_of(form.given("tags").unwrap_or_default()).into_iter().map(Tag::Text).collect();
@@ -105,7 +138,10 @@ pub fn read(element: Option<&Element>, view: &InstanceView, form: &Parameters) -
     InstanceInput {
         name: Patch::Value(form.given("name").unwrap_or_default().to_owned()),
         tags: Patch::Value(Tags::Many(tags)),
+        // Nothing removes it.
+        external_id: form.given(CUSTOMER).map_or(Patch::Absent, |text| Patch::Value(text.to_owned())),
         configuration: (!configuration.is_empty()).then_some(configuration),
+        version: Some(view.version),
         ..InstanceInput::default()
     }
 }

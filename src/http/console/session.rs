@@ -58,6 +58,11 @@ impl Operator {
         Ok((operator, form))
     }
 
+    /// Signs out: no copy of the cookie works any more.
+    pub async fn leave(&self) -> Result<(), ApiError> {
+        self.services.end_session(&self.session).await
+    }
+
     pub fn owner(&self) -> Owner {
         self.principal.owner
     }

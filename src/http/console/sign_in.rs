@@ -83,6 +83,7 @@ pub async fn leave(request: HttpRequest, payload: web::Payload) -> HttpResponse 
 
 async fn left(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
     let (operator, _) = Operator::acting(request, payload).await?;
+    operator.leave().await?;
     let public_url = &operator.services.public_url;
     let mut response = lead_to(&format!("{ROOT}/sign-in"), public_url);
     response.headers_mut().append(SET_COOKIE, SESSION.remove(public_url)?);

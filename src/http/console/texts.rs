@@ -29,6 +29,9 @@ pub const DELIVERIES_OF_IT: &str = "What was told of it";
 pub const REFRESH_NOT_NEEDED: &str = "This connection has no token that is refreshed.";
 pub const SECRET_KEPT: &str = "One is stored. Leave this empty to keep it.";
 pub const SECRET_MISSING: &str = "None is stored.";
+pub const ACCOUNT_UNTOLD: &str = "The vendor does not tell.";
+pub const SECRET_UNSAVED: &str = "a new one";
+pub const UNSAVED: &str = "Where your form said something else:";
 pub const TAGS_HINT: &str = "One on each line.";
 pub const DELETE_WARNING: &str =
     "Its token stops working at once, and the grant is given back to the vendor. This cannot be undone.";

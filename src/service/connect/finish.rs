@@ -134,7 +134,7 @@ impl Services {
         };
         let (owner, now) = (attempt.owner, self.now());
         let stored = Arc::new(self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned)?);
-        let outcome = Outcome::connected(&provisioned.connected);
+        let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
         let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None).by_link(attempt.link);
         for _ in 0..TRIES {
             let (stored, tags, told) = (Arc::clone(&stored), draft.tags.clone(), self.notices(owner, &created, None));

@@ -55,7 +55,8 @@ pub struct LinkView {
     /// Why it was denied, or failed.
     #[schema(required)]
     pub reason: Option<Reason>,
-    /// The reason in a sentence, with the vendor's words where it had some.
+    /// The reason in a sentence, with the vendor's words where it had some; or that the vendor did not tell which account was
+    /// connected.
     #[schema(required)]
     pub message: Option<String>,
     /// Mandatory scopes that the vendor did not grant.

@@ -280,7 +280,7 @@ impl Services {
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
-    /// Writes down which links have run out, so that it can be told, and forgets old ones. For all owners. How many ran out.
+    /// Writes down which links have run out, so that it can be told. For all owners. How many did.
     pub async fn expire_links(&self) -> Result<usize, ApiError> {
         let now = self.now();
         let due = self.store.read(move |conn| rows::overdue(conn, &Status::OPEN, now, BATCH)).await?;
@@ -292,9 +292,15 @@ impl Services {
                 Err(error) => tracing::warn!(link = id, ?error, "a connect link could not be ended"),
             }
         }
+        Ok(expired)
+    }
+
+    /// Removes links that came to their end long ago. For all owners.
+    pub async fn forget_links(&self) -> Result<(), ApiError> {
+        let now = self.now();
         let kept_since = now.checked_sub_signed(KEPT_FOR).unwrap_or(now);
         self.store.write(move |conn| rows::purge(conn, &Status::OPEN, kept_since)).await?;
-        Ok(expired)
+        Ok(())
     }
 
     async fn expire_link(&self, row: LinkRow) -> Result<(), ApiError> {

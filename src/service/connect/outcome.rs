@@ -53,7 +53,7 @@ pub struct Outcome {
     /// The person was sent to the vendor and is not back.
     pub away: bool,
     pub reason: Option<Reason>,
-    /// One sentence; the vendor's own words may be part of it.
+    /// One sentence: why there is no connection, where the vendor's own words may be part of it, or what is not known of one.
     pub message: Option<String>,
     pub missing_scopes: Vec<String>,
     pub granted_scopes: Option<Vec<String>>,
@@ -75,6 +75,13 @@ impl Outcome {
             vendor_account: connected.account.clone(),
             ..Self::default()
         }
+    }
+
+    /// Of an account that is connected: where the vendor does not say which, that is said.
+    pub fn of_connection(vendor: &str, connected: &Connected) -> Self {
+        let untold = connected.account.is_none();
+        let message = untold.then(|| format!("{vendor} did not tell which account was connected."));
+        Self { message, ..Self::connected(connected) }
     }
 
     pub fn because(self, reason: Reason, message: impl Into<String>) -> Self {

@@ -64,7 +64,8 @@ impl Services {
             let event = Event::of_instance(notices::Kind::InstanceRecovered, row, None).by_link(attempt.link);
             let told = if recovered { self.notices(owner, &event, None) } else { Vec::new() };
             let (tags, stored) = (change.stored.tags(), Arc::new(change.stored));
-            let end = self.authorised(attempt, id, &Outcome::connected(&provisioned.connected))?;
+            let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
+            let end = self.authorised(attempt, id, &outcome)?;
             let commit = self.commit(move |conn| match end.check(conn, now)? {
                 Checked::Open(link) => {
                     instances::update(conn, owner, &stored.instance, &tags)?;

@@ -142,6 +142,85 @@ on_both!(an_instance_is_edited_and_its_secrets_stay, |server| async move {
     assert_says(&person.does(&path, &effectless).await, &["Some of it has no effect in this version."]);
 });
 
+on_both!(who_saves_last_does_not_win_silently, |server| async move {
+    let id = create(&server, "Old name", "customer-1").await;
+    let (path, api) = (format!("/console/instances/{id}"), format!("/instances/{id}"));
+    let (mut first, mut second) = (Person::admin(&server).await, Person::admin(&server).await);
+    for person in [&mut first, &mut second] {
+        person.shown(&path).await;
+    }
+    first.does(&path, &[("do", "save"), ("name", "Of the first"), ("customer", "customer-2")]).await;
+    let late = [
+        ("do", "save"),
+        ("name", "Of the second"),
+        ("customer", "customer-1"),
+        ("tags", "second"),
+        ("field.event.poller.refresh_interval", "30"),
+        ("field.hubspot.authorization.apikey", "typed-key"),
+    ];
+    let page = second.fails(&path, &late, 409).await;
+    assert_says(&page, &["role=\"alert\"", "changed meanwhile, so nothing was saved"]);
+    // What they had entered, then the form with what is there.
+    assert_says(&page, &["form said something else", "Of the second", "customer-1", "second", "30"]);
+    assert_says(&page, &["name=\"name\" type=\"text\" value=\"Of the first\"", "value=\"customer-2\""]);
+    assert!(!page.contains("typed-key"), "{page}");
+    let view = server.caller().get(&api).await.ok();
+    assert_eq!((&view["name"], &view["externalId"]), (&json!("Of the first"), &json!("customer-2")));
+
+    // Refused for another reason, the form is still of the version that it was made of.
+    first.does(&path, &[("do", "save"), ("name", "Again of the first")]).await;
+    second.fails(&path, &[("do", "save"), ("name", "")], 409).await;
+    second.fails(&path, &[("do", "save"), ("name", "")], 400).await;
+    first.does(&path, &[("do", "save"), ("name", "Once more of the first")]).await;
+    let page = second.fails(&path, &[("do", "save"), ("name", "")], 409).await;
+    assert_says(&page, &["value=\"Once more of the first\""]);
+    second.does(&path, &[("do", "save"), ("name", "Of the second")]).await;
+
+    // A refreshed token is no change of what the form shows.
+    let renewed = server.caller().create_with_code(server.sandbox(), "Renewed").await["id"].clone();
+    let path = format!("/console/instances/{renewed}");
+    first.shown(&path).await;
+    server.advance(TimeDelta::minutes(10));
+    server.caller().get(&format!("/instances/{renewed}?refresh=true")).await.ok();
+    first.does(&path, &[("do", "save"), ("name", "New name")]).await;
+    first.version = None;
+    let page = first.fails(&path, &[("do", "save"), ("name", "Of no version")], 409).await;
+    assert_says(&page, &["value=\"New name\""]);
+});
+
+on_both!(two_forms_at_once_leave_one_change, |server| async move {
+    let id = create(&server, "Old name", "").await;
+    let path = format!("/console/instances/{id}");
+    let mut people = Vec::new();
+    for _ in 0..4 {
+        let mut person = Person::admin(&server).await;
+        person.shown(&path).await;
+        people.push(person);
+    }
+    let saved = people.iter_mut().enumerate().map(|(number, person)| {
+        let path = path.as_str();
+        async move { person.send(path, &[("do", "save"), ("name", &format!("Name {number}"))]).await.status }
+    });
+    let mut statuses = futures_util::future::join_all(saved).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 409, 409, 409]);
+});
+
+on_both!(the_customer_of_an_instance_is_edited, |server| async move {
+    let id = create(&server, "Shop", "customer-1").await;
+    let path = format!("/console/instances/{id}");
+    let mut person = Person::admin(&server).await;
+    assert_says(&person.shown(&path).await, &["name=\"customer\" type=\"text\" value=\"customer-1\""]);
+    person.does(&path, &[("do", "save"), ("name", "Shop"), ("customer", "customer-2")]).await;
+    let found = server.caller().get("/instances?externalId=customer-2").await.ok();
+    assert_eq!(found[0]["id"], id);
+    let long = "x".repeat(256);
+    let page = person.fails(&path, &[("do", "save"), ("name", "Shop"), ("customer", &long)], 400).await;
+    assert_says(&page, &["role=\"alert\"", &long]);
+    person.does(&path, &[("do", "save"), ("name", "Shop"), ("customer", "")]).await;
+    assert_eq!(server.caller().get(&format!("/instances/{id}")).await.ok()["externalId"], Value::Null);
+});
+
 on_both!(an_instance_is_switched_refreshed_and_deleted, |server| async move {
     let created = server.caller().create_with_code(server.sandbox(), "Renewed").await;
     let (id, path) = (created["id"].as_i64().unwrap(), format!("/console/instances/{}", created["id"]));

@@ -4,6 +4,6 @@ mod attacks;
 mod instances;
 mod notices;
 mod pages;
-mod person;
+pub mod person;
 mod session;
 mod settings;

@@ -1,4 +1,5 @@
-//! Somebody with a browser: keeps cookies, and sends forms with the token of the page that was seen last.
+//! Somebody with a browser: keeps cookies, and sends forms with the token of the page that was seen last, and with the
+//! version of the instance that stood there.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +14,12 @@ pub struct Person {
     caller: Caller,
     pub cookies: BTreeMap<String, String>,
     pub token: String,
+    pub version: Option<String>,
 }
 
 impl Person {
     pub fn nobody(server: &TestServer) -> Self {
-        Self { caller: server.anonymous(), cookies: BTreeMap::new(), token: String::new() }
+        Self { caller: server.anonymous(), cookies: BTreeMap::new(), token: String::new(), version: None }
     }
 
     /// The first administrator, signed in.
@@ -77,7 +79,9 @@ impl Person {
     /// A form as browsers send it.
     pub async fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let token = self.token.clone();
-        let all: Vec<_> = [("token", token.as_str())].into_iter().chain(fields.iter().copied()).collect();
+        let version = self.version.clone();
+        let hidden = [("token", token.as_str())].into_iter().chain(version.as_deref().map(|shown| ("version", shown)));
+        let all: Vec<_> = hidden.chain(fields.iter().copied()).collect();
         let request = self.request("POST", path).header("origin", ORIGIN).header("sec-fetch-site", "same-origin");
         let reply = read(form(request, &all)).await;
         self.note(&reply);
@@ -113,6 +117,7 @@ impl Person {
         }
         if let Some(token) = between(&reply.text, "name=\"token\" value=\"", "\"") {
             self.token = token.to_owned();
+            self.version = between(&reply.text, "name=\"version\" value=\"", "\"").map(str::to_owned);
         }
     }
 }

@@ -1,10 +1,14 @@
 //! Signing in and out.
 
 use chrono::TimeDelta;
+use ligand::service::change_feed::FeedPosition;
+use ligand::store::sessions;
 use serde_json::json;
 
 use super::person::{Person, assert_says};
-use crate::support::server::PASSWORD;
+use crate::support::Database;
+use crate::support::caller::Reply;
+use crate::support::server::{PASSWORD, Setup, run_with};
 use crate::support::{on_both, on_sqlite};
 
 on_both!(a_person_signs_in_goes_on_where_they_were_and_signs_out, |server| async move {
@@ -30,18 +34,110 @@ on_both!(a_person_signs_in_goes_on_where_they_were_and_signs_out, |server| async
     assert_eq!(person.get("/console").await.status, 303);
 });
 
+on_both!(a_copied_cookie_ends_with_its_session_on_every_server, |server| async move {
+    let other = server.start_beside(Setup::default()).await;
+    let mut position = FeedPosition::default();
+    other.services.follow_changes(&mut position).await;
+    let (mut person, mut elsewhere) = (Person::admin(&server).await, Person::admin(&server).await);
+    let (mut copy, mut beside) = (Person::nobody(&server), Person::nobody(&other));
+    copy.cookies.clone_from(&person.cookies);
+    beside.cookies.clone_from(&person.cookies);
+    for thief in [&mut copy, &mut beside] {
+        thief.shown("/console").await;
+    }
+    let credentials = json!({ "username": "admin@example.com", "password": PASSWORD });
+    let bearer = server.anonymous().post("/authentication", &credentials).await.ok()["token"].clone();
+
+    assert_eq!(person.send("/console/sign-out", &[]).await.status, 303);
+    assert_eq!(copy.get("/console").await.header("location"), Some("/console/sign-in?return=%2Fconsole"));
+    // A process reads the feed once a second.
+    other.services.follow_changes(&mut position).await;
+    assert_eq!(beside.get("/console").await.status, 303);
+    for thief in [&mut copy, &mut beside] {
+        let reply = thief.send("/console/organization", &[("do", "save"), ("displayName", "Stolen")]).await;
+        assert_eq!((reply.status, reply.header("location").unwrap().contains("/sign-in")), (303, true), "{reply:?}");
+    }
+    // One that starts afterwards learns it from the database.
+    let later = server.start_beside(Setup::default()).await;
+    let mut late = Person::nobody(&later);
+    late.cookies.clone_from(&copy.cookies);
+    assert_eq!(late.get("/console").await.status, 303);
+    // Nothing else of this person ends.
+    elsewhere.shown("/console").await;
+    server.anonymous().with(&format!("Bearer {}", bearer.as_str().unwrap())).get("/instances/count").await.ok();
+});
+
+on_both!(ended_sessions_are_kept_until_they_end_by_themselves, |server| async move {
+    let mut person = Person::admin(&server).await;
+    let cookies = person.cookies.clone();
+    server.advance(TimeDelta::hours(12) - TimeDelta::seconds(2));
+    person.send("/console/sign-out", &[]).await;
+    ligand::jobs::purge(&server.services).await.expect("it purges");
+    let mut copy = Person::nobody(&server);
+    copy.cookies = cookies;
+    assert_eq!(copy.get("/console").await.status, 303);
+    server.advance(TimeDelta::seconds(2));
+    ligand::jobs::purge(&server.services).await.expect("it purges");
+    let rest =
+        server.services.store.write(|conn| sessions::purge(conn, chrono::DateTime::<chrono::Utc>::MAX_UTC)).await;
+    assert_eq!(rest.unwrap(), 0);
+});
+
+on_both!(a_signed_in_page_needs_no_database_to_know_the_session, |server| async move {
+    let mut person = Person::admin(&server).await;
+    // Behind everybody's back: who remembers does not see it.
+    server.database.execute("UPDATE app_user SET session_generation = 7");
+    person.shown("/console/elements").await;
+});
+
 on_sqlite!(the_cookies_are_of_this_host_and_out_of_reach_of_scripts, |server| async move {
     let mut person = Person::nobody(&server);
     let before = person.get("/console/sign-in").await;
+    // No more and no less: no Domain, and no time beyond this visit of the browser.
     let flags = "Path=/; HttpOnly; SameSite=Lax; Secure";
-    let cookie = before.header("set-cookie").expect("a cookie");
-    assert!(cookie.starts_with("__Host-ligand-sign-in=") && cookie.ends_with(flags), "{cookie}");
+    let set = cookies_set(&before);
+    let [cookie] = set.as_slice() else { panic!("{set:?}") };
+    assert!(cookie.0.starts_with("__Host-ligand-sign-in=") && cookie.1 == flags, "{set:?}");
     let reply = person.send("/console/sign-in", &[("email", "admin@example.com"), ("password", PASSWORD)]).await;
-    let set: Vec<_> = reply.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
-    assert!(set[0].starts_with("__Host-ligand-console=ey") && set[0].ends_with(flags), "{set:?}");
-    assert!(set[1].starts_with("__Host-ligand-sign-in=;") && set[1].contains("Max-Age=0"), "{set:?}");
+    let set = cookies_set(&reply);
+    let [session, gone] = set.as_slice() else { panic!("{set:?}") };
+    assert!(session.0.starts_with("__Host-ligand-console=ey") && session.1 == flags, "{set:?}");
+    let removed = format!("{flags}; Max-Age=0");
+    // A browser lets nothing else replace such a cookie.
+    assert_eq!(gone, &("__Host-ligand-sign-in=".to_owned(), removed.clone()));
     assert!(!reply.text.contains("ey"), "the session is in the cookie alone");
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+
+    // Without its prefix, as a neighbour of ours could set it, it is nobody's.
+    let token = person.cookies["__Host-ligand-console"].clone();
+    let mut tossed = Person::nobody(&server);
+    tossed.cookies.insert("ligand-console".to_owned(), token);
+    assert_eq!(tossed.get("/console").await.status, 303);
+
+    person.shown("/console").await;
+    let reply = person.send("/console/sign-out", &[]).await;
+    assert_eq!(cookies_set(&reply), [("__Host-ligand-console=".to_owned(), removed)]);
 });
+
+#[test]
+fn on_plain_http_the_cookies_are_what_browsers_take_there() {
+    let setup = Setup { at_localhost: true, ..Setup::default() };
+    run_with(Database::sqlite(), setup, |server| async move {
+        let mut person = Person::nobody(&server);
+        let before = person.get("/console/sign-in").await;
+        let set = cookies_set(&before);
+        assert!(set[0].0.starts_with("ligand-sign-in=") && set[0].1 == "Path=/; HttpOnly; SameSite=Lax", "{set:?}");
+        assert_eq!(before.header("strict-transport-security"), None);
+    });
+}
+
+/// Pairs and attributes.
+fn cookies_set(reply: &Reply) -> Vec<(String, String)> {
+    let texts = reply.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("a plain text"));
+    texts
+        .map(|text| text.split_once("; ").map(|(pair, rest)| (pair.to_owned(), rest.to_owned())).expect("a cookie"))
+        .collect()
+}
 
 on_both!(a_session_of_the_console_is_none_of_the_api, |server| async move {
     let mut person = Person::admin(&server).await;
