@@ -16,15 +16,56 @@ const BESIDE: [&str; 9] =
 
 /// Whether the base path must be put before it: the API is there for people who leave it out, too.
 pub fn lacks_base(path: &str) -> bool {
-    let first = path.split('/').nth(1).unwrap_or_default();
+    // Decoded, as the router reads it: another spelling of such a segment is no resource.
+    let first = percent_decode_str(path.split('/').nth(1).unwrap_or_default()).decode_utf8_lossy();
     let below_base = path.strip_prefix(BASE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let is_api =
-        !BESIDE.contains(&first) || path == LINKS || path.strip_prefix(LINKS).is_some_and(|rest| rest.starts_with('/'));
+    let is_api = !BESIDE.contains(&&*first)
+        || path == LINKS
+        || path.strip_prefix(LINKS).is_some_and(|rest| rest.starts_with('/'));
     is_api && !below_base
 }
 
 /// Whether this is the first segment of an address of the API.
 pub fn begins_with(path: &str, first: &str) -> bool {
     let segment = path.strip_prefix(BASE).unwrap_or(path).split('/').nth(1).unwrap_or_default();
-    segment == first || (segment.contains('%') && percent_decode_str(segment).eq(first.bytes()))
+    percent_decode_str(segment).eq(first.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_is_put_before_the_api_and_nothing_else() {
+        for api in [
+            "/instances",
+            "/connect/links",
+            "/connect/links/7",
+            "/elements/api-v2x",
+            "/docsx",
+            "/contacts/1",
+            "//vendor",
+        ] {
+            assert!(lacks_base(api), "{api}");
+        }
+        for other in [
+            "/elements/api-v2",
+            "/elements/api-v2/instances",
+            "/vendor/x",
+            "/%76endor/x",
+            "/connect/linksx",
+            "/console",
+            "/docs/",
+        ] {
+            assert!(!lacks_base(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_first_segment_is_read_as_the_router_reads_it() {
+        for path in ["/elements/api-v2/instances", "/elements/api-v2/instances/7", "/elements/api-v2/%69nstances"] {
+            assert!(begins_with(path, "instances"), "{path}");
+        }
+        assert!(!begins_with("/elements/api-v2/instancesx", "instances"));
+    }
 }

@@ -56,10 +56,6 @@ impl Services {
         key: Option<IdempotencyKey>,
     ) -> Result<Answer, ApiError> {
         let draft = self.draft(caller, element_in_path, input).await?;
-        if key.is_none() && draft.provisioning.authentication == AuthenticationType::ApiKey {
-            // Nothing is spent before the commit, which runs to its end whoever waits for it.
-            return self.create(draft, None).await;
-        }
         let services = self.clone();
         self.detached.run(async move { services.create_once(draft, key).await }).await
     }
