@@ -148,3 +148,42 @@ fn a_caller_that_stops_reading_stops_the_vendor() {
         until("the vendor's call ends", || sent.load(Ordering::SeqCst) == u64::MAX).await;
     });
 }
+
+/// A vendor that answers as soon as it has a head, reads no body, and says when its caller went away.
+async fn hasty_vendor(left: Arc<AtomicU64>) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let left = Arc::clone(&left);
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let reply = b"HTTP/1.1 413 Too much\r\ncontent-length: 2\r\n\r\n{}";
+                stream.write_all(reply).await.expect("somebody listens");
+                let mut piece = vec![0; 65536];
+                while stream.read(&mut piece).await.is_ok_and(|read| read > 0) {}
+                left.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn an_answer_that_comes_before_the_end_of_the_body_ends_the_vendors_call() {
+    run(async {
+        let left = Arc::<AtomicU64>::default();
+        let vendor = hasty_vendor(Arc::clone(&left)).await;
+        let through = Passthrough::start(move |_, _| json("{}")).await;
+        let base = format!("http://{}", through.vendor.address);
+        let moved = through.moved(&base, &format!("http://{vendor}")).await;
+        let mut stream = TcpStream::connect(moved.url.trim_start_matches("http://")).await.expect("a server");
+        let head = through.raw("PUT /vendor/x", "Content-Length: 1000000\r\n", "the beginning");
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        let mut reply = vec![0; 12];
+        stream.read_exact(&mut reply).await.expect("a reply");
+        assert_eq!(reply, b"HTTP/1.1 413");
+        // The rest of the body never comes: a connection that waits for it serves nobody.
+        until("the vendor's call ends", || left.load(Ordering::SeqCst) == 1).await;
+    });
+}
