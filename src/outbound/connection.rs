@@ -16,8 +16,8 @@ use crate::protocol::VendorFault;
 
 pub struct Connection {
     sender: SendRequest<Upload>,
-    /// None once it has ended.
-    driver: Option<http1::Connection<Box<dyn Wire>, Upload>>,
+    /// None once it has ended. Boxed, because connections move with every call.
+    driver: Option<Box<http1::Connection<Box<dyn Wire>, Upload>>>,
 }
 
 impl Connection {
@@ -25,7 +25,7 @@ impl Connection {
         let opened = http1::handshake(wire).await;
         let (sender, driver) =
             opened.map_err(|error| VendorFault::Unreachable { reason: with_causes(&error), sent: false })?;
-        Ok(Self { sender, driver: Some(driver) })
+        Ok(Self { sender, driver: Some(Box::new(driver)) })
     }
 
     /// Moves bytes both ways, as far as they go.
