@@ -136,7 +136,7 @@ fn is_json(media_type: &str) -> bool {
 const NOT_AN_OBJECT: &str = "The body must be a JSON object.";
 
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // Keeping track of the path costs as much as reading: only where something is wrong.
+    // The path is kept track of only where something is wrong.
     if let Ok(value) = serde_json::from_slice(bytes) {
         return Ok(value);
     }

@@ -1,5 +1,4 @@
-//! One HTTP/1.1 connection to a vendor. Whoever uses it drives it: handing every piece from task to task costs more than
-//! the protocol.
+//! One HTTP/1.1 connection to a vendor. Whoever uses it drives it, so that no piece is handed from task to task.
 
 use std::future::Future as _;
 use std::pin::Pin;
