@@ -72,10 +72,8 @@ impl Connections {
             let reused = kept.is_some();
             let mut connection = match kept {
                 Some(connection) => connection,
-                None => {
-                    let wire = dialer.connect(to.origin()).await.map_err(ExchangeFault::Vendor)?;
-                    Connection::open(wire).await.map_err(ExchangeFault::Vendor)?
-                }
+                // Boxed, because it is rare: its room would be part of every call.
+                None => Box::pin(open(dialer, to)).await.map_err(ExchangeFault::Vendor)?,
             };
             // The way to the vendor is not the vendor's time.
             progress.restart();
@@ -129,6 +127,10 @@ impl Connections {
             });
         }
     }
+}
+
+async fn open(dialer: &Dialer, to: &Destination) -> Result<Connection, VendorFault> {
+    Connection::open(dialer.connect(to.origin()).await?).await
 }
 
 fn malformed(what: &'static str) -> ExchangeFault {

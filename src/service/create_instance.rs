@@ -56,6 +56,10 @@ impl Services {
         key: Option<IdempotencyKey>,
     ) -> Result<Answer, ApiError> {
         let draft = self.draft(caller, element_in_path, input).await?;
+        if key.is_none() && !draft.provisioning.asks_vendor() {
+            // Nothing is spent and nothing claimed: if the caller goes, all or nothing of it is stored.
+            return self.create(draft, None).await;
+        }
         let services = self.clone();
         self.detached.run(async move { services.create_once(draft, key).await }).await
     }

@@ -118,7 +118,8 @@ impl Services {
             let harmless = repeatable && call.method.is_idempotent();
             let answer = match outcome {
                 Ok(answer) if !tries.renewed && may_mean_expired(&live, answer.status) => {
-                    let (answer, newer) = self.after_answer(&live, answer).await?;
+                    // Boxed, because it is rare: its room would be part of every call.
+                    let (answer, newer) = Box::pin(self.after_answer(&live, answer)).await?;
                     match newer {
                         Some(newer) if repeatable => {
                             live = newer;

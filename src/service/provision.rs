@@ -78,7 +78,7 @@ impl Services {
     pub(super) async fn provision(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
         let provisioned = match (input.authentication, &input.brought) {
             (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought).await?,
-            (AuthenticationType::OAuth2, None) => self.exchange_code(input).await?,
+            (AuthenticationType::OAuth2, None) => Box::pin(self.exchange_code(input)).await?,
             (AuthenticationType::ApiKey, _) => self.verify_key(input).await?,
         };
         // A reply that names a foreign host must not be stored, let alone called.
@@ -272,6 +272,11 @@ struct Remembered {
 }
 
 impl Provisioning {
+    /// Whether the vendor takes part, and with it something that can be had only once.
+    pub(super) fn asks_vendor(&self) -> bool {
+        self.authentication != AuthenticationType::ApiKey || self.element.verification.is_some()
+    }
+
     fn oauth2(&self) -> Result<&OAuth2, ApiError> {
         oauth2_of(&self.element)
     }

@@ -71,7 +71,9 @@ impl Store {
         let (reads, writes) = match &opener.address {
             Address::Sqlite(_) => {
                 // The writer creates the file and puts it into WAL mode before any reader looks.
-                let writer = opener.open()?;
+                let mut writer = opener.open()?;
+                // What every savepoint keeps for its undoing would go to a file, and nobody reads it after a crash.
+                writer.batch_execute("PRAGMA temp_store = MEMORY")?;
                 let reads = Pool::open(Opener { access: Access::Read, ..opener.clone() }, size)?;
                 (reads, Writes::Queue(spawn_writer(writer)?))
             }
