@@ -172,8 +172,8 @@ pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -
     })
     // Who hangs up ends what runs for it: a call to the vendor, too. What must not end is detached.
     .h1_allow_half_closed(false)
-    // Longer than clients and proxies keep what is idle: who closes first must not be us, in the middle of their next call.
-    .keep_alive(Duration::from_secs(75))
+    // Common clients and proxies let go after 60 to 90 s: who closes first must not be us, in the middle of their next call.
+    .keep_alive(Duration::from_secs(120))
     .tcp_nodelay(true)
     // Never the first to give up: the deadline of `shutdown` counts for everything.
     .shutdown_timeout(u64::from(u32::MAX))

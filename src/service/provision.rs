@@ -272,7 +272,7 @@ struct Remembered {
 }
 
 impl Provisioning {
-    /// Whether the vendor takes part, and with it something that can be had only once.
+    /// Whether the vendor may be asked: what it gave then must be stored, even when the caller is gone.
     pub(super) fn asks_vendor(&self) -> bool {
         self.authentication != AuthenticationType::ApiKey || self.element.verification.is_some()
     }

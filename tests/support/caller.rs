@@ -1,7 +1,5 @@
 //! Somebody who calls the API over HTTP.
 
-use std::time::Duration;
-
 use ligand::service::bootstrap::CreatedUser;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -39,8 +37,7 @@ impl Caller {
     pub fn anonymous(url: &str) -> Self {
         // Loopback needs no certificates, and reading the system's takes longer than most tests.
         let client =
-            // Less than the server keeps an idle connection: both could end it at the same moment otherwise.
-            reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(3)).no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none());
+            reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none());
         Self { url: url.to_owned(), authorization: None, client: client.build().expect("a client") }
     }
 
