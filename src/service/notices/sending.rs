@@ -2,6 +2,7 @@
 //! stuck, holds up nobody else.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -133,11 +134,7 @@ impl Refusal {
 impl Services {
     /// Sends what is due, and what becomes due meanwhile, until nothing is left.
     pub async fn send_due_notices(&self, sending: &Arc<Sending>) -> Result<(), ApiError> {
-        while !sending.stop.is_cancelled() {
-            self.start_due_notices(sending).await?;
-            if sending.locked(|under_way| under_way.notices.is_empty()) {
-                return Ok(());
-            }
+        while !sending.stop.is_cancelled() && self.start_due_notices(sending).await?.is_continue() {
             tokio::select! {
                 () = sending.stop.cancelled() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -148,7 +145,8 @@ impl Services {
         Ok(())
     }
 
-    async fn start_due_notices(&self, sending: &Arc<Sending>) -> Result<(), ApiError> {
+    /// Breaks off when nothing is left: by a look with nothing under way, since another passes over whoever had enough.
+    async fn start_due_notices(&self, sending: &Arc<Sending>) -> Result<ControlFlow<()>, ApiError> {
         loop {
             let now = self.now();
             let (running, full) = sending.locked(|under_way| {
@@ -160,19 +158,20 @@ impl Services {
             let rows = self.store.read(move |conn| notices::due(conn, now, &full, limit)).await?;
             // An idle server writes nothing, not even a sign of life.
             if rows.is_empty() && running == 0 {
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
             match self.leads(LEASE, &sending.lead).await? {
                 Standing::Kept => {}
                 // What was read before the lease was ours may have been sent meanwhile.
                 Standing::New => continue,
-                Standing::None => return Ok(()),
+                Standing::None if running == 0 => return Ok(ControlFlow::Break(())),
+                Standing::None => return Ok(ControlFlow::Continue(())),
             }
             let all = i64::try_from(rows.len()).is_ok_and(|count| count < limit);
             let started = rows.into_iter().filter(|row| self.start_notice(sending, row)).count();
             // Behind a receiver that has enough by now others may be waiting.
             if all || started == 0 {
-                return Ok(());
+                return Ok(ControlFlow::Continue(()));
             }
         }
     }
