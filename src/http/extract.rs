@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::future::{Future, Ready, ready};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -18,8 +19,10 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 use crate::kernel::secret::Secret;
+use crate::outbound::Connections;
 use crate::service::Services;
 use crate::service::authenticate::Presented;
+use crate::service::call_vendor::Through;
 use crate::store::principals::Principal;
 
 pub(super) type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
@@ -47,11 +50,17 @@ pub struct HubCaller {
     pub services: Services,
     pub principal: Arc<Principal>,
     pub instance: i64,
+    connections: Rc<Connections>,
 }
 
 impl HubCaller {
     pub fn owner(&self) -> Owner {
         self.principal.owner
+    }
+
+    /// What its calls to the vendor go through.
+    pub fn through(&self) -> Through<'_> {
+        Through { owner: self.owner(), instance: self.instance, connections: &self.connections }
     }
 }
 
@@ -117,7 +126,8 @@ impl FromRequest for HubCaller {
                 ApiError::new(Code::MissingCredentials, message)
             })?;
             let instance = services.instance_of_token(principal.owner, &token).await?;
-            Ok(Self { services, principal, instance })
+            let connections = Rc::clone(connections(&request)?);
+            Ok(Self { services, principal, instance, connections })
         })
     }
 }
@@ -159,6 +169,11 @@ pub(super) fn shared(request: &HttpRequest) -> Result<&web::Data<Shared>, ApiErr
 
 pub(super) fn services(request: &HttpRequest) -> Result<Services, ApiError> {
     shared(request)?.services().cloned()
+}
+
+/// The worker's connections to vendors.
+pub(super) fn connections(request: &HttpRequest) -> Result<&Rc<Connections>, ApiError> {
+    request.app_data().ok_or_else(|| ApiError::internal("the routes were set up without their connections"))
 }
 
 /// The parts of the Authorization header in any order (contract 2.3).

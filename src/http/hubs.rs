@@ -230,7 +230,7 @@ async fn called(caller: &HubCaller, request: &HttpRequest, body: Option<Value>) 
         headers: headers.collect(),
         body,
     };
-    let answer = caller.services.call_hub(caller.owner(), caller.instance, call).await?;
+    let answer = caller.services.call_hub(&caller.through(), call).await?;
     Ok(rendered(answer))
 }
 
@@ -262,13 +262,13 @@ async fn metadata_of(caller: &HubCaller, request: &HttpRequest) -> HttpResponse 
     let found = async {
         let path = path_of(request)?;
         let name = path.get(1).cloned().unwrap_or_default();
-        caller.services.object_metadata(caller.owner(), caller.instance, &name).await
+        caller.services.object_metadata(&caller.through(), &name).await
     };
     finish(caller, found.await.map(|fields| HttpResponse::Ok().json(fields)))
 }
 
 async fn ping(caller: &HubCaller) -> HttpResponse {
-    let pong = caller.services.ping(caller.owner(), caller.instance).await;
+    let pong = caller.services.ping(&caller.through()).await;
     finish(caller, pong.map(|pong| HttpResponse::Ok().json(pong)))
 }
 

@@ -1,7 +1,6 @@
 //! `/vendor/{path}`: the vendor's own API through an instance, unchanged but for the credential.
 
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
@@ -14,11 +13,11 @@ use futures_util::{Stream as _, StreamExt as _};
 
 use super::body::read_up_to;
 use super::cookies;
-use super::extract::services;
+use super::extract::{connections, shared};
 use super::vendor_token::named_instance;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::outbound::{Answer, AnswerBody, BrokenUpload, Connections, Flow, Upload};
+use crate::outbound::{Answer, AnswerBody, BrokenUpload, Flow, Upload};
 use crate::protocol::VendorFault;
 use crate::protocol::end_to_end::travels;
 use crate::service::pass_through::{Call, MOST_RETRIES};
@@ -38,12 +37,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn pass_through(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
-    let services = services(&request)?;
-    let connections = request.app_data::<Rc<Connections>>().ok_or_else(|| ApiError::internal("no connections"))?;
+    let services = shared(&request)?.services()?;
     refuse_what_cannot_pass(&request)?;
-    let instance = named_instance(&services, &request).await?;
-    let call = call(&request, body.0).await?;
-    let answer = services.pass_through(connections, instance, call).await?;
+    let instance = named_instance(services, &request).await?;
+    let headers = || outgoing(request.headers());
+    let call = call(&request, &headers, body.0).await?;
+    let answer = services.pass_through(connections(&request)?, instance, call).await?;
     reply(&request, answer)
 }
 
@@ -64,15 +63,19 @@ fn refuse_what_cannot_pass(request: &HttpRequest) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn call(request: &HttpRequest, payload: Payload) -> Result<Call, ApiError> {
+async fn call<'a>(
+    request: &'a HttpRequest,
+    headers: &'a dyn Fn() -> http::HeaderMap,
+    payload: Payload,
+) -> Result<Call<'a>, ApiError> {
     let uri = request.uri();
     // The router has decoded the path; what was written otherwise is another address.
     let path = uri.path().strip_prefix("/vendor").filter(|path| !path.is_empty()).ok_or(Code::RouteNotFound)?;
     Ok(Call {
         method: http::Method::from_bytes(request.method().as_str().as_bytes()).map_err(ApiError::internal)?,
-        path: path.to_owned(),
-        query: uri.query().map(str::to_owned),
-        headers: outgoing(request.headers()),
+        path: path.into(),
+        query: uri.query().map(Into::into),
+        headers,
         retries: retries(request.headers())?,
         body: upload(request.headers(), payload).await?,
     })

@@ -1,21 +1,21 @@
 //! Which instance a call to the passthrough means.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
 use super::extract::presented;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::instance_token::{FoundAt, of_authorization, of_query};
 use crate::service::Services;
 use crate::service::pass_through::Candidate;
-
-type Instance = (i64, Owner);
+use crate::service::warm_instances::LiveInstance;
 
 /// By `Element <token>`, or by the token in a place where some vendor's credential would travel.
-pub async fn named_instance(services: &Services, request: &HttpRequest) -> Result<Instance, ApiError> {
+pub async fn named_instance(services: &Services, request: &HttpRequest) -> Result<Arc<LiveInstance>, ApiError> {
     let mut values = request.headers().get_all(header::AUTHORIZATION).filter_map(|value| value.to_str().ok());
     if values.clone().any(is_ours) {
         return services.instance_of_element(&presented(request)?).await;

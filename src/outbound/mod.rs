@@ -5,6 +5,7 @@ mod connection;
 mod connections;
 mod dial;
 pub mod guard;
+mod held_call;
 mod kept;
 mod send;
 mod tls;

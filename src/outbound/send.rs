@@ -1,7 +1,9 @@
-//! The one place that sends to vendors: token calls, verification, revocation; and notices to their receivers.
+//! Sends to vendors what no worker waits for: token calls, verification, revocation; and notices to their receivers.
 
 use std::time::Duration;
 
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Method, Proxy, Response, redirect};
 use rustls::ClientConfig;
 use url::Url;
@@ -9,6 +11,9 @@ use url::Url;
 use super::dial::with_causes;
 use super::guard::{Guard, refused_address};
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
+
+pub(super) const PRODUCT: &str = concat!("Ligand/", env!("CARGO_PKG_VERSION"));
+pub(super) const TOO_LARGE: VendorFault = VendorFault::Malformed("a reply that is larger than this call may bring");
 
 /// Cheap to clone; connections are shared.
 #[derive(Clone)]
@@ -23,7 +28,7 @@ impl Sender {
         let guard = guard.through(proxy);
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
-            .user_agent(concat!("Ligand/", env!("CARGO_PKG_VERSION")))
+            .user_agent(PRODUCT)
             .redirect(redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
             .no_proxy();
@@ -52,16 +57,16 @@ impl Sender {
     /// Sends once and wants to know no more than how that was taken: whatever body the reply has is left unread.
     pub async fn tell(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
         self.guard.check(&request.url).map_err(VendorFault::Address)?;
-        let reply = async { self.begin(request).await.map(|response| head(&response)) };
+        let reply = async { self.begin(request).await.map(|response| head(response.status(), response.headers())) };
         tokio::time::timeout(request.timeout, reply).await.unwrap_or(Err(VendorFault::Timeout))
     }
 
     async fn exchange(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
         let mut response = self.begin(request).await?;
-        let mut reply = head(&response);
+        let mut reply = head(response.status(), response.headers());
         while let Some(chunk) = response.chunk().await.map_err(fault)? {
             if reply.body.len().saturating_add(chunk.len()) > request.largest_reply {
-                return Err(VendorFault::Malformed("a reply that is larger than this call may bring"));
+                return Err(TOO_LARGE);
             }
             reply.body.extend_from_slice(&chunk);
         }
@@ -83,13 +88,13 @@ impl Sender {
 }
 
 /// The reply without its body.
-fn head(response: &Response) -> VendorReply {
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> VendorReply {
+    let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     VendorReply {
-        status: response.status().as_u16(),
-        content_type: header("content-type").unwrap_or_default(),
+        status: status.as_u16(),
+        content_type: header(CONTENT_TYPE).unwrap_or_default().to_owned(),
         body: Vec::new(),
-        retry_after: header("retry-after").and_then(|text| text.trim().parse().ok()),
+        retry_after: header(RETRY_AFTER).and_then(|text| text.trim().parse().ok()),
     }
 }
 

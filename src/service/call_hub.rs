@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Services;
+use super::call_vendor::{Build, Through};
 use super::warm_instances::LiveInstance;
 use crate::catalog::element::Element;
 use crate::catalog::resource::ReplyShape;
@@ -10,7 +11,6 @@ use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::protocol::VendorRequest;
 use crate::protocol::hub::objects::{self, Described, ObjectMetadata, ObjectName};
 use crate::protocol::hub::paging::{Position, Walk};
 use crate::protocol::hub::plan::{Call, Plan};
@@ -43,15 +43,15 @@ impl Services {
         self.catalog.iter().any(|element| route::has_own(element, path))
     }
 
-    pub async fn call_hub(&self, owner: Owner, instance: i64, call: HubCall) -> Result<HubAnswer, ApiError> {
-        let outcome = self.answer_hub_call(owner, instance, call).await;
+    pub async fn call_hub(&self, through: &Through<'_>, call: HubCall) -> Result<HubAnswer, ApiError> {
+        let outcome = self.answer_hub_call(through, call).await;
         let status = outcome.as_ref().map_or_else(|error| error.code.status(), |_| 200);
-        self.usage.note_call(instance, self.now(), status);
+        self.usage.note_call(through.instance, self.now(), status);
         outcome
     }
 
-    async fn answer_hub_call(&self, owner: Owner, instance: i64, call: HubCall) -> Result<HubAnswer, ApiError> {
-        let live = self.live_instance(owner, instance).await?;
+    async fn answer_hub_call(&self, through: &Through<'_>, call: HubCall) -> Result<HubAnswer, ApiError> {
+        let live = self.live_instance(through.owner, through.instance).await?;
         live.usable()?;
         let element = live.element.clone();
         let first = |list: &[(String, String)], name: &str| {
@@ -68,24 +68,23 @@ impl Services {
                 header: &|name| first(&headers, name),
                 configuration: &|key| live.configuration(key).map(str::to_owned),
                 body,
-                instance,
+                instance: live.id,
             },
         )?;
         match plan.route.operation.reply {
-            ReplyShape::List => self.list(owner, &live, &plan).await,
-            _ => self.one(owner, &live, &plan).await,
+            ReplyShape::List => self.list(through, &live, &plan).await,
+            _ => self.one(through, &live, &plan).await,
         }
     }
 
-    async fn list(&self, owner: Owner, live: &LiveInstance, plan: &Plan<'_>) -> Result<HubAnswer, ApiError> {
+    async fn list(&self, through: &Through<'_>, live: &LiveInstance, plan: &Plan<'_>) -> Result<HubAnswer, ApiError> {
         let operation = plan.route.operation;
         let wanted = plan.wanted.clone().ok_or_else(|| ApiError::internal("a list was planned without its page"))?;
         let mut walk = Walk::new(wanted, operation.paging.as_ref(), &operation.root, plan.fingerprint.clone())?;
+        let shape = plan.shape(live.keeps_nulls(), &|name| live.variable(name));
         loop {
             let (from, size) = walk.ask();
-            let body = self.ask(owner, live.id, plan, from, size).await?;
-            let variable = |name: &str| live.variable(name);
-            let shape = plan.shape(live.keeps_nulls(), &variable);
+            let body = self.ask(through, plan, from, size).await?;
             let more = walk.take(&body, &shape);
             if !more.ok_or_else(|| malformed(plan.element, "no list where the element says"))? {
                 break;
@@ -100,10 +99,9 @@ impl Services {
         })
     }
 
-    async fn one(&self, owner: Owner, live: &LiveInstance, plan: &Plan<'_>) -> Result<HubAnswer, ApiError> {
-        let body = self.ask(owner, live.id, plan, &Position::Start, 0).await?;
-        let variable = |name: &str| live.variable(name);
-        let shape = plan.shape(live.keeps_nulls(), &variable);
+    async fn one(&self, through: &Through<'_>, live: &LiveInstance, plan: &Plan<'_>) -> Result<HubAnswer, ApiError> {
+        let body = self.ask(through, plan, &Position::Start, 0).await?;
+        let shape = plan.shape(live.keeps_nulls(), &|name| live.variable(name));
         let operation = plan.route.operation;
         let text = match operation.reply {
             ReplyShape::Empty => None,
@@ -117,24 +115,18 @@ impl Services {
 
     async fn ask(
         &self,
-        owner: Owner,
-        instance: i64,
+        through: &Through<'_>,
         plan: &Plan<'_>,
         from: &Position,
         size: usize,
     ) -> Result<String, ApiError> {
         let build = |live: &LiveInstance| live.with_values(|values| plan.request(values, from, size));
-        self.body_of(owner, instance, &build).await
+        self.body_of(through, &build).await
     }
 
     /// The body of a success; everything else is a failure.
-    async fn body_of(
-        &self,
-        owner: Owner,
-        instance: i64,
-        build: &(dyn Fn(&LiveInstance) -> Result<VendorRequest, ApiError> + Sync),
-    ) -> Result<String, ApiError> {
-        let answered = self.call_vendor(owner, instance, build).await?;
+    async fn body_of(&self, through: &Through<'_>, build: &Build<'_>) -> Result<String, ApiError> {
+        let answered = self.call_vendor(through, build).await?;
         let element = &answered.live.element;
         if !answered.reply.is_success() {
             return Err(refusal(element, &answered.request, &answered.reply));
@@ -152,8 +144,8 @@ impl Services {
         Ok(names)
     }
 
-    pub async fn object_metadata(&self, owner: Owner, instance: i64, name: &str) -> Result<ObjectMetadata, ApiError> {
-        let live = self.live_instance(owner, instance).await?;
+    pub async fn object_metadata(&self, through: &Through<'_>, name: &str) -> Result<ObjectMetadata, ApiError> {
+        let live = self.live_instance(through.owner, through.instance).await?;
         let element: &Element = &live.element;
         let described = objects::describe(element, name).ok_or_else(|| {
             let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
@@ -163,22 +155,22 @@ impl Services {
             Described::ByElement(fields) => Ok(fields),
             Described::ByVendor(route, metadata) => {
                 let build = |live: &LiveInstance| live.with_values(|values| objects::request(&route, metadata, values));
-                let body = self.body_of(owner, instance, &build).await?;
+                let body = self.body_of(through, &build).await?;
                 objects::read(&body, &route, metadata).ok_or_else(|| malformed(element, "no list of fields"))
             }
         }
     }
 
     /// Proves that the vendor takes the instance's credential, where the element knows a cheap call.
-    pub async fn ping(&self, owner: Owner, instance: i64) -> Result<Value, ApiError> {
-        let live = self.fresh_token(owner, instance).await?;
+    pub async fn ping(&self, through: &Through<'_>) -> Result<Value, ApiError> {
+        let live = self.fresh_token(through.owner, through.instance).await?;
         if let Some(verification) = &live.element.verification {
             let build = |live: &LiveInstance| {
                 let request =
                     live.with_values(|values| crate::protocol::api_key::verification_call(verification, values));
                 request.map_err(|fault| fault.into_error(&live.element.name, "the call"))
             };
-            self.body_of(owner, instance, &build).await?;
+            self.body_of(through, &build).await?;
         }
         Ok(serde_json::json!({ "dateTime": api_date(self.now()), "endpoint": live.element.key }))
     }

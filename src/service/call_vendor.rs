@@ -1,6 +1,7 @@
 //! One call to a vendor with a fresh credential, its answer held in memory; once more when the vendor says that the token
 //! is over.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Services;
@@ -8,8 +9,19 @@ use super::warm_instances::LiveInstance;
 use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::outbound::Connections;
 use crate::protocol::variables::Values;
 use crate::protocol::{Credential, VendorFault, VendorReply, VendorRequest, api_key};
+
+/// What a call goes through: an instance, and the connections of the worker that serves the caller.
+pub struct Through<'a> {
+    pub owner: Owner,
+    pub instance: i64,
+    pub connections: &'a Rc<Connections>,
+}
+
+/// Makes the request, without its credential.
+pub type Build<'a> = dyn Fn(&LiveInstance) -> Result<VendorRequest, ApiError> + 'a;
 
 /// An answer, whatever its status, and what it answers.
 pub struct Answered {
@@ -20,31 +32,26 @@ pub struct Answered {
 }
 
 impl Services {
-    /// `build` makes the request, without its credential.
-    pub async fn call_vendor(
-        &self,
-        owner: Owner,
-        instance: i64,
-        build: &(dyn Fn(&LiveInstance) -> Result<VendorRequest, ApiError> + Sync),
-    ) -> Result<Answered, ApiError> {
-        let live = self.fresh_token(owner, instance).await?;
-        let first = self.send_with(live, build).await?;
+    pub async fn call_vendor(&self, through: &Through<'_>, build: &Build<'_>) -> Result<Answered, ApiError> {
+        let live = self.fresh_token(through.owner, through.instance).await?;
+        let first = self.send_with(through, live, build).await?;
         // Nobody reads the body of a success here, and a list is long.
         let said = if first.reply.is_success() { None } else { first.reply.json() };
         match self.after_refusal(&first.live, first.reply.status, said.as_ref()).await? {
-            Some(newer) => self.send_with(newer, build).await,
+            Some(newer) => self.send_with(through, newer, build).await,
             None => Ok(first),
         }
     }
 
     async fn send_with(
         &self,
+        through: &Through<'_>,
         live: Arc<LiveInstance>,
-        build: &(dyn Fn(&LiveInstance) -> Result<VendorRequest, ApiError> + Sync),
+        build: &Build<'_>,
     ) -> Result<Answered, ApiError> {
         let mut request = build(&live)?;
         place_credential(&live.element, &live.credential, &mut request)?;
-        let reply = self.sender.send(&request).await;
+        let reply = through.connections.call(&self.dialer, &request).await;
         let reply = reply.map_err(|fault| fault.into_error(&live.element.name, "the call"))?;
         Ok(Answered { request, reply, live })
     }

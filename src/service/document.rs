@@ -4,6 +4,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::Services;
+use super::call_vendor::Through;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -68,15 +69,14 @@ impl Services {
     /// `discovery`: the vendor is asked for the fields, those of its customer included.
     pub async fn object_document(
         &self,
-        owner: Owner,
-        instance: i64,
+        through: &Through<'_>,
         name: &str,
         discovery: bool,
         query: &DocumentQuery,
     ) -> Result<Value, ApiError> {
-        let live = self.live_instance(owner, instance).await?;
+        let live = self.live_instance(through.owner, through.instance).await?;
         let discovered: Option<ObjectMetadata> = match discovery {
-            true => Some(self.object_metadata(owner, instance, name).await?),
+            true => Some(self.object_metadata(through, name).await?),
             false => None,
         };
         let fields = discovered.as_ref().map(|found| found.fields.as_slice());

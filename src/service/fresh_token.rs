@@ -23,26 +23,35 @@ const JUST_REFRESHED: TimeDelta = TimeDelta::seconds(10);
 impl Services {
     /// The instance with a credential that the vendor will take. Waits for the vendor only when there is none.
     pub async fn fresh_token(&self, owner: Owner, id: i64) -> Result<Arc<LiveInstance>, ApiError> {
-        let live = self.live_instance(owner, id).await?;
+        self.freshened(self.live_instance(owner, id).await?).await
+    }
+
+    /// The same of one that is at hand.
+    pub async fn freshened(&self, live: Arc<LiveInstance>) -> Result<Arc<LiveInstance>, ApiError> {
         live.usable()?;
         let now = self.now();
         if live.note_use(now) {
-            self.usage.note(id, now);
+            self.usage.note(live.id, now);
         }
         match live.freshness(now) {
             Freshness::Fresh => Ok(live),
             Freshness::Ageing => {
-                if self.refreshes.setback(id, now).is_none() {
+                if self.refreshes.setback(live.id, now).is_none() {
                     drop(self.start_refresh(wanted(&live, Cause::Ageing)));
                 }
                 Ok(live)
             }
-            Freshness::Expired => match self.refresh_unless_set_back(&live, Cause::Expired).await {
-                Ok(()) => self.newer(&live).await,
-                // The token endpoint is down: what is still good is still served.
-                Err(error) if live.is_good(self.now()) && error.code != Code::ReauthorizationRequired => Ok(live),
-                Err(error) => Err(error),
-            },
+            // Boxed, because it is rare: its room would be part of every call.
+            Freshness::Expired => Box::pin(self.refreshed_first(live)).await,
+        }
+    }
+
+    async fn refreshed_first(&self, live: Arc<LiveInstance>) -> Result<Arc<LiveInstance>, ApiError> {
+        match self.refresh_unless_set_back(&live, Cause::Expired).await {
+            Ok(()) => self.newer(&live).await,
+            // The token endpoint is down: what is still good is still served.
+            Err(error) if live.is_good(self.now()) && error.code != Code::ReauthorizationRequired => Ok(live),
+            Err(error) => Err(error),
         }
     }
 

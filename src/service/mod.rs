@@ -3,7 +3,7 @@
 pub mod authenticate;
 pub mod bootstrap;
 pub mod call_hub;
-mod call_vendor;
+pub mod call_vendor;
 pub mod callback;
 pub mod change_feed;
 pub mod change_instance;

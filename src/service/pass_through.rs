@@ -19,7 +19,6 @@ use super::warm_instances::LiveInstance;
 use crate::catalog::element::Placement;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::outbound::{Answer, Connections, ExchangeFault, Upload, target};
 use crate::protocol::VendorFault;
@@ -34,12 +33,13 @@ const RETRIED_FOR: Duration = Duration::from_secs(60);
 const LARGEST_REFUSAL: usize = 64 * 1024;
 
 /// What the caller wants from the vendor. The headers are those that travel, without any credential of ours.
-pub struct Call {
+pub struct Call<'a> {
     pub method: Method,
     /// Behind `/vendor`, as it came.
-    pub path: String,
-    pub query: Option<String>,
-    pub headers: HeaderMap,
+    pub path: Cow<'a, str>,
+    pub query: Option<Cow<'a, str>>,
+    /// Made anew for every try.
+    pub headers: &'a dyn Fn() -> HeaderMap,
     pub body: Upload,
     pub retries: u8,
 }
@@ -52,32 +52,32 @@ pub struct Candidate {
 
 impl Services {
     /// The instance behind `Element <token>`, with User and Organization checked where they came along.
-    pub async fn instance_of_element(&self, presented: &Presented) -> Result<(i64, Owner), ApiError> {
+    pub async fn instance_of_element(&self, presented: &Presented) -> Result<Arc<LiveInstance>, ApiError> {
         let Some(token) = &presented.element else { return Err(Code::MissingCredentials.into()) };
-        let (id, owner) = self.owner_of_token(token).await?;
+        let live = self.live_instance_of_token(token).await?;
         if presented.user.is_some() || presented.organization.is_some() || presented.bearer.is_some() {
             let caller = self.authenticate(presented).await?;
-            if caller.owner != owner {
+            if caller.owner != live.owner {
                 return Err(Code::BadCredentials.into());
             }
         }
-        Ok((id, owner))
+        Ok(live)
     }
 
     /// The instance whose token stood where its element's credential would travel.
-    pub async fn instance_of_candidates(&self, candidates: &[Candidate]) -> Result<(i64, Owner), ApiError> {
+    pub async fn instance_of_candidates(&self, candidates: &[Candidate]) -> Result<Arc<LiveInstance>, ApiError> {
         for candidate in candidates {
-            let (id, owner) = match self.owner_of_token(&candidate.token).await {
+            let live = match self.live_instance_of_token(&candidate.token).await {
                 Err(error) if error.code == Code::BadCredentials => continue,
                 found => found?,
             };
-            if !self.organization_settings(owner.organization).await?.vendor_bearer {
+            if !self.organization_settings(live.owner.organization).await?.vendor_bearer {
                 let message = "This organization takes an instance's token only as `Authorization: Element <token>` \
                                (`vendorBearer` is off).";
                 return Err(ApiError::new(Code::BadCredentials, message));
             }
-            if candidate.found_at.suits(&self.live_instance(owner, id).await?.element) {
-                return Ok((id, owner));
+            if candidate.found_at.suits(&live.element) {
+                return Ok(live);
             }
         }
         let message = "No instance has this token: send `Authorization: Element <token>`, or the token in the place where \
@@ -88,10 +88,11 @@ impl Services {
     pub async fn pass_through(
         &self,
         connections: &Rc<Connections>,
-        (id, owner): (i64, Owner),
-        call: Call,
+        live: Arc<LiveInstance>,
+        call: Call<'_>,
     ) -> Result<Answer, ApiError> {
-        let live = self.fresh_token(owner, id).await?;
+        let id = live.id;
+        let live = self.freshened(live).await?;
         let outcome = self.attempt(connections, live, call).await;
         let status = outcome.as_ref().map_or_else(|error| error.code.status(), |answer| answer.status.as_u16());
         self.usage.note_call(id, self.now(), status);
@@ -102,7 +103,7 @@ impl Services {
         &self,
         connections: &Rc<Connections>,
         mut live: Arc<LiveInstance>,
-        mut call: Call,
+        mut call: Call<'_>,
     ) -> Result<Answer, ApiError> {
         let started = Instant::now();
         let mut tries =
@@ -132,7 +133,7 @@ impl Services {
                 Ok(answer) if tries.redirects > 0 && live.element.follow_redirects => {
                     match redirect(&live, &call, &answer) {
                         Some((path, query)) => {
-                            (call.path, call.query) = (path, query);
+                            (call.path, call.query) = (path.into(), query.map(Cow::Owned));
                             tries.redirects = tries.redirects.saturating_sub(1);
                             continue;
                         }
@@ -195,8 +196,8 @@ impl Tries {
     }
 }
 
-fn request(live: &LiveInstance, call: &Call, body: Upload) -> Result<Request<Upload>, ApiError> {
-    let mut headers = call.headers.clone();
+fn request(live: &LiveInstance, call: &Call<'_>, body: Upload) -> Result<Request<Upload>, ApiError> {
+    let mut headers = (call.headers)();
     let mut query = call.query.as_deref().map(Cow::Borrowed);
     // Every place of a credential is ours: a token that stood in a second one must not travel on.
     for placement in live.element.placements() {
@@ -234,7 +235,7 @@ fn request(live: &LiveInstance, call: &Call, body: Upload) -> Result<Request<Upl
     Ok(request)
 }
 
-fn address(live: &LiveInstance, call: &Call, query: Option<&str>) -> Result<PathAndQuery, ApiError> {
+fn address(live: &LiveInstance, call: &Call<'_>, query: Option<&str>) -> Result<PathAndQuery, ApiError> {
     target(live.destination()?, &call.path, query).map_err(|_| {
         ApiError::new(Code::BadParameter, "The path or the query has characters that no request may have: encode them.")
     })
@@ -246,7 +247,7 @@ fn unfit(live: &LiveInstance) -> ApiError {
 }
 
 /// Path and query of a redirect that stays where the credential belongs.
-fn redirect(live: &LiveInstance, call: &Call, answer: &Answer) -> Option<(String, Option<String>)> {
+fn redirect(live: &LiveInstance, call: &Call<'_>, answer: &Answer) -> Option<(String, Option<String>)> {
     let followed = matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308);
     if !followed || !matches!(call.method, Method::GET | Method::HEAD) {
         return None;

@@ -200,13 +200,36 @@ impl Services {
 
     /// The instance that a token names, and whose it is.
     pub async fn owner_of_token(&self, token: &Secret) -> Result<(i64, Owner), ApiError> {
+        match self.known_by_token(token).await {
+            Ok(live) => Ok((live.id, live.owner)),
+            Err(key) => self.named_by_token(key, token).await,
+        }
+    }
+
+    /// The same with what calls through it need.
+    pub async fn live_instance_of_token(&self, token: &Secret) -> Result<Arc<LiveInstance>, ApiError> {
+        match self.known_by_token(token).await {
+            Ok(live) => Ok(live),
+            Err(key) => {
+                let (id, owner) = self.named_by_token(key, token).await?;
+                self.live_instance(owner, id).await
+            }
+        }
+    }
+
+    /// From memory; or the token's place there.
+    async fn known_by_token(&self, token: &Secret) -> Result<Arc<LiveInstance>, MemoryHash> {
         let key = self.warm.key.hash(&[token]);
         if let Some(named) = self.warm.by_token.get(&key)
             && let Ok(live) = self.live_instance(named.owner, named.id).await
             && *live.token_hash == *named.token_hash
         {
-            return Ok((named.id, named.owner));
+            return Ok(live);
         }
+        Err(key)
+    }
+
+    async fn named_by_token(&self, key: MemoryHash, token: &Secret) -> Result<(i64, Owner), ApiError> {
         let generation = self.warm.by_token.generation();
         let hashes = self.lookup.hashes(Purpose::InstanceToken, token);
         let read = self.store.read(move |conn| instances::find_by_token(conn, &hashes)).await;

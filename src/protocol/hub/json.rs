@@ -251,10 +251,14 @@ pub fn pointer<'a>(text: &'a str, pointer: &str) -> Option<&'a str> {
     }
 }
 
+pub fn is_text_or_number(value: &str) -> bool {
+    value != "null" && !value.starts_with(['{', '['])
+}
+
 /// A text or a number, as a text.
 pub fn text_of(value: &str) -> Option<String> {
     if value.starts_with('"') {
         return serde_json::from_str(value).ok();
     }
-    (value != "null" && !value.starts_with(['{', '['])).then(|| value.to_owned())
+    is_text_or_number(value).then(|| value.to_owned())
 }

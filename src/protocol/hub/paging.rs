@@ -137,6 +137,9 @@ impl<'a> Walk<'a> {
         let mut space = Workspace::default();
         let mut count = 0;
         let mut beyond = false;
+        if self.missing > 0 {
+            self.listed.text.reserve(shape.room(body));
+        }
         let rest = around(body, self.root, |scanner| {
             count += 1;
             if count <= self.skip || self.missing == 0 {

@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use super::body;
 use super::clause::{self, Clause, Complaint, Field};
 use super::filter::{self, Limits, MODIFIED, Names};
 use super::paging::{Position, Wanted, fingerprint};
 use super::route::{self, Route, segment_text};
+use super::shape::{self, Shape};
 use super::statement;
-use super::{body, shape::Shape};
 use crate::catalog::element::Element;
 use crate::catalog::resource::{Dialect, Filter, PagingStyle, Place, ReplyShape, Slot, Source, Statement, variable};
 use crate::kernel::code::Code;
@@ -164,9 +165,11 @@ impl<'a> Plan<'a> {
         Ok(request)
     }
 
-    pub fn shape<'b>(&'b self, nulls: bool, variable: &'b dyn Fn(&str) -> Option<String>) -> Shape<'b> {
+    /// `variable`: the values of the element's variables.
+    pub fn shape(&self, nulls: bool, variable: &dyn Fn(&str) -> Option<String>) -> Shape<'_> {
         let Route { resource, collection, .. } = &self.route;
-        Shape { resource, collection, nulls, only: self.only.clone(), variable }
+        let constants = shape::constants(&resource.members, variable);
+        Shape { resource, collection, nulls, only: self.only.as_deref(), constants }
     }
 }
 

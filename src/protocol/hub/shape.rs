@@ -1,7 +1,7 @@
 //! The vendor's objects in the hub's shape, written straight from the vendor's text.
 
-use super::json::{Scanner, copy_without_nulls, pointer, push_name, separate, text_of};
-use crate::catalog::resource::{Collection, Resource};
+use super::json::{Scanner, copy_without_nulls, is_text_or_number, pointer, push_name, separate};
+use crate::catalog::resource::{Collection, Member, Resource};
 
 /// How the objects of one call are written.
 pub struct Shape<'a> {
@@ -10,15 +10,34 @@ pub struct Shape<'a> {
     /// Whether members that are null are written.
     pub nulls: bool,
     /// What the caller's `fields` names; none: everything.
-    pub only: Option<Vec<String>>,
-    /// The values of the element's variables.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    pub only: Option<&'a [String]>,
+    /// Of each of the resource's members, where it is the same in all objects: as JSON.
+    pub constants: Vec<Option<String>>,
+}
+
+/// The members that do not come from the vendor's object, each in its place. `variable`: the values of the element's
+/// variables.
+pub fn constants(members: &[Member], variable: &dyn Fn(&str) -> Option<String>) -> Vec<Option<String>> {
+    let constant = |member: &Member| match (&member.value, &member.variable) {
+        (Some(value), _) => Some(value.to_string()),
+        (None, Some(name)) => {
+            let text = variable(name)?;
+            let mut json = String::new();
+            match member.number && text.parse::<i64>().is_ok() {
+                true => json.push_str(&text),
+                false => push_text(&mut json, &text),
+            }
+            Some(json)
+        }
+        (None, None) => None,
+    };
+    members.iter().map(constant).collect()
 }
 
 /// One object, at a JSON pointer into the vendor's reply. None: it is not there, or no JSON.
 pub fn object(body: &str, root: &str, shape: &Shape<'_>) -> Option<String> {
     let mut scanner = Scanner::new(pointer(body, root)?);
-    let mut text = String::with_capacity(body.len().saturating_mul(2));
+    let mut text = String::with_capacity(shape.room(body));
     shape.write(&mut scanner, &mut Workspace::default(), &mut text)?;
     scanner.is_at_end().then_some(text)
 }
@@ -71,6 +90,12 @@ pub struct Workspace<'t> {
 }
 
 impl Shape<'_> {
+    /// Bytes that the objects of a reply will hardly exceed: asked for at once, because growing means copying.
+    pub fn room(&self, body: &str) -> usize {
+        let copies = if self.collection.raw { 2 } else { 1 };
+        body.len().saturating_mul(copies).saturating_add(body.len() / 4)
+    }
+
     /// Passes one of the vendor's objects and writes it. What is no object is written as it is.
     pub fn write<'t>(&self, scanner: &mut Scanner<'t>, space: &mut Workspace<'t>, out: &mut String) -> Option<()> {
         if scanner.peek()? != b'{' {
@@ -108,23 +133,26 @@ impl Shape<'_> {
     fn write_members(&self, whole: &str, has_nulls: bool, space: &Workspace<'_>, out: &mut String) -> Option<()> {
         out.push('{');
         let mut first = true;
-        if let Some(id) = self.at(whole, space, &self.collection.id).and_then(text_of) {
+        if let Some(id) = self.at(whole, space, &self.collection.id).filter(|id| is_text_or_number(id)) {
             separate(out, &mut first);
             push_name(out, "id");
-            push_text(out, &id);
+            push_as_text(out, id);
         }
         let mut added: Vec<&str> = vec!["id"];
-        for member in &self.resource.members {
+        for (member, constant) in self.resource.members.iter().zip(&self.constants) {
             let is_alias = member.from.as_deref() == Some(self.collection.id.as_str());
             if !is_alias && !self.wants(&member.name) {
                 continue;
             }
-            let value = self.added(member, whole, space);
-            let Some(value) = value.filter(|value| self.nulls || value != "null") else { continue };
+            let value = match &member.from {
+                Some(from) => self.at(whole, space, from),
+                None => constant.as_deref(),
+            };
+            let Some(value) = value.filter(|value| self.nulls || *value != "null") else { continue };
             separate(out, &mut first);
             push_text(out, &member.name);
             out.push(':');
-            out.push_str(&value);
+            out.push_str(value);
             added.push(&member.name);
         }
         for member in &space.members {
@@ -149,22 +177,6 @@ impl Shape<'_> {
         }
         out.push('}');
         Some(())
-    }
-
-    fn added(&self, member: &crate::catalog::resource::Member, whole: &str, space: &Workspace<'_>) -> Option<String> {
-        if let Some(from) = &member.from {
-            return self.at(whole, space, from).map(str::to_owned);
-        }
-        if let Some(value) = &member.value {
-            return Some(value.to_string());
-        }
-        let text = (self.variable)(member.variable.as_deref()?)?;
-        if member.number && text.parse::<i64>().is_ok() {
-            return Some(text);
-        }
-        let mut quoted = String::new();
-        push_text(&mut quoted, &text);
-        Some(quoted)
     }
 
     /// What a pointer leads to, from the members that are known already.
@@ -194,9 +206,7 @@ impl Shape<'_> {
             if field.value.starts_with(['"', '{', '[']) || field.value == "null" {
                 self.copy(field.value, field.has_nulls, out)?;
             } else {
-                out.push('"');
-                out.push_str(field.value);
-                out.push('"');
+                push_as_text(out, field.value);
             }
         }
         out.push('}');
@@ -212,12 +222,12 @@ impl Shape<'_> {
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only.iter().any(|wanted| wanted == name))
+        self.only.is_none_or(|only| only.iter().any(|wanted| wanted == name))
     }
 
     fn wants_field(&self, name: &str) -> bool {
         let Some(inside) = &self.collection.fields_in else { return self.wants(name) };
-        self.only.as_ref().is_none_or(|only| {
+        self.only.is_none_or(|only| {
             only.iter().any(|wanted| {
                 let wanted =
                     wanted.strip_prefix(inside.as_str()).and_then(|rest| rest.strip_prefix('.')).unwrap_or(wanted);
@@ -227,7 +237,16 @@ impl Shape<'_> {
     }
 }
 
+/// A value as the vendor's reply has it, a number in quotes.
+fn push_as_text(out: &mut String, value: &str) {
+    let quote = if value.starts_with('"') { "" } else { "\"" };
+    [quote, value, quote].into_iter().for_each(|part| out.push_str(part));
+}
+
 fn push_text(out: &mut String, text: &str) {
-    // Nothing but a text can come of a text.
-    out.push_str(&serde_json::Value::from(text).to_string());
+    if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..=31)) {
+        // Nothing but a text can come of a text.
+        return out.push_str(&serde_json::Value::from(text).to_string());
+    }
+    ["\"", text, "\""].into_iter().for_each(|part| out.push_str(part));
 }
