@@ -98,7 +98,9 @@ pub fn hex<const N: usize>(entropy: &dyn Entropy) -> String {
 
 pub fn hex_of(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    text.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
+    text
 }
 
 /// 44 characters of base64 text (contract 2.1), drawn again until it has neither `+` nor `/`: such a secret

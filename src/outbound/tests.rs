@@ -1,23 +1,55 @@
-//! The sender against servers that misbehave, on loopback sockets.
+//! Both ways to a vendor, against servers that misbehave, on loopback sockets.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, LocalSet};
 use url::Url;
 
-use super::{Guard, Sender, client_config};
+use super::{Connections, Dialer, Guard, Sender, client_config};
 use crate::kernel::secret::Secret;
-use crate::protocol::{VendorFault, VendorRequest};
+use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
 fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+fn loopback() -> Guard {
+    Guard::new(vec!["127.0.0.0/8".parse().unwrap()], None)
+}
+
 fn sender(proxy: Option<&str>) -> Sender {
     install_tls();
-    Sender::new(Guard::new(vec!["127.0.0.0/8".parse().unwrap()], None), proxy, client_config().unwrap()).unwrap()
+    Sender::new(loopback(), proxy, client_config().unwrap()).unwrap()
+}
+
+fn dialer(guard: Guard) -> Dialer {
+    install_tls();
+    Dialer::new(guard, None, client_config().unwrap()).unwrap()
+}
+
+/// The shared client's, or a worker's own.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Shared,
+    Own,
+}
+
+const WAYS: [Way; 2] = [Way::Shared, Way::Own];
+
+impl Way {
+    async fn send(self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
+        match self {
+            Self::Shared => sender(None).send(request).await,
+            Self::Own => own(async |connections| connections.call(&dialer(loopback()), request).await).await,
+        }
+    }
+}
+
+async fn own<T>(work: impl AsyncFnOnce(Rc<Connections>) -> T) -> T {
+    LocalSet::new().run_until(work(Rc::default())).await
 }
 
 fn request(url: &str, timeout: Duration) -> VendorRequest {
@@ -60,66 +92,120 @@ fn with_body(length: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_nobody_follows_it() {
-    let (elsewhere, followed) = server(with_body(2)).await;
-    let reply = format!("HTTP/1.1 307 Moved\r\nlocation: {elsewhere}\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n");
-    let (url, asked) = server(reply.into_bytes()).await;
-    let reply = sender(None).send(&request(&url, PATIENT)).await.unwrap();
-    assert_eq!((reply.status, reply.retry_after, reply.body.len()), (307, Some(7), 0));
-    let asked = asked.await.unwrap();
-    assert!(asked.starts_with("POST /token HTTP/1.1\r\n") && asked.contains("x-api-key: the key"), "{asked}");
-    assert!(asked.contains(concat!("user-agent: Ligand/", env!("CARGO_PKG_VERSION"))), "{asked}");
-    assert!(!followed.is_finished());
+    for way in WAYS {
+        let (elsewhere, followed) = server(with_body(2)).await;
+        let reply =
+            format!("HTTP/1.1 307 Moved\r\nlocation: {elsewhere}\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n");
+        let (url, asked) = server(reply.into_bytes()).await;
+        let reply = way.send(&request(&url, PATIENT)).await.unwrap();
+        assert_eq!((reply.status, reply.retry_after, reply.body.len()), (307, Some(7), 0));
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("POST /token HTTP/1.1\r\n") && asked.contains("x-api-key: the key"), "{asked}");
+        assert!(asked.contains(concat!("user-agent: Ligand/", env!("CARGO_PKG_VERSION"))), "{asked}");
+        assert!(asked.contains(&format!("host: {}\r\n", url.strip_prefix("http://").unwrap().replace("/token", ""))));
+        assert!(!followed.is_finished());
+    }
 }
 
 #[tokio::test]
-async fn a_reply_is_read_up_to_a_megabyte() {
-    let (url, _) = server(with_body(1 << 20)).await;
-    assert_eq!(sender(None).send(&request(&url, PATIENT)).await.unwrap().body.len(), 1 << 20);
-    let (url, _) = server(with_body((1 << 20) + 1)).await;
-    let refused = sender(None).send(&request(&url, PATIENT)).await;
-    assert!(matches!(refused, Err(VendorFault::Malformed(text)) if text.contains("larger")), "{refused:?}");
+async fn a_reply_is_read_up_to_a_megabyte_or_what_the_call_may_bring() {
+    for way in WAYS {
+        for most in [1000, 1 << 20] {
+            let request = |url: &str| VendorRequest { largest_reply: most, ..request(url, PATIENT) };
+            let (url, _) = server(with_body(most)).await;
+            assert_eq!(way.send(&request(&url)).await.unwrap().body.len(), most);
+            let (url, _) = server(with_body(most + 1)).await;
+            let refused = way.send(&request(&url)).await;
+            assert!(matches!(refused, Err(VendorFault::Malformed(text)) if text.contains("larger")), "{refused:?}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_vendor_that_begins_and_never_ends_is_a_timeout() {
-    let half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/token", listener.local_addr().unwrap());
-    let hanging = tokio::spawn(async move {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        let _ = socket.read(&mut [0; 4096]).await.unwrap();
-        socket.write_all(&half).await.unwrap();
-        std::future::pending::<()>().await;
-    });
-    let outcome = sender(None).send(&request(&url, Duration::from_millis(200))).await;
-    assert_eq!(outcome.unwrap_err(), VendorFault::Timeout);
-    hanging.abort();
+    for way in WAYS {
+        let half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        let hanging = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let _ = socket.read(&mut [0; 4096]).await.unwrap();
+            socket.write_all(&half).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let outcome = way.send(&request(&url, Duration::from_millis(200))).await;
+        assert_eq!(outcome.unwrap_err(), VendorFault::Timeout);
+        hanging.abort();
+    }
 }
 
 #[tokio::test]
 async fn a_vendor_that_is_not_there_or_hangs_up_is_unreachable_and_the_key_in_the_url_stays_secret() {
-    let (url, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec()).await;
-    for (url, arrived) in
-        [(format!("{url}?hapikey=hunter2"), true), ("http://127.0.0.1:1/?hapikey=hunter2".to_owned(), false)]
-    {
-        let outcome = sender(None).send(&request(&url, PATIENT)).await.unwrap_err();
-        assert!(
-            matches!(&outcome, VendorFault::Unreachable { reason, sent } if !reason.contains("hunter2") && *sent == arrived),
-            "{outcome:?}"
-        );
+    for way in WAYS {
+        let (url, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec()).await;
+        for (url, arrived) in
+            [(format!("{url}?hapikey=hunter2"), true), ("http://127.0.0.1:1/?hapikey=hunter2".to_owned(), false)]
+        {
+            let outcome = way.send(&request(&url, PATIENT)).await.unwrap_err();
+            assert!(
+                matches!(&outcome, VendorFault::Unreachable { reason, sent } if !reason.contains("hunter2") && *sent == arrived),
+                "{outcome:?}"
+            );
+        }
     }
+}
+
+/// Answers the first request of each connection, and hangs up at the second.
+async fn answers_once() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/objects", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                for answers in [true, false] {
+                    let mut asked = Vec::new();
+                    while !asked.ends_with(b"a=b") {
+                        let mut buffer = [0; 4096];
+                        let length = socket.read(&mut buffer).await.unwrap();
+                        asked.extend_from_slice(&buffer[..length]);
+                    }
+                    if answers {
+                        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_ends_costs_only_calls_that_may_not_be_repeated() {
+    let url = answers_once().await;
+    let call = |method: &str| VendorRequest { method: method.to_owned(), ..request(&url, PATIENT) };
+    own(async |connections| {
+        let dialer = dialer(loopback());
+        let send = async |method: &str| connections.call(&dialer, &call(method)).await;
+        assert_eq!(send("POST").await.unwrap().status, 200);
+        assert_eq!(send("PUT").await.unwrap().status, 200, "over another connection");
+        let lost = send("POST").await.unwrap_err();
+        assert!(matches!(lost, VendorFault::Unreachable { sent: true, .. }), "{lost:?}");
+        assert_eq!(send("POST").await.unwrap().status, 200);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn names_are_checked_after_they_were_resolved() {
     // No network is needed: the name of this machine leads to an inner address, which the operator did not list.
     install_tls();
-    let outcome = Sender::new(Guard::default(), None, client_config().unwrap())
-        .unwrap()
-        .send(&request("https://localhost/", PATIENT))
-        .await;
-    let outcome = outcome.unwrap_err();
-    assert!(matches!(&outcome, VendorFault::Address(text) if text.contains("localhost")), "{outcome:?}");
+    let request = request("https://localhost/", PATIENT);
+    let shared = Sender::new(Guard::default(), None, client_config().unwrap()).unwrap().send(&request).await;
+    let own = own(async |connections| connections.call(&dialer(Guard::default()), &request).await).await;
+    for outcome in [shared, own] {
+        let outcome = outcome.unwrap_err();
+        assert!(matches!(&outcome, VendorFault::Address(text) if text.contains("localhost")), "{outcome:?}");
+    }
 }
 
 #[tokio::test]
