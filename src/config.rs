@@ -187,7 +187,7 @@ pub struct Serve {
     /// Inner networks that vendors may be reached in (CIDR, comma separated)
     #[arg(long, env = "LIGAND_OUTBOUND_ALLOW", value_delimiter = ',', value_name = "CIDR")]
     pub outbound_allow: Vec<IpNet>,
-    /// The proxy for calls to vendors; the environment's proxy settings are not used
+    /// The proxy for calls to vendors, by CONNECT; the environment's proxy settings are not used
     #[arg(long, env = "LIGAND_OUTBOUND_PROXY", hide_env_values = true, value_name = "URL", value_parser = Unrepeated(proxy_url))]
     pub outbound_proxy: Option<Secret>,
     /// Origins of pages that may call from a browser (comma separated)

@@ -329,11 +329,12 @@ pub enum ReplyShape {
     Empty,
 }
 
-/// Asking the vendor for the fields of its objects. All but `path` and `root` are JSON pointers into one of the fields.
+/// Asking the vendor for the fields of its objects. Where nothing else is said, a JSON pointer into one of the fields.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Metadata {
     pub vendor_path: String,
+    /// Where the list is in the reply.
     #[serde(default)]
     pub root: String,
     pub name: String,
@@ -349,6 +350,9 @@ pub struct Metadata {
     /// True for a field that is the vendor's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard: Option<String>,
+    /// The key of the collection in which such fields are made and changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
 }
 
 impl Resource {

@@ -16,8 +16,11 @@ use super::upload::Upload;
 use crate::protocol::destination::Destination;
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
+/// Bytes that an announcement alone is worth.
+const AT_ONCE: usize = 1 << 20;
+
 impl Connections {
-    /// Sends once; again only where a kept connection ended under a call that may be repeated. Redirects are answers, not
+    /// Sends once; again only where a kept connection ended under a call that changes nothing. Redirects are answers, not
     /// followed.
     pub async fn call(self: &Rc<Self>, dialer: &Dialer, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
         let answered = tokio::time::timeout(request.timeout, self.held_answer(dialer, request));
@@ -31,9 +34,9 @@ impl Connections {
     ) -> Result<VendorReply, VendorFault> {
         let to = Destination::of(&request.url);
         let first = outgoing(request)?;
-        let repeatable = first.method().is_idempotent();
+        let harmless = first.method().is_safe();
         let answer = match self.exchange(dialer, &to, first, request.timeout).await {
-            Err(ExchangeFault::Stale(_)) if repeatable => {
+            Err(ExchangeFault::Stale(_)) if harmless => {
                 self.exchange(dialer, &to, outgoing(request)?, request.timeout).await
             }
             answer => answer,
@@ -72,7 +75,7 @@ async fn held(answer: Answer, most: usize) -> Result<VendorReply, VendorFault> {
         AnswerBody::Whole(bytes) => reply.body = bytes.into(),
         AnswerBody::Stream(mut flow) => {
             let announced = flow.length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-            reply.body.reserve(announced.min(most));
+            reply.body.reserve(announced.min(AT_ONCE));
             while let Some(chunk) = flow.next().await.transpose()? {
                 if reply.body.len().saturating_add(chunk.len()) > most {
                     return Err(TOO_LARGE);

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::Services;
 use crate::catalog::element::Element;
+use crate::catalog::resource::{Resource, variable};
 use crate::kernel::error::ApiError;
 
 /// What an element can do.
@@ -52,10 +53,10 @@ pub struct ExpandedMetadata {
     pub bulk: Bulk,
     pub usage: Usage,
     pub api: Api,
-    #[schema(value_type = Vec<Object>)]
-    pub resources: Vec<Value>,
+    pub resources: Vec<ResourceMetadata>,
 }
 
+/// Whether what a customer made at the vendor shows here.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Discovery {
@@ -63,6 +64,48 @@ pub struct Discovery {
     pub custom_objects: bool,
     pub endpoint_custom_fields: bool,
     pub endpoint_custom_objects: bool,
+}
+
+/// What can be done with one of the element's hub resources.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceMetadata {
+    /// Behind the hub: `contacts`.
+    pub canonical_name: String,
+    /// `list`, `get`, `create` …
+    pub operations: Vec<String>,
+    pub events: ResourceEvents,
+    pub bulk: ResourceBulk,
+    pub custom_field: CustomField,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceEvents {
+    pub supported: bool,
+    pub methods: Vec<String>,
+    pub event_types: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ResourceBulk {
+    pub upload: BulkWay,
+    pub download: BulkWay,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+pub struct BulkWay {
+    pub supported: bool,
+    pub native: bool,
+}
+
+/// What can be done with the fields of the objects.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CustomField {
+    pub get: bool,
+    pub create: bool,
+    pub update: bool,
+    pub delete: bool,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -97,10 +140,15 @@ impl Services {
     }
 }
 
+/// What polling can find out.
+const POLLED: [&str; 2] = ["CREATED", "UPDATED"];
+
 fn metadata(element: &Element, expand: bool) -> ElementMetadata {
-    let polled = element.events.polling.iter().map(|(resource, polled)| {
-        (resource.clone(), json!({ "eventTypes": ["CREATED", "UPDATED"], "pollUrl": polled.url }))
-    });
+    let polled = element
+        .events
+        .polling
+        .iter()
+        .map(|(resource, polled)| (resource.clone(), json!({ "eventTypes": POLLED, "pollUrl": polled.url })));
     ElementMetadata {
         id: element.id,
         key: element.key.clone(),
@@ -115,9 +163,11 @@ fn metadata(element: &Element, expand: bool) -> ElementMetadata {
     }
 }
 
-/// Hub resources come with a later version: until then nothing is discovered, and the list of resources is empty.
 fn expanded(element: &Element) -> ExpandedMetadata {
     let flags = &element.flags;
+    let resources: Vec<_> = element.resources.iter().filter_map(|resource| of_resource(element, resource)).collect();
+    let custom_fields = resources.iter().any(|resource| resource.custom_field.get);
+    let custom_objects = element.resources.iter().any(|resource| variable(&resource.path).is_some());
     ExpandedMetadata {
         image: element.image.clone().unwrap_or_default(),
         display_order: element.id,
@@ -131,14 +181,43 @@ fn expanded(element: &Element) -> ExpandedMetadata {
         authentication_type: element.authentication.default.as_str().to_owned(),
         hub: element.hub.clone(),
         discovery: Discovery {
-            custom_fields: false,
-            custom_objects: false,
+            custom_fields,
+            custom_objects,
+            // No element has an endpoint of its own for these.
             endpoint_custom_fields: false,
             endpoint_custom_objects: false,
         },
         bulk: Bulk { upload: flags.bulk_upload_enabled, download: flags.bulk_download_enabled },
         usage: Usage { instance_count: 0, customer_count: 0, traffic: 0 },
         api: Api { kind: "rest".to_owned(), content_type: "application/json".to_owned() },
-        resources: Vec::new(),
+        resources,
     }
+}
+
+fn of_resource(element: &Element, resource: &Resource) -> Option<ResourceMetadata> {
+    let collection = element.collections.get(&resource.collection)?;
+    let mut operations: Vec<String> = Vec::new();
+    for operation in collection.operations.iter().filter(|operation| resource.has(operation)) {
+        // One name may have a form with conditions beside the plain one.
+        if !operations.contains(&operation.name) {
+            operations.push(operation.name.clone());
+        }
+    }
+    let polled = element.events.polling.contains_key(&resource.path);
+    let texts = |list: &[&str]| if polled { list.iter().map(|text| (*text).to_owned()).collect() } else { Vec::new() };
+    let fields = collection.metadata.as_ref();
+    let made_in = fields.and_then(|fields| element.collections.get(fields.collection.as_ref()?));
+    let can = |name: &str| made_in.is_some_and(|made_in| made_in.operations.iter().any(|it| it.name == name));
+    Some(ResourceMetadata {
+        canonical_name: resource.path.clone(),
+        operations,
+        events: ResourceEvents { supported: polled, methods: texts(&["polling"]), event_types: texts(&POLLED) },
+        bulk: ResourceBulk { upload: BulkWay::default(), download: BulkWay::default() },
+        custom_field: CustomField {
+            get: fields.is_some(),
+            create: can("create"),
+            update: can("update"),
+            delete: can("delete"),
+        },
+    })
 }

@@ -92,7 +92,11 @@ impl Services {
         call: Call<'_>,
     ) -> Result<Answer, ApiError> {
         let id = live.id;
-        let live = self.freshened(live).await?;
+        let live = match &call.body {
+            // It was waited for, and meanwhile the instance may have changed.
+            Upload::Whole(body) if !body.is_empty() => self.fresh_token(live.owner, id).await?,
+            _ => self.freshened(live).await?,
+        };
         let outcome = self.attempt(connections, live, call).await;
         let status = outcome.as_ref().map_or_else(|error| error.code.status(), |answer| answer.status.as_u16());
         self.usage.note_call(id, self.now(), status);

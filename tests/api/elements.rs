@@ -265,13 +265,40 @@ on_sqlite!(metadata_has_the_members_of_the_contract, |server| async move {
         has_members(&found["usage"], &["instanceCount", "customerCount", "traffic"].map(|name| (name, zero.clone())));
         has_members(&found["api"], &["type", "contentType"].map(|name| (name, json!(""))));
     }
-    let polling = anonymous.get("/elements/168/metadata?expand=true").await.ok()["events"].take();
+    let mut crm = anonymous.get("/elements/168/metadata?expand=true").await.ok();
+    let polling = crm["events"].take();
     assert_eq!((&polling["supported"], &polling["methods"]), (&json!(true), &json!(["polling", "webhook"])));
     for resource in ["accounts", "contacts", "opportunities"] {
         let polled = &polling["polling"][resource];
         assert!(!polled["eventTypes"].as_array().unwrap().is_empty(), "{polled}");
         assert!(polled["pollUrl"].as_str().unwrap().starts_with(&format!("/hubs/crm/{resource}")), "{polled}");
     }
+    let named = |name: &str| {
+        let resources = crm["resources"].as_array().unwrap();
+        resources
+            .iter()
+            .find(|resource| resource["canonicalName"] == name)
+            .unwrap_or_else(|| panic!("no {name}"))
+            .clone()
+    };
+    let no_bulk = json!({ "supported": false, "native": false });
+    let expected = json!({
+        "canonicalName": "contacts",
+        "operations": [
+            "list", "create", "get", "update", "delete", "search", "batchRead", "batchCreate", "batchUpdate", "batchUpsert",
+            "batchArchive",
+        ],
+        "events": { "supported": true, "methods": ["polling"], "eventTypes": ["CREATED", "UPDATED"] },
+        "bulk": { "upload": no_bulk, "download": no_bulk },
+        "customField": { "get": true, "create": true, "update": true, "delete": true },
+    });
+    assert_eq!(named("contacts"), expected);
+    let owners = named("owners");
+    assert_eq!((&owners["operations"], &owners["events"]["supported"]), (&json!(["list", "get"]), &json!(false)));
+    assert_eq!(owners["customField"]["get"], false);
+    assert_eq!((&crm["discovery"]["customFields"], &crm["discovery"]["customObjects"]), (&json!(true), &json!(true)));
+    let freshdesk = anonymous.get("/elements/freshdesk/metadata?expand=true").await.ok();
+    assert_eq!((&freshdesk["resources"], &freshdesk["discovery"]["customFields"]), (&json!([]), &json!(false)));
 });
 
 on_sqlite!(what_is_not_there_is_a_404, |server| async move {

@@ -103,6 +103,27 @@ fn who_expects_to_be_told_to_continue_is_told() {
     });
 }
 
+#[test]
+fn a_body_that_was_waited_for_does_not_outlast_the_instance() {
+    run(async {
+        let through = Passthrough::start(|_, _| json("{}")).await;
+        assert_eq!(
+            through.caller().request_at_root("GET", "/vendor/warm").send().await.expect("a reply").status(),
+            200
+        );
+        let mut stream = TcpStream::connect(through.server.url.trim_start_matches("http://")).await.expect("a server");
+        let head = through.raw("PUT /vendor/x", "Expect: 100-continue\r\nContent-Length: 4\r\n", "");
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        // By then the token has been looked at.
+        stream.read_exact(&mut [0; 25]).await.expect("a word");
+        through.server.caller().delete(&format!("/instances/{}/enabled", through.id)).await.ok();
+        stream.write_all(b"body").await.expect("it reads");
+        let mut told = [0; 12];
+        stream.read_exact(&mut told).await.expect("a status");
+        assert_eq!((&told, through.arrived().len()), (b"HTTP/1.1 403", 1));
+    });
+}
+
 /// A vendor that sends a gigabyte as fast as it is read, and counts what went out.
 async fn endless_vendor(sent: Arc<AtomicU64>) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -84,6 +84,9 @@ fn check_collection(element: &Element, at: &str, collection: &Collection, findin
         for (member, pointer) in [("name", &metadata.name), ("type", &metadata.kind), ("label", &metadata.label)] {
             check_pointer(&format!("{at}/{member}"), pointer, findings);
         }
+        if let Some(key) = metadata.collection.as_ref().filter(|key| !element.collections.contains_key(*key)) {
+            findings.add(format!("{at}/collection"), format!("the collection `{key}` is not declared"));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod directory;
 mod refused_authentication;
 mod refused_identity;
+mod refused_resources;
 mod shipped;
 
 use tempfile::TempDir;
@@ -12,6 +13,7 @@ use super::load::Catalog;
 const CLOSEIO: &str = include_str!("../../../elements/closeio.toml");
 const HUBSPOTCRM: &str = include_str!("../../../elements/hubspotcrm.toml");
 const FRESHDESK: &str = include_str!("../../../elements/freshdesk.toml");
+const JIRA: &str = include_str!("../../../elements/jira.toml");
 const PIPEDRIVE: &str = include_str!("../../../elements/pipedrive.toml");
 const SFDC: &str = include_str!("../../../elements/sfdc.toml");
 

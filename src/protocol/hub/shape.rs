@@ -22,11 +22,11 @@ pub fn constants(members: &[Member], variable: &dyn Fn(&str) -> Option<String>) 
         (Some(value), _) => Some(value.to_string()),
         (None, Some(name)) => {
             let text = variable(name)?;
-            let mut json = String::new();
-            match member.number && text.parse::<i64>().is_ok() {
-                true => json.push_str(&text),
-                false => push_text(&mut json, &text),
+            if let Some(number) = text.parse::<i64>().ok().filter(|_| member.number) {
+                return Some(number.to_string());
             }
+            let mut json = String::new();
+            push_text(&mut json, &text);
             Some(json)
         }
         (None, None) => None,
@@ -90,10 +90,12 @@ pub struct Workspace<'t> {
 }
 
 impl Shape<'_> {
-    /// Bytes that the objects of a reply will hardly exceed: asked for at once, because growing means copying.
+    /// Bytes that the objects of a reply will hardly exceed: asked for at once, because growing means copying. Not for
+    /// large replies, of which little may be wanted.
     pub fn room(&self, body: &str) -> usize {
+        const MOST: usize = 1 << 20;
         let copies = if self.collection.raw { 2 } else { 1 };
-        body.len().saturating_mul(copies).saturating_add(body.len() / 4)
+        body.len().saturating_mul(copies).saturating_add(body.len() / 4).min(MOST)
     }
 
     /// Passes one of the vendor's objects and writes it. What is no object is written as it is.
