@@ -1,7 +1,6 @@
 //! A load generator that costs little: keep-alive connections, one request at a time on each, replies measured by their
 //! length.
 
-use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const BUFFER: usize = 64 * 1024;
+pub const BUFFER: usize = 64 * 1024;
 
 /// Requests per second of `connections` callers that send what `request` makes of a running number, for `time`.
 pub async fn rate<F>(address: SocketAddr, connections: usize, time: Duration, request: F) -> f64
@@ -68,44 +67,9 @@ where
     done
 }
 
-/// An open loop: each of `connections` callers sends when its time has come, whether the machine keeps up or not, and
-/// counts from that moment. Ascending. A thread for each, because a runtime's timers are a millisecond coarse.
-pub fn latencies<F>(address: SocketAddr, connections: u32, rate: f64, time: Duration, request: F) -> Vec<Duration>
-where
-    F: Fn(u64) -> Vec<u8> + Send + Sync,
-{
-    let interval = Duration::from_secs_f64(f64::from(connections) / rate);
-    let first = Instant::now() + Duration::from_millis(200);
-    let counter = AtomicU64::new(0);
-    let caller = |number: u32| {
-        let mut stream = std::net::TcpStream::connect(address).expect("a connection");
-        stream.set_nodelay(true).expect("no delay");
-        let (mut buffer, mut taken) = (vec![0; BUFFER], Vec::new());
-        let mut due = first + interval * number / connections;
-        while due < first + time {
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            stream.write_all(&request(counter.fetch_add(1, Ordering::Relaxed))).expect("a sent request");
-            let mut reply = Reply::default();
-            while !reply.is_whole(&buffer) {
-                let read = stream.read(reply.space(&mut buffer)).expect("a reply");
-                reply.took(read);
-            }
-            taken.push(due.elapsed());
-            due += interval;
-        }
-        taken
-    };
-    let mut all: Vec<Duration> = std::thread::scope(|scope| {
-        let callers: Vec<_> = (0..connections).map(|number| scope.spawn(move || caller(number))).collect();
-        callers.into_iter().flat_map(|caller| caller.join().expect("a caller that ends well")).collect()
-    });
-    all.sort();
-    all
-}
-
 /// How much of a reply has come.
 #[derive(Default)]
-struct Reply {
+pub struct Reply {
     filled: usize,
     /// Bytes that it has in all, once its head is here.
     length: Option<usize>,
@@ -113,17 +77,17 @@ struct Reply {
 
 impl Reply {
     /// Where to read to. Behind the head only the number of bytes counts.
-    fn space<'a>(&self, buffer: &'a mut [u8]) -> &'a mut [u8] {
+    pub fn space<'a>(&self, buffer: &'a mut [u8]) -> &'a mut [u8] {
         let start = if self.length.is_some() { 0 } else { self.filled };
         &mut buffer[start..]
     }
 
-    fn took(&mut self, read: usize) {
+    pub fn took(&mut self, read: usize) {
         assert!(read > 0, "the server closed the connection");
         self.filled += read;
     }
 
-    fn is_whole(&mut self, buffer: &[u8]) -> bool {
+    pub fn is_whole(&mut self, buffer: &[u8]) -> bool {
         if self.length.is_none() {
             self.length = self.read_head(&buffer[..self.filled]);
         }

@@ -17,6 +17,7 @@
 
 mod key_change;
 mod load;
+mod open_loop;
 mod proxy;
 mod rows;
 mod sides;
@@ -26,6 +27,8 @@ mod tokens;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+use std::sync::atomic::Ordering;
+
 use support::Database;
 
 fn main() {
@@ -33,6 +36,7 @@ fn main() {
     if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
         return;
     }
+    sides::BRIEF.store(std::env::args().any(|argument| argument == "--brief"), Ordering::Relaxed);
     // All of it, or what is named: `cargo bench -- proxy`.
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::load::{http, rate};
-use crate::sides::{Compared, WINDOW, compare};
+use crate::sides::{Compared, WINDOW, compare, extent};
 use crate::support::caller::BASE;
 use crate::support::database::runtime;
 use crate::support::server::{MASTER_KEY, Setup};
@@ -67,7 +67,7 @@ pub fn measure(name: &str, [small, large]: [Database; 2]) {
         few.durable_create(name).await;
 
         let many = Bench::new(&large).await;
-        store_many(&large.database, many.stored.instance.id, MANY);
+        store_many(&large.database, many.stored.instance.id, extent(MANY, 1_000));
         let settings = [("DATABASE_URL", large.database.url.as_str()), ("LIGAND_MASTER_KEY", MASTER_KEY)];
         crate::start::measure_on(&format!("{name}, a million"), elements.path(), &settings);
         // Not against its own baseline this time, but against the same call with few.

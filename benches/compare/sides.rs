@@ -1,6 +1,7 @@
 //! The sides of a row, measured in turn and in short windows: what slows the machine down for a while slows all of them,
 //! and a round that it hit unevenly is not the median.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -9,6 +10,14 @@ use futures_util::future::LocalBoxFuture;
 pub const WINDOW: Duration = Duration::from_millis(400);
 /// Odd: the median of the rounds counts.
 const ROUNDS: usize = 15;
+
+/// Whether everything is measured a single time and with few instances stored: it says nothing about speed, but goes all
+/// the ways that the compiler is to know (`benches/train`).
+pub static BRIEF: AtomicBool = AtomicBool::new(false);
+
+pub fn extent<N>(whole: N, brief: N) -> N {
+    if BRIEF.load(Ordering::Relaxed) { brief } else { whole }
+}
 
 /// Measures once: so many per second.
 pub type Side<'a> = Box<dyn Fn() -> LocalBoxFuture<'a, f64> + 'a>;
@@ -20,7 +29,7 @@ pub fn side<'a, F: Future<Output = f64> + 'a>(measure: impl Fn() -> F + 'a) -> S
 /// The rates of all, each measured once in every round.
 pub async fn in_turn(sides: &[Side<'_>]) -> Vec<Vec<f64>> {
     let mut rates = vec![Vec::new(); sides.len()];
-    for round in 0..=ROUNDS {
+    for round in 0..=extent(ROUNDS, 1) {
         // Each goes first as often as the others.
         for at in (0..sides.len()).map(|at| (at + round) % sides.len()) {
             let rate = sides[at]().await;

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::load::{each, http, latencies, rate};
+use crate::load::{each, http, rate};
+use crate::open_loop::latencies;
 use crate::rows::{ELEMENT, line, row, store_many};
-use crate::sides::{Compared, WINDOW, in_turn, median, side};
+use crate::sides::{Compared, WINDOW, extent, in_turn, median, side};
 use crate::support::copies::{FIRST, copy, token_of};
 use crate::support::database::runtime;
 use crate::support::server::Setup;
@@ -25,7 +26,7 @@ use upstream::CONTACTS;
 const ROUNDS: usize = 3;
 const LONG: Duration = Duration::from_secs(3);
 /// Its callers.
-const OPEN: u32 = 64;
+const OPEN: u64 = 64;
 const MANY: i64 = 1_000_000;
 /// Over how many of them the calls are spread.
 const SPREAD: i64 = 100_000;
@@ -120,13 +121,14 @@ pub fn measure([few, many]: [Database; 2]) {
 
         let server = TestServer::start(many, setup()).await;
         let (id, _) = instance(&server).await;
-        copy(&server.services, id, SPREAD).await;
-        store_many(&server.database, id, MANY - SPREAD);
-        let spread = |number: u64| token_of(FIRST + i64::try_from(number).expect("a number") * 7919 % SPREAD);
+        let (many, over) = (extent(MANY, 2_000), extent(SPREAD, 1_000));
+        copy(&server.services, id, over).await;
+        store_many(&server.database, id, many - over);
+        let spread = move |number: u64| token_of(FIRST + i64::try_from(number).expect("a number") * 7919 % over);
         let spread = Target::ligand(LIGAND, address(&server), "/vendor", spread);
         // Each of them was called before, as in the long run.
         let call = Arc::clone(&spread.call);
-        each(spread.address, 32, SPREAD.unsigned_abs(), move |number| call("/1k", number)).await;
+        each(spread.address, 32, over.unsigned_abs(), move |number| call("/1k", number)).await;
         let sides = [spread, ligand];
         for case in CASES {
             let name = format!("{LIGAND} {}, {} callers, a million", case.name, case.callers);
@@ -176,10 +178,10 @@ async fn open_loop(targets: &[Target]) {
     let Some(nginx) = targets.iter().find(|target| target.name == NGINX) else { return };
     let half = median(rates(slice::from_ref(nginx), "/1k", 32).await.remove(0)) / 2.0;
     let mut taken: HashMap<&str, [Vec<f64>; 2]> = HashMap::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..extent(ROUNDS, 1) {
         for target in targets {
             let call = |number| (target.call)("/1k", number);
-            // Its threads are none of the runtime's, which serves meanwhile.
+            // Its thread is none of the runtime's workers, which serve meanwhile.
             let latencies = tokio::task::block_in_place(|| latencies(target.address, OPEN, half, LONG, call));
             let at = |share: usize| latencies[latencies.len() * share / 100].as_secs_f64() * 1e6;
             let known = taken.entry(target.name).or_default();
