@@ -2,9 +2,12 @@
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.tools/venv/bin:$(PATH)
 export LIGAND_TEST_NODE := $(CURDIR)/.tools/bin/node
 
-profile := target/trained/ligand.profdata
-trained := RUSTFLAGS="-Cprofile-use=$(CURDIR)/$(profile)" cargo
+# What was counted fits the compiler that it was counted with.
+profile = target/trained/$(shell rustc -V | cut -d' ' -f2).profdata
 host = $(shell rustc -vV | sed -n 's/^host: //p')
+# One build for both: names hold what the dependencies of tests switch on, and what was counted is found by name.
+trained = RUSTFLAGS="-Cprofile-use=$(CURDIR)/$(profile)" \
+	cargo bench --locked --target $(host) --target-dir target/trained --bench compare
 
 .PHONY: test lint release bench parts
 
@@ -22,16 +25,16 @@ lint: parts
 
 # The fastest build: the compiler has seen what a busy server does, and lays out for that.
 release: $(profile)
-	$(trained) build --locked --release --target $(host) --target-dir target/trained
+	$(trained) --no-run
 	install target/trained/$(host)/release/ligand target/trained/ligand
 
 # A table, not a test: each row of that build against its own baseline in the same run.
-bench: $(profile)
-	tests/parts/install bench
-	$(trained) bench --locked --target $(host) --target-dir target/trained --bench compare
+bench: release
+	$(trained) 2> target/trained/bench.log || { tail -20 target/trained/bench.log; exit 1; }
 
 $(profile): Cargo.toml Cargo.lock $(shell find src benches elements migrations -type f)
-	benches/train
+	tests/parts/install bench
+	benches/train $@
 
 # What `make test` needs beside Rust, a C compiler, make, perl and Python 3.
 parts:

@@ -40,7 +40,7 @@ fn main() {
     // All of it, or what is named: `cargo bench -- proxy`.
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
-    // With its log, as it runs in earnest; `make bench` sends that to a file.
+    // With its log, as it runs in earnest: `make bench` sends it to a file.
     ligand::telemetry::start("info").expect("a log");
     rows::line("", "Ligand", "baseline", "ratio", "aim");
     if wanted("start") {

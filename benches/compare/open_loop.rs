@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
 use rustix::thread::set_current_timer_slack;
 
 use crate::load::{BUFFER, Reply};
@@ -41,7 +42,7 @@ fn run(
     let mut callers: Vec<_> = (0..connections).map(|number| Caller::open(address, &poll, number)).collect();
     let mut free: VecDeque<_> = (0..callers.len()).collect();
     let mut events = Vec::with_capacity(callers.len());
-    let (mut taken, mut buffer) = (Vec::new(), vec![0; BUFFER]);
+    let mut taken = Vec::new();
     let interval = Duration::from_secs_f64(1.0 / rate);
     let first = Instant::now();
     let (mut sent, mut due) = (0, first);
@@ -55,10 +56,14 @@ fn run(
         let wait = (due < first + time && !free.is_empty()).then(|| due.saturating_duration_since(Instant::now()));
         let wait = wait.map(|wait| Timespec::try_from(wait).expect("a short time"));
         events.clear();
-        epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()).expect("events");
+        match epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
+            // The process was stopped for a while.
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => panic!("no events: {error}"),
+        }
         for event in &events {
             let number = usize::try_from(event.data.u64()).expect("a number");
-            if let Some(latency) = callers[number].read(&mut buffer) {
+            if let Some(latency) = callers[number].read() {
                 taken.push(latency);
                 free.push_back(number);
             }
@@ -73,6 +78,7 @@ struct Caller {
     stream: TcpStream,
     due: Instant,
     reply: Reply,
+    buffer: Vec<u8>,
 }
 
 impl Caller {
@@ -81,7 +87,7 @@ impl Caller {
         stream.set_nodelay(true).expect("no delay");
         stream.set_nonblocking(true).expect("no blocking");
         epoll::add(poll, &stream, epoll::EventData::new_u64(number), epoll::EventFlags::IN).expect("a place");
-        Self { stream, due: Instant::now(), reply: Reply::default() }
+        Self { stream, due: Instant::now(), reply: Reply::default(), buffer: vec![0; BUFFER] }
     }
 
     fn send(&mut self, request: &[u8], due: Instant) {
@@ -89,13 +95,13 @@ impl Caller {
         self.stream.write_all(request).expect("a sent request");
     }
 
-    /// Once the reply is whole, how long it took. A head must come in one piece, because all share the buffer.
-    fn read(&mut self, buffer: &mut [u8]) -> Option<Duration> {
-        match self.stream.read(self.reply.space(buffer)) {
+    /// Once the reply is whole, how long it took.
+    fn read(&mut self) -> Option<Duration> {
+        match self.stream.read(self.reply.space(&mut self.buffer)) {
             Ok(read) => self.reply.took(read),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
             Err(error) => panic!("no reply: {error}"),
         }
-        self.reply.is_whole(buffer).then(|| self.due.elapsed())
+        self.reply.is_whole(&self.buffer).then(|| self.due.elapsed())
     }
 }
