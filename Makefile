@@ -9,13 +9,24 @@ host = $(shell rustc -vV | sed -n 's/^host: //p')
 trained = RUSTFLAGS="-Cprofile-use=$(CURDIR)/$(profile)" \
 	cargo bench --locked --target $(host) --target-dir target/trained --bench compare
 
-.PHONY: test lint release bench parts
+.PHONY: test lint prove release bench parts
 
 # Everything: nothing is skipped for a missing part, and outside judges look at the running server.
 test: parts
 	LIGAND_TEST_REQUIRE_PARTS=1 cargo test --locked
 	cargo build --locked
 	tests/parts/clients/run
+
+# The long proofs at full size, or one of them: `make prove NAME`. One line each; fails on a loss.
+prove: parts
+	LIGAND_TEST_REQUIRE_PARTS=1 LIGAND_PROOF=full LIGAND_PROOF_SEED=$(or $(SEED),1) \
+		cargo test --locked --profile prove --test integration proofs::$(proof) -- --test-threads=1
+
+# What follows `prove` is the proof's name and no target of its own.
+ifeq (prove,$(firstword $(MAKECMDGOALS)))
+proof := $(word 2,$(MAKECMDGOALS))
+$(if $(proof),$(eval $(proof):;@:))
+endif
 
 lint: parts
 	cargo fmt --check

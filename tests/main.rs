@@ -1,5 +1,5 @@
 //! The one integration binary. `api`: through HTTP, on both databases. `store`: below it. `flows`: whole stories, real
-//! parts, processes that die. `browser`: what people see.
+//! parts, processes that die. `proofs`: the long ones of `make prove`, small. `browser`: what people see.
 
 #![allow(
     clippy::as_conversions,
@@ -17,6 +17,7 @@ mod api;
 mod browser;
 mod floors;
 mod flows;
+mod proofs;
 mod store;
 mod support;
 mod vendor;
