@@ -1,6 +1,7 @@
 //! `ligand serve`: listen first, then bring the database up, then serve; on SIGTERM finish what was begun.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::shutdown::{Running, StopSignals};
 use super::{Ended, first_login, key_ring, open_store, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
-use crate::config::{Serve, unknown_variables};
+use crate::config::{Serve, Storage, unknown_variables};
 use crate::http::{self, CorsOrigins, Shared};
 use crate::jobs::Jobs;
 use crate::kernel::clock::{Clock, SystemClock};
@@ -37,7 +38,7 @@ use crate::service::rendered_instances::RenderedInstances;
 use crate::service::sign_in_limits::SignInLimits;
 use crate::service::warm_instances::WarmInstances;
 use crate::service::{Detached, Parts, Services};
-use crate::store::{Store, principals};
+use crate::store::{Address, Store, principals};
 use crate::telemetry;
 use crate::vault::{KeyRing, Vault};
 
@@ -82,6 +83,10 @@ impl Build {
             rendered: RenderedInstances::default(),
             feed_trust,
             refreshes: Arc::default(),
+            token_hosts: Arc::default(),
+            late_calls: Arc::default(),
+            creations: Arc::default(),
+            unstored: Arc::default(),
             usage: Arc::default(),
             metrics: Metrics::default(),
             password_gate: Arc::new(Semaphore::new(2)),
@@ -148,6 +153,10 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
     let jobs = Jobs::start(&services, position);
+    let journal = journal_directory(&settings.storage);
+    if let Some(directory) = journal.clone() {
+        services.take_up_journals(directory);
+    }
     let _ = shared.services.set(services.clone());
     tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
     if let Some(vendor) = &vendor {
@@ -157,7 +166,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         ended = server => ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string()),
         () = signals.asked() => Ok(()),
     };
-    let finished = Running { server: handle, jobs, services, vendor }.finish(&mut signals).await;
+    let finished = Running { server: handle, jobs, services, vendor, journal }.finish(&mut signals).await;
     ended.and(finished)
 }
 
@@ -181,6 +190,17 @@ pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -
     .listen(listener)
     .map_err(|error| error.to_string())?;
     Ok(server.run())
+}
+
+/// A directory that outlives the process: the data directory, where there is one, or that of the SQLite file.
+fn journal_directory(storage: &Storage) -> Option<PathBuf> {
+    let of_file = match &storage.database_url {
+        Some(Address::Sqlite(path)) => {
+            path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+        }
+        Some(Address::Postgres(_)) | None => None,
+    };
+    [Some(storage.data_dir.as_path()), of_file].into_iter().flatten().find(|path| path.is_dir()).map(Path::to_owned)
 }
 
 pub fn complaints_text(complaints: &[Complaint]) -> String {

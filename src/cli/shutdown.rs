@@ -1,6 +1,7 @@
 //! The end of `serve`: what was begun is finished, all of it by one deadline.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -13,6 +14,10 @@ use crate::service::Services;
 
 /// Seconds from the first signal to the end, at the latest.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// After so long credentials that the database does not take go to the journal: whoever ends this process by force does so
+/// after 30 s at the earliest.
+const JOURNAL_AFTER: Duration = Duration::from_secs(20);
 
 /// For giving leases back, when the database does not answer any more.
 const GIVING_BACK: Duration = Duration::from_millis(500);
@@ -42,6 +47,8 @@ pub struct Running {
     pub jobs: Jobs,
     pub services: Services,
     pub vendor: Option<SandboxVendor>,
+    /// Where credentials go that the database does not take until the end.
+    pub journal: Option<PathBuf>,
 }
 
 impl Running {
@@ -53,7 +60,9 @@ impl Running {
             () = self.finish_all(&answered) => None,
             () = signals.asked() => Some("a second signal came".to_owned()),
             () = tokio::time::sleep(DEADLINE) => Some(format!("{} s were over", DEADLINE.as_secs())),
+            () = self.unstored() => Some("the database does not take what was got from vendors".to_owned()),
         };
+        self.services.leave_unstored(self.journal.as_deref()).await;
         // The last act, also after a forced end: what is dropped dies with the process, and nobody need find that out.
         let given_back = tokio::time::timeout(GIVING_BACK, self.services.give_back_leases()).await;
         if !matches!(given_back, Ok(Ok(_))) {
@@ -62,6 +71,14 @@ impl Running {
         let Some(why) = why else { return Ok(()) };
         let dropped = self.unfinished(answered.get()).join(", ");
         Err(format!("stopped before everything was finished, because {why}; dropped: {dropped}"))
+    }
+
+    /// Ends when there is little time left and still something that the database did not take.
+    async fn unstored(&self) {
+        tokio::time::sleep(JOURNAL_AFTER).await;
+        while self.services.unstored.count() == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     async fn finish_all(&self, answered: &Cell<bool>) {

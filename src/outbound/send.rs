@@ -42,8 +42,13 @@ impl Sender {
 
     /// Sends once. Redirects are answers, not followed.
     pub async fn send(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
+        self.send_and_wait(request, request.timeout).await
+    }
+
+    /// As `send`, with another limit than the request's own: for a reply that cannot be had again.
+    pub async fn send_and_wait(&self, request: &VendorRequest, limit: Duration) -> Result<VendorReply, VendorFault> {
         self.guard.check(&request.url).map_err(VendorFault::Address)?;
-        match tokio::time::timeout(request.timeout, self.exchange(request)).await {
+        match tokio::time::timeout(limit, self.exchange(request)).await {
             Ok(reply) => reply,
             Err(_) => Err(VendorFault::Timeout),
         }

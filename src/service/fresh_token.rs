@@ -36,7 +36,7 @@ impl Services {
         match live.freshness(now) {
             Freshness::Fresh => Ok(live),
             Freshness::Ageing => {
-                if self.refreshes.setback(live.id, now).is_none() {
+                if self.setback(live.id).is_none() {
                     drop(self.start_refresh(wanted(&live, Cause::Ageing)));
                 }
                 Ok(live)
@@ -105,8 +105,8 @@ impl Services {
     }
 
     async fn refresh_unless_set_back(&self, live: &LiveInstance, cause: Cause) -> Result<(), ApiError> {
-        match self.refreshes.setback(live.id, self.now()) {
-            Some(setback) => Err(setback.error.copy()),
+        match self.setback(live.id) {
+            Some(error) => Err(error),
             None => self.refresh(wanted(live, cause)).await,
         }
     }

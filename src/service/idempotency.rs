@@ -9,8 +9,8 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
-use crate::store::StoreFault;
 use crate::store::idempotency::{self, Claim, Hashes};
+use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 
@@ -53,14 +53,24 @@ fn place(row: i64) -> Place {
     Place { table: "idempotency", column: "reply_sealed", row }
 }
 
+pub(super) fn other_request() -> ApiError {
+    let message = "This Idempotency-Key came with another request before: use a new key for a new request.";
+    ApiError::new(Code::IdempotencyConflict, message)
+}
+
 impl Services {
+    /// Under each generation of the look-up key; the first is the one that is stored.
+    pub(super) fn idempotency_hashes(&self, key: &IdempotencyKey) -> Vec<Hashes> {
+        self.lookup.under_each(|lookup| Hashes {
+            key: lookup.hash(Purpose::IdempotencyKey, &key.key),
+            request: lookup.hash_bytes(Purpose::Request, &key.request),
+        })
+    }
+
     pub(super) async fn begin_once(&self, owner: Owner, key: &IdempotencyKey) -> Result<Begun, ApiError> {
         let (id, now) = (self.store.next_id().await?, self.now());
         let abandoned = now.checked_sub_signed(ABANDONED_AFTER).unwrap_or(now);
-        let mut hashes = self.lookup.under_each(|lookup| Hashes {
-            key: lookup.hash(Purpose::IdempotencyKey, &key.key),
-            request: lookup.hash_bytes(Purpose::Request, &key.request),
-        });
+        let mut hashes = self.idempotency_hashes(key);
         let stored = hashes.remove(0);
         let claim =
             self.store.write(move |conn| idempotency::claim(conn, owner, id, stored, &hashes, (now, abandoned))).await;
@@ -70,10 +80,7 @@ impl Services {
                 let document = self.vault.open(place(id), &reply_sealed)?;
                 Ok(Begun::Repeated(Box::new(serde_json::from_slice(&document).map_err(ApiError::internal)?)))
             }
-            Ok(Claim::OtherRequest) => {
-                let message = "This Idempotency-Key came with another request before: use a new key for a new request.";
-                Err(ApiError::new(Code::IdempotencyConflict, message))
-            }
+            Ok(Claim::OtherRequest) => Err(other_request()),
             // Two first calls at once: the unique key lets one through.
             Ok(Claim::Running) | Err(StoreFault::Conflict(_)) => {
                 let message = "The first call with this Idempotency-Key is still under way: ask again in a moment.";
@@ -95,9 +102,7 @@ impl Services {
 
     /// The call failed: the key may be used again.
     pub(super) async fn release_key(&self, owner: Owner, claimed: Claimed) {
-        let released = self.store.write(move |conn| idempotency::release(conn, owner, claimed.id)).await;
-        if let Err(fault) = released {
-            tracing::warn!(%fault, "an idempotency key could not be released");
-        }
+        let release = move |conn: &mut AnyConn| idempotency::release(conn, owner, claimed.id);
+        let _ = self.commit_surely("the release of an idempotency key", release).await;
     }
 }

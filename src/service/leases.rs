@@ -28,9 +28,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Looks once more, or for the first time: whether the holder is dead, by an answer that was asked for then.
-    pub fn look(watch: &mut Option<Self>, held: Lease, asked: Instant) -> bool {
-        watch.get_or_insert_with(|| Self::begin(held, asked)).abandoned(held, asked, Instant::now())
+    /// Looks once more, or for the first time: whether the holder is dead, by an answer that was asked for then. `longer`:
+    /// how much longer than usual it may be silent.
+    pub fn look(watch: &mut Option<Self>, held: Lease, asked: Instant, longer: Duration) -> bool {
+        watch.get_or_insert_with(|| Self::begin(held, asked)).abandoned(held, asked, Instant::now(), longer)
     }
 
     fn begin(seen: Lease, now: Instant) -> Self {
@@ -38,12 +39,12 @@ impl Watch {
     }
 
     /// Whether the holder is dead, by this further look at its lease: asked for then, answered now.
-    fn abandoned(&mut self, lease: Lease, asked: Instant, now: Instant) -> bool {
+    fn abandoned(&mut self, lease: Lease, asked: Instant, now: Instant, longer: Duration) -> bool {
         if lease != self.seen || asked.saturating_duration_since(self.looked) > LONGEST_GAP {
             *self = Self::begin(lease, now);
         }
         self.looked = now;
-        now.duration_since(self.since) >= SILENT_FOR
+        now.duration_since(self.since) >= SILENT_FOR.saturating_add(longer)
     }
 }
 
@@ -76,7 +77,7 @@ impl Lead {
     }
 
     fn is_dead(&self, held: Lease, asked: Instant) -> bool {
-        Watch::look(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner), held, asked)
+        Watch::look(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner), held, asked, Duration::ZERO)
     }
 }
 
@@ -141,14 +142,14 @@ mod tests {
         let at = |ms: u64| start + Duration::from_millis(ms);
         let lease = Lease { holder: 7, beat: 1, unsettled: false };
         let mut watch = Watch::begin(lease, at(0));
-        assert!((1..20).all(|look| !watch.abandoned(lease, at(look * 500), at(look * 500))));
-        assert!(watch.abandoned(lease, at(10_000), at(10_000)));
+        assert!((1..20).all(|look| !watch.abandoned(lease, at(look * 500), at(look * 500), Duration::ZERO)));
+        assert!(watch.abandoned(lease, at(10_000), at(10_000), Duration::ZERO));
         let alive = Lease { beat: 2, ..lease };
-        assert!(!watch.abandoned(alive, at(10_500), at(10_500)), "a beat starts it anew");
-        assert!(!watch.abandoned(alive, at(14_000), at(19_000)), "a slow answer is an answer");
-        assert!(watch.abandoned(alive, at(20_000), at(20_600)));
-        assert!(!watch.abandoned(alive, at(25_000), at(25_000)), "a gap starts it anew, too");
-        assert!(!watch.abandoned(alive, at(29_000), at(34_900)));
-        assert!(watch.abandoned(alive, at(35_000), at(35_000)));
+        assert!(!watch.abandoned(alive, at(10_500), at(10_500), Duration::ZERO), "a beat starts it anew");
+        assert!(!watch.abandoned(alive, at(14_000), at(19_000), Duration::ZERO), "a slow answer is an answer");
+        assert!(watch.abandoned(alive, at(20_000), at(20_600), Duration::ZERO));
+        assert!(!watch.abandoned(alive, at(25_000), at(25_000), Duration::ZERO), "a gap starts it anew, too");
+        assert!(!watch.abandoned(alive, at(29_000), at(34_900), Duration::ZERO));
+        assert!(watch.abandoned(alive, at(35_000), at(35_000), Duration::ZERO));
     }
 }

@@ -43,7 +43,8 @@ pub struct InstanceQuery {
 
 impl Services {
     pub async fn get_instance(&self, owner: Owner, id: i64) -> Result<InstanceView, ApiError> {
-        self.view(&self.stored_instance(owner, id).await?, true)
+        let stored = self.stored_instance(owner, id).await;
+        self.view(&stored.map_err(|error| self.unless_under_way(owner, id, error))?, true)
     }
 
     /// The instances in ascending order of ids, and the token of the next page.

@@ -7,15 +7,18 @@ pub mod call_vendor;
 pub mod callback;
 pub mod change_feed;
 pub mod change_instance;
+mod commit;
 pub mod configuration;
 pub mod connect;
 pub mod create_instance;
+pub mod creations;
 pub mod data_keys;
 pub mod default_oauth;
 pub mod delete_instance;
 pub mod document;
 pub mod element_metadata;
 pub mod element_view;
+pub mod flight;
 mod form_token;
 pub mod fresh_token;
 pub mod idempotency;
@@ -46,6 +49,9 @@ pub mod scope_choice;
 pub mod sign_in;
 pub mod sign_in_limits;
 pub mod start_oauth;
+pub mod token_call;
+pub mod token_hosts;
+pub mod unstored;
 pub mod usage;
 pub mod warm_instances;
 
@@ -69,12 +75,16 @@ use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
 use connect::limits::LinkLimits;
+use creations::Creations;
 use element_view::ElementTexts;
 use memory::FeedTrust;
 use metrics::Metrics;
 use refresh::Refreshes;
 use rendered_instances::RenderedInstances;
 use sign_in_limits::SignInLimits;
+use token_call::LateCalls;
+use token_hosts::TokenHosts;
+use unstored::Unstored;
 use usage::Usage;
 use warm_instances::WarmInstances;
 
@@ -118,6 +128,10 @@ pub struct Parts {
     pub warm: WarmInstances,
     pub rendered: RenderedInstances,
     pub refreshes: Arc<Refreshes>,
+    pub token_hosts: Arc<TokenHosts>,
+    pub late_calls: Arc<LateCalls>,
+    pub creations: Arc<Creations>,
+    pub unstored: Arc<Unstored>,
     pub usage: Arc<Usage>,
     pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::changes::{self, Kind};
 use super::connection::{AnyConn, on_each};
@@ -15,7 +16,7 @@ use super::time::UtcTime;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 
-#[derive(Debug, Clone, Queryable, Insertable)]
+#[derive(Debug, Clone, Queryable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = instance)]
 pub struct InstanceRow {
     pub id: i64,
@@ -44,7 +45,7 @@ pub struct InstanceRow {
     pub connected: Option<String>,
 }
 
-#[derive(Debug, Clone, Queryable, Insertable, AsChangeset)]
+#[derive(Debug, Clone, Queryable, Insertable, AsChangeset, Serialize, Deserialize)]
 #[diesel(table_name = credential, primary_key(instance_id), treat_none_as_null = true)]
 pub struct CredentialRow {
     pub instance_id: i64,

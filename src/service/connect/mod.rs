@@ -25,6 +25,8 @@ use crate::store::links::{self as rows, LinkRow};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 
+pub(super) use finish::{Checked, LinkEnd, differ, ended_with};
+
 pub use begin::{Chosen, Next, is_correctable};
 pub use link_state::Status;
 pub use offer::{Field, Offer};
