@@ -31,7 +31,12 @@ pub struct Page {
 
 impl Browser {
     pub fn new(server: &TestServer) -> Self {
-        Self { server: server.url.clone(), cookies: Arc::default(), keeps_cookies: true }
+        Self::before(&server.url)
+    }
+
+    /// One whose requests to the public address go to this one.
+    pub fn before(server: &str) -> Self {
+        Self { server: server.to_owned(), cookies: Arc::default(), keeps_cookies: true }
     }
 
     /// One that keeps no cookies.
