@@ -156,7 +156,8 @@ impl Page {
     }
 
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let location = Url::parse(&self.location().expect("a redirect")).expect("an address");
+        let location = self.location().unwrap_or_else(|| panic!("no redirect: {self:?}"));
+        let location = Url::parse(&location).expect("an address");
         location.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 
