@@ -29,7 +29,7 @@ pub fn measure(programs: &[String]) -> ExitCode {
         [old] => (old.as_str(), PROGRAM),
         [old, new] => (old.as_str(), new.as_str()),
         _ => {
-            eprintln!("usage: cargo bench --bench compare -- against OLD_BINARY [NEW_BINARY]");
+            println!("usage: cargo bench --bench compare -- against OLD_BINARY [NEW_BINARY]");
             return ExitCode::FAILURE;
         }
     };
@@ -63,7 +63,7 @@ pub fn measure(programs: &[String]) -> ExitCode {
 fn absolute(path: &str) -> Option<PathBuf> {
     let found = Path::new(path).canonicalize().ok().filter(|path| path.is_file());
     if found.is_none() {
-        eprintln!("{path} is no program");
+        println!("{path} is no program");
     }
     found
 }

@@ -280,13 +280,13 @@ async fn a_refresh_is_waited_for(fleet: &Fleet, one: usize, other: usize) {
     fleet.db_expire();
     fleet.sandbox().forget_calls();
     fleet.token_calls_take(Duration::ZERO, Duration::from_secs(3));
-    let asked = async |which: usize| {
+    let asked = |which: usize| {
         let (caller, path) = (fleet.callers[which].clone(), path.clone());
         tokio::spawn(async move { refreshed(&caller, &path).await })
     };
-    let first = asked(one).await;
+    let first = asked(one);
     until("the token call runs", async || fleet.running_token_calls() == 1).await;
-    let second = asked(other).await;
+    let second = asked(other);
     for shown in [first.await.expect("no panic"), second.await.expect("no panic")] {
         assert_eq!((&shown["valid"], &shown["invalidReason"]), (&true.into(), &Value::Null), "{shown}");
     }

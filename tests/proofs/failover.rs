@@ -24,6 +24,9 @@ const CREATORS: usize = 3;
 const GRANTS: usize = 6;
 /// Instances that one process knows by heart and the other deletes meanwhile.
 const DELETED: usize = 60;
+/// The vendor rotates and takes its time to say so: some token calls begin before the kill and end after it. Whoever took
+/// their process for dead meanwhile would send a spent token.
+const TOKEN_CALL: Duration = Duration::from_millis(700);
 /// From the promotion until calls are good again.
 const RECOVERY: Duration = Duration::from_secs(2);
 /// From a change until every process acts on it: the feed is read once a second.
@@ -112,6 +115,7 @@ async fn fail_over(
     (primary, standby): (&Postgres, &Postgres),
     (before, away): (Duration, Duration),
 ) -> FailedOver {
+    fleet.token_calls_take(Duration::ZERO, TOKEN_CALL);
     let doomed = join_all((0..DELETED).map(|_| fleet.callers[0].create_with_key("Doomed"))).await;
     let stop = CancellationToken::new();
     let creators: Vec<JoinHandle<Vec<Seen>>> = (0..PROCESSES * CREATORS)
@@ -143,6 +147,7 @@ async fn fail_over(
         creations[number % PROCESSES].extend(creator.await.expect("no panic"));
     }
     let refreshes = join_all(refreshers).await.into_iter().flat_map(|seen| seen.expect("no panic")).collect();
+    fleet.token_calls_take(Duration::ZERO, Duration::ZERO);
     FailedOver { promoted, creations, refreshes, deletions }
 }
 
