@@ -6,13 +6,15 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{CacheSize, SimpleConnection as _, TransactionManager as _};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::Error;
+use diesel::sql_types::Bool;
 
-use super::address::{Address, Pooler, with_limits, with_system_roots};
+use super::address::{Address, Pooler, with_limits, with_system_roots, without_secret};
 use super::fault::StoreFault;
 use crate::kernel::secret::Secret;
 
@@ -68,6 +70,7 @@ pub(super) struct Opener {
 
 pub(super) struct Pooled {
     pub conn: AnyConn,
+    opened: Instant,
     opened_after: u64,
     outages: Arc<AtomicU64>,
 }
@@ -75,10 +78,24 @@ pub(super) struct Pooled {
 impl Pooled {
     /// After a failure: if this connection is lost, so are its idle fellows, and nobody else needs to find out by failing.
     pub fn examine(&mut self) {
-        if self.conn.batch_execute("SELECT 1").is_err() {
+        if !self.is_of_use() {
             let next = self.opened_after.saturating_add(1);
             // Fellows that fail at the same moment count one outage, not many.
             let _ = self.outages.compare_exchange(self.opened_after, next, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    /// A server that takes no writes any more answers all the same, while a new connection may lead to the one that does:
+    /// by the URL's further hosts, by a name or by a proxy. Where it does not, a second passes before that is tried again.
+    fn is_of_use(&mut self) -> bool {
+        const YOUNG: Duration = Duration::from_secs(1);
+        match &mut self.conn {
+            AnyConn::Sqlite(conn) => conn.batch_execute("SELECT 1").is_ok(),
+            AnyConn::Pg(conn) => {
+                let read_only = sql::<Bool>("current_setting('transaction_read_only') = 'on'");
+                let answer = diesel::select(read_only).get_result::<bool>(conn);
+                answer.is_ok_and(|read_only| !read_only || self.opened.elapsed() < YOUNG)
+            }
         }
     }
 
@@ -111,7 +128,8 @@ impl r2d2::ManageConnection for Opener {
 
     fn connect(&self) -> Result<Pooled, StoreFault> {
         let opened_after = self.outages.load(Ordering::Acquire);
-        Ok(Pooled { conn: self.open()?, opened_after, outages: Arc::clone(&self.outages) })
+        let (conn, opened) = (self.open()?, Instant::now());
+        Ok(Pooled { conn, opened, opened_after, outages: Arc::clone(&self.outages) })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreFault> {
@@ -176,10 +194,4 @@ fn open_postgres(url: &Secret, pooler: Pooler) -> Result<PgConnection, StoreFaul
         Pooler::None => conn.batch_execute(settings!("SET"))?,
     }
     Ok(conn)
-}
-
-fn without_secret(text: &str, url: &Secret) -> String {
-    let password = url::Url::parse(url.expose()).ok().and_then(|url| url.password().map(str::to_owned));
-    let text = text.replace(url.expose(), "***");
-    password.map_or(text.clone(), |password| text.replace(&password, "***"))
 }

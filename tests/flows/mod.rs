@@ -11,6 +11,7 @@ mod notices;
 pub mod oidc_provider;
 mod oidc_refresh;
 mod outage_under_load;
+mod previous;
 mod readme;
 mod refresh_processes;
 mod replicas;

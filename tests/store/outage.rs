@@ -8,6 +8,7 @@ use ligand::store::{StoreFault, principals};
 
 use crate::support::caller::{read, with_code};
 use crate::support::database::{open, runtime};
+use crate::support::fleet::until;
 use crate::support::losing_proxy::LosingProxy;
 use crate::support::part::{Signal, missing};
 use crate::support::pgbouncer::Pgbouncer;
@@ -139,5 +140,48 @@ fn after_a_restart_unseen_at_most_one_call_fails() {
             assert!(failures.len() <= 1, "{failures:?}");
             assert!(failures.iter().all(|fault| matches!(fault, StoreFault::Unavailable(_))), "{failures:?}");
         }
+    });
+}
+
+/// As after a failover that closed no connection: the session answers, and its writes are refused for good.
+#[test]
+fn connections_to_a_server_that_takes_no_writes_any_more_are_given_up() {
+    let Some(postgres) = own_server() else { return };
+    let url = postgres.create_database();
+    let name = url.rsplit('/').next().expect("a name");
+    let set = |setting: &str| {
+        postgres.execute("postgres", &format!("ALTER SYSTEM {setting}"));
+        postgres.execute("postgres", "SELECT pg_reload_conf()");
+    };
+    let sessions = || {
+        let of = format!("FROM pg_stat_activity WHERE datname = '{name}'");
+        postgres.execute("postgres", &format!("SELECT string_agg(pid::text, ',' ORDER BY pid) {of}"))
+    };
+    runtime().block_on(async {
+        let store = open(&url, 1);
+        store.migrate().await.expect("the schema migrates");
+        let write = || store.write(move |conn| principals::record_login(conn, 1, start_of_time()));
+        write().await.expect("it takes writes");
+        let first = sessions();
+        set("SET default_transaction_read_only = on");
+        let refused = async || {
+            let fault = write().await.expect_err("it takes none");
+            assert!(matches!(fault, StoreFault::Unavailable(_)), "{fault:?}");
+        };
+        // The setting arrives a moment later.
+        until("it takes none", async || write().await.is_err()).await;
+        // Older than a second by now, whenever it was opened.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        refused().await;
+        store.read(principals::any).await.expect("another connection reads");
+        let second = sessions();
+        assert_ne!(second, first, "the connection is given up");
+        for _ in 0..5 {
+            refused().await;
+            store.read(principals::any).await.expect("it reads");
+        }
+        assert_eq!(sessions(), second, "but not all the time: there is no better one");
+        set("RESET default_transaction_read_only");
+        until("it takes writes again", async || write().await.is_ok()).await;
     });
 }

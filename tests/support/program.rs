@@ -14,11 +14,12 @@ use super::caller::{Caller, Reply};
 use super::part::{Part, Signal};
 use super::server::PASSWORD;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_ligand");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ligand");
 const LIMIT: Duration = Duration::from_secs(30);
 pub const ADMIN: &str = "admin@example.com";
 
 pub struct Ligand {
+    program: PathBuf,
     directory: TempDir,
     environment: BTreeMap<String, String>,
 }
@@ -34,16 +35,31 @@ pub struct Ended {
 impl Ligand {
     /// With SQLite in its own directory, where also relative paths lead.
     pub fn new() -> Self {
+        Self::of(Path::new(PROGRAM))
+    }
+
+    /// The same of another build of the program.
+    pub fn of(program: &Path) -> Self {
         // For the callers: the program does so itself.
         ligand::tls::install();
         let directory = tempfile::Builder::new().prefix("ligand-program-").tempdir().expect("a directory");
-        Self { directory, environment: BTreeMap::new() }
+        Self { program: program.to_owned(), directory, environment: BTreeMap::new() }
+    }
+
+    /// Another build with the same settings, in a directory of its own.
+    pub fn like(&self, program: &Path) -> Self {
+        Self { environment: self.environment.clone(), ..Self::of(program) }
     }
 
     /// An empty value means: not set.
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// With a first administrator whose password the test knows.
+    pub fn with_admin(self) -> Self {
+        self.set("LIGAND_ADMIN_EMAIL", ADMIN).set("LIGAND_ADMIN_PASSWORD", PASSWORD)
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {
@@ -76,7 +92,7 @@ impl Ligand {
     /// `SIGKILL` ends it after `limit`.
     pub fn run_within(&self, limit: Duration, arguments: &[&str]) -> Ended {
         let mut command = Command::new("timeout");
-        command.args(["--signal=KILL", &format!("{:.3}", limit.as_secs_f64()), PROGRAM]).args(arguments);
+        command.args(["--signal=KILL", &format!("{:.3}", limit.as_secs_f64())]).arg(&self.program).args(arguments);
         self.surround(&mut command).env("LIGAND_LISTEN", free_address()).env("LIGAND_SANDBOX_LISTEN", free_address());
         let output = command.stdin(Stdio::null()).output().expect("timeout can be started");
         Ended {
@@ -97,7 +113,7 @@ impl Ligand {
     pub fn start(&self, arguments: &[&str]) -> Serving {
         let (listen, sandbox) = (free_address(), free_address());
         let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
-        let mut command = Part::command(PROGRAM, logs.path(), Signal::Kill);
+        let mut command = Part::command(&self.program, logs.path(), Signal::Kill);
         command.arg("serve").args(arguments);
         self.surround(&mut command).env("LIGAND_LISTEN", &listen).env("LIGAND_SANDBOX_LISTEN", &sandbox);
         let part = Part::start(&mut command, logs);
@@ -107,7 +123,7 @@ impl Ligand {
     /// Starts a command that the test watches, and may kill.
     pub fn begin(&self, arguments: &[&str]) -> Part {
         let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
-        let mut command = Part::command(PROGRAM, logs.path(), Signal::Kill);
+        let mut command = Part::command(&self.program, logs.path(), Signal::Kill);
         Part::start(self.surround(command.args(arguments)), logs)
     }
 
@@ -171,7 +187,7 @@ impl Serving {
 
 /// With a first administrator whose password the test knows.
 pub fn with_admin() -> Ligand {
-    Ligand::new().set("LIGAND_ADMIN_EMAIL", ADMIN).set("LIGAND_ADMIN_PASSWORD", PASSWORD)
+    Ligand::new().with_admin()
 }
 
 /// Below the range that the system takes ports of outgoing connections from, so that a restart finds it free again.
