@@ -26,13 +26,18 @@ pub struct Fleet {
     /// One of each server.
     pub callers: Vec<Caller>,
     vendor: SandboxVendor,
-    ligand: Ligand,
+    pub ligand: Ligand,
     _elements: TempDir,
 }
 
 impl Fleet {
     /// So many processes, and a vendor that rotates.
     pub async fn start(database: Database, processes: usize) -> Self {
+        Self::start_with(database, processes, &[]).await
+    }
+
+    /// With some text of the element's file replaced.
+    pub async fn start_with(database: Database, processes: usize, changes: &[(&str, &str)]) -> Self {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let ligand_url = "http://localhost:8080".to_owned();
         let (vendor, server) =
@@ -42,7 +47,8 @@ impl Fleet {
         vendor.state.set(|switches| switches.rotation = true);
         let base = format!("http://{}", vendor.address);
         let addresses = [("https://api.hubapi.com", base.as_str()), ("https://app.hubspot.com", base.as_str())];
-        let elements = elements(&[("hubspotcrm", &addresses)]);
+        let changes = [changes, &addresses].concat();
+        let elements = elements(&[("hubspotcrm", &changes)]);
         let key = Ligand::new().run(&["keys", "new"]).output;
         let ligand = with_admin()
             .set("DATABASE_URL", &database.url)
@@ -63,6 +69,13 @@ impl Fleet {
         let server = self.ligand.serve(&[]);
         self.callers.push(server.sign_in(ADMIN, PASSWORD).await);
         self.servers.push(server);
+    }
+
+    /// One process more, which reaches the database by this address.
+    pub async fn join_through(&mut self, url: &str) {
+        self.ligand.change("DATABASE_URL", url);
+        self.join().await;
+        self.ligand.change("DATABASE_URL", &self.database.url);
     }
 
     /// Kills the first process.
