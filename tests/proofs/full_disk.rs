@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
 use futures_util::future::join_all;
 use ligand::store::StoreFault;
 
@@ -23,6 +24,21 @@ use crate::support::small_disk::SmallDisk;
 use crate::support::{Database, TestServer};
 
 const FULL: Failure = Failure { state: "53100", words: "could not extend file: No space left on device" };
+
+const MOVED: &str = "ALTER TABLE credential SET TABLESPACE small; ALTER TABLE instance SET TABLESPACE small;
+    CREATE TABLE ballast (bytes TEXT) TABLESPACE small; ALTER TABLE ballast ALTER bytes SET STORAGE PLAIN";
+/// Pages that a failed statement took are not given back. Then the rows' own pages: the next version of a row needs a new one.
+const FILL: &str = "DO $$ BEGIN
+        LOOP INSERT INTO ballast SELECT repeat('x', 7000) FROM generate_series(1, 50); END LOOP;
+    EXCEPTION WHEN disk_full THEN NULL; END $$;
+    DO $$ BEGIN
+        LOOP
+            BEGIN
+                UPDATE credential SET version = version WHERE instance_id = (SELECT min(instance_id) FROM credential);
+            EXCEPTION WHEN disk_full THEN EXIT;
+            END;
+        END LOOP;
+    END $$";
 
 /// What is asked while the disk is full.
 struct Asked {
@@ -82,21 +98,17 @@ fn what_comes_while_a_tablespace_is_full_is_stored_when_there_is_room() {
             return asked.while_full(&fleet, extent, "full_disk (SQLSTATE 53100)", || failing.lift()).await;
         };
         fleet.database.execute(&format!("CREATE TABLESPACE small LOCATION '{}'", disk.path.display()));
-        // Without room in the pages that there are: a new version of a row needs a new one.
-        fleet.database.execute(
-            "ALTER TABLE credential SET TABLESPACE small; ALTER TABLE instance SET TABLESPACE small;
-             CREATE TABLE ballast (bytes TEXT) TABLESPACE small; ALTER TABLE ballast ALTER bytes SET STORAGE PLAIN;",
-        );
-        // Pages that a failed statement took are not given back.
-        let fill =
-            "DO $$ BEGIN LOOP INSERT INTO ballast SELECT repeat('x', 7000) FROM generate_series(1, 50); END LOOP;
-                    EXCEPTION WHEN disk_full THEN NULL; END $$";
-        fleet.database.execute(fill);
-        asked
-            .while_full(&fleet, extent, "full_disk (tablespace on tmpfs)", || {
-                fleet.database.execute("DROP TABLE ballast")
-            })
-            .await;
+        fleet.database.execute(MOVED);
+        fleet.database.execute("VACUUM FULL credential");
+        // Whoever may still look at old rows keeps their room from being used again.
+        let mut looks = PgConnection::establish(&fleet.database.url).expect("PostgreSQL answers");
+        looks.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").expect("a snapshot");
+        fleet.database.execute(FILL);
+        let make_room = || {
+            looks.batch_execute("COMMIT").expect("the snapshot goes");
+            fleet.database.execute("DROP TABLE ballast");
+        };
+        asked.while_full(&fleet, extent, "full_disk (tablespace on tmpfs)", make_room).await;
     });
 }
 

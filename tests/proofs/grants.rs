@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Extent;
 use super::spent::{
     PATIENCE, all_spent, count, creation, due, lost_codes, lost_grants, many, orders, refresh_all, spend_all, timed,
+    words,
 };
 use crate::support::database::runtime;
 use crate::support::failing_writes::{FailingWrites, Failure};
@@ -135,7 +136,7 @@ async fn refused(database: Database) {
         let Some(id) = answer.instance() else { continue };
         let reply = caller.get(&format!("/instances/{id}")).await;
         if reply.status != 404 || reply.header("retry-after").is_none() {
-            wrong.push(format!("{} while it is under way: {reply:?}", answer.name));
+            wrong.push(format!("{} while it is under way: {}", answer.name, words(&reply)));
         }
     }
     let spent = fleet.token_calls();
@@ -147,7 +148,7 @@ async fn refused(database: Database) {
     // Before anything else is asked: the repeat waits for the flight, or gets what it brought.
     let repeated = timed(&keyed.name, with_key()).await;
     if repeated.reply.status != 200 || repeated.instance() != creations.last().and_then(|first| first.instance()) {
-        wrong.push(format!("the repeat: {repeated:?}"));
+        wrong.push(format!("the repeat: {}", words(&repeated.reply)));
     }
     let mut lost = lost_grants(&fleet, caller, &due, limit).await;
     let lost_codes = lost_codes(&fleet, caller, &creations, limit).await;

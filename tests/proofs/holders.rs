@@ -28,7 +28,7 @@ fn a_holder_that_was_silent_loses_nothing() {
     let Some(Ok([stopped, cut_off, told])) = databases.map(<[Database; 3]>::try_from) else { return };
     let silence = TAKEN_FOR_DEAD + extent.of(Duration::from_millis(1500), Duration::from_secs(5));
     runtime().block_on(async {
-        tokio::join!(
+        let wrong: [Vec<String>; 3] = tokio::join!(
             async {
                 let mut fleet = Fleet::start(stopped, 2).await;
                 let (first, second) = (fleet.callers[0].clone(), fleet.callers[1].clone());
@@ -39,7 +39,7 @@ fn a_holder_that_was_silent_loses_nothing() {
                 tokio::time::sleep(silence).await;
                 fleet.servers[0].send(Signal::Continue);
                 let _ = (asked.await.expect("no panic"), waits.await.expect("no panic"));
-                check(&fleet, extent, "holders (SIGSTOP)", &due, 1).await;
+                check(&fleet, extent, "holders (SIGSTOP)", &due, 1).await
             },
             async {
                 let address = database_address(&cut_off);
@@ -57,16 +57,18 @@ fn a_holder_that_was_silent_loses_nothing() {
                 tokio::time::sleep(silence).await;
                 proxy.thaw();
                 let _ = (asked.await.expect("no panic"), waits.await.expect("no panic"));
-                check(&fleet, extent, "holders (cut off)", &due, 1).await;
+                check(&fleet, extent, "holders (cut off)", &due, 1).await
             },
             late_after_a_verdict(told, extent),
-        );
+        )
+        .into();
+        assert!(wrong.iter().all(Vec::is_empty), "{wrong:#?}");
     });
 }
 
 /// A vendor that refuses a spent token and lets the grant live, and an element whose vendor is given up on early: another
 /// process tells that the instance is invalid, and then the holder's token comes.
-async fn late_after_a_verdict(database: Database, extent: Extent) {
+async fn late_after_a_verdict(database: Database, extent: Extent) -> Vec<String> {
     let mut fleet = Fleet::start_with(database, 2, &[("id = 168\n", "id = 168\ntimeout = 1\n")]).await;
     let (first, second) = (fleet.callers[0].clone(), fleet.callers[1].clone());
     let receiver = Receiver::start().await;
@@ -85,10 +87,18 @@ async fn late_after_a_verdict(database: Database, extent: Extent) {
     .await;
     fleet.servers[0].send(Signal::Continue);
     let _ = asked.await.expect("no panic");
-    check(&fleet, extent, "holders (told invalid)", &due, 2).await;
+    let mut wrong = check(&fleet, extent, "holders (told invalid)", &due, 2).await;
     let id = due.path.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an id");
     let story = ["instance.invalid", "instance.recovered"];
-    until("the receiver hears", async || receiver.taken_about(id).ends_with(&story.map(str::to_owned))).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !receiver.taken_about(id).ends_with(&story.map(str::to_owned)) && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let told = receiver.taken_about(id);
+    if !told.ends_with(&story.map(str::to_owned)) {
+        wrong.push(format!("the receiver was told {told:?}"));
+    }
+    wrong
 }
 
 async fn one(fleet: &Fleet) -> Due {
@@ -112,7 +122,7 @@ async fn begins(fleet: &Fleet, caller: &Caller, due: &Due) -> tokio::task::JoinH
 }
 
 /// Both serve it as valid, after so many token calls, and can renew it.
-async fn check(fleet: &Fleet, extent: Extent, how: &str, due: &Due, calls: u64) {
+async fn check(fleet: &Fleet, extent: Extent, how: &str, due: &Due, calls: u64) -> Vec<String> {
     fleet.token_calls_take(Duration::ZERO, Duration::ZERO);
     let began = Instant::now();
     let mut lost = Vec::new();
@@ -124,7 +134,7 @@ async fn check(fleet: &Fleet, extent: Extent, how: &str, due: &Due, calls: u64) 
         }
         let shown = good().await;
         if (&shown["valid"], &shown["invalidReason"]) != (&Value::Bool(true), &Value::Null) || !renewed(&shown) {
-            lost.push(shown.to_string());
+            lost.push(format!("valid {}, {}", shown["valid"], shown["invalidReason"]));
         }
     }
     let token_calls = fleet.token_calls();
@@ -132,8 +142,10 @@ async fn check(fleet: &Fleet, extent: Extent, how: &str, due: &Due, calls: u64) 
         lost.extend(lost_grants(fleet, caller, std::slice::from_ref(due), Duration::from_secs(10)).await);
     }
     extent.report(how, &[("token_calls", token_calls), ("lost_grants", count(&lost))]);
-    assert!(lost.is_empty(), "{how}: {lost:#?}");
-    assert_eq!(token_calls, calls, "{how}");
+    if token_calls != calls {
+        lost.push(format!("{token_calls} token calls, not {calls}"));
+    }
+    lost.iter().map(|what| format!("{how}: {what}")).collect()
 }
 
 fn database_address(database: &Database) -> SocketAddr {

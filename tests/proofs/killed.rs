@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Extent;
-use super::spent::{Due, count, due, lost_codes, lost_grants, many, names, orders, refresh_all, spend_all};
+use super::spent::{Due, count, due, lost_codes, lost_grants, many, names, orders, refresh_all, spend_all, words};
 use crate::support::database::runtime;
 use crate::support::failing_writes::{FailingWrites, Failure};
 use crate::support::fleet::{Fleet, until};
@@ -57,7 +57,7 @@ async fn survives(database: Database) {
     for due in &unlucky {
         let reply = caller.get(&due.path).await;
         if reply.status != 200 {
-            missing.push(format!("{}: {reply:?}", due.name));
+            missing.push(format!("{}: {}", due.name, words(&reply)));
         }
     }
     let database = if fleet.database.url.starts_with("sqlite:") { "killed sqlite" } else { "killed postgres" };

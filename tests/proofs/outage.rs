@@ -22,7 +22,7 @@ const ANSWERS_AFTER: Duration = Duration::from_millis(2500);
 fn what_comes_while_postgres_is_away_is_stored_when_it_is_back() {
     let Some(postgres) = Postgres::start() else { return missing("no PostgreSQL on this machine") };
     let extent = Extent::of_this_run();
-    let away = extent.of(Duration::from_secs(6), Duration::from_secs(90));
+    let away = extent.of(Duration::from_secs(7), Duration::from_secs(90));
     runtime().block_on(async {
         let fleet = Fleet::start(Database::at(postgres.create_database()), 1).await;
         let outage = async || {

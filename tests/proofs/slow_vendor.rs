@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use super::Extent;
 use super::spent::{
     Answer, all_spent, count, creation, due, lost_codes, lost_grants, many, names, orders, refresh, refresh_all, timed,
+    words,
 };
 use crate::support::database::runtime;
 use crate::support::fleet::{Fleet, until};
@@ -41,7 +42,7 @@ async fn answers_late(database: Database) {
         let Some(id) = answer.instance() else { continue };
         let reply = caller.get(&format!("/instances/{id}")).await;
         if reply.status != 404 || reply.header("retry-after").is_none() {
-            wrong.push(format!("{} while it is under way: {reply:?}", answer.name));
+            wrong.push(format!("{} while it is under way: {}", answer.name, words(&reply)));
         }
     }
     let all = due.len() + orders.len();
@@ -56,7 +57,7 @@ async fn answers_late(database: Database) {
     let repeated = creations().await;
     for (first, repeated) in created.iter().zip(&repeated) {
         if repeated.reply.status != 200 || repeated.instance() != first.instance() {
-            wrong.push(format!("the repeat: {repeated:?}"));
+            wrong.push(format!("the repeat: {}", words(&repeated.reply)));
         }
     }
     let repeats = fleet.token_calls() - token_calls;

@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::support::caller::{read, with_code};
 use crate::support::fleet::Fleet;
 use crate::support::{Caller, Reply};
 
-/// Longer than any caller is kept waiting.
-const FOR_EVER: Duration = Duration::from_secs(120);
+/// Longer than any caller may be kept waiting.
+const FOR_EVER: Duration = Duration::from_secs(60);
 /// What a caller waits for the database at most, with room for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(12);
 
@@ -47,7 +48,7 @@ impl Answer {
         let body: Value = serde_json::from_str(&reply.text).unwrap_or_default();
         let after = reply.header("retry-after").and_then(|text| text.parse::<u64>().ok());
         let right = reply.status == status && body["code"] == code && after.is_some_and(|seconds| seconds > 0);
-        (reply.status != 200 && !right).then(|| format!("{name}: after {took:?} {} {after:?} {body}", reply.status))
+        (reply.status != 200 && !right).then(|| format!("{name} after {took:?}: {}", words(reply)))
     }
 }
 
@@ -80,8 +81,8 @@ pub async fn orders(fleet: &Fleet, names: &[String]) -> Vec<Order> {
 
 pub async fn timed(name: &str, request: reqwest::RequestBuilder) -> Answer {
     let began = Instant::now();
-    let reply = tokio::time::timeout(FOR_EVER, read(request)).await;
-    let reply = reply.unwrap_or_else(|_| panic!("{name} was kept waiting for {FOR_EVER:?}"));
+    let none = |_| Reply { status: 0, headers: HeaderMap::new(), text: "no answer".to_owned() };
+    let reply = tokio::time::timeout(FOR_EVER, read(request)).await.unwrap_or_else(none);
     Answer { name: name.to_owned(), reply, took: began.elapsed() }
 }
 
@@ -117,10 +118,20 @@ pub async fn lost_grants(fleet: &Fleet, caller: &Caller, due: &[Due], limit: Dur
     for answer in refresh_all(caller, due).await {
         let shown: Value = serde_json::from_str(&answer.reply.text).unwrap_or_default();
         if (answer.reply.status, &shown["valid"]) != (200, &Value::Bool(true)) {
-            lost.push(format!("{} afterwards: {} {shown}", answer.name, answer.reply.status));
+            lost.push(format!("{} afterwards: {}", answer.name, words(&answer.reply)));
         }
     }
     lost
+}
+
+/// What a reply says of an instance, or why it says nothing.
+pub fn words(reply: &Reply) -> String {
+    let body: Value = serde_json::from_str(&reply.text).unwrap_or_default();
+    let after = reply.header("retry-after").unwrap_or("never");
+    match reply.status {
+        200 => format!("valid {}, {}, expires {}", body["valid"], body["invalidReason"], body["expiresAt"]),
+        status => format!("{status} {} (again: {after}): {}", body["code"], body["message"]),
+    }
 }
 
 /// Asks until the instance has a token that is not over. Gives what is wrong with it.
@@ -135,7 +146,7 @@ async fn settled(caller: &Caller, due: &Due, deadline: Instant) -> Option<String
         }
         let invalid = reply.status == 200 && reply.json()["valid"] == false;
         if invalid || Instant::now() > deadline {
-            return Some(format!("{}: {} {}", due.name, reply.status, reply.text));
+            return Some(format!("{}: {}", due.name, words(&reply)));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -157,7 +168,7 @@ pub async fn lost_codes(fleet: &Fleet, caller: &Caller, answers: &[Answer], limi
         let reply = refresh(caller, &Due { name: answer.name.clone(), path }).await.reply;
         let shown: Value = serde_json::from_str(&reply.text).unwrap_or_default();
         if (reply.status, &shown["valid"], &shown["name"]) != (200, &Value::Bool(true), &answer.name.as_str().into()) {
-            lost.push(format!("{} afterwards: {} {shown}", answer.name, reply.status));
+            lost.push(format!("{} afterwards: {}", answer.name, words(&reply)));
         }
     }
     lost
@@ -165,7 +176,9 @@ pub async fn lost_codes(fleet: &Fleet, caller: &Caller, answers: &[Answer], limi
 
 /// The path of the instance that an answer names, once it is there.
 async fn found(caller: &Caller, answer: &Answer, deadline: Instant) -> Result<String, String> {
-    let Some(id) = answer.instance() else { return Err(format!("no instance is named: {answer:?}")) };
+    let Some(id) = answer.instance() else {
+        return Err(format!("{} names no instance: {}", answer.name, words(&answer.reply)));
+    };
     let path = format!("/instances/{id}");
     loop {
         let reply = caller.get(&path).await;
@@ -173,7 +186,7 @@ async fn found(caller: &Caller, answer: &Answer, deadline: Instant) -> Result<St
             return Ok(path);
         }
         if Instant::now() > deadline || reply.header("retry-after").is_none() {
-            return Err(format!("{}: {} {}", answer.name, reply.status, reply.text));
+            return Err(format!("{}: {}", answer.name, words(&reply)));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use ligand::sandbox::{Failure, TOKEN_ROUTES};
 
 use super::Extent;
-use super::spent::{Answer, count, many, timed};
+use super::spent::{Answer, count, many, timed, words};
 use crate::support::server::run;
 use crate::support::{Caller, Database, TestServer};
 
@@ -87,19 +87,19 @@ async fn outage(server: &TestServer, set: Option<TimeDelta>) {
 /// Uses an instance until its calls are good again. Gives refusals that do not say when to come again, and when it was.
 async fn until_served(caller: &Caller, token: &str, returned: &AtomicBool) -> (Vec<String>, Instant) {
     let caller = caller.with_element(token);
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let mut wrong = Vec::new();
     loop {
         let answer = timed("call", caller.request_at_root("GET", "/vendor/account-info/v3/details")).await;
         if answer.reply.status == 200 {
             if !returned.load(Ordering::SeqCst) {
-                wrong.push(format!("served while nobody could: {answer:?}"));
+                wrong.push(format!("served while nobody could: {}", words(&answer.reply)));
             }
             return (wrong, Instant::now());
         }
         wrong.extend(refusal(&answer));
         if Instant::now() > deadline {
-            wrong.push(format!("never served: {answer:?}"));
+            wrong.push(format!("never served: {}", words(&answer.reply)));
             return (wrong, Instant::now());
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -110,5 +110,5 @@ async fn until_served(caller: &Caller, token: &str, returned: &AtomicBool) -> (V
 fn refusal(answer: &Answer) -> Option<String> {
     let after = answer.reply.header("retry-after").and_then(|text| text.parse::<u64>().ok());
     let right = matches!(answer.reply.status, 502..=504) && after.is_some_and(|seconds| (1..=60).contains(&seconds));
-    (!right).then(|| format!("{answer:?}"))
+    (!right).then(|| words(&answer.reply))
 }
