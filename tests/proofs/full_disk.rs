@@ -11,7 +11,7 @@ use ligand::store::StoreFault;
 use super::Extent;
 use super::spent::{
     Answer, Due, Order, all_spent, count, due, lost_codes, lost_grants, many, names, orders, refresh_all, spend_all,
-    timed,
+    timed, words,
 };
 use crate::support::caller::with_code;
 use crate::support::database::runtime;
@@ -202,6 +202,7 @@ fn what_comes_while_sqlite_may_take_no_page_is_stored_when_it_may() {
                 ("lost", many(lost)),
             ],
         );
+        let renewed: Vec<String> = renewed.iter().map(|answer| words(&answer.reply)).collect();
         assert_eq!(lost, 0, "{renewed:#?}");
         assert!(wrong.is_empty(), "{wrong:#?}");
         assert!(refused > 0, "nothing met the full disk");

@@ -112,16 +112,14 @@ pub async fn spend_all(caller: &Caller, orders: &[Order]) -> Vec<Answer> {
 /// end, at most so long. One renewal more of each shows that the vendor knows the token that is stored.
 pub async fn lost_grants(fleet: &Fleet, caller: &Caller, due: &[Due], limit: Duration) -> Vec<String> {
     let deadline = Instant::now() + limit;
-    let mut lost: Vec<String> =
-        join_all(due.iter().map(|due| settled(caller, due, deadline))).await.into_iter().flatten().collect();
+    let settled = join_all(due.iter().map(|due| settled(caller, due, deadline))).await;
     fleet.db_expire();
-    for answer in refresh_all(caller, due).await {
+    let afterwards = refresh_all(caller, due).await.into_iter().map(|answer| {
         let shown: Value = serde_json::from_str(&answer.reply.text).unwrap_or_default();
-        if (answer.reply.status, &shown["valid"]) != (200, &Value::Bool(true)) {
-            lost.push(format!("{} afterwards: {}", answer.name, words(&answer.reply)));
-        }
-    }
-    lost
+        let good = (answer.reply.status, &shown["valid"]) == (200, &Value::Bool(true));
+        (!good).then(|| format!("{} afterwards: {}", answer.name, words(&answer.reply)))
+    });
+    settled.into_iter().zip(afterwards).filter_map(|(at_first, afterwards)| at_first.or(afterwards)).collect()
 }
 
 /// What a reply says of an instance, or why it says nothing.
