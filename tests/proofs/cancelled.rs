@@ -9,7 +9,7 @@ use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use futures_util::future::join_all;
 
 use super::Extent;
-use super::spent::{Due, all_spent, count, due, lost_grants, many, names, refresh};
+use super::spent::{Due, count, due, lost_grants, many, names, refresh};
 use crate::support::database::runtime;
 use crate::support::fleet::Fleet;
 use crate::support::{Caller, Database};
@@ -43,7 +43,7 @@ fn cancelled_statements_cost_no_grant() {
         stop.store(true, Ordering::SeqCst);
         loops.join().expect("no panic");
         let limit = extent.of(Duration::from_secs(20), Duration::from_secs(60));
-        let lost = lost_grants_after(&fleet, &due, limit).await;
+        let lost = lost_grants(&fleet, caller, &due, limit).await;
         extent.report(
             "cancelled",
             &[
@@ -57,6 +57,7 @@ fn cancelled_statements_cost_no_grant() {
         assert!(wrong.is_empty(), "{wrong:#?}");
         assert!(cancelled.load(Ordering::SeqCst) > 0, "nothing was cancelled");
         assert_eq!(fleet.sandbox().live_grants(), due.len());
+        assert_eq!(fleet.token_calls(), many(2 * due.len()), "each was spent once, and renewed once");
     });
 }
 
@@ -72,10 +73,4 @@ async fn ask_until(caller: &Caller, due: &Due, end: Instant) -> Vec<String> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     wrong
-}
-
-/// What is still under way ends first, so that nothing is asked for twice.
-async fn lost_grants_after(fleet: &Fleet, due: &[Due], limit: Duration) -> Vec<String> {
-    all_spent(fleet, due.len(), Duration::from_secs(3)).await;
-    lost_grants(fleet, &fleet.callers[0], due, limit).await
 }

@@ -2,6 +2,7 @@
 //! them at the sizes that closing notes quote. Each prints one line with its counts and fails on a loss.
 
 mod cancelled;
+mod codes;
 mod full_disk;
 mod grants;
 mod holders;

@@ -21,7 +21,7 @@ impl FailingWrites {
             CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
             DECLARE fault record;
             BEGIN
-                SELECT f.* INTO fault FROM faulty f JOIN instance i ON i.name = f.name WHERE i.id = NEW.instance_id;
+                SELECT f.* INTO fault FROM faulty f JOIN instance i ON f.name IN (i.name, '*') WHERE i.id = NEW.instance_id;
                 IF FOUND THEN RAISE EXCEPTION USING errcode = fault.state, message = fault.words; END IF;
                 RETURN NEW;
             END $$;
@@ -34,7 +34,7 @@ impl FailingWrites {
         Self(Database::at(database.url.clone()))
     }
 
-    /// From now on, for the instances of these names.
+    /// From now on, for the instances of these names; `*` is every one.
     pub fn strike(&self, faults: impl IntoIterator<Item = (String, Failure)>) {
         let mut sql = String::from("BEGIN;");
         for (name, Failure { state, words }) in faults {
@@ -46,7 +46,7 @@ impl FailingWrites {
                     let _ = write!(
                         sql,
                         "CREATE TRIGGER IF NOT EXISTS \"{name} fails at {event}\" BEFORE {event} ON credential
-                         WHEN EXISTS (SELECT 1 FROM faulty f JOIN instance i ON i.name = f.name
+                         WHEN EXISTS (SELECT 1 FROM faulty f JOIN instance i ON f.name IN (i.name, '*')
                                       WHERE i.id = NEW.instance_id AND f.name = '{name}')
                          BEGIN SELECT RAISE({state}, '{words}'); END;"
                     );
