@@ -2,6 +2,17 @@
 //! them at the sizes that closing notes quote. Each prints one line with its counts and fails on a loss.
 
 mod failover;
+mod cancelled;
+mod codes;
+mod full_disk;
+mod grants;
+mod holders;
+mod killed;
+mod orderly;
+mod outage;
+mod slow_vendor;
+mod spent;
+mod token_host_outage;
 
 use std::io::Write as _;
 

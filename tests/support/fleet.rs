@@ -28,7 +28,7 @@ pub struct Fleet {
     /// One of each server.
     pub callers: Vec<Caller>,
     vendor: SandboxVendor,
-    ligand: Ligand,
+    pub ligand: Ligand,
     others: Vec<Ligand>,
     _elements: TempDir,
 }
@@ -36,6 +36,11 @@ pub struct Fleet {
 impl Fleet {
     /// So many processes, and a vendor that rotates.
     pub async fn start(database: Database, processes: usize) -> Self {
+        Self::start_with(database, processes, &[]).await
+    }
+
+    /// With some text of the element's file replaced.
+    pub async fn start_with(database: Database, processes: usize, changes: &[(&str, &str)]) -> Self {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let ligand_url = "http://localhost:8080".to_owned();
         let (vendor, server) =
@@ -51,8 +56,9 @@ impl Fleet {
             ("id = 168", "id = 10001"),
             ("[authentication.oauth2]\n", "[authentication.oauth2]\npkce = \"S256\"\n"),
         ];
-        let own = [addresses.as_slice(), &own].concat();
-        let elements = elements(&[("hubspotcrm", &addresses), ("hubspotcrm", &own)]);
+        let changes = [changes, &addresses].concat();
+        let own = [changes.as_slice(), &own].concat();
+        let elements = elements(&[("hubspotcrm", &changes), ("hubspotcrm", &own)]);
         let key = Ligand::new().run(&["keys", "new"]).output;
         let ligand = with_admin()
             .set("DATABASE_URL", &database.url)
@@ -89,6 +95,13 @@ impl Fleet {
     /// What another build says to a command here.
     pub fn run_as(&self, program: &Path, arguments: &[&str]) -> Ended {
         self.ligand.like(program).run(arguments)
+    }
+
+    /// One process more, which reaches the database by this address.
+    pub async fn join_through(&mut self, url: &str) {
+        self.ligand.change("DATABASE_URL", url);
+        self.join().await;
+        self.ligand.change("DATABASE_URL", &self.database.url);
     }
 
     /// Kills the first process.

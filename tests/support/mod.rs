@@ -5,8 +5,10 @@ pub mod browser;
 pub mod caller;
 pub mod copies;
 pub mod database;
+pub mod failing_writes;
 pub mod fleet;
 pub mod forward_proxy;
+pub mod freezing_proxy;
 pub mod interpreters;
 pub mod key_change;
 pub mod losing_proxy;
@@ -17,6 +19,7 @@ pub mod postgres;
 pub mod program;
 pub mod receiver;
 pub mod server;
+pub mod small_disk;
 pub mod vendor;
 pub mod wire;
 

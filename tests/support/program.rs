@@ -62,6 +62,11 @@ impl Ligand {
         self.set("LIGAND_ADMIN_EMAIL", ADMIN).set("LIGAND_ADMIN_PASSWORD", PASSWORD)
     }
 
+    /// For the programs that are started from now on.
+    pub fn change(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
     pub fn path(&self, relative: &str) -> PathBuf {
         self.directory.path().join(relative)
     }
@@ -162,6 +167,10 @@ impl Serving {
     /// Bytes that it holds in memory.
     pub fn resident(&self) -> u64 {
         self.part.resident()
+    }
+
+    pub fn process(&self) -> u32 {
+        self.part.process()
     }
 
     pub fn log(&self) -> String {
