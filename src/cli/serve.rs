@@ -27,6 +27,7 @@ use crate::outbound::{Connections, Dialer, Guard, Sender, client_config};
 use crate::protocol::instance_token::CredentialNames;
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{UserInput, random_password};
+use crate::service::budget::Budget;
 use crate::service::connect::limits::LinkLimits;
 use crate::service::data_keys::{self, DataKeys};
 use crate::service::element_view::ElementTexts;
@@ -119,6 +120,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         entropy: Arc::clone(&entropy),
         cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
         trusted_proxies: settings.trusted_proxies.clone(),
+        bodies: Budget::of(http::ALL_BODIES),
     });
     let listener = std::net::TcpListener::bind(settings.listen)
         .map_err(|error| format!("LIGAND_LISTEN {}: {error}", settings.listen))?;
