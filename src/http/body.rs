@@ -25,7 +25,7 @@ pub const LARGEST_PUBLIC_FORM: usize = 64 << 10;
 /// Bytes of all bodies together that are larger than a small one.
 pub const ALL_BODIES: usize = 32 << 20;
 /// Bytes of a body that need no room of that budget: a connection's own buffers hold as much.
-const SMALL: usize = 16 << 10;
+pub(super) const SMALL: usize = 16 << 10;
 /// What JSON becomes, too: memory of a value at most, how much of it needs no room, and values of a body at most.
 const OF_A_VALUE: usize = size_of::<Value>();
 const SMALL_VALUES: usize = 256 << 10;

@@ -14,6 +14,7 @@ mod elements;
 mod envelope;
 mod error;
 mod extract;
+mod head;
 mod hubs;
 mod instance_configuration;
 mod instances;
