@@ -15,7 +15,7 @@ use url::Url;
 
 use super::sandbox_vendor::{self, SandboxVendor};
 use super::shutdown::{Running, StopSignals};
-use super::{Ended, first_login, key_ring, open_store, told};
+use super::{Ended, first_login, key_ring, open_store, sockets, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
 use crate::config::{Serve, Storage, unknown_variables};
@@ -28,6 +28,7 @@ use crate::outbound::{Connections, Dialer, Guard, Sender, client_config};
 use crate::protocol::instance_token::CredentialNames;
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{UserInput, random_password};
+use crate::service::budget::Budget;
 use crate::service::connect::limits::LinkLimits;
 use crate::service::data_keys::{self, DataKeys};
 use crate::service::element_view::ElementTexts;
@@ -100,6 +101,7 @@ impl Build {
 
 pub async fn serve(mut settings: Serve) -> Ended {
     telemetry::start(&settings.log)?;
+    sockets::raise_limit();
     // From the first moment on: a signal that comes while the server starts must not kill it half way.
     let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
     check_variables(settings.strict)?;
@@ -124,6 +126,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         entropy: Arc::clone(&entropy),
         cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
         trusted_proxies: settings.trusted_proxies.clone(),
+        bodies: Budget::of(http::ALL_BODIES),
     });
     let listener = std::net::TcpListener::bind(settings.listen)
         .map_err(|error| format!("LIGAND_LISTEN {}: {error}", settings.listen))?;
@@ -184,6 +187,8 @@ pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -
     // Common clients and proxies let go after 60 to 90 s: who closes first must not be us, in the middle of their next call.
     .keep_alive(Duration::from_secs(120))
     .tcp_nodelay(true)
+    .max_connections(sockets::of_each_worker())
+    .on_connect(|connection, _| sockets::accepted(connection))
     // Never the first to give up: the deadline of `shutdown` counts for everything.
     .shutdown_timeout(u64::from(u32::MAX))
     .disable_signals()

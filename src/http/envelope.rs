@@ -11,7 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use super::error::{of_framework, render};
-use super::{Shared, urls, vendor};
+use super::{Shared, head, urls, vendor};
 use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::error::ApiError;
 
@@ -23,6 +23,7 @@ pub async fn envelope(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
+    head::detach(&mut request);
     let shared = request.app_data::<web::Data<Shared>>().cloned();
     let request_id =
         shared.as_ref().map(|shared| hex_of(&public_bytes::<12>(shared.entropy.as_ref()))).unwrap_or_default();

@@ -14,6 +14,7 @@ mod elements;
 mod envelope;
 mod error;
 mod extract;
+mod head;
 mod hubs;
 mod instance_configuration;
 mod instances;
@@ -39,8 +40,10 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
+use crate::service::budget::Budget;
 use system::no_route;
 
+pub use body::ALL_BODIES;
 pub use cors::CorsOrigins;
 pub use envelope::envelope;
 
@@ -51,6 +54,8 @@ pub struct Shared {
     pub cors: CorsOrigins,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// What all request bodies together may take.
+    pub bodies: Budget,
 }
 
 impl Shared {

@@ -97,5 +97,6 @@ codes! {
     DatabaseUnavailable "database_unavailable" 503 "The database is not available.";
     KeyUnavailable "key_unavailable" 503 "A key that seals the data is not in the key ring.";
     NotReady "not_ready" 503 "The server is starting.";
+    Busy "busy" 503 "The server holds as much at once as it may: try again in a moment.";
     VendorTimeout "vendor_timeout" 504 "The vendor did not answer in time.";
 }

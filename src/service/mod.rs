@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 pub mod bootstrap;
+pub mod budget;
 pub mod call_hub;
 pub mod call_vendor;
 pub mod callback;

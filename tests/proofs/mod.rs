@@ -13,6 +13,7 @@ mod outage;
 mod slow_vendor;
 mod spent;
 mod token_host_outage;
+mod memory;
 
 use std::io::Write as _;
 
