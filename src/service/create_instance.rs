@@ -73,7 +73,7 @@ impl Services {
                 Begun::Repeated(answer) => return Ok(*answer),
             },
         };
-        let created = self.create(draft, claimed).await;
+        let created = self.while_claimed(claimed, self.create(draft, claimed)).await;
         if let (Err(_), Some(claimed)) = (&created, claimed) {
             self.release_key(owner, claimed).await;
         }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, watch};
 
-use super::leases::Watch;
+use super::liveness::Watch;
 use super::warm_instances::withdrawn;
 use super::{Services, refresh_attempt::lease_name};
 use crate::catalog::element::Element;
@@ -156,7 +156,7 @@ impl Services {
         loop {
             let of_lease = Arc::clone(&name);
             let asked = Instant::now();
-            let look = move |conn: &mut _| Ok((instances::find(conn, owner, id)?, leases::find(conn, &of_lease)?));
+            let look = move |conn: &mut _| Ok((instances::find(conn, owner, id)?, leases::look(conn, &of_lease)?));
             let (stored, lease) = self.store.read(look).await.map_err(super::of_instance(id))?;
             if stored.credential.version > seen {
                 return Ok(stored.credential.version);
@@ -164,9 +164,10 @@ impl Services {
             if let Some(reason) = &stored.instance.invalid_reason {
                 return Err(withdrawn(reason));
             }
-            let held = lease.filter(Lease::is_held);
-            let abandoned = held.is_some_and(|held| Watch::look(&mut watch, held, asked));
-            if abandoned || held.is_none() {
+            let held = lease.filter(|seen| seen.lease.is_held());
+            let death = held.and_then(|held| self.watch(&mut watch, held, asked));
+            let held = held.map(|held| held.lease);
+            if death.is_some() || held.is_none() {
                 // First: nobody holds a lease while it waits for its turn.
                 let permits = self.refreshes.permits(&*self.element_of_row(&stored.instance)?);
                 let _permit = permits.acquire().await.map_err(ApiError::internal)?;
@@ -175,7 +176,7 @@ impl Services {
                     return self.refresh_under(&name, (lease, asked), stored, wanted).await;
                 }
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(Watch::pause(watch.as_ref(), pause)).await;
             pause = pause.saturating_mul(2).min(LATER_LOOKS);
         }
     }
