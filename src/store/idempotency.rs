@@ -119,8 +119,10 @@ pub fn finish(conn: &mut AnyConn, owner: Owner, id: i64, reply_sealed: &[u8]) ->
         .filter(dsl::organization_id.eq(owner.organization))
         .filter(dsl::account_id.eq(owner.account))
         .filter(dsl::id.eq(id));
-    diesel::update(claimed).set(dsl::reply_sealed.eq(Some(reply_sealed))).execute(conn)?;
-    leases::forget(conn, &lease_name(id))
+    match diesel::update(claimed).set(dsl::reply_sealed.eq(Some(reply_sealed))).execute(conn)? {
+        0 => Ok(()),
+        _ => leases::forget(conn, &lease_name(id)),
+    }
 }
 
 /// The call failed: the key may be used again.
@@ -130,8 +132,10 @@ pub fn release(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(), StoreFau
         .filter(dsl::account_id.eq(owner.account))
         .filter(dsl::id.eq(id))
         .filter(dsl::reply_sealed.is_null());
-    diesel::delete(claimed).execute(conn)?;
-    leases::forget(conn, &lease_name(id))
+    match diesel::delete(claimed).execute(conn)? {
+        0 => Ok(()),
+        _ => leases::forget(conn, &lease_name(id)),
+    }
 }
 
 /// Claims that have no lease, because an older version made them; since then.
