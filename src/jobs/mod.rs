@@ -47,15 +47,23 @@ impl Jobs {
             |services| async move { services.revoke_due_grants().await.map(drop) },
         );
         let (due, looking) = (Arc::clone(&jobs.due_refreshes), Arc::clone(&jobs.due_refreshes));
-        jobs.again_and_again(move || looking.pause(), services, move |services| {
-            let due = Arc::clone(&due);
-            async move { services.refresh_due(&due).await.map(drop) }
-        });
+        jobs.again_and_again(
+            move || looking.pause(),
+            services,
+            move |services| {
+                let due = Arc::clone(&due);
+                async move { services.refresh_due(&due).await.map(drop) }
+            },
+        );
         let (sending, looking) = (Arc::clone(&jobs.sending), Arc::clone(&jobs.sending));
-        jobs.again_and_again(move || looking.pause(), services, move |services| {
-            let sending = Arc::clone(&sending);
-            async move { services.send_due_notices(&sending).await }
-        });
+        jobs.again_and_again(
+            move || looking.pause(),
+            services,
+            move |services| {
+                let sending = Arc::clone(&sending);
+                async move { services.send_due_notices(&sending).await }
+            },
+        );
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(LINKS_EVERY, services, |services| async move { services.expire_links().await.map(drop) });
         jobs.every(Duration::from_secs(600), services, |services| async move {

@@ -25,9 +25,9 @@ pub(super) const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Longer than it takes to find out whether the process lives that has a key.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Before a key is released that the database did not release, and how often at most.
+/// Before a key is released that the database did not release: at first, and twice as long each time, so often at most.
 const RELEASE_AGAIN: Duration = Duration::from_secs(1);
-const RELEASES: u32 = 60;
+const RELEASES: u32 = 8;
 /// How long answers are kept.
 pub const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
@@ -87,7 +87,9 @@ impl Services {
                 Ok(Claim::New) => return Ok(Begun::First(Claimed { id })),
                 Ok(Claim::Done { id, reply_sealed }) => {
                     let document = self.vault.open(place(id), &reply_sealed)?;
-                    return Ok(Begun::Repeated(Box::new(serde_json::from_slice(&document).map_err(ApiError::internal)?)));
+                    return Ok(Begun::Repeated(Box::new(
+                        serde_json::from_slice(&document).map_err(ApiError::internal)?,
+                    )));
                 }
                 Ok(Claim::OtherRequest) => {
                     let message =
@@ -96,9 +98,11 @@ impl Services {
                 }
                 Ok(Claim::RunningSince(since)) => return Err(under_way(seconds_until_abandoned(since, now))),
                 Ok(Claim::Running(seen)) => {
-                    let shows_life = first.get_or_insert(seen.lease) != &seen.lease;
-                    if shows_life || deadline.is_none_or(|deadline| asked >= deadline) {
+                    if *first.get_or_insert(seen.lease) != seen.lease {
                         return Err(under_way(1));
+                    }
+                    if deadline.is_none_or(|deadline| asked >= deadline) {
+                        return Err(under_way(PATIENCE.as_secs()));
                     }
                     if self.watch(&mut watch, seen, asked).is_some() {
                         dead = Some(seen.lease);
@@ -137,10 +141,10 @@ impl Services {
         let Err(fault) = self.store.write(release).await else { return };
         tracing::warn!(%fault, "an idempotency key could not be released yet");
         let services = self.clone();
-        // Nobody waits for it, not even the end of the process: whoever holds nothing shows no life.
+        // Nobody waits for it, not even the end of the process: a claim that shows no life is taken over.
         tokio::spawn(async move {
-            for _ in 0..RELEASES {
-                tokio::time::sleep(RELEASE_AGAIN).await;
+            for tries in 0..RELEASES {
+                tokio::time::sleep(RELEASE_AGAIN.saturating_mul(2_u32.saturating_pow(tries))).await;
                 if services.store.write(release).await.is_ok() {
                     return;
                 }

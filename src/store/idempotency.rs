@@ -143,7 +143,8 @@ pub(super) fn release_unleased(conn: &mut AnyConn, since: DateTime<Utc>) -> Resu
     let open = dsl::idempotency.filter(dsl::created_at.ge(UtcTime(since))).filter(dsl::reply_sealed.is_null());
     for id in open.select(dsl::id).load::<i64>(conn)? {
         if leases::find(conn, &lease_name(id))?.is_none() {
-            diesel::delete(dsl::idempotency.filter(dsl::id.eq(id)).filter(dsl::reply_sealed.is_null())).execute(conn)?;
+            diesel::delete(dsl::idempotency.filter(dsl::id.eq(id)).filter(dsl::reply_sealed.is_null()))
+                .execute(conn)?;
         }
     }
     Ok(())

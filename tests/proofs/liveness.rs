@@ -98,8 +98,9 @@ async fn after_cuts(fleet: &Fleet, chance: &Chance) -> u64 {
 fn liveness() {
     let extent = Extent::of_this_run();
     let chance = Chance(SeededEntropy::new(extent.seed));
-    let of_round = |round: usize| if round % 2 == 0 { Held::Refresh } else { Held::Key };
+    let of_round = |round: usize| if round.is_multiple_of(2) { Held::Refresh } else { Held::Key };
     let ms = |time: Duration| u64::try_from(time.as_millis()).expect("a short time");
+    let postgres = Database::postgres();
     runtime().block_on(async {
         let (kills, mut slowest_restart) = (extent.of(2, 30), Duration::ZERO);
         let mut fleet = Fleet::start(Database::sqlite(), 1).await;
@@ -110,7 +111,7 @@ fn liveness() {
         extent.report("liveness on sqlite", &[("kills", kills as u64), ("slowest_ms", ms(slowest_restart))]);
         assert!(slowest_restart < Duration::from_millis(1_500), "{slowest_restart:?}");
 
-        let Some(database) = Database::postgres() else { return };
+        let Some(database) = postgres else { return };
         let (cuts, mut slowest, mut robbed) = (extent.of(1, 30), Duration::ZERO, 0);
         let mut fleet = Fleet::start(database, 2).await;
         for round in 0..kills {

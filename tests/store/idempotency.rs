@@ -51,7 +51,10 @@ on_both_databases!(a_claim_under_another_generation_of_the_key_is_the_same_claim
     let (own, others) = later("b");
     assert!(matches!(claim_under(&store, claimant(owner, 2), (own, &others)).await, Ok(Claim::OtherRequest)));
     let (own, _) = later("a");
-    assert!(matches!(claim_under(&store, claimant(owner, 2), (own, &[])).await, Ok(Claim::New)), "nobody looked for it");
+    assert!(
+        matches!(claim_under(&store, claimant(owner, 2), (own, &[])).await, Ok(Claim::New)),
+        "nobody looked for it"
+    );
 });
 
 on_both_databases!(a_claim_is_held_until_it_is_finished_or_released, |database| async move {
@@ -144,6 +147,7 @@ on_both_databases!(of_many_first_claims_at_once_one_is_new, |database| async mov
     let claims = futures_util::future::join_all((1..9).map(|id| claim(&store, owner, id, "a"))).await;
     assert_eq!(claims.iter().filter(|claim| matches!(claim, Ok(Claim::New))).count(), 1, "{claims:?}");
     // On PostgreSQL a loser of the race meets the unique key, which the use case takes for the same.
-    let lost = |claim: &Result<Claim, StoreFault>| matches!(claim, Ok(Claim::Running(_)) | Err(StoreFault::Conflict(_)));
+    let lost =
+        |claim: &Result<Claim, StoreFault>| matches!(claim, Ok(Claim::Running(_)) | Err(StoreFault::Conflict(_)));
     assert_eq!(claims.iter().filter(|claim| lost(claim)).count(), 7, "{claims:?}");
 });
