@@ -152,6 +152,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
     };
     let services = build.services().await.map_err(|error| told(&error))?;
     services.keep_sandbox_apart(settings.sandbox).await.map_err(|error| told(&error))?;
+    services.begin_process().await.map_err(|fault| fault.to_string())?;
     first_administrator(&services, &settings).await?;
     let mut position = Default::default();
     services.follow_changes(&mut position).await;

@@ -64,7 +64,7 @@ impl Running {
         };
         self.services.leave_unstored(self.journal.as_deref()).await;
         // The last act, also after a forced end: what is dropped dies with the process, and nobody need find that out.
-        let given_back = tokio::time::timeout(GIVING_BACK, self.services.give_back_leases()).await;
+        let given_back = tokio::time::timeout(GIVING_BACK, self.services.end_process()).await;
         if !matches!(given_back, Ok(Ok(_))) {
             tracing::warn!("leases were not given back: others find out that nobody holds them");
         }

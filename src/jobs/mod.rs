@@ -15,7 +15,7 @@ use crate::service::change_feed::FeedPosition;
 use crate::service::idempotency::KEPT_FOR;
 use crate::service::notices::sending::Sending;
 use crate::service::refresh_due::DueRefreshes;
-use crate::store::{StoreFault, changes, grants, idempotency, notices, sessions};
+use crate::store::{StoreFault, changes, grants, idempotency, notices, processes, sessions};
 
 /// How often links are looked for whose time is over: it is told within a minute.
 pub const LINKS_EVERY: Duration = Duration::from_secs(20);
@@ -46,16 +46,24 @@ impl Jobs {
             services,
             |services| async move { services.revoke_due_grants().await.map(drop) },
         );
-        let due = Arc::clone(&jobs.due_refreshes);
-        jobs.every(Duration::from_secs(1), services, move |services| {
-            let due = Arc::clone(&due);
-            async move { services.refresh_due(&due).await.map(drop) }
-        });
-        let sending = Arc::clone(&jobs.sending);
-        jobs.every(Duration::from_secs(1), services, move |services| {
-            let sending = Arc::clone(&sending);
-            async move { services.send_due_notices(&sending).await }
-        });
+        let (due, looking) = (Arc::clone(&jobs.due_refreshes), Arc::clone(&jobs.due_refreshes));
+        jobs.again_and_again(
+            move || looking.pause(),
+            services,
+            move |services| {
+                let due = Arc::clone(&due);
+                async move { services.refresh_due(&due).await.map(drop) }
+            },
+        );
+        let (sending, looking) = (Arc::clone(&jobs.sending), Arc::clone(&jobs.sending));
+        jobs.again_and_again(
+            move || looking.pause(),
+            services,
+            move |services| {
+                let sending = Arc::clone(&sending);
+                async move { services.send_due_notices(&sending).await }
+            },
+        );
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(LINKS_EVERY, services, |services| async move { services.expire_links().await.map(drop) });
         jobs.every(Duration::from_secs(600), services, |services| async move {
@@ -68,8 +76,16 @@ impl Jobs {
         jobs
     }
 
-    /// Runs `work` again and again until `stop`; a failure is logged and the next round comes.
     fn every<W, F>(&self, pause: Duration, services: &Services, work: W)
+    where
+        W: Fn(Services) -> F + Send + 'static,
+        F: Future<Output = Result<(), ApiError>> + Send,
+    {
+        self.again_and_again(move || pause, services, work);
+    }
+
+    /// Runs `work` again and again until `stop`; a failure is logged and the next round comes.
+    fn again_and_again<W, F>(&self, pause: impl Fn() -> Duration + Send + 'static, services: &Services, work: W)
     where
         W: Fn(Services) -> F + Send + 'static,
         F: Future<Output = Result<(), ApiError>> + Send,
@@ -82,7 +98,7 @@ impl Jobs {
                 }
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(pause) => {}
+                    () = tokio::time::sleep(pause()) => {}
                 }
             }
         });
@@ -108,6 +124,7 @@ impl Jobs {
 pub async fn purge(services: &Services) -> Result<(), StoreFault> {
     let now = services.now();
     let before = |age: TimeDelta| now.checked_sub_signed(age).unwrap_or(now);
+    let (process, locks) = (services.process, services.store.has_sessions());
     let (answers, feed, told) = (before(KEPT_FOR), before(TimeDelta::minutes(10)), before(TimeDelta::days(30)));
     services
         .store
@@ -117,6 +134,8 @@ pub async fn purge(services: &Services) -> Result<(), StoreFault> {
             changes::purge(conn, feed)?;
             notices::purge(conn, told)?;
             sessions::purge(conn, now)?;
+            processes::note(conn, process, locks, now)?;
+            processes::purge(conn, answers)?;
             Ok(())
         })
         .await

@@ -97,7 +97,7 @@ impl Services {
                 Begun::Repeated(answer) => return Ok(*answer),
             },
         };
-        let created = self.create(id, draft, claimed, lateness).await;
+        let created = self.while_claimed(claimed, self.create(id, draft, claimed, lateness)).await;
         if let (Err(_), Some(claimed)) = (&created, claimed) {
             let release = self.release_key(owner, claimed);
             lateness.within(PATIENCE, || waits_for_database(None), release).await;

@@ -1,21 +1,33 @@
 //! `Idempotency-Key` on creation: a lost reply means a spent code, so a repeated call gets the first one's answer.
 
-use chrono::TimeDelta;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Services;
 use super::create_instance::Answer;
+use super::leases::while_beating;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
-use crate::store::idempotency::{self, Claim, Hashes};
+use crate::store::idempotency::{self, Claim, Claimant, Hashes};
 use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 
-/// A claim without an answer for so long is of a process that died.
-const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(5);
+/// A claim of an older version, which has no lease, is given up after so long without an answer.
+pub(super) const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(5);
+/// Between two looks at another call's claim.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Longer than it takes to find out whether the process lives that has a key.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Before a key is released that the database did not release: at first, and twice as long each time, so often at most.
+const RELEASE_AGAIN: Duration = Duration::from_secs(1);
+const RELEASES: u32 = 8;
 /// How long answers are kept.
 pub const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
@@ -67,27 +79,56 @@ impl Services {
         })
     }
 
+    /// Claims a key, or gives the answer that there is. While it is not known whether the first call lives it is watched:
+    /// the answer may come, its process may be dead, and otherwise the caller is told that it runs.
     pub(super) async fn begin_once(&self, owner: Owner, key: &IdempotencyKey) -> Result<Begun, ApiError> {
-        let (id, now) = (self.store.next_id().await?, self.now());
-        let abandoned = now.checked_sub_signed(ABANDONED_AFTER).unwrap_or(now);
         let mut hashes = self.idempotency_hashes(key);
-        let stored = hashes.remove(0);
-        let claim =
-            self.store.write(move |conn| idempotency::claim(conn, owner, id, stored, &hashes, (now, abandoned))).await;
-        match claim {
-            Ok(Claim::New) => Ok(Begun::First(Claimed { id })),
-            Ok(Claim::Done { id, reply_sealed }) => {
-                let document = self.vault.open(place(id), &reply_sealed)?;
-                Ok(Begun::Repeated(Box::new(serde_json::from_slice(&document).map_err(ApiError::internal)?)))
+        let (stored, others): (_, Arc<[Hashes]>) = (hashes.remove(0), hashes.into());
+        let (id, process) = (self.store.next_id().await?, self.process);
+        let (mut watch, mut first, mut dead) = (None, None, None);
+        let deadline = Instant::now().checked_add(PATIENCE);
+        loop {
+            let (now, asked) = (self.now(), Instant::now());
+            let abandoned = now.checked_sub_signed(ABANDONED_AFTER).unwrap_or(now);
+            let claimant = Claimant { owner, id, process, now, abandoned, dead };
+            let (stored, others) = (stored.clone(), Arc::clone(&others));
+            let claim = self.store.write(move |conn| idempotency::claim(conn, claimant, stored, &others)).await;
+            match claim {
+                Ok(Claim::New) => return Ok(Begun::First(Claimed { id })),
+                Ok(Claim::Done { id, reply_sealed }) => {
+                    let document = self.vault.open(place(id), &reply_sealed)?;
+                    return Ok(Begun::Repeated(Box::new(
+                        serde_json::from_slice(&document).map_err(ApiError::internal)?,
+                    )));
+                }
+                Ok(Claim::OtherRequest) => return Err(other_request()),
+                Ok(Claim::RunningSince(since)) => return Err(under_way(seconds_until_abandoned(since, now))),
+                Ok(Claim::Running(seen)) => {
+                    if *first.get_or_insert(seen.lease) != seen.lease {
+                        return Err(under_way(1));
+                    }
+                    if deadline.is_none_or(|deadline| asked >= deadline) {
+                        return Err(under_way(PATIENCE.as_secs()));
+                    }
+                    if self.watch(&mut watch, seen, asked).is_some() {
+                        dead = Some(seen.lease);
+                        continue;
+                    }
+                }
+                // Two first calls at once: the unique key lets one through.
+                Err(StoreFault::Conflict(_)) if deadline.is_some_and(|deadline| asked < deadline) => {}
+                Err(fault) => return Err(fault.into()),
             }
-            Ok(Claim::OtherRequest) => Err(other_request()),
-            // Two first calls at once: the unique key lets one through.
-            Ok(Claim::Running) | Err(StoreFault::Conflict(_)) => {
-                let message = "The first call with this Idempotency-Key is still under way: ask again in a moment.";
-                Err(ApiError::new(Code::IdempotencyConflict, message).with_retry_after(1))
-            }
-            Err(fault) => Err(fault.into()),
+            tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Runs the call that has a key, with signs of life for whoever comes with the same one.
+    pub(super) async fn while_claimed<T>(&self, claimed: Option<Claimed>, work: impl Future<Output = T>) -> T {
+        let Some(Claimed { id }) = claimed else { return work.await };
+        let process = self.process;
+        let beat = move |conn: &mut AnyConn| idempotency::beat(conn, id, process);
+        while_beating(&self.store, "of an idempotency key", beat, work).await
     }
 
     /// The answer as it is kept; it holds an instance token.
@@ -105,4 +146,17 @@ impl Services {
         let release = move |conn: &mut AnyConn| idempotency::release(conn, owner, claimed.id);
         let _ = self.commit_surely("the release of an idempotency key", release).await;
     }
+}
+
+fn under_way(again_after: u64) -> ApiError {
+    let message = match again_after {
+        1 => "The first call with this Idempotency-Key is still under way: ask again in a moment.",
+        _ => "The first call with this Idempotency-Key has not ended, and nobody knows whether its process lives.",
+    };
+    ApiError::new(Code::IdempotencyConflict, message).with_retry_after(again_after)
+}
+
+fn seconds_until_abandoned(since: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
+    let rest = ABANDONED_AFTER.checked_sub(&now.signed_duration_since(since)).unwrap_or(ABANDONED_AFTER);
+    u64::try_from(rest.num_seconds()).unwrap_or(0).saturating_add(1)
 }

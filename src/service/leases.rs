@@ -2,57 +2,35 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 
 use super::Services;
-use crate::store::StoreFault;
-use crate::store::leases::{self, Lease, Taken};
+use super::liveness::{BEAT, Watch};
+use crate::store::leases::{self, Seen, Taken};
+use crate::store::{AnyConn, Store, StoreFault, processes};
 
-/// Between two signs of life.
-const BEAT: Duration = Duration::from_secs(1);
-/// A holder that shows none for so long, while the database answered all the time, is dead. Longer than a sign of life can
-/// wait for a connection.
-const SILENT_FOR: Duration = Duration::from_secs(10);
-/// Looks that are further apart prove nothing: the holder could not reach the database either.
-const LONGEST_GAP: Duration = Duration::from_secs(4);
-
-/// What somebody who waits for a lease has seen of it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Watch {
-    seen: Lease,
-    since: Instant,
-    looked: Instant,
-}
-
-impl Watch {
-    /// Looks once more, or for the first time: whether the holder is dead, by an answer that was asked for then. `longer`:
-    /// how much longer than usual it may be silent.
-    pub fn look(watch: &mut Option<Self>, held: Lease, asked: Instant, longer: Duration) -> bool {
-        watch.get_or_insert_with(|| Self::begin(held, asked)).abandoned(held, asked, Instant::now(), longer)
-    }
-
-    fn begin(seen: Lease, now: Instant) -> Self {
-        Self { seen, since: now, looked: now }
-    }
-
-    /// Whether the holder is dead, by this further look at its lease: asked for then, answered now.
-    fn abandoned(&mut self, lease: Lease, asked: Instant, now: Instant, longer: Duration) -> bool {
-        if lease != self.seen || asked.saturating_duration_since(self.looked) > LONGEST_GAP {
-            *self = Self::begin(lease, now);
-        }
-        self.looked = now;
-        now.duration_since(self.since) >= SILENT_FOR.saturating_add(longer)
-    }
-}
+/// After a sign of life that the database did not take: the connection may have been lost, and the next one is a new one.
+const BEAT_AGAIN: Duration = Duration::from_millis(100);
+/// Nobody takes over from a holder whose last sign of life is younger.
+const CERTAIN_FOR: Duration = Duration::from_secs(1);
+/// Between two looks at a job that another process does.
+const LOOKS_AT_ANOTHER: Duration = Duration::from_millis(500);
 
 /// What a process knows of a job that one process of all does.
 #[derive(Default)]
 pub(super) struct Lead {
     watch: Mutex<Option<Watch>>,
     beat_at: Mutex<Option<Instant>>,
+}
+
+/// The lease of a job, as a process finds it that wants to do the job.
+enum Found {
+    Kept,
+    Taken,
+    Held(Seen),
 }
 
 /// Who does a job.
@@ -66,18 +44,24 @@ pub(super) enum Standing {
 }
 
 impl Lead {
-    /// Nobody takes over from a holder whose last sign of life is so young.
     fn is_certain(&self) -> bool {
         let beat_at = self.beat_at.lock().unwrap_or_else(PoisonError::into_inner);
-        beat_at.is_some_and(|beat_at| beat_at.elapsed() < BEAT)
+        beat_at.is_some_and(|beat_at| beat_at.elapsed() < CERTAIN_FOR)
     }
 
     fn note(&self, beat_at: Option<Instant>) {
         *self.beat_at.lock().unwrap_or_else(PoisonError::into_inner) = beat_at;
     }
 
-    fn is_dead(&self, held: Lease, asked: Instant) -> bool {
-        Watch::look(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner), held, asked, Duration::ZERO)
+    /// How long to wait for the next look, if usually so long.
+    pub fn pause(&self, usual: Duration) -> Duration {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.is_some() { Watch::pause(watch.as_ref(), usual.min(LOOKS_AT_ANOTHER)) } else { usual }
+    }
+
+    /// Nobody waits for another process any more, or nothing is there to wait for.
+    pub fn waits_for_nobody(&self) {
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -89,67 +73,75 @@ impl Services {
         }
         let (process, asked) = (self.process, Instant::now());
         let taken = self.store.write(move |conn| {
-            if leases::beat(conn, lease, process)? { Ok(None) } else { leases::take(conn, lease, process).map(Some) }
+            if leases::beat(conn, lease, process)? {
+                return Ok(Found::Kept);
+            }
+            Ok(match leases::take(conn, lease, process)? {
+                Taken::Mine(_) => Found::Taken,
+                Taken::Held(lease) => {
+                    let presence = processes::presence(conn, lease.holder)?;
+                    Found::Held(Seen { lease, presence })
+                }
+            })
         });
         let standing = match taken.await? {
-            None => Standing::Kept,
-            Some(Taken::Mine(_)) => Standing::New,
-            Some(Taken::Held(held)) if lead.is_dead(held, asked) => {
+            Found::Kept => Standing::Kept,
+            Found::Taken => Standing::New,
+            Found::Held(seen) if self.watches(lead, seen, asked) => {
+                let held = seen.lease;
                 let taken = self.store.write(move |conn| leases::take_over(conn, lease, held, process)).await?;
                 taken.map_or(Standing::None, |_| Standing::New)
             }
-            Some(Taken::Held(_)) => Standing::None,
+            Found::Held(_) => Standing::None,
         };
+        if standing != Standing::None {
+            lead.waits_for_nobody();
+        }
         lead.note((standing != Standing::None).then_some(asked));
         Ok(standing)
     }
 
+    /// Whether the one who does the job is dead. A job may be done twice: here both ways to die are the same.
+    fn watches(&self, lead: &Lead, seen: Seen, asked: Instant) -> bool {
+        let mut watch = lead.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        self.watch(&mut watch, seen, asked).is_some()
+    }
+
     /// Runs work under a lease that this process holds, with signs of life meanwhile.
     pub(super) async fn while_beating<T>(&self, name: &str, work: impl Future<Output = T>) -> T {
-        match select(pin!(work), pin!(self.beat(name))).await {
-            Either::Left((done, _)) => done,
-            Either::Right((never, _)) => match never {},
-        }
-    }
-
-    async fn beat(&self, name: &str) -> std::convert::Infallible {
-        loop {
-            tokio::time::sleep(BEAT).await;
-            let (name_of_lease, holder) = (name.to_owned(), self.process);
-            match self.store.write(move |conn| leases::beat(conn, &name_of_lease, holder)).await {
-                Ok(true) => {}
-                // What was begun is finished all the same: its write compares versions.
-                Ok(false) => tracing::warn!(lease = name, "another process has taken over"),
-                Err(fault) => tracing::warn!(lease = name, %fault, "no sign of life could be given"),
-            }
-        }
-    }
-
-    /// At the end of the process: whoever comes next need not wait for a dead holder.
-    pub async fn give_back_leases(&self) -> Result<usize, StoreFault> {
-        let holder = self.process;
-        self.store.write(move |conn| leases::give_back(conn, holder)).await
+        let beat = {
+            let (name, holder) = (Arc::<str>::from(name), self.process);
+            move |conn: &mut AnyConn| leases::beat(conn, &name, holder)
+        };
+        while_beating(&self.store, name, beat, work).await
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_silence_that_was_listened_to_counts() {
-        let start = Instant::now();
-        let at = |ms: u64| start + Duration::from_millis(ms);
-        let lease = Lease { holder: 7, beat: 1, unsettled: false };
-        let mut watch = Watch::begin(lease, at(0));
-        assert!((1..20).all(|look| !watch.abandoned(lease, at(look * 500), at(look * 500), Duration::ZERO)));
-        assert!(watch.abandoned(lease, at(10_000), at(10_000), Duration::ZERO));
-        let alive = Lease { beat: 2, ..lease };
-        assert!(!watch.abandoned(alive, at(10_500), at(10_500), Duration::ZERO), "a beat starts it anew");
-        assert!(!watch.abandoned(alive, at(14_000), at(19_000), Duration::ZERO), "a slow answer is an answer");
-        assert!(watch.abandoned(alive, at(20_000), at(20_600), Duration::ZERO));
-        assert!(!watch.abandoned(alive, at(25_000), at(25_000), Duration::ZERO), "a gap starts it anew, too");
-        assert!(!watch.abandoned(alive, at(29_000), at(34_900), Duration::ZERO));
-        assert!(watch.abandoned(alive, at(35_000), at(35_000), Duration::ZERO));
+/// Runs work with signs of life meanwhile, until it ends.
+pub(super) async fn while_beating<T, B>(store: &Store, what: &str, beat: B, work: impl Future<Output = T>) -> T
+where
+    B: Fn(&mut AnyConn) -> Result<bool, StoreFault> + Clone + Send + 'static,
+{
+    let beats = async {
+        let (mut pause, mut lost) = (BEAT, false);
+        loop {
+            tokio::time::sleep(pause).await;
+            let beaten = store.write(beat.clone()).await;
+            let at_once = beaten.is_err() && pause == BEAT;
+            pause = if at_once { BEAT_AGAIN } else { BEAT };
+            match beaten {
+                // What was begun is finished all the same: its write compares versions.
+                Ok(false) if !lost => {
+                    tracing::warn!(lease = what, "another process has taken over");
+                    lost = true;
+                }
+                Err(fault) if !at_once => tracing::warn!(lease = what, %fault, "no sign of life could be given"),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    };
+    match select(pin!(work), pin!(beats)).await {
+        Either::Left((done, _)) => done,
+        Either::Right((never, _)) => match never {},
     }
 }

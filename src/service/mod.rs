@@ -30,6 +30,7 @@ pub mod key_status;
 mod leases;
 pub mod list_elements;
 pub mod list_instances;
+mod liveness;
 pub mod memory;
 pub mod metrics;
 pub mod notices;

@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flight::{Flight, Lateness};
-use super::leases::Watch;
+use super::liveness::{Death, Watch};
 use super::warm_instances::withdrawn;
 use super::{Services, refresh_attempt::lease_name};
 use crate::catalog::element::Element;
@@ -196,7 +196,7 @@ impl Services {
         loop {
             let of_lease = Arc::clone(&name);
             let asked = Instant::now();
-            let look = move |conn: &mut _| Ok((instances::find(conn, owner, id)?, leases::find(conn, &of_lease)?));
+            let look = move |conn: &mut _| Ok((instances::find(conn, owner, id)?, leases::look(conn, &of_lease)?));
             let (stored, lease) = self.store.read(look).await.map_err(super::of_instance(id))?;
             if stored.credential.version > seen {
                 return Ok(Turn::Refreshed(stored.credential.version));
@@ -205,13 +205,16 @@ impl Services {
                 return Err(withdrawn(reason));
             }
             let element = self.element_of_row(&stored.instance)?;
-            let held = lease.filter(Lease::is_held);
-            // A dead holder's token may be spent, and its answer on the way: it is sent again only when that must be over.
-            let answer = Duration::from_secs(element.timeout);
-            let abandoned = held.is_some_and(|held| {
-                // Nobody else of this process is at it: an earlier flight could not give the lease back.
-                held.holder == self.process || Watch::look(&mut watch, held, asked, answer)
-            });
+            let held = lease.filter(|seen| seen.lease.is_held());
+            // Nobody else of this process is at it: an earlier flight could not give the lease back.
+            let left = held.is_some_and(|held| held.lease.holder == self.process);
+            let abandoned = match held.and_then(|held| self.watch(&mut watch, held, asked)) {
+                None => left,
+                Some(Death::Known) => true,
+                // It may come back with the answer in its hands, so the token is sent again only when that must be over.
+                Some(Death::Silent) => Watch::is_silent_for(watch.as_ref(), Duration::from_secs(element.timeout)),
+            };
+            let held = held.map(|held| held.lease);
             if abandoned || held.is_none() {
                 // First: nobody holds a lease while it waits for its turn.
                 let permits = self.refreshes.permits(&element);
@@ -221,7 +224,7 @@ impl Services {
                     return Ok(Turn::Ours { lease, asked, stored: Box::new(stored), permit });
                 }
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(Watch::pause(watch.as_ref(), pause)).await;
             pause = pause.saturating_mul(2).min(LATER_LOOKS);
         }
     }

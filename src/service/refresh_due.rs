@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Semaphore;
@@ -26,6 +27,7 @@ const AGAIN: TimeDelta = TimeDelta::minutes(1);
 /// until the next look.
 const AHEAD: usize = 32;
 const LOOK_FOR: i64 = 2000;
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LEASE: &str = "job/refresh_due";
 
 /// The job's own state, in the process that leads.
@@ -49,6 +51,11 @@ impl DueRefreshes {
     /// How many refreshes are under way.
     pub fn running(&self) -> usize {
         self.tasks.len()
+    }
+
+    /// Until the next look.
+    pub fn pause(&self) -> Duration {
+        self.lead.pause(LOOK_EVERY)
     }
 
     /// Waits for what is under way; what has not begun is left to the next one who leads.
@@ -81,7 +88,11 @@ impl Services {
         let limit = LOOK_FOR.saturating_add(i64::try_from(running).unwrap_or(LOOK_FOR));
         let rows = self.store.read(move |conn| refreshes::due(conn, now, &busy, limit)).await?;
         // An idle server writes nothing, not even a sign of life.
-        if (rows.is_empty() && running == 0) || self.leads(LEASE, &due.lead).await? == Standing::None {
+        if rows.is_empty() && running == 0 {
+            due.lead.waits_for_nobody();
+            return Ok(0);
+        }
+        if self.leads(LEASE, &due.lead).await? == Standing::None {
             return Ok(0);
         }
         let mut started: usize = 0;

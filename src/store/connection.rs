@@ -4,8 +4,8 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{CacheSize, SimpleConnection as _, TransactionManager as _};
@@ -16,6 +16,7 @@ use diesel::sql_types::Bool;
 
 use super::address::{Address, Pooler, with_limits, with_system_roots, without_secret};
 use super::fault::StoreFault;
+use super::processes;
 use crate::kernel::secret::Secret;
 
 #[derive(diesel::MultiConnection)]
@@ -64,24 +65,54 @@ pub(super) struct Opener {
     pub address: Address,
     pub pooler: Pooler,
     pub access: Access,
-    /// How often the database went away: whatever was opened before went with it.
-    pub outages: Arc<AtomicU64>,
+    pub outages: Arc<Outages>,
+    /// Whose lock PostgreSQL's sessions hold, once that is known.
+    pub process: Arc<OnceLock<i64>>,
+}
+
+/// How often the database went away: whatever was opened before went with it.
+#[derive(Debug, Default)]
+pub(super) struct Outages {
+    count: AtomicU64,
+    noticed: Mutex<Option<Instant>>,
+}
+
+impl Outages {
+    /// Fellows that fail at the same moment count one outage, not many.
+    fn count_one(&self, opened_after: u64) {
+        let next = opened_after.saturating_add(1);
+        let _ = self.count.compare_exchange(opened_after, next, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    fn note(&self) {
+        *self.noticed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether none was noticed for so long.
+    pub fn none_for(&self, time: Duration) -> bool {
+        let noticed = self.noticed.lock().unwrap_or_else(PoisonError::into_inner);
+        noticed.is_none_or(|at| at.elapsed() >= time)
+    }
+
+    /// Whatever is open is opened anew before it is used again.
+    pub fn open_all_anew(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 pub(super) struct Pooled {
     pub conn: AnyConn,
     opened: Instant,
     opened_after: u64,
-    outages: Arc<AtomicU64>,
+    outages: Arc<Outages>,
 }
 
 impl Pooled {
     /// After a failure: if this connection is lost, so are its idle fellows, and nobody else needs to find out by failing.
     pub fn examine(&mut self) {
         if !self.is_of_use() {
-            let next = self.opened_after.saturating_add(1);
-            // Fellows that fail at the same moment count one outage, not many.
-            let _ = self.outages.compare_exchange(self.opened_after, next, Ordering::AcqRel, Ordering::Relaxed);
+            self.outages.count_one(self.opened_after);
+            self.outages.note();
         }
     }
 
@@ -100,7 +131,7 @@ impl Pooled {
     }
 
     fn outdated(&self) -> bool {
-        self.opened_after != self.outages.load(Ordering::Acquire)
+        self.opened_after != self.outages.count.load(Ordering::Acquire)
     }
 }
 
@@ -117,7 +148,13 @@ impl Opener {
     pub fn open(&self) -> Result<AnyConn, StoreFault> {
         match &self.address {
             Address::Sqlite(path) => open_sqlite(path, self.access).map(AnyConn::Sqlite),
-            Address::Postgres(url) => open_postgres(url, self.pooler).map(AnyConn::Pg),
+            Address::Postgres(url) => {
+                let mut conn = open_postgres(url, self.pooler)?;
+                if let Some(process) = self.process.get().filter(|_| self.pooler == Pooler::None) {
+                    processes::hold_lock(&mut conn, *process)?;
+                }
+                Ok(AnyConn::Pg(conn))
+            }
         }
     }
 }
@@ -127,8 +164,8 @@ impl r2d2::ManageConnection for Opener {
     type Error = StoreFault;
 
     fn connect(&self) -> Result<Pooled, StoreFault> {
-        let opened_after = self.outages.load(Ordering::Acquire);
-        let (conn, opened) = (self.open()?, Instant::now());
+        let opened_after = self.outages.count.load(Ordering::Acquire);
+        let (conn, opened) = (self.open().inspect_err(|_| self.outages.note())?, Instant::now());
         Ok(Pooled { conn, opened, opened_after, outages: Arc::clone(&self.outages) })
     }
 

@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const CONNECTING: Duration = Duration::from_secs(2);
 /// Between two attempts to connect: how soon a database is noticed that is back.
 const ATTEMPTS: Duration = Duration::from_millis(250);
+/// After an outage, until every process that lives has found out and is back: longer than connecting takes.
+const COMING_BACK: Duration = Duration::from_secs(5);
 
 /// The database.
 #[derive(Clone)]
@@ -67,7 +69,8 @@ struct Done {
 impl Store {
     /// Connects, without touching the schema. `size`: connections of a pool.
     pub fn open(address: Address, pooler: Pooler, size: u32) -> Result<Self, StoreFault> {
-        let opener = Opener { address, pooler, access: Access::Write, outages: Arc::default() };
+        let opener =
+            Opener { address, pooler, access: Access::Write, outages: Arc::default(), process: Arc::default() };
         let (reads, writes) = match &opener.address {
             Address::Sqlite(_) => {
                 // The writer creates the file and puts it into WAL mode before any reader looks.
@@ -121,6 +124,29 @@ impl Store {
                 told.await.map_err(|_| stopped())?
             }
         }
+    }
+
+    /// Who uses this store, from now on: its sessions tell others that it lives, where there are any to do so.
+    pub fn belongs_to(&self, process: i64) {
+        if self.opener.process.set(process).is_ok() {
+            self.opener.outages.open_all_anew();
+        }
+    }
+
+    /// Whether the sessions of a process tell that it lives.
+    pub fn has_sessions(&self) -> bool {
+        matches!(self.opener.address, Address::Postgres(_)) && self.opener.pooler == Pooler::None
+    }
+
+    /// Whether one process at a time has the database.
+    pub fn is_of_one_process(&self) -> bool {
+        matches!(self.opener.address, Address::Sqlite(_))
+    }
+
+    /// Whether the database was there all the time, as far as this process knows. When it went away, the sessions of others
+    /// went as well, and it takes them a while to come back.
+    pub fn is_steady(&self) -> bool {
+        self.opener.outages.none_for(COMING_BACK)
     }
 
     /// A new id. Never given out twice, whichever table it is for.

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
+use super::processes::{self, Presence};
 use super::schema::lease::{self, dsl};
 
 /// Nobody: the work was given back.
@@ -24,6 +25,13 @@ impl Lease {
     pub fn is_held(&self) -> bool {
         self.holder != NOBODY
     }
+}
+
+/// A lease, and what there is of its holder.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    pub lease: Lease,
+    pub presence: Presence,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +74,13 @@ pub fn find(conn: &mut AnyConn, name: &str) -> Result<Option<Lease>, StoreFault>
     Ok(row.get_result(conn).optional()?)
 }
 
+/// As `find`, for who waits: whether the holder is there as well.
+pub fn look(conn: &mut AnyConn, name: &str) -> Result<Option<Seen>, StoreFault> {
+    let Some(lease) = find(conn, name)? else { return Ok(None) };
+    let presence = if lease.is_held() { processes::presence(conn, lease.holder)? } else { Presence::Unknown };
+    Ok(Some(Seen { lease, presence }))
+}
+
 /// Takes a lease whose holder has gone, unless somebody else was faster or the holder showed life meanwhile.
 pub fn take_over(conn: &mut AnyConn, name: &str, seen: Lease, holder: i64) -> Result<Option<Lease>, StoreFault> {
     let unchanged =
@@ -101,6 +116,13 @@ pub fn give_back(conn: &mut AnyConn, holder: i64) -> Result<usize, StoreFault> {
     let mine = dsl::lease.filter(dsl::holder.eq(holder));
     let nobody = (dsl::holder.eq(NOBODY), dsl::beat.eq(dsl::beat + 1), dsl::unsettled.eq(true));
     Ok(diesel::update(mine).set(nobody).execute(conn)?)
+}
+
+/// Everything that anybody holds.
+pub(super) fn give_back_all(conn: &mut AnyConn) -> Result<usize, StoreFault> {
+    let held = dsl::lease.filter(dsl::holder.ne(NOBODY));
+    let nobody = (dsl::holder.eq(NOBODY), dsl::beat.eq(dsl::beat + 1), dsl::unsettled.eq(true));
+    Ok(diesel::update(held).set(nobody).execute(conn)?)
 }
 
 /// Of what is gone for good.

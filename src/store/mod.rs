@@ -17,6 +17,7 @@ pub mod notices;
 pub mod organization_settings;
 pub mod partner_apps;
 pub mod principals;
+pub mod processes;
 pub mod refreshes;
 pub mod revocations;
 mod schema;

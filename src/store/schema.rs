@@ -316,6 +316,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    process (id) {
+        id -> BigInt,
+        server_run -> Nullable<BigInt>,
+        seen_at -> UtcTimestamp,
+    }
+}
+
 diesel::joinable!(credential -> instance (instance_id));
 diesel::joinable!(instance_usage -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::support::caller::{read, with_code, with_key};
 use crate::support::{Caller, Reply, on_both};
 
+const VERIFY: &str = "GET /account-info/v3/details";
+
 async fn create(caller: &Caller, path: &str, key: &str, body: &Value) -> Reply {
     let request = caller.request("POST", path).header("content-type", "application/json");
     read(request.header("idempotency-key", key).body(body.to_string())).await
@@ -75,6 +77,34 @@ on_both!(calls_at_once_create_one_instance, |server| async move {
     assert!(done.iter().all(|reply| reply.text == again.text));
     assert_eq!(server.count().await, 1);
     assert_eq!(server.sandbox().calls().len(), 1);
+});
+
+/// A process of an older version has no lease: only the claim's age tells, and callers are told how long that takes.
+on_both!(a_claim_without_a_lease_says_how_long_it_may_stand, |server| async move {
+    let caller = server.caller();
+    let body = with_key("Once");
+    server.sandbox().patch(&json!({ "delayMs": { "*": 60_000 } })).expect("a switch");
+    let first = tokio::spawn({
+        let (caller, body) = (caller.clone(), body.clone());
+        async move { create(&caller, "/instances", "key", &body).await }
+    });
+    while server.sandbox().counts(VERIFY).running == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let again_after = async || {
+        let reply = create(&caller, "/instances", "key", &body).await;
+        reply.fails(409, "idempotency_conflict");
+        reply.header("retry-after").and_then(|text| text.parse::<u64>().ok()).expect("a time")
+    };
+    assert_eq!(again_after().await, 1, "it shows life");
+    server.database.execute("DELETE FROM lease WHERE name LIKE 'claim/%'");
+    assert_eq!(again_after().await, 301);
+    server.advance(TimeDelta::minutes(4));
+    assert_eq!(again_after().await, 61);
+    server.advance(TimeDelta::seconds(61));
+    server.sandbox().patch(&json!({ "delayMs": { "*": 0 } })).expect("a switch");
+    create(&caller, "/instances", "key", &body).await.ok();
+    first.abort();
 });
 
 on_both!(answers_are_kept_for_a_day, |server| async move {

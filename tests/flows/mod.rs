@@ -7,6 +7,7 @@ mod hubspot_deals_connector;
 mod hubspot_sdks;
 mod keys;
 mod kill;
+mod liveness;
 mod notices;
 pub mod oidc_provider;
 mod oidc_refresh;

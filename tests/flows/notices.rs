@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use ligand::sandbox::EndOfGrant;
@@ -291,9 +291,12 @@ fn a_process_that_dies_while_it_sends_loses_nothing() {
         let id = create(&fleet.callers[0], 0).await;
         receiver.hears(1).await;
         fleet.join().await;
+        let died = Instant::now();
         fleet.kill();
         receiver.release();
         receiver.hears(2).await;
+        let waited = died.elapsed();
+        assert!(waited < Duration::from_secs(3), "{waited:?}");
         let (caller, path) = (fleet.callers[0].clone(), format!("{DELIVERIES}?instanceId={id}"));
         until("the other process has sent it", async || caller.get(&path).await.ok()[0]["status"] == "delivered").await;
         assert_eq!(receiver.told()[0].id(), receiver.told()[1].id());

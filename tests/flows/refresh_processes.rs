@@ -1,5 +1,6 @@
 //! One refresh at a time, whoever asks, in however many processes, and whichever of them dies in the middle.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -63,35 +64,41 @@ fn one_token_call_for_64_callers_of_three_processes_through_pgbouncer() {
     runtime().block_on(race(Database::through_pgbouncer(), 3, SOON));
 }
 
-/// The process that refreshes dies. On PostgreSQL another one waits for it, on SQLite one is started afterwards. Gives
-/// what the next one answers.
-async fn after_a_kill(fleet: &mut Fleet, path: &str) -> Value {
+/// The process that refreshes dies. Where there is another one it waits already, else one is started afterwards. Gives what
+/// the next one answers, and how long after the death, or after its start.
+async fn after_a_kill(fleet: &mut Fleet, path: &str) -> (Value, Duration) {
     let waiting = fleet.callers.get(1).map(|other| in_the_background(other, path));
+    let mut since = Instant::now();
     fleet.kill();
     until("the vendor notices", async || fleet.running_token_calls() == 0).await;
     fleet.token_calls_take(Duration::ZERO, Duration::ZERO);
-    match waiting {
+    let shown = match waiting {
         Some(waiting) => waiting.await.expect("no panic").ok(),
         None => {
             fleet.join().await;
+            since = Instant::now();
             refreshed(&fleet.callers[0], path).await
         }
-    }
+    };
+    (shown, since.elapsed())
 }
 
-async fn dies_before_the_vendor_worked(database: Option<Database>, processes: usize) {
+/// What a death costs that is known: nothing where nobody else can be, else two seconds, and one for a busy machine.
+const AT_ONCE: Range<Duration> = Duration::ZERO..Duration::from_millis(1_500);
+const KNOWN: Range<Duration> = Duration::ZERO..Duration::from_secs(3);
+/// Behind a pooler nothing but silence tells.
+const SILENT: Range<Duration> = Duration::from_secs(8)..Duration::from_secs(20);
+
+async fn dies_before_the_vendor_worked(database: Option<Database>, processes: usize, wait: Range<Duration>) {
     let Some(database) = database else { return };
     let mut fleet = Fleet::start(database, processes).await;
     let path = fleet.expired_instance().await;
     fleet.token_calls_take(FOR_EVER, Duration::ZERO);
     let lost = in_the_background(&fleet.callers[0], &path);
     until("the token call runs", async || fleet.running_token_calls() == 1).await;
-    let died = Instant::now();
-    let shown = after_a_kill(&mut fleet, &path).await;
+    let (shown, waited) = after_a_kill(&mut fleet, &path).await;
     assert!(lost.await.is_err(), "its process is dead");
-    let waited = died.elapsed();
-    assert!(waited > Duration::from_secs(3), "{waited:?}: as far as anybody knew, the holder lived");
-    assert!(waited < Duration::from_secs(20), "{waited:?}");
+    assert!(wait.contains(&waited), "{waited:?}");
     assert_eq!((&shown["valid"], &shown["invalidReason"]), (&Value::Bool(true), &Value::Null), "{shown}");
     assert_eq!((fleet.token_calls(), fleet.sandbox().spent_refresh_tokens()), (2, 1));
     fleet.still_refreshes(&path).await;
@@ -104,7 +111,7 @@ async fn dies_after_the_vendor_rotated(database: Option<Database>, processes: us
     fleet.token_calls_take(Duration::ZERO, FOR_EVER);
     let lost = in_the_background(&fleet.callers[0], &path);
     until("the vendor rotates", async || fleet.sandbox().spent_refresh_tokens() == 1).await;
-    let shown = after_a_kill(&mut fleet, &path).await;
+    let (shown, _) = after_a_kill(&mut fleet, &path).await;
     assert!(lost.await.is_err(), "its process is dead");
     assert_eq!(fleet.token_calls(), 2, "one retry");
     assert_eq!(shown["valid"], false, "{shown}");
@@ -121,12 +128,22 @@ async fn dies_after_the_vendor_rotated(database: Option<Database>, processes: us
 
 #[test]
 fn who_dies_before_the_vendor_worked_is_replaced() {
-    runtime().block_on(dies_before_the_vendor_worked(Database::postgres(), 2));
+    runtime().block_on(dies_before_the_vendor_worked(Database::postgres(), 2, KNOWN));
+}
+
+#[test]
+fn who_dies_before_the_vendor_worked_is_replaced_after_a_restart_on_postgres() {
+    runtime().block_on(dies_before_the_vendor_worked(Database::postgres(), 1, KNOWN));
+}
+
+#[test]
+fn who_dies_before_the_vendor_worked_is_replaced_behind_a_pooler() {
+    runtime().block_on(dies_before_the_vendor_worked(Database::through_pgbouncer(), 2, SILENT));
 }
 
 #[test]
 fn who_dies_before_the_vendor_worked_is_replaced_after_a_restart_on_sqlite() {
-    runtime().block_on(dies_before_the_vendor_worked(Some(Database::sqlite()), 1));
+    runtime().block_on(dies_before_the_vendor_worked(Some(Database::sqlite()), 1, AT_ONCE));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod slow_vendor;
 mod spent;
 mod token_host_outage;
 mod memory;
+mod liveness;
 
 use std::io::Write as _;
 

@@ -11,6 +11,7 @@ mod lanes;
 mod migrations;
 mod notices;
 mod outage;
+mod processes;
 mod revocations;
 mod rows;
 mod schemas;

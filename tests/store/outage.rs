@@ -128,6 +128,7 @@ fn after_a_restart_unseen_at_most_one_call_fails() {
         };
         // Slow enough that each takes a connection of its own.
         assert!(join_all((0..8).map(|_| slow_read())).await.iter().all(Result::is_ok));
+        assert!(store.is_steady());
         for _ in 0..2 {
             postgres.stop(Signal::Interrupt);
             postgres.start_again();
@@ -139,6 +140,7 @@ fn after_a_restart_unseen_at_most_one_call_fails() {
             }
             assert!(failures.len() <= 1, "{failures:?}");
             assert!(failures.iter().all(|fault| matches!(fault, StoreFault::Unavailable(_))), "{failures:?}");
+            assert!(!store.is_steady(), "whose sessions are missing may live");
         }
     });
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::browser::PUBLIC;
-use super::caller::Caller;
+use super::caller::{Caller, Reply, read};
 use super::database::Database;
 use super::part::Signal;
 use super::program::{ADMIN, Ended, Ligand, Serving, with_admin};
@@ -133,6 +133,20 @@ impl Fleet {
     /// Makes all tokens look over, without waiting for it.
     pub fn db_expire(&self) {
         self.database.execute("UPDATE credential SET expires_at = refreshed_at");
+    }
+
+    /// Cuts every session of the process that holds a lease, from PostgreSQL's side.
+    pub fn db_cut_sessions_of_holder(&self, lease: &str) {
+        self.database.execute(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
+                AND (classid::bigint << 32 | objid::bigint) = (SELECT holder FROM lease WHERE name LIKE '{lease}/%')"
+        ));
+    }
+
+    /// Creates an instance with a key, so that it is created once.
+    pub async fn create_once(caller: &Caller, key: &str, body: &Value) -> Reply {
+        let request = caller.request("POST", "/instances").header("content-type", "application/json");
+        read(request.header("idempotency-key", key).body(body.to_string())).await
     }
 
     pub fn token_calls(&self) -> u64 {

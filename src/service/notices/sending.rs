@@ -90,6 +90,11 @@ impl Sending {
         self.tasks.len()
     }
 
+    /// Until the next look, when there was nothing to do.
+    pub fn pause(&self) -> Duration {
+        self.lead.pause(LOOK_EVERY)
+    }
+
     /// No further one is begun.
     pub fn stop(&self) {
         self.stop.cancel();
@@ -158,6 +163,7 @@ impl Services {
             let rows = self.store.read(move |conn| notices::due(conn, now, &full, limit)).await?;
             // An idle server writes nothing, not even a sign of life.
             if rows.is_empty() && running == 0 {
+                sending.lead.waits_for_nobody();
                 return Ok(ControlFlow::Break(()));
             }
             match self.leads(LEASE, &sending.lead).await? {
