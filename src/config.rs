@@ -29,6 +29,13 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Bring the database's schema up to date, and exit
     Migrate(Storage),
+    /// Copy the SQLite database into a new file, beside a running server or without one
+    Backup {
+        #[command(flatten)]
+        storage: Storage,
+        /// The file to write; only its owner may read it
+        file: PathBuf,
+    },
     /// Keys that seal secrets
     #[command(subcommand)]
     Keys(Keys),

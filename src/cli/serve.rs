@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -13,8 +13,9 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::sandbox_vendor::{self, SandboxVendor};
-use super::shutdown::{Running, StopSignals};
-use super::{Ended, first_login, key_ring, open_store, told};
+use super::shutdown::{DEADLINE, GIVING_BACK, Running, StopSignals};
+use super::data_lock::DataLock;
+use super::{Ended, database, first_login, key_ring, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
 use crate::config::{Serve, unknown_variables};
@@ -104,10 +105,15 @@ pub async fn serve(mut settings: Serve) -> Ended {
     }
     let mut catalog =
         Catalog::load(settings.catalogue.elements_dir.as_deref()).map_err(|complaints| complaints_text(&complaints))?;
+    // Before anything is made.
+    key_ring::check(&settings.storage)?;
     if settings.check {
-        key_ring::check(&settings.storage)?;
         return super::print(&format!("settings, keys and {} elements are fine", catalog.iter().len()));
     }
+    if settings.storage.database_url.is_none() {
+        key_ring::private_directory(&settings.storage.data_dir)?;
+    }
+    let _alone = DataLock::take(&settings.storage)?;
     let ring = key_ring::load(&settings.storage)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let vendor = match settings.sandbox {
@@ -125,11 +131,11 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let server = http_server(shared.clone(), listener)?;
     let handle = server.handle();
     let server = tokio::spawn(server);
-    let store = open_store(&settings.storage)?;
+    let store = database::create(&settings.storage)?;
     tokio::select! {
         migrated = store.migrate() => drop(migrated.map_err(|fault| fault.to_string())?),
         // It may wait for another process for long. Its transaction undoes itself.
-        () = signals.asked() => return Ok(()),
+        () = signals.asked() => return database::close(&store, Ok(())).await,
     }
     let build = Build {
         catalog,
@@ -157,8 +163,12 @@ pub async fn serve(mut settings: Serve) -> Ended {
         ended = server => ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string()),
         () = signals.asked() => Ok(()),
     };
+    let (asked, store) = (Instant::now(), services.store.clone());
     let finished = Running { server: handle, jobs, services, vendor }.finish(&mut signals).await;
-    ended.and(finished)
+    // A forced end has no time for it, and does not say that all is well.
+    let left = if finished.is_ok() { DEADLINE.saturating_sub(asked.elapsed()) } else { Duration::ZERO };
+    let closed = database::close_whole(&store, left.max(GIVING_BACK)).await;
+    ended.and(finished).and(closed)
 }
 
 /// The server itself, as `main` and the tests run it.

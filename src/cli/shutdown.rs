@@ -12,10 +12,10 @@ use crate::jobs::Jobs;
 use crate::service::Services;
 
 /// Seconds from the first signal to the end, at the latest.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// For giving leases back, when the database does not answer any more.
-const GIVING_BACK: Duration = Duration::from_millis(500);
+pub const GIVING_BACK: Duration = Duration::from_millis(500);
 
 /// SIGTERM and SIGINT: the first asks to finish what was begun, the second to leave it.
 pub struct StopSignals {

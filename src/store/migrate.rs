@@ -2,10 +2,13 @@
 
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::migration::MigrationSource as _;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connection::AnyConn;
+use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -28,6 +31,57 @@ pub(super) fn up(conn: &mut AnyConn) -> Result<Vec<String>, StoreFault> {
             run(conn, POSTGRES)
         }),
     }
+}
+
+/// How a database's schema stands to this program's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Schema {
+    /// There is none: no Ligand was here.
+    Missing,
+    /// So many migrations are to be run.
+    Behind(usize),
+    Current,
+}
+
+#[derive(QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+/// Looks without making anything: asked by diesel itself, it would make its table.
+pub(super) fn schema(conn: &mut AnyConn) -> Result<Schema, StoreFault> {
+    const VERSIONS: &str = "SELECT version FROM __diesel_schema_migrations";
+    let (there, known) = match conn {
+        AnyConn::Sqlite(conn) => {
+            let there = "SELECT name AS version FROM sqlite_schema WHERE name = '__diesel_schema_migrations'";
+            (diesel::sql_query(there).load::<Applied>(conn)?, numbers::<Sqlite>(SQLITE)?)
+        }
+        AnyConn::Pg(conn) => {
+            let there = "SELECT to_regclass('__diesel_schema_migrations')::text AS version \
+                         WHERE to_regclass('__diesel_schema_migrations') IS NOT NULL";
+            (diesel::sql_query(there).load::<Applied>(conn)?, numbers::<Pg>(POSTGRES)?)
+        }
+    };
+    if there.is_empty() {
+        return Ok(Schema::Missing);
+    }
+    let applied: Vec<Applied> = on_each!(conn, inner => diesel::sql_query(VERSIONS).load(inner))?;
+    if let Some(newer) = applied.iter().find(|it| !known.contains(&it.version)) {
+        return Err(StoreFault::Newer(newer.version.clone()));
+    }
+    Ok(match known.len().saturating_sub(applied.len()) {
+        0 => Schema::Current,
+        pending => Schema::Behind(pending),
+    })
+}
+
+fn numbers<DB: diesel::backend::Backend>(source: EmbeddedMigrations) -> Result<Vec<String>, StoreFault>
+where
+    EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
+{
+    let known = source.migrations().map_err(|error| StoreFault::Other(error.to_string()))?;
+    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
 }
 
 fn run<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, StoreFault>

@@ -1,6 +1,7 @@
 //! Floor 3: all SQL. Nothing above knows diesel; nothing here knows HTTP or vendors.
 
 pub mod address;
+pub mod backup;
 pub mod changes;
 mod connection;
 pub mod data_keys;
@@ -16,6 +17,7 @@ mod migrate;
 pub mod notices;
 pub mod organization_settings;
 pub mod partner_apps;
+pub mod peek;
 pub mod principals;
 pub mod refreshes;
 pub mod revocations;
@@ -25,8 +27,10 @@ pub mod sessions;
 pub mod time;
 pub mod usage;
 pub mod webhooks;
+mod writer;
 
 pub use address::{Address, Pooler};
 pub use connection::AnyConn;
 pub use fault::StoreFault;
 pub use lanes::Store;
+pub use migrate::Schema;
