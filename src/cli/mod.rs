@@ -7,6 +7,7 @@ mod first_login;
 mod key_ring;
 mod keys;
 mod postgres_tools;
+mod restore;
 pub mod sandbox_vendor;
 pub mod serve;
 mod shutdown;
@@ -53,6 +54,8 @@ async fn run(command: Command) -> Ended {
         Command::Serve(settings) => serve::serve(*settings).await,
         Command::Migrate(storage) => migrate(&storage).await,
         Command::Backup { storage, file } => backup::run(&storage, file).await,
+        Command::Restore { storage, catalogue, file, .. } => restore::run(&storage, &catalogue, file).await,
+        Command::Resume(storage) => restore::resume(&storage).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Users(command) => users::run(command).await,
         Command::Elements(Elements::Check { catalogue }) => {

@@ -36,6 +36,7 @@ use crate::service::metrics::Metrics;
 use crate::service::organization::{ANY_LOCALHOST, OrganizationPatch};
 use crate::service::rendered_instances::RenderedInstances;
 use crate::service::sign_in_limits::SignInLimits;
+use crate::service::standstill::{self, Standstill};
 use crate::service::warm_instances::WarmInstances;
 use crate::service::{Detached, Parts, Services};
 use crate::store::{Store, principals};
@@ -82,6 +83,7 @@ impl Build {
             warm: WarmInstances::new(feed_trust.clone()),
             rendered: RenderedInstances::default(),
             feed_trust,
+            standstill: Standstill::default(),
             refreshes: Arc::default(),
             usage: Arc::default(),
             metrics: Metrics::default(),
@@ -137,11 +139,15 @@ pub async fn serve(mut settings: Serve) -> Ended {
         // It may wait for another process for long. Its transaction undoes itself.
         () = signals.asked() => return database::close(&store, Ok(())).await,
     }
+    recognise(&store, settings.clone).await?;
     let build = Build {
         catalog,
         store,
         ring,
-        guard: Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
+        guard: match settings.clone {
+            true => Guard::closed(),
+            false => Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
+        },
         proxy: settings.outbound_proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
         clock,
         entropy,
@@ -149,6 +155,9 @@ pub async fn serve(mut settings: Serve) -> Ended {
         anonymous_catalog: settings.anonymous_catalog,
     };
     let services = build.services().await.map_err(|error| told(&error))?;
+    if settings.clone {
+        services.standstill.look_only();
+    }
     services.keep_sandbox_apart(settings.sandbox).await.map_err(|error| told(&error))?;
     first_administrator(&services, &settings).await?;
     let mut position = Default::default();
@@ -209,6 +218,21 @@ fn check_variables(strict: bool) -> Ended {
     }
     tracing::warn!("{text}");
     Ok(())
+}
+
+/// A copy is not served by mistake: it would use the refresh tokens of its original.
+async fn recognise(store: &Store, clone: bool) -> Ended {
+    if clone {
+        tracing::warn!("CLONE: this server looks at a copy of a database, and calls no vendor and no receiver of notices");
+        return Ok(());
+    }
+    match standstill::is_elsewhere(store, true).await.map_err(|fault| fault.to_string())? {
+        true => Err("this database was copied or moved since it was served last, and one place may use its refresh tokens. \
+                     Was it only moved: `ligand resume`. Does it take the place of the other one, from a backup: `ligand \
+                     restore --mark`. To look at it, without a call to anybody: `ligand serve --clone`"
+            .to_owned()),
+        false => Ok(()),
+    }
 }
 
 fn start_sandbox(

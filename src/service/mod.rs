@@ -45,6 +45,7 @@ pub mod rotate_keys;
 pub mod scope_choice;
 pub mod sign_in;
 pub mod sign_in_limits;
+pub mod standstill;
 pub mod start_oauth;
 pub mod usage;
 pub mod warm_instances;
@@ -75,6 +76,7 @@ use metrics::Metrics;
 use refresh::Refreshes;
 use rendered_instances::RenderedInstances;
 use sign_in_limits::SignInLimits;
+use standstill::Standstill;
 use usage::Usage;
 use warm_instances::WarmInstances;
 
@@ -114,6 +116,7 @@ pub struct Parts {
     /// This process, among those that share the database: drawn at its start, never zero.
     pub process: i64,
     pub feed_trust: FeedTrust,
+    pub standstill: Standstill,
     pub principals: PrincipalCache,
     pub warm: WarmInstances,
     pub rendered: RenderedInstances,

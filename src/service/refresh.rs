@@ -112,6 +112,7 @@ impl Refreshes {
 impl Services {
     /// Waits until the credential is newer than the one that was seen. When the caller stops waiting, it goes on.
     pub async fn refresh(&self, wanted: Wanted) -> Result<(), ApiError> {
+        self.standstill.lets_refresh(wanted.cause)?;
         loop {
             let mut flight = self.start_refresh(wanted);
             let outcome = flight.wait_for(Option::is_some).await.map(|outcome| outcome.clone());

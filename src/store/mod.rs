@@ -8,6 +8,7 @@ pub mod data_keys;
 mod fault;
 pub mod grants;
 pub mod idempotency;
+pub mod identity;
 mod ids;
 pub mod instances;
 mod lanes;

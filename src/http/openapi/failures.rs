@@ -11,7 +11,8 @@ use crate::kernel::code::Code::{self, *};
 const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];
 const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, NotReady];
 const BODY: &[Code] = &[BadBody, BodyTooLarge, UnsupportedMediaType];
-const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout];
+const VENDOR: &[Code] =
+    &[VendorUnreachable, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
 const ADDRESS: &[Code] = &[MissingConfiguration, BadConfiguration, VendorHost];
 const OAUTH_URL: &[Code] = &[MissingParameter, BadParameter, BadCallbackUrl, NoOauth, StateInUse];
 const CONNECTION: &[Code] = &[
