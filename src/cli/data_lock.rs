@@ -15,20 +15,26 @@ pub struct DataLock {
 }
 
 impl DataLock {
-    /// A file beside the database, and not the database itself: see `store/peek.rs`.
+    /// Of the database of the settings. PostgreSQL takes as many servers as there are.
     pub fn take(storage: &Storage) -> Result<Self, String> {
         let Some(database) = database::file(storage) else { return Ok(Self { _file: None }) };
-        let path = beside(&database);
+        Self::of(&database)?.ok_or_else(|| {
+            format!("{}: a server is running on this database, and a file takes one alone", database.display())
+        })
+    }
+
+    /// None: another process has it.
+    pub fn of(file: &Path) -> Result<Option<Self>, String> {
+        // A file beside it, and not itself: see `store/peek.rs`.
+        let path = beside(file);
         let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = opened.map_err(|error| format!("{}: {error}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: Some(file) }),
-            Err(TryLockError::WouldBlock) => {
-                Err(format!("{}: a server is running on this database, and one file takes one", database.display()))
-            }
+        let lock = opened.map_err(|error| format!("{}: {error}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: Some(lock) })),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {
                 tracing::warn!(path = %path.display(), %error, "no lock can be had here: see to it that one server runs alone");
-                Ok(Self { _file: None })
+                Ok(Some(Self { _file: None }))
             }
         }
     }

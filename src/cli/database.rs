@@ -8,6 +8,7 @@ use super::{Ended, key_ring};
 use crate::config::Storage;
 use crate::store::peek::{Peek, peek};
 use crate::store::{Address, Schema, Store};
+use crate::vault::KeyRing;
 
 /// For the last writes and the checkpoint of a command.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -41,21 +42,30 @@ pub fn create(storage: &Storage) -> Result<Store, String> {
 
 /// Opens a database that `serve` or `migrate` made, with the schema of this version.
 pub async fn existing(storage: &Storage) -> Result<Store, String> {
-    let missing = |place: &str| format!("{place}: there is no database of Ligand; `ligand serve` makes one");
-    if let Some(file) = file(storage) {
-        let place = file.display().to_string();
-        let found = look(storage)?.ok_or_else(|| missing(&place))?;
-        require(&found.schema, || missing(&place))?;
-    }
+    look_for_file(storage)?;
     let store = open(storage)?;
-    require(&store.schema().await.map_err(|fault| fault.to_string())?, || missing("DATABASE_URL"))?;
+    require(&store.schema().await.map_err(|fault| fault.to_string())?, "DATABASE_URL")?;
     Ok(store)
 }
 
-fn require(schema: &Schema, missing: impl FnOnce() -> String) -> Ended {
+/// The same with the keys that seal what is in it.
+pub async fn unlocked(storage: &Storage) -> Result<(Store, KeyRing), String> {
+    look_for_file(storage)?;
+    let ring = key_ring::existing(storage)?;
+    Ok((existing(storage).await?, ring))
+}
+
+/// Opening it would make it.
+fn look_for_file(storage: &Storage) -> Ended {
+    let Some(file) = file(storage) else { return Ok(()) };
+    let schema = look(storage)?.map_or(Schema::Missing, |found| found.schema);
+    require(&schema, &file.display().to_string())
+}
+
+fn require(schema: &Schema, place: &str) -> Ended {
     match schema {
         Schema::Current => Ok(()),
-        Schema::Missing => Err(missing()),
+        Schema::Missing => Err(format!("{place}: there is no database of Ligand; `ligand serve` makes one")),
         Schema::Behind(_) => Err("the schema is older than this version: run `ligand migrate` first".to_owned()),
     }
 }

@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Ended, database, key_ring, print, services, told};
+use super::{Ended, database, print, services, told};
 use crate::config::{Keys, Storage};
 use crate::kernel::clock::api_date;
 use crate::kernel::entropy::SystemEntropy;
 use crate::service::Services;
 use crate::service::key_status::{self, KeyStatus};
 use crate::service::rotate_keys::{self, Rotated, Unopened};
-use crate::store::Store;
 use crate::store::sealed::{Column, SEALED};
 use crate::vault::{KeyRing, Vault, VaultFault};
 
@@ -34,13 +33,8 @@ pub async fn run(command: Keys) -> Ended {
 }
 
 /// No services: they do not start without a key that is missing, which is what must be found out here.
-async fn open(storage: &Storage) -> Result<(Store, KeyRing), String> {
-    let ring = key_ring::existing(storage)?;
-    Ok((database::existing(storage).await?, ring))
-}
-
 async fn status(storage: &Storage) -> Ended {
-    let (store, ring) = open(storage).await?;
+    let (store, ring) = database::unlocked(storage).await?;
     let status = key_status::status(&store, &ring).await.map_err(|error| told(&error));
     let status = database::close(&store, Ok(())).await.and(status)?;
     print(&table(&status))?;
@@ -79,7 +73,7 @@ fn table(status: &KeyStatus) -> String {
 }
 
 async fn rotate(storage: &Storage) -> Ended {
-    let (store, ring) = open(storage).await?;
+    let (store, ring) = database::unlocked(storage).await?;
     let first = ring.ids().next().unwrap_or_default().to_owned();
     let vault = Vault::new(ring, Arc::new(SystemEntropy));
     let started = Instant::now();

@@ -86,8 +86,7 @@ async fn migrate(storage: &Storage) -> Ended {
 /// What the commands beside `serve` work with: no catalogue of their own, nothing is sent.
 async fn services(storage: &Storage) -> Result<crate::service::Services, String> {
     let catalog = catalog::Catalog::load(None).map_err(|complaints| serve::complaints_text(&complaints))?;
-    let ring = key_ring::existing(storage)?;
-    let store = database::existing(storage).await?;
+    let (store, ring) = database::unlocked(storage).await?;
     let build = serve::Build {
         catalog,
         store,

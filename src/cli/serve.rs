@@ -118,9 +118,12 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let _alone = DataLock::take(&settings.storage)?;
     let ring = key_ring::load(&settings.storage)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let vendor = match settings.sandbox {
-        true => Some(start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?),
-        false => None,
+    let (vendor, _kept) = match settings.sandbox {
+        true => {
+            let (vendor, kept) = start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?;
+            (Some(vendor), kept)
+        }
+        false => (None, None),
     };
     let shared = web::Data::new(Shared {
         services: OnceLock::new(),
@@ -238,15 +241,21 @@ async fn recognise(store: &Store, clone: bool) -> Ended {
 fn start_sandbox(
     settings: &Serve,
     catalog: &mut Catalog,
-    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-) -> Result<SandboxVendor, String> {
+    drawn: (Arc<dyn Clock>, Arc<dyn Entropy>),
+) -> Result<(SandboxVendor, Option<DataLock>), String> {
     if !settings.listen.ip().is_loopback() {
         return Err(format!("--sandbox serves loopback only: LIGAND_LISTEN is {}", settings.listen));
     }
-    let (vendor, server) = sandbox_vendor::start(settings.sandbox_listen, settings.public_url(), clock, entropy)?;
+    key_ring::private_directory(&settings.storage.data_dir)?;
+    let file = settings.storage.data_dir.join("vendor.jsonl");
+    // Of several on PostgreSQL that share a directory the first keeps what its vendor knows.
+    let kept = DataLock::of(&file)?;
+    let written = kept.as_ref().map(|_| file.as_path());
+    let started = sandbox_vendor::start_kept(settings.sandbox_listen, settings.public_url(), drawn, written);
+    let (vendor, server) = started?;
     vendor.redirect(catalog)?;
     tokio::spawn(server);
-    Ok(vendor)
+    Ok((vendor, kept))
 }
 
 async fn first_administrator(services: &Services, settings: &Serve) -> Ended {

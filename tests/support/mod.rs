@@ -3,6 +3,7 @@
 pub mod account;
 pub mod browser;
 pub mod caller;
+pub mod consent;
 pub mod copies;
 pub mod database;
 pub mod fleet;
@@ -17,6 +18,7 @@ pub mod postgres;
 pub mod program;
 pub mod receiver;
 pub mod server;
+pub mod sqlite_rows;
 pub mod vendor;
 pub mod wire;
 
