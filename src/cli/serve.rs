@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::sandbox_vendor::{self, SandboxVendor};
-use super::shutdown::{DEADLINE, GIVING_BACK, Running, StopSignals};
+use super::shutdown::{DEADLINE, Running, StopSignals};
 use super::data_lock::DataLock;
 use super::{Ended, database, first_login, key_ring, told};
 use crate::catalog::Catalog;
@@ -177,9 +177,9 @@ pub async fn serve(mut settings: Serve) -> Ended {
     };
     let (asked, store) = (Instant::now(), services.store.clone());
     let finished = Running { server: handle, jobs, services, vendor }.finish(&mut signals).await;
-    // A forced end has no time for it, and does not say that all is well.
+    // A forced end has little time for it, and does not say that all is well.
     let left = if finished.is_ok() { DEADLINE.saturating_sub(asked.elapsed()) } else { Duration::ZERO };
-    let closed = database::close_whole(&store, left.max(GIVING_BACK)).await;
+    let closed = database::close_whole(&store, left.max(Duration::from_millis(100))).await;
     ended.and(finished).and(closed)
 }
 

@@ -15,7 +15,7 @@ use crate::service::Services;
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// For giving leases back, when the database does not answer any more.
-pub const GIVING_BACK: Duration = Duration::from_millis(500);
+const GIVING_BACK: Duration = Duration::from_millis(500);
 
 /// SIGTERM and SIGINT: the first asks to finish what was begun, the second to leave it.
 pub struct StopSignals {

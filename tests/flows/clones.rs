@@ -192,6 +192,7 @@ fn of_postgres_a_copy_is_told_from_a_restart_and_from_a_role_that_may_see_less()
     server.execute(&name(&url), "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
     let role = format!("modest_{}", name(&url));
     server.execute(&name(&url), &format!("CREATE ROLE {role} LOGIN PASSWORD 'modest'"));
+    server.execute(&name(&url), &format!("GRANT ALL ON SCHEMA public TO {role}"));
     server.execute(&name(&url), &format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"));
     server.execute(&name(&url), &format!("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}"));
     let modest = url::Url::parse(&url).map(|mut url| {
