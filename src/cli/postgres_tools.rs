@@ -14,7 +14,9 @@ pub fn refuse_backup(url: &Secret, file: &Path) -> Ended {
 
 pub fn refuse_restore(url: &Secret, file: &Path) -> Ended {
     let (url, file) = (quoted(&without_password(url.expose())), quoted(&file.display().to_string()));
-    print(&format!("pg_restore --exit-on-error --single-transaction --no-owner --dbname={url} {file} && ligand restore --mark"))?;
+    print(&format!(
+        "pg_restore --exit-on-error --single-transaction --no-owner --dbname={url} {file} && ligand restore --mark"
+    ))?;
     Err("PostgreSQL restores its own backups, so nothing was done here: run the commands above, on an empty database and \
          while no server runs"
         .to_owned())

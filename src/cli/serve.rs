@@ -12,9 +12,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::data_lock::DataLock;
 use super::sandbox_vendor::{self, SandboxVendor};
 use super::shutdown::{DEADLINE, Running, StopSignals};
-use super::data_lock::DataLock;
 use super::{Ended, database, first_login, key_ring, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
@@ -226,7 +226,9 @@ fn check_variables(strict: bool) -> Ended {
 /// A copy is not served by mistake: it would use the refresh tokens of its original.
 async fn recognise(store: &Store, clone: bool) -> Ended {
     if clone {
-        tracing::warn!("CLONE: this server looks at a copy of a database, and calls no vendor and no receiver of notices");
+        tracing::warn!(
+            "CLONE: this server looks at a copy of a database, and calls no vendor and no receiver of notices"
+        );
         return Ok(());
     }
     match standstill::is_elsewhere(store, true).await.map_err(|fault| fault.to_string())? {

@@ -79,7 +79,9 @@ impl Kept {
     pub fn begin_anew(&mut self, ledger: Vec<Change>) {
         match self.write_anew(&ledger) {
             Ok(file) => (self.file, self.lines) = (file, ledger.len()),
-            Err(error) => tracing::warn!(path = %self.path.display(), %error, "the sandbox's file cannot be written anew"),
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "the sandbox's file cannot be written anew")
+            }
         }
     }
 

@@ -64,14 +64,17 @@ impl Services {
     /// At the start, and when the change feed says so.
     pub async fn read_standstill(&self) -> Result<(), StoreFault> {
         let identity = self.store.read(identity::find).await?;
-        self.standstill.set_restored(identity.restored_at.is_some());
+        let restored = identity.restored_at.is_some();
+        self.standstill.set_restored(restored);
+        self.metrics.refreshes_held.set(i64::from(restored));
         Ok(())
     }
 }
 
 /// Whether this is a copy of a database that is, or was, served elsewhere. `settle`: note that it is served here.
 pub async fn is_elsewhere(store: &Store, settle: bool) -> Result<bool, StoreFault> {
-    let Identity { place, .. } = store.read(identity::find).await?;
+    let Identity { id, place, .. } = store.read(identity::find).await?;
+    tracing::info!(database = id, "the database is open");
     let here = store.read(identity::here).await?;
     if place.as_ref().is_some_and(|place| !place.may_be(&here)) {
         return Ok(true);

@@ -43,7 +43,8 @@ pub fn copy(source: &Path, target: &Path) -> Result<(), StoreFault> {
 pub fn check(path: &Path) -> Result<Holding, StoreFault> {
     let mut conn = AnyConn::Sqlite(open(path)?);
     let AnyConn::Sqlite(sqlite) = &mut conn else { return Err(StoreFault::NotFound) };
-    let found: Vec<Line> = diesel::sql_query("SELECT integrity_check AS line FROM pragma_integrity_check").load(sqlite)?;
+    let found: Vec<Line> =
+        diesel::sql_query("SELECT integrity_check AS line FROM pragma_integrity_check").load(sqlite)?;
     if let Some(first) = found.iter().find(|found| found.line != "ok") {
         return Err(StoreFault::Other(first.line.clone()));
     }
@@ -53,7 +54,8 @@ pub fn check(path: &Path) -> Result<Holding, StoreFault> {
     }
     let schema = migrate::schema(&mut conn)?;
     let AnyConn::Sqlite(sqlite) = &mut conn else { return Err(StoreFault::NotFound) };
-    let counts = "SELECT (SELECT count(*) FROM organization) AS organizations, (SELECT count(*) FROM instance) AS instances";
+    let counts =
+        "SELECT (SELECT count(*) FROM organization) AS organizations, (SELECT count(*) FROM instance) AS instances";
     let counts = match schema {
         Schema::Missing => Counts { organizations: 0, instances: 0 },
         _ => diesel::sql_query(counts).get_result(sqlite)?,

@@ -41,14 +41,13 @@ impl Place {
     /// Whether it may be the same database. In doubt it is: who refuses the original causes an outage.
     pub fn may_be(&self, now: &Self) -> bool {
         match (self, now) {
-            (
-                Self::Sqlite { inode, born, path },
-                Self::Sqlite { inode: inode_now, born: born_now, path: path_now },
-            ) => match (born, born_now) {
-                // Nothing changes it: not a restart, not another mount, not a new number of the device.
-                (Some(born), Some(born_now)) => born == born_now,
-                _ => inode == inode_now || path == path_now,
-            },
+            (Self::Sqlite { inode, born, path }, Self::Sqlite { inode: inode_now, born: born_now, path: path_now }) => {
+                match (born, born_now) {
+                    // Nothing changes it: not a restart, not another mount, not a new number of the device.
+                    (Some(born), Some(born_now)) => born == born_now,
+                    _ => inode == inode_now || path == path_now,
+                }
+            }
             (
                 Self::Postgres { table, database, system },
                 Self::Postgres { table: table_now, database: database_now, system: system_now },
@@ -180,7 +179,10 @@ mod tests {
         let before = sqlite(12, Some("1796002905000000001"), "/a/ligand.db");
         assert!(before.may_be(&sqlite(12, Some("1796002905000000001"), "/mnt/b/ligand.db")), "mounted elsewhere");
         assert!(before.may_be(&sqlite(99, Some("1796002905000000001"), "/a/ligand.db")), "numbers that do not stay");
-        assert!(!before.may_be(&sqlite(12, Some("1796009999000000002"), "/a/ligand.db")), "the same number on a new disk");
+        assert!(
+            !before.may_be(&sqlite(12, Some("1796009999000000002"), "/a/ligand.db")),
+            "the same number on a new disk"
+        );
         assert!(before.may_be(&sqlite(12, None, "/b/ligand.db")) && before.may_be(&sqlite(13, None, "/a/ligand.db")));
         assert!(!before.may_be(&sqlite(13, None, "/b/ligand.db")));
     }

@@ -62,6 +62,7 @@ on_both!(a_restored_database_sends_no_refresh_token_until_it_is_told, |server| a
     let message = read(vendor(&first)).await.fails(503, "database_restored");
     assert!(message.contains("`ligand resume`") && message.contains("refresh=true"), "{message}");
     assert_eq!(server.sandbox().counts(TOKEN).total, 0);
+    assert_eq!(held(&server).await, "1");
     assert_eq!(caller.get(&path).await.ok()["valid"], true, "nothing is known against it");
 
     // Who asks for one by name gets it.
@@ -79,7 +80,15 @@ on_both!(a_restored_database_sends_no_refresh_token_until_it_is_told, |server| a
     server.services.follow_changes(&mut position).await;
     assert_eq!(read(vendor(&second)).await.status, 200);
     assert_eq!(server.sandbox().counts(TOKEN).total, 2);
+    assert_eq!(held(&server).await, "0");
 });
+
+/// What monitoring is told.
+async fn held(server: &TestServer) -> String {
+    let metrics = read(server.anonymous().request_at_root("GET", "/metrics")).await.text;
+    let line = metrics.lines().find_map(|line| line.strip_prefix("ligand_refreshes_held "));
+    line.unwrap_or_else(|| panic!("{metrics}")).to_owned()
+}
 
 on_both!(a_token_that_was_spent_after_the_copy_is_told_as_such, |server| async move {
     let caller = server.caller();
@@ -93,10 +102,12 @@ on_both!(a_token_that_was_spent_after_the_copy_is_told_as_such, |server| async m
     // The original goes on after the copy was made.
     server.advance(TimeDelta::hours(1));
     assert_eq!(caller.get(&format!("{path}?refresh=true")).await.ok()["valid"], true);
-    let mut stored = server.services.store.read(move |conn| ligand::store::instances::find(conn, owner, id)).await.expect("it");
+    let mut stored =
+        server.services.store.read(move |conn| ligand::store::instances::find(conn, owner, id)).await.expect("it");
     stored.credential.sealed = sealed;
     let now = server.services.now();
-    let put_back = move |conn: &mut _| ligand::store::instances::update_credential(conn, owner, &stored.credential, now);
+    let put_back =
+        move |conn: &mut _| ligand::store::instances::update_credential(conn, owner, &stored.credential, now);
     server.services.store.write(put_back).await.expect("the copy takes its place");
     restore(&server).await;
     server.services.follow_changes(&mut Default::default()).await;

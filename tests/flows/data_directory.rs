@@ -77,7 +77,8 @@ fn a_file_of_another_program_is_left_as_it_is() {
 /// A new key would open nothing, and the next copy of it would take the place of the right one.
 #[test]
 fn a_lost_key_is_told_and_nothing_is_written() {
-    for (serve, directory) in [(["serve"].as_slice(), "ligand-data"), (&["serve", "--sandbox"], "ligand-data/sandbox")] {
+    for (serve, directory) in [(["serve"].as_slice(), "ligand-data"), (&["serve", "--sandbox"], "ligand-data/sandbox")]
+    {
         let ligand = with_admin();
         let server = ligand.serve(&serve[1..]);
         assert_eq!(server.stop(Signal::Terminate).0, 0);
@@ -114,7 +115,9 @@ fn an_older_schema_is_not_changed_by_a_command() {
     let ligand = with_admin();
     assert_eq!(ligand.serve(&[]).stop(Signal::Terminate).0, 0);
     let database = Database::at(format!("sqlite:{}", ligand.path("ligand-data/ligand.db").display()));
-    database.execute("DROP TABLE database_identity; DELETE FROM __diesel_schema_migrations WHERE version = '00000000000007'");
+    database.execute(
+        "DROP TABLE database_identity; DELETE FROM __diesel_schema_migrations WHERE version = '00000000000007'",
+    );
     let before = contents(&ligand);
     refused(&ligand.run(&["users", "list"]), "run `ligand migrate` first");
     assert!(contents(&ligand) == before, "{:?}", ligand.files());

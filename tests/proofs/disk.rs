@@ -111,9 +111,8 @@ fn disk_backup_under_load() {
     let (stop, answers) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
     let runtime = runtime();
     let caller = runtime.block_on(server.sign_in(ADMIN, PASSWORD));
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|_| runtime.spawn(load(caller.clone(), Arc::clone(&stop), Arc::clone(&answers))))
-        .collect();
+    let callers: Vec<_> =
+        (0..CALLERS).map(|_| runtime.spawn(load(caller.clone(), Arc::clone(&stop), Arc::clone(&answers)))).collect();
     let mut begun = Vec::new();
     for number in 0..backups {
         while answers.load(Ordering::SeqCst) < between * (number + 1) {
@@ -222,7 +221,8 @@ fn disk_two_servers() {
     let mut refused = 0;
     for _ in 0..rounds {
         let started: Vec<Serving> = (0..contenders).map(|_| ligand.start(&["--sandbox"])).collect();
-        let told = |server: &Serving| (server.log().contains("ready listen="), server.log().contains("a server is running"));
+        let told =
+            |server: &Serving| (server.log().contains("ready listen="), server.log().contains("a server is running"));
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
         while started.iter().any(|server| told(server) == (false, false)) {
             assert!(std::time::Instant::now() < deadline, "{:?}", started.iter().map(Serving::log).collect::<Vec<_>>());

@@ -22,9 +22,12 @@ fn lines(conn: &mut SqliteConnection, sql: &str) -> Vec<String> {
 pub fn rows(path: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut conn = SqliteConnection::establish(path.to_str().expect("a path")).expect("the file opens");
     conn.batch_execute("PRAGMA busy_timeout = 5000").expect("it waits");
-    let tables = lines(&mut conn, "SELECT name AS line FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'");
+    let tables =
+        lines(&mut conn, "SELECT name AS line FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'");
     let of_table = |table: String| {
-        let columns = format!("SELECT group_concat('quote(' || name || ')', ' || '',''||') AS line FROM pragma_table_info('{table}')");
+        let columns = format!(
+            "SELECT group_concat('quote(' || name || ')', ' || '',''||') AS line FROM pragma_table_info('{table}')"
+        );
         let columns = lines(&mut conn, &columns).concat();
         let rows = lines(&mut conn, &format!("SELECT {columns} AS line FROM {table}"));
         (table, rows.into_iter().collect())

@@ -11,8 +11,7 @@ use crate::kernel::code::Code::{self, *};
 const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];
 const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, NotReady];
 const BODY: &[Code] = &[BadBody, BodyTooLarge, UnsupportedMediaType];
-const VENDOR: &[Code] =
-    &[VendorUnreachable, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
+const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
 const ADDRESS: &[Code] = &[MissingConfiguration, BadConfiguration, VendorHost];
 const OAUTH_URL: &[Code] = &[MissingParameter, BadParameter, BadCallbackUrl, NoOauth, StateInUse];
 const CONNECTION: &[Code] = &[
@@ -125,6 +124,7 @@ const SHARED: &[(&str, &[Code])] = &[
     ("InternalError", &[Internal]),
     ("VendorUnreachable", &[VendorUnreachable, VendorAddressRefused]),
     ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, NotReady]),
+    ("UnavailableOrHeld", &[DatabaseUnavailable, DatabaseRestored, ServerIsAClone, KeyUnavailable, NotReady]),
     ("VendorTimeout", &[VendorTimeout]),
 ];
 
