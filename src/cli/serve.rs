@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -13,9 +13,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::data_lock::DataLock;
 use super::sandbox_vendor::{self, SandboxVendor};
-use super::shutdown::{Running, StopSignals};
-use super::{Ended, first_login, key_ring, open_store, sockets, told};
+use super::shutdown::{DEADLINE, Running, StopSignals};
+use super::{Ended, database, first_login, key_ring, sockets, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
 use crate::config::{Serve, Storage, unknown_variables};
@@ -37,6 +38,7 @@ use crate::service::metrics::Metrics;
 use crate::service::organization::{ANY_LOCALHOST, OrganizationPatch};
 use crate::service::rendered_instances::RenderedInstances;
 use crate::service::sign_in_limits::SignInLimits;
+use crate::service::standstill::{self, Standstill};
 use crate::service::warm_instances::WarmInstances;
 use crate::service::{Detached, Parts, Services};
 use crate::store::{Address, Store, principals};
@@ -83,6 +85,7 @@ impl Build {
             warm: WarmInstances::new(feed_trust.clone()),
             rendered: RenderedInstances::default(),
             feed_trust,
+            standstill: Standstill::default(),
             refreshes: Arc::default(),
             token_hosts: Arc::default(),
             late_calls: Arc::default(),
@@ -111,15 +114,23 @@ pub async fn serve(mut settings: Serve) -> Ended {
     }
     let mut catalog =
         Catalog::load(settings.catalogue.elements_dir.as_deref()).map_err(|complaints| complaints_text(&complaints))?;
+    // Before anything is made.
+    key_ring::check(&settings.storage)?;
     if settings.check {
-        key_ring::check(&settings.storage)?;
         return super::print(&format!("settings, keys and {} elements are fine", catalog.iter().len()));
     }
+    if settings.storage.database_url.is_none() {
+        key_ring::private_directory(&settings.storage.data_dir)?;
+    }
+    let _alone = DataLock::take(&settings.storage)?;
     let ring = key_ring::load(&settings.storage)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let vendor = match settings.sandbox {
-        true => Some(start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?),
-        false => None,
+    let (vendor, _kept) = match settings.sandbox {
+        true => {
+            let (vendor, kept) = start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?;
+            (Some(vendor), kept)
+        }
+        false => (None, None),
     };
     let shared = web::Data::new(Shared {
         services: OnceLock::new(),
@@ -133,17 +144,21 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let server = http_server(shared.clone(), listener)?;
     let handle = server.handle();
     let server = tokio::spawn(server);
-    let store = open_store(&settings.storage)?;
+    let store = database::create(&settings.storage)?;
     tokio::select! {
         migrated = store.migrate() => drop(migrated.map_err(|fault| fault.to_string())?),
         // It may wait for another process for long. Its transaction undoes itself.
-        () = signals.asked() => return Ok(()),
+        () = signals.asked() => return database::close(&store, Ok(())).await,
     }
+    recognise(&store, settings.clone).await?;
     let build = Build {
         catalog,
         store,
         ring,
-        guard: Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
+        guard: match settings.clone {
+            true => Guard::closed(),
+            false => Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
+        },
         proxy: settings.outbound_proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
         clock,
         entropy,
@@ -151,6 +166,9 @@ pub async fn serve(mut settings: Serve) -> Ended {
         anonymous_catalog: settings.anonymous_catalog,
     };
     let services = build.services().await.map_err(|error| told(&error))?;
+    if settings.clone {
+        services.standstill.look_only();
+    }
     services.keep_sandbox_apart(settings.sandbox).await.map_err(|error| told(&error))?;
     services.begin_process().await.map_err(|fault| fault.to_string())?;
     first_administrator(&services, &settings).await?;
@@ -170,8 +188,12 @@ pub async fn serve(mut settings: Serve) -> Ended {
         ended = server => ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string()),
         () = signals.asked() => Ok(()),
     };
+    let (asked, store) = (Instant::now(), services.store.clone());
     let finished = Running { server: handle, jobs, services, vendor, journal }.finish(&mut signals).await;
-    ended.and(finished)
+    // A forced end has little time for it, and does not say that all is well.
+    let left = if finished.is_ok() { DEADLINE.saturating_sub(asked.elapsed()) } else { Duration::ZERO };
+    let closed = database::close_whole(&store, left.max(Duration::from_millis(100))).await;
+    ended.and(finished).and(closed)
 }
 
 /// The server itself, as `main` and the tests run it.
@@ -227,18 +249,41 @@ fn check_variables(strict: bool) -> Ended {
     Ok(())
 }
 
+/// A copy is not served by mistake: it would use the refresh tokens of its original.
+async fn recognise(store: &Store, clone: bool) -> Ended {
+    if clone {
+        tracing::warn!(
+            "CLONE: this server looks at a copy of a database, and calls no vendor and no receiver of notices"
+        );
+        return Ok(());
+    }
+    match standstill::is_elsewhere(store, true).await.map_err(|fault| fault.to_string())? {
+        true => Err("this database was copied or moved since it was served last, and one place may use its refresh tokens. \
+                     Was it only moved: `ligand resume`. Does it take the place of the other one, from a backup: `ligand \
+                     restore --mark`. To look at it, without a call to anybody: `ligand serve --clone`"
+            .to_owned()),
+        false => Ok(()),
+    }
+}
+
 fn start_sandbox(
     settings: &Serve,
     catalog: &mut Catalog,
-    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-) -> Result<SandboxVendor, String> {
+    drawn: (Arc<dyn Clock>, Arc<dyn Entropy>),
+) -> Result<(SandboxVendor, Option<DataLock>), String> {
     if !settings.listen.ip().is_loopback() {
         return Err(format!("--sandbox serves loopback only: LIGAND_LISTEN is {}", settings.listen));
     }
-    let (vendor, server) = sandbox_vendor::start(settings.sandbox_listen, settings.public_url(), clock, entropy)?;
+    key_ring::private_directory(&settings.storage.data_dir)?;
+    let file = settings.storage.data_dir.join("vendor.jsonl");
+    // Of several on PostgreSQL that share a directory the first keeps what its vendor knows.
+    let kept = DataLock::of(&file)?;
+    let written = kept.as_ref().map(|_| file.as_path());
+    let started = sandbox_vendor::start_kept(settings.sandbox_listen, settings.public_url(), drawn, written);
+    let (vendor, server) = started?;
     vendor.redirect(catalog)?;
     tokio::spawn(server);
-    Ok(vendor)
+    Ok((vendor, kept))
 }
 
 async fn first_administrator(services: &Services, settings: &Serve) -> Ended {

@@ -13,7 +13,7 @@ use crate::jobs::Jobs;
 use crate::service::Services;
 
 /// Seconds from the first signal to the end, at the latest.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// After so long credentials that the database does not take go to the journal: whoever ends this process by force does so
 /// after 30 s at the earliest.

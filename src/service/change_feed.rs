@@ -38,6 +38,13 @@ impl Services {
                 } else {
                     self.forget(&changed);
                 }
+                let of_database = changed.iter().any(|change| change.is(Kind::Database));
+                if (anything || of_database)
+                    && let Err(fault) = self.read_standstill().await
+                {
+                    tracing::warn!(%fault, "whether the database was restored cannot be read");
+                    return;
+                }
                 self.feed_trust.was_read(asked.timestamp());
                 // Behind what was forgotten: none of it may have a hash under a generation that goes.
                 if anything && let Err(error) = self.reload_data_keys().await {

@@ -29,6 +29,7 @@ impl Services {
     /// The same of one that is at hand.
     pub async fn freshened(&self, live: Arc<LiveInstance>) -> Result<Arc<LiveInstance>, ApiError> {
         live.usable()?;
+        self.standstill.lets_call()?;
         let now = self.now();
         if live.note_use(now) {
             self.usage.note(live.id, now);
@@ -36,7 +37,7 @@ impl Services {
         match live.freshness(now) {
             Freshness::Fresh => Ok(live),
             Freshness::Ageing => {
-                if self.setback(live.id).is_none() {
+                if !self.standstill.holds() && self.setback(live.id).is_none() {
                     drop(self.start_refresh(wanted(&live, Cause::Ageing)));
                 }
                 Ok(live)

@@ -50,6 +50,7 @@ pub mod rotate_keys;
 pub mod scope_choice;
 pub mod sign_in;
 pub mod sign_in_limits;
+pub mod standstill;
 pub mod start_oauth;
 pub mod token_call;
 pub mod token_hosts;
@@ -84,6 +85,7 @@ use metrics::Metrics;
 use refresh::Refreshes;
 use rendered_instances::RenderedInstances;
 use sign_in_limits::SignInLimits;
+use standstill::Standstill;
 use token_call::LateCalls;
 use token_hosts::TokenHosts;
 use unstored::Unstored;
@@ -126,6 +128,7 @@ pub struct Parts {
     /// This process, among those that share the database: drawn at its start, never zero.
     pub process: i64,
     pub feed_trust: FeedTrust,
+    pub standstill: Standstill,
     pub principals: PrincipalCache,
     pub warm: WarmInstances,
     pub rendered: RenderedInstances,

@@ -144,6 +144,7 @@ impl Services {
 
     /// Waits until the credential is newer than the one that was seen. When the caller stops waiting, it goes on.
     pub async fn refresh(&self, wanted: Wanted) -> Result<(), ApiError> {
+        self.standstill.lets_refresh(wanted.cause)?;
         loop {
             // It may have been begun by somebody who had seen less.
             if self.start_refresh(wanted).arrival().await? > wanted.seen {

@@ -17,6 +17,8 @@ pub enum Kind {
     Instance,
     /// A look-up or session key, or when one ends.
     DataKey,
+    /// It was restored, or goes on after that.
+    Database,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             Self::Organization => "organization",
             Self::Instance => "instance",
             Self::DataKey => "data_key",
+            Self::Database => "database",
         }
     }
 }

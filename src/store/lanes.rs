@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use diesel::backend::Backend;
@@ -18,11 +18,11 @@ use super::address::{Address, Pooler};
 use super::connection::{Access, AnyConn, Opener, on_each};
 use super::fault::StoreFault;
 use super::ids::IdBlocks;
-use super::migrate;
+use super::migrate::{self, Schema};
+use super::writer::Writer;
 
 /// Writes that share one commit at most: a bound on what one failing commit takes along.
 const GROUP: usize = 64;
-const QUEUE: usize = 1024;
 /// How long a caller waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long whoever has its turn waits for a new connection.
@@ -44,23 +44,25 @@ pub struct Store {
 #[derive(Clone)]
 enum Writes {
     /// To the thread that owns SQLite's only writing connection.
-    Queue(mpsc::Sender<Write>),
+    Queue(Arc<Writer>),
     Pool(Pool),
 }
 
 /// Connections, with an async gate before them: whoever waits holds no blocking thread.
 #[derive(Clone)]
 struct Pool {
-    connections: r2d2::Pool<Opener>,
+    /// None: the store is closed.
+    connections: Arc<RwLock<Option<r2d2::Pool<Opener>>>>,
+    size: u32,
     gate: Arc<Semaphore>,
     of_each_transaction: Option<&'static str>,
 }
 
 /// Does the work in a savepoint of an open transaction, or fails with the reason why there is none.
-type Write = Box<dyn FnOnce(Result<&mut AnyConn, StoreFault>) -> Done + Send>;
+pub(super) type Write = Box<dyn FnOnce(Result<&mut AnyConn, StoreFault>) -> Done + Send>;
 
 /// A write that waits for its commit.
-struct Done {
+pub(super) struct Done {
     failed: bool,
     /// Is told the fate of the commit.
     finish: Box<dyn FnOnce(Result<(), StoreFault>) + Send>,
@@ -78,7 +80,7 @@ impl Store {
                 // What every savepoint keeps for its undoing would go to a file, and nobody reads it after a crash.
                 writer.batch_execute("PRAGMA temp_store = MEMORY")?;
                 let reads = Pool::open(Opener { access: Access::Read, ..opener.clone() }, size)?;
-                (reads, Writes::Queue(spawn_writer(writer)?))
+                (reads, Writes::Queue(Arc::new(Writer::spawn(writer)?)))
             }
             Address::Postgres(_) => {
                 let pool = Pool::open(opener.clone(), size)?;
@@ -92,6 +94,12 @@ impl Store {
     pub async fn migrate(&self) -> Result<Vec<String>, StoreFault> {
         let opener = self.opener.clone();
         blocking(move || migrate::up(&mut opener.open()?)).await
+    }
+
+    /// How the schema stands; nothing is made or changed.
+    pub async fn schema(&self) -> Result<Schema, StoreFault> {
+        let opener = self.opener.clone();
+        blocking(move || migrate::schema(&mut opener.open()?)).await
     }
 
     /// A read. Must not write: SQLite refuses it, PostgreSQL would not.
@@ -120,7 +128,7 @@ impl Store {
                         move |commit: Result<(), _>| tell.send(result.and_then(|value| commit.map(|()| value)));
                     Done { failed, finish: Box::new(|commit| drop(tell_all(commit))) }
                 });
-                queue.send(write).await.map_err(|_| stopped())?;
+                queue.sender().ok_or_else(stopped)?.send(write).await.map_err(|_| stopped())?;
                 told.await.map_err(|_| stopped())?
             }
         }
@@ -149,6 +157,23 @@ impl Store {
         self.opener.outages.none_for(COMING_BACK)
     }
 
+    /// Ends both lanes: what is queued is done first, what comes later is refused. Afterwards a SQLite file is whole without
+    /// its `-wal`; where it is not, as when another program reads in it, this fails.
+    pub async fn close(&self) -> Result<(), StoreFault> {
+        match &self.writes {
+            Writes::Pool(pool) => pool.close().await,
+            Writes::Queue(writer) => {
+                let last = writer.end().await;
+                // A reader would keep the checkpoint from coming to its end.
+                self.reads.close().await?;
+                match last? {
+                    Some(conn) => blocking(move || super::writer::settle(conn)).await,
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
     /// A new id. Never given out twice, whichever table it is for.
     pub async fn next_id(&self) -> Result<i64, StoreFault> {
         self.ids.next(self).await
@@ -170,7 +195,23 @@ impl Pool {
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .build_unchecked(opener);
         let gate = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
-        Ok(Self { connections, gate, of_each_transaction })
+        let connections = Arc::new(RwLock::new(Some(connections)));
+        Ok(Self { connections, size, gate, of_each_transaction })
+    }
+
+    /// Waits for the queries that run, and closes their connections.
+    async fn close(&self) -> Result<(), StoreFault> {
+        // It fails where the gate is closed already.
+        if let Ok(all) = self.gate.acquire_many(self.size).await {
+            self.gate.close();
+            drop(all);
+        }
+        let connections = self.connections.write().unwrap_or_else(PoisonError::into_inner).take();
+        blocking(move || {
+            drop(connections);
+            Ok(())
+        })
+        .await
     }
 
     /// A write in a transaction; a read only where its settings need one.
@@ -181,9 +222,12 @@ impl Pool {
     {
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
         let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
-        let (connections, settings) = (self.connections.clone(), self.of_each_transaction);
+        let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (connections, settings) = (connections.ok_or_else(stopped)?, self.of_each_transaction);
         blocking(move || {
+            // Dropped last: whoever has all permits knows that no connection is out.
             let _permit = permit;
+            let connections = connections;
             let mut pooled =
                 connections.get_timeout(CONNECTING).map_err(|error| StoreFault::Unavailable(error.to_string()))?;
             let result = catching(|| match (settings, access) {
@@ -203,19 +247,8 @@ impl Pool {
     }
 }
 
-fn spawn_writer(mut conn: AnyConn) -> Result<mpsc::Sender<Write>, StoreFault> {
-    let (queue, mut writes) = mpsc::channel::<Write>(QUEUE);
-    let run = move || {
-        while let Some(first) = writes.blocking_recv() {
-            write_group(&mut conn, first, &mut writes);
-        }
-    };
-    let spawned = std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(run);
-    spawned.map(|_| queue).map_err(|error| StoreFault::Unavailable(error.to_string()))
-}
-
 /// One commit for the first write and for those that queued up behind it.
-fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Write>) {
+pub(super) fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Write>) {
     if let Err(error) = command(conn, "BEGIN IMMEDIATE") {
         return (first(Err(error.into())).finish)(Ok(()));
     }
@@ -281,7 +314,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     format!("a query panicked: {}", text.unwrap_or("no text"))
 }
 
-async fn blocking<T, F>(work: F) -> Result<T, StoreFault>
+pub(super) async fn blocking<T, F>(work: F) -> Result<T, StoreFault>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, StoreFault> + Send + 'static,

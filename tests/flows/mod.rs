@@ -1,5 +1,8 @@
+mod backup;
 mod cli;
+mod clones;
 mod connect_replicas;
+mod data_directory;
 mod element_gone;
 mod gigabyte;
 mod hang_ups;
@@ -16,5 +19,6 @@ mod previous;
 mod readme;
 mod refresh_processes;
 mod replicas;
+mod sandbox_restart;
 mod server_process;
 mod shutdown;

@@ -72,6 +72,23 @@ fn what_is_not_finished_after_30_s_is_dropped() {
     });
 }
 
+/// Somebody reads in the file all the time, so that what was written last cannot come into it.
+#[test]
+fn a_file_that_is_not_whole_without_its_wal_is_no_good_end() {
+    let ligand = with_admin();
+    let server = ligand.serve(&["--sandbox"]);
+    let path = ligand.path(DATABASE);
+    let mut other = SqliteConnection::establish(path.to_str().expect("a path")).expect("a connection");
+    other.batch_execute("BEGIN; SELECT count(*) FROM instance").expect("it reads");
+    runtime().block_on(async {
+        let caller = server.sign_in(ADMIN, PASSWORD).await;
+        caller.create_with_key("In the -wal").await;
+    });
+    let (status, log) = server.stop(Signal::Terminate);
+    assert_eq!(status, 1, "{log}");
+    assert!(log.contains("its `-wal` file is part of it: the database is not available"), "{log}");
+}
+
 #[test]
 fn who_has_nothing_to_finish_ends_well() {
     runtime().block_on(async {

@@ -15,6 +15,7 @@ mod spent;
 mod token_host_outage;
 mod memory;
 mod liveness;
+mod disk;
 
 use std::io::Write as _;
 

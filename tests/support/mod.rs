@@ -3,6 +3,7 @@
 pub mod account;
 pub mod browser;
 pub mod caller;
+pub mod consent;
 pub mod copies;
 pub mod database;
 pub mod failing_writes;
@@ -20,6 +21,7 @@ pub mod program;
 pub mod receiver;
 pub mod server;
 pub mod small_disk;
+pub mod sqlite_rows;
 pub mod vendor;
 pub mod wire;
 

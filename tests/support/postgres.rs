@@ -117,6 +117,11 @@ impl Postgres {
         succeed(psql.output().expect("psql can be started"))
     }
 
+    /// Where `pg_dump` and `pg_restore` are.
+    pub fn programs(&self) -> &std::path::Path {
+        &self.programs
+    }
+
     /// The whole database at this address as SQL.
     pub fn dump(&self, url: &str) -> String {
         let mut pg_dump = Command::new(self.programs.join("pg_dump"));

@@ -11,7 +11,7 @@ use crate::kernel::code::Code::{self, *};
 const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];
 const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, NotReady, Busy];
 const BODY: &[Code] = &[BadBody, BodyTooLarge, UnsupportedMediaType];
-const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout];
+const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
 const ADDRESS: &[Code] = &[MissingConfiguration, BadConfiguration, VendorHost];
 const OAUTH_URL: &[Code] = &[MissingParameter, BadParameter, BadCallbackUrl, NoOauth, StateInUse];
 const CONNECTION: &[Code] = &[
@@ -124,6 +124,7 @@ const SHARED: &[(&str, &[Code])] = &[
     ("InternalError", &[Internal]),
     ("VendorUnreachable", &[VendorUnreachable, VendorAddressRefused]),
     ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, NotReady, Busy]),
+    ("UnavailableOrHeld", &[DatabaseUnavailable, DatabaseRestored, ServerIsAClone, KeyUnavailable, NotReady, Busy]),
     ("VendorTimeout", &[VendorTimeout]),
 ];
 
