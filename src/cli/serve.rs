@@ -1,8 +1,7 @@
-//! `ligand serve`: listen first, then bring the database up, then serve; on SIGTERM finish what was begun.
+//! `ligand serve`: take the port, bring the database up, then open the port and serve; on SIGTERM finish what was begun.
 
-use std::io::Write as _;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -12,13 +11,14 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::port::Port;
 use super::sandbox_vendor::{self, SandboxVendor};
 use super::shutdown::{Running, StopSignals};
 use super::{Ended, first_login, key_ring, open_store, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
 use crate::config::{Serve, unknown_variables};
-use crate::http::{self, CorsOrigins, Shared};
+use crate::http::{self, CorsOrigins, Lifetime, Shared};
 use crate::jobs::Jobs;
 use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
@@ -61,17 +61,17 @@ impl Build {
         let keys = DataKeys { store: &self.store, vault: &vault, clock: &self.clock };
         let (lookup, session) = data_keys::load(keys, self.entropy.as_ref()).await?;
         let feed_trust = FeedTrust::default();
-        let tls = client_config().map_err(ApiError::internal)?;
+        let tls = client_config().map_err(|error| ApiError::internal(error))?;
         Ok(Services::new(Parts {
-            element_texts: ElementTexts::of(&self.catalog).map_err(ApiError::internal)?,
+            element_texts: ElementTexts::of(&self.catalog).map_err(|error| ApiError::internal(error))?,
             credential_names: Arc::new(CredentialNames::of(self.catalog.iter().map(AsRef::as_ref))),
             catalog: Arc::new(self.catalog),
             store: self.store,
             vault,
             lookup,
             session,
-            dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone()).map_err(ApiError::internal)?,
-            sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(ApiError::internal)?,
+            dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone()).map_err(|error| ApiError::internal(error))?,
+            sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(|error| ApiError::internal(error))?,
             sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
             link_limits: Arc::new(LinkLimits::new(&self.clock)),
             clock: self.clock,
@@ -83,7 +83,7 @@ impl Build {
             feed_trust,
             refreshes: Arc::default(),
             usage: Arc::default(),
-            metrics: Metrics::default(),
+            metrics: Metrics::new(telemetry::dropped()),
             password_gate: Arc::new(Semaphore::new(2)),
             public_url: self.public_url,
             anonymous_catalog: self.anonymous_catalog,
@@ -95,8 +95,6 @@ impl Build {
 
 pub async fn serve(mut settings: Serve) -> Ended {
     telemetry::start(&settings.log)?;
-    // From the first moment on: a signal that comes while the server starts must not kill it half way.
-    let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
     check_variables(settings.strict)?;
     if settings.sandbox {
         // Never among real data: its instances would look like real ones.
@@ -108,23 +106,16 @@ pub async fn serve(mut settings: Serve) -> Ended {
         key_ring::check(&settings.storage)?;
         return super::print(&format!("settings, keys and {} elements are fine", catalog.iter().len()));
     }
+    // Before anything is made: a signal that comes while the server starts must not kill it half way.
+    let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
     let ring = key_ring::load(&settings.storage)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let vendor = match settings.sandbox {
         true => Some(start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?),
         false => None,
     };
-    let shared = web::Data::new(Shared {
-        services: OnceLock::new(),
-        entropy: Arc::clone(&entropy),
-        cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
-        trusted_proxies: settings.trusted_proxies.clone(),
-    });
-    let listener = std::net::TcpListener::bind(settings.listen)
-        .map_err(|error| format!("LIGAND_LISTEN {}: {error}", settings.listen))?;
-    let server = http_server(shared.clone(), listener)?;
-    let handle = server.handle();
-    let server = tokio::spawn(server);
+    let taken = |error| format!("LIGAND_LISTEN {}: {error}", settings.listen);
+    let port = Port::reserve(settings.listen).map_err(taken)?;
     let store = open_store(&settings.storage)?;
     tokio::select! {
         migrated = store.migrate() => drop(migrated.map_err(|fault| fault.to_string())?),
@@ -138,17 +129,32 @@ pub async fn serve(mut settings: Serve) -> Ended {
         guard: Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
         proxy: settings.outbound_proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
         clock,
-        entropy,
+        entropy: Arc::clone(&entropy),
         public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
         anonymous_catalog: settings.anonymous_catalog,
     };
     let services = build.services().await.map_err(|error| told(&error))?;
     services.keep_sandbox_apart(settings.sandbox).await.map_err(|error| told(&error))?;
-    first_administrator(&services, &settings).await?;
+    tokio::select! {
+        made = first_administrator(&services, &settings) => made?,
+        // The terminal that it is shown on may stand still.
+        () = signals.asked() => return Ok(()),
+    }
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
     let jobs = Jobs::start(&services, position);
-    let _ = shared.services.set(services.clone());
+    let shared = web::Data::new(Shared {
+        services: services.clone(),
+        lifetime: Lifetime::default(),
+        entropy,
+        cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
+        trusted_proxies: settings.trusted_proxies.clone(),
+    });
+    // Not earlier: who is refused asks another server, who gets a 503 does not.
+    let (listener, door) = port.open().map_err(taken)?;
+    let server = http_server(shared.clone(), listener)?;
+    let handle = server.handle();
+    let server = tokio::spawn(server);
     tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
     if let Some(vendor) = &vendor {
         introduce(vendor, &services, &settings).await?;
@@ -157,7 +163,9 @@ pub async fn serve(mut settings: Serve) -> Ended {
         ended = server => ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string()),
         () = signals.asked() => Ok(()),
     };
-    let finished = Running { server: handle, jobs, services, vendor }.finish(&mut signals).await;
+    let drain = Duration::from_secs(settings.drain.into());
+    let running = Running { server: handle, shared, door, drain, jobs, services, vendor };
+    let finished = running.finish(&mut signals).await;
     ended.and(finished)
 }
 
@@ -228,7 +236,7 @@ async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
     if settings.sandbox {
         allow_localhost(services).await?;
     }
-    first_login::show(&created, &settings.storage.data_dir)
+    first_login::show(&created, &settings.storage.data_dir).await
 }
 
 /// Whoever tries the sandbox has an application on this machine.
@@ -245,5 +253,10 @@ async fn introduce(vendor: &SandboxVendor, services: &Services, settings: &Serve
     let first = users.first().ok_or("the sandbox has no user")?;
     let secrets = services.secrets(first).await.map_err(|error| told(&error))?;
     let text = vendor.introduction(&settings.public_url(), &secrets);
-    write!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
+    tokio::spawn(async move {
+        if let Err(error) = super::show(text).await {
+            tracing::warn!(error, "the sandbox's introduction was not shown");
+        }
+    });
+    Ok(())
 }

@@ -96,6 +96,6 @@ codes! {
     VendorAddressRefused "vendor_address_refused" 502 "The vendor's address is not one that may be called.";
     DatabaseUnavailable "database_unavailable" 503 "The database is not available.";
     KeyUnavailable "key_unavailable" 503 "A key that seals the data is not in the key ring.";
-    NotReady "not_ready" 503 "The server is starting.";
+    NotReady "not_ready" 503 "The server is stopping.";
     VendorTimeout "vendor_timeout" 504 "The vendor did not answer in time.";
 }

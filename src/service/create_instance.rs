@@ -115,7 +115,7 @@ impl Services {
         match commit.await {
             // A commit whose acknowledgement was lost is tried again, and meets its own row.
             Err(StoreFault::Conflict(_)) if self.has_token(owner, id, token_hash).await => Ok(answer),
-            outcome => outcome.map(|()| answer).map_err(ApiError::from),
+            outcome => outcome.map(|()| answer).map_err(|fault| ApiError::from(fault)),
         }
     }
 
@@ -141,7 +141,7 @@ impl Services {
             element_id: element.id,
             element_key: element.key.clone(),
             name: draft.name.clone(),
-            tags: serde_json::to_string(&draft.tags).map_err(ApiError::internal)?,
+            tags: serde_json::to_string(&draft.tags).map_err(|error| ApiError::internal(error))?,
             external_id: draft.external_id.clone(),
             token_hash: kept.hash,
             token_sealed: kept.sealed,
@@ -161,7 +161,7 @@ impl Services {
     }
 
     pub(super) fn seal_configuration(&self, id: i64, configuration: &Configuration) -> Result<Vec<u8>, ApiError> {
-        let document = configuration.document().map_err(ApiError::internal)?;
+        let document = configuration.document().map_err(|error| ApiError::internal(error))?;
         Ok(self.vault.seal(configuration_place(id), &document)?)
     }
 

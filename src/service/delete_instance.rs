@@ -59,7 +59,7 @@ impl Services {
     /// same grant have.
     pub(super) async fn revocation_of(&self, stored: &Stored) -> Result<Option<(Revocation, Vec<Vec<u8>>)>, ApiError> {
         let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(ApiError::internal)?;
+        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
         self.revocation(stored.instance.element_id, &credential, &self.configuration_of(stored)?).await
     }
 
@@ -82,8 +82,8 @@ impl Services {
             Some(token) => (token, "refresh_token"),
             None => (access_token, "access_token"),
         };
-        let configuration = configuration.document().map_err(ApiError::internal)?;
-        let configuration: serde_json::Value = serde_json::from_slice(&configuration).map_err(ApiError::internal)?;
+        let configuration = configuration.document().map_err(|error| ApiError::internal(error))?;
+        let configuration: serde_json::Value = serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
         let document = json!({
             "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
         });

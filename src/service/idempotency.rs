@@ -68,7 +68,7 @@ impl Services {
             Ok(Claim::New) => Ok(Begun::First(Claimed { id })),
             Ok(Claim::Done { id, reply_sealed }) => {
                 let document = self.vault.open(place(id), &reply_sealed)?;
-                Ok(Begun::Repeated(Box::new(serde_json::from_slice(&document).map_err(ApiError::internal)?)))
+                Ok(Begun::Repeated(Box::new(serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?)))
             }
             Ok(Claim::OtherRequest) => {
                 let message = "This Idempotency-Key came with another request before: use a new key for a new request.";
@@ -89,7 +89,7 @@ impl Services {
         claimed: Claimed,
         answer: &T,
     ) -> Result<Vec<u8>, ApiError> {
-        let document = zeroize::Zeroizing::new(serde_json::to_vec(answer).map_err(ApiError::internal)?);
+        let document = zeroize::Zeroizing::new(serde_json::to_vec(answer).map_err(|error| ApiError::internal(error))?);
         Ok(self.vault.seal(place(claimed.id), &document)?)
     }
 

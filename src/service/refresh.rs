@@ -115,7 +115,7 @@ impl Services {
         loop {
             let mut flight = self.start_refresh(wanted);
             let outcome = flight.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
-            match outcome.map_err(ApiError::internal)? {
+            match outcome.map_err(|error| ApiError::internal(error))? {
                 Some(Ok(version)) if version > wanted.seen => return Ok(()),
                 Some(Err(error)) => return Err(error.copy()),
                 // It was begun by somebody who had seen less.
@@ -169,7 +169,7 @@ impl Services {
             if abandoned || held.is_none() {
                 // First: nobody holds a lease while it waits for its turn.
                 let permits = self.refreshes.permits(&*self.element_of_row(&stored.instance)?);
-                let _permit = permits.acquire().await.map_err(ApiError::internal)?;
+                let _permit = permits.acquire().await.map_err(|error| ApiError::internal(error))?;
                 let asked = Instant::now();
                 if let Some((lease, stored)) = self.take_lease(&name, held, wanted).await? {
                     return self.refresh_under(&name, (lease, asked), stored, wanted).await;

@@ -85,7 +85,7 @@ impl Services {
         }
         let element = self.element_of_row(&stored.instance)?;
         let document = self.vault.open(credential_place(wanted.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(ApiError::internal)?;
+        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
         let Credential::OAuth2 { refresh_token: Some(refresh_token), variables, .. } = &credential else {
             return Err(not_refreshable(&element));
         };
@@ -264,7 +264,7 @@ impl Services {
         let written = match self.revocation_of(&stored).await {
             Ok(Some(revocation)) => {
                 let write = move |conn: &mut _| revoke_unless_shared(conn, owner, revocation, now);
-                self.store.write(write).await.map_err(Into::into)
+                self.store.write(write).await.map_err(|fault| ApiError::from(fault))
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),

@@ -74,12 +74,15 @@ pub(super) struct Pooled {
 
 impl Pooled {
     /// After a failure: if this connection is lost, so are its idle fellows, and nobody else needs to find out by failing.
-    pub fn examine(&mut self) {
-        if self.conn.batch_execute("SELECT 1").is_err() {
+    /// Tells whether it is.
+    pub fn examine(&mut self) -> bool {
+        let lost = self.conn.batch_execute("SELECT 1").is_err();
+        if lost {
             let next = self.opened_after.saturating_add(1);
             // Fellows that fail at the same moment count one outage, not many.
             let _ = self.outages.compare_exchange(self.opened_after, next, Ordering::AcqRel, Ordering::Relaxed);
         }
+        lost
     }
 
     fn outdated(&self) -> bool {

@@ -19,6 +19,7 @@ use super::connection::{Access, AnyConn, Opener, on_each};
 use super::fault::StoreFault;
 use super::ids::IdBlocks;
 use super::migrate;
+use super::writability::{self, Writability};
 
 /// Writes that share one commit at most: a bound on what one failing commit takes along.
 const GROUP: usize = 64;
@@ -27,6 +28,8 @@ const QUEUE: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long whoever has its turn waits for a new connection.
 const CONNECTING: Duration = Duration::from_secs(2);
+/// A query whose connection was lost is asked once more.
+const ATTEMPTS_OF_A_QUERY: usize = 2;
 /// Between two attempts to connect: how soon a database is noticed that is back.
 const ATTEMPTS: Duration = Duration::from_millis(250);
 
@@ -37,6 +40,7 @@ pub struct Store {
     writes: Writes,
     ids: Arc<IdBlocks>,
     opener: Opener,
+    writability: Writability,
 }
 
 #[derive(Clone)]
@@ -82,7 +86,7 @@ impl Store {
                 (pool.clone(), Writes::Pool(pool))
             }
         };
-        Ok(Self { reads, writes, ids: Arc::default(), opener })
+        Ok(Self { reads, writes, ids: Arc::default(), opener, writability: Writability::default() })
     }
 
     /// Brings the schema up to date. Safe to call from several processes at once.
@@ -91,13 +95,13 @@ impl Store {
         blocking(move || migrate::up(&mut opener.open()?)).await
     }
 
-    /// A read. Must not write: SQLite refuses it, PostgreSQL would not.
+    /// A read. Must not write: SQLite refuses it, PostgreSQL would not. It may run twice: its connection may turn out to be lost.
     pub async fn read<T, F>(&self, query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
-        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+        F: Fn(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
-        self.reads.run(Access::Read, query).await
+        self.reads.run(Access::Read, move |conn| Some(query(conn))).await
     }
 
     /// A transaction. It is durable when this returns `Ok`.
@@ -106,8 +110,22 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
+        let result = self.write_unnoted(transaction).await;
+        self.writability.note(&result);
+        result
+    }
+
+    async fn write_unnoted<T, F>(&self, transaction: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    {
         match &self.writes {
-            Writes::Pool(pool) => pool.run(Access::Write, transaction).await,
+            Writes::Pool(pool) => {
+                // What has not begun can begin again, on another connection; what has begun cannot.
+                let mut transaction = Some(transaction);
+                pool.run(Access::Write, move |conn| Some(transaction.take()?(conn))).await
+            }
             Writes::Queue(queue) => {
                 let (tell, told) = oneshot::channel();
                 let write: Write = Box::new(move |conn| {
@@ -121,6 +139,17 @@ impl Store {
                 told.await.map_err(|_| stopped())?
             }
         }
+    }
+
+    /// Whether writes succeed, as far as that is known without one.
+    pub fn writability(&self) -> &Writability {
+        &self.writability
+    }
+
+    /// Finds out by a write of no consequence whether writes succeed. `own`: a number that no other process uses.
+    pub async fn probe(&self, own: i64, room: Vec<u8>) {
+        let result = self.write_unnoted(move |conn| writability::write(conn, own, &room)).await;
+        self.writability.note_probe(&result);
     }
 
     /// A new id. Never given out twice, whichever table it is for.
@@ -147,33 +176,62 @@ impl Pool {
         Ok(Self { connections, gate, of_each_transaction })
     }
 
-    /// A write in a transaction; a read only where its settings need one.
-    async fn run<T, F>(&self, access: Access, query: F) -> Result<T, StoreFault>
+    /// A write in a transaction; a read only where its settings need one. `query` gives nothing when it cannot run once more: it
+    /// is asked to when the connection was lost, which an idle one does not tell until it is used.
+    async fn run<T, F>(&self, access: Access, mut query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
-        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+        F: FnMut(&mut AnyConn) -> Option<Result<T, StoreFault>> + Send + 'static,
     {
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
         let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
         let (connections, settings) = (self.connections.clone(), self.of_each_transaction);
         blocking(move || {
             let _permit = permit;
-            let mut pooled =
-                connections.get_timeout(CONNECTING).map_err(|error| StoreFault::Unavailable(error.to_string()))?;
-            let result = catching(|| match (settings, access) {
-                (None, Access::Read) => query(&mut pooled.conn),
-                (None, Access::Write) => pooled.conn.transaction(query),
-                (Some(settings), _) => pooled.conn.transaction(|conn| {
-                    conn.batch_execute(settings)?;
-                    query(conn)
-                }),
-            });
-            if matches!(result, Err(StoreFault::Unavailable(_))) {
-                pooled.examine();
+            let mut failure = None;
+            for _ in 0..ATTEMPTS_OF_A_QUERY {
+                let mut pooled =
+                    connections.get_timeout(CONNECTING).map_err(|error| StoreFault::Unavailable(error.to_string()))?;
+                let tried = AssertUnwindSafe(|| attempt(&mut pooled.conn, access, settings, &mut query));
+                let fault = match catch_unwind(tried).map_err(|panic| StoreFault::Other(panic_text(panic.as_ref())))? {
+                    Ok(Some(value)) => return Ok(value),
+                    // It ran the first time, and what came of that is what there is to tell.
+                    Ok(None) => break,
+                    Err(fault) => fault,
+                };
+                let lost = match &fault {
+                    StoreFault::Unavailable(_) | StoreFault::Other(_) => pooled.examine(),
+                    _ => false,
+                };
+                let first = failure.get_or_insert(fault);
+                if !lost {
+                    break;
+                }
+                // Whatever words it had for that.
+                if let StoreFault::Other(reason) = first {
+                    *first = StoreFault::Unavailable(std::mem::take(reason));
+                }
             }
-            result
+            Err(failure.unwrap_or_else(stopped))
         })
         .await
+    }
+}
+
+/// One try of a query. Nothing: it had run before, and does not run twice.
+fn attempt<T>(
+    conn: &mut AnyConn,
+    access: Access,
+    settings: Option<&'static str>,
+    query: &mut impl FnMut(&mut AnyConn) -> Option<Result<T, StoreFault>>,
+) -> Result<Option<T>, StoreFault> {
+    match (settings, access) {
+        (None, Access::Read) => query(conn).transpose(),
+        (None, Access::Write) => conn.transaction(|conn| query(conn).transpose()),
+        (Some(settings), _) => conn.transaction(|conn| {
+            conn.batch_execute(settings)?;
+            query(conn).transpose()
+        }),
     }
 }
 

@@ -25,8 +25,10 @@ pub mod sessions;
 pub mod time;
 pub mod usage;
 pub mod webhooks;
+mod writability;
 
 pub use address::{Address, Pooler};
 pub use connection::AnyConn;
 pub use fault::StoreFault;
 pub use lanes::Store;
+pub use writability::{Probe, Writability};

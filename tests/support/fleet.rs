@@ -33,6 +33,11 @@ pub struct Fleet {
 impl Fleet {
     /// So many processes, and a vendor that rotates.
     pub async fn start(database: Database, processes: usize) -> Self {
+        Self::start_with(database, processes, &[]).await
+    }
+
+    /// The same with these settings beside the usual ones.
+    pub async fn start_with(database: Database, processes: usize, settings: &[(&str, &str)]) -> Self {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let ligand_url = "http://localhost:8080".to_owned();
         let (vendor, server) =
@@ -50,6 +55,7 @@ impl Fleet {
             .set("LIGAND_MASTER_KEY", key.trim())
             .set("LIGAND_ELEMENTS_DIR", elements.path().to_str().expect("a path"))
             .set("LIGAND_OUTBOUND_ALLOW", "127.0.0.0/8");
+        let ligand = settings.iter().fold(ligand, |ligand, (name, value)| ligand.set(name, value));
         let mut fleet =
             Self { database, servers: Vec::new(), callers: Vec::new(), vendor, ligand, _elements: elements };
         for _ in 0..processes {

@@ -16,6 +16,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod program;
 pub mod receiver;
+pub mod reverse_proxy;
 pub mod server;
 pub mod vendor;
 pub mod wire;

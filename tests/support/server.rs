@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use actix_web::{dev::ServerHandle, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use ligand::catalog::Catalog;
 use ligand::cli::sandbox_vendor::{self, SandboxVendor};
 use ligand::cli::serve::{Build, http_server};
-use ligand::http::{CorsOrigins, Shared};
+use ligand::http::{CorsOrigins, Lifetime, Shared};
 use ligand::kernel::clock::{Clock, ManualClock};
 use ligand::kernel::entropy::{Entropy, SeededEntropy, SystemEntropy};
 use ligand::kernel::secret::Secret;
@@ -142,9 +142,13 @@ impl TestServer {
         let services = build.services().await.expect("the services build");
         let created = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
         services.follow_changes(&mut Default::default()).await;
-        let shared =
-            Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: setup.trusted_proxies };
-        let _ = shared.services.set(services.clone());
+        let shared = Shared {
+            services: services.clone(),
+            lifetime: Lifetime::default(),
+            entropy,
+            cors: setup.cors,
+            trusted_proxies: setup.trusted_proxies,
+        };
         let server = http_server(web::Data::new(shared), listener).expect("the server starts");
         let handle = server.handle();
         tokio::spawn(server);

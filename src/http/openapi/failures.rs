@@ -9,7 +9,7 @@ use crate::http::Callers;
 use crate::kernel::code::Code::{self, *};
 
 const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];
-const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, NotReady];
+const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable];
 const BODY: &[Code] = &[BadBody, BodyTooLarge, UnsupportedMediaType];
 const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout];
 const ADDRESS: &[Code] = &[MissingConfiguration, BadConfiguration, VendorHost];
@@ -123,7 +123,7 @@ const SHARED: &[(&str, &[Code])] = &[
     ("UnsupportedMediaType", &[UnsupportedMediaType]),
     ("InternalError", &[Internal]),
     ("VendorUnreachable", &[VendorUnreachable, VendorAddressRefused]),
-    ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, NotReady]),
+    ("Unavailable", &[DatabaseUnavailable, KeyUnavailable]),
     ("VendorTimeout", &[VendorTimeout]),
 ];
 
