@@ -50,10 +50,14 @@ fn the_place_of_a_failure_is_a_line_of_ours() {
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
         for (number, line) in text.lines().enumerate() {
-            let ways = ["map_err(", "or_else("].iter().flat_map(|way| ["ApiError::", "Into::", "From::"].map(|of| [*way, of].concat()));
+            let ways = ["map_err(", "or_else("]
+                .iter()
+                .flat_map(|way| ["ApiError::", "Into::", "From::"].map(|of| [*way, of].concat()));
             let by_name = |way: String| {
                 let rests = line.match_indices(&way).map(|(at, _)| &line[at + way.len()..]);
-                rests.map(|rest| rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_')).any(|rest| rest.starts_with(')'))
+                rests
+                    .map(|rest| rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'))
+                    .any(|rest| rest.starts_with(')'))
             };
             if ways.map(by_name).any(|found| found) {
                 complaints.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));

@@ -70,7 +70,8 @@ impl Build {
             vault,
             lookup,
             session,
-            dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone()).map_err(|error| ApiError::internal(error))?,
+            dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone())
+                .map_err(|error| ApiError::internal(error))?,
             sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(|error| ApiError::internal(error))?,
             sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
             link_limits: Arc::new(LinkLimits::new(&self.clock)),

@@ -27,8 +27,7 @@ pub async fn envelope(
     let started = Instant::now();
     let open = request.app_data::<web::Data<Shared>>().cloned().map(Open::begin);
     let shared = open.as_ref().map(Open::shared);
-    let request_id =
-        shared.map(|shared| hex_of(&public_bytes::<12>(shared.entropy.as_ref()))).unwrap_or_default();
+    let request_id = shared.map(|shared| hex_of(&public_bytes::<12>(shared.entropy.as_ref()))).unwrap_or_default();
     // The vendor's business from here on: its paths and methods stay as they are.
     let to_vendor = request.path().starts_with(vendor::PREFIX);
     if !to_vendor {

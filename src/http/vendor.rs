@@ -72,7 +72,8 @@ async fn call<'a>(
     // The router has decoded the path; what was written otherwise is another address.
     let path = uri.path().strip_prefix("/vendor").filter(|path| !path.is_empty()).ok_or(Code::RouteNotFound)?;
     Ok(Call {
-        method: http::Method::from_bytes(request.method().as_str().as_bytes()).map_err(|error| ApiError::internal(error))?,
+        method: http::Method::from_bytes(request.method().as_str().as_bytes())
+            .map_err(|error| ApiError::internal(error))?,
         path: path.into(),
         query: uri.query().map(Into::into),
         headers,

@@ -96,7 +96,10 @@ impl Jobs {
 
     /// How many are at something that they have begun.
     pub fn running(&self) -> usize {
-        self.at_work.load(Ordering::Relaxed).saturating_add(self.due_refreshes.running()).saturating_add(self.sending.running())
+        self.at_work
+            .load(Ordering::Relaxed)
+            .saturating_add(self.due_refreshes.running())
+            .saturating_add(self.sending.running())
     }
 
     /// Lets every job finish its round.

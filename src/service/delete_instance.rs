@@ -83,7 +83,8 @@ impl Services {
             None => (access_token, "access_token"),
         };
         let configuration = configuration.document().map_err(|error| ApiError::internal(error))?;
-        let configuration: serde_json::Value = serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
+        let configuration: serde_json::Value =
+            serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
         let document = json!({
             "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
         });

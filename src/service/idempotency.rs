@@ -68,7 +68,9 @@ impl Services {
             Ok(Claim::New) => Ok(Begun::First(Claimed { id })),
             Ok(Claim::Done { id, reply_sealed }) => {
                 let document = self.vault.open(place(id), &reply_sealed)?;
-                Ok(Begun::Repeated(Box::new(serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?)))
+                Ok(Begun::Repeated(Box::new(
+                    serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?,
+                )))
             }
             Ok(Claim::OtherRequest) => {
                 let message = "This Idempotency-Key came with another request before: use a new key for a new request.";

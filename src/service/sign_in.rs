@@ -183,11 +183,14 @@ impl Services {
             return Err(ApiError::new(Code::BadPassword, message));
         }
         let entropy = Arc::clone(&self.entropy);
-        self.hashing(move || password::hash(&password, entropy.as_ref())).await?.map_err(|error| ApiError::internal(error))
+        self.hashing(move || password::hash(&password, entropy.as_ref()))
+            .await?
+            .map_err(|error| ApiError::internal(error))
     }
 
     async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let permit = Arc::clone(&self.password_gate).acquire_owned().await.map_err(|error| ApiError::internal(error))?;
+        let permit =
+            Arc::clone(&self.password_gate).acquire_owned().await.map_err(|error| ApiError::internal(error))?;
         let hashed = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()

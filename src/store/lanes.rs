@@ -28,8 +28,6 @@ const QUEUE: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long whoever has its turn waits for a new connection.
 const CONNECTING: Duration = Duration::from_secs(2);
-/// A query whose connection was lost is asked once more.
-const ATTEMPTS_OF_A_QUERY: usize = 2;
 /// Between two attempts to connect: how soon a database is noticed that is back.
 const ATTEMPTS: Duration = Duration::from_millis(250);
 
@@ -101,7 +99,7 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
-        self.reads.run(Access::Read, move |conn| Some(query(conn))).await
+        self.reads.run(Access::Read, query).await
     }
 
     /// A transaction. It is durable when this returns `Ok`.
@@ -124,7 +122,8 @@ impl Store {
             Writes::Pool(pool) => {
                 // What has not begun can begin again, on another connection; what has begun cannot.
                 let mut transaction = Some(transaction);
-                pool.run(Access::Write, move |conn| Some(transaction.take()?(conn))).await
+                let run = move |conn: &mut AnyConn| transaction.take().map_or_else(|| Err(stopped()), |it| it(conn));
+                pool.run(Access::Write, run).await
             }
             Writes::Queue(queue) => {
                 let (tell, told) = oneshot::channel();
@@ -176,62 +175,67 @@ impl Pool {
         Ok(Self { connections, gate, of_each_transaction })
     }
 
-    /// A write in a transaction; a read only where its settings need one. `query` gives nothing when it cannot run once more: it
-    /// is asked to when the connection was lost, which an idle one does not tell until it is used.
+    /// A write in a transaction; a read only where its settings need one. An idle connection does not tell that it was lost until
+    /// it is used: then a read, or a write that has not begun, is tried once more.
     async fn run<T, F>(&self, access: Access, mut query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
-        F: FnMut(&mut AnyConn) -> Option<Result<T, StoreFault>> + Send + 'static,
+        F: FnMut(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
         let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
         let (connections, settings) = (self.connections.clone(), self.of_each_transaction);
         blocking(move || {
             let _permit = permit;
-            let mut failure = None;
-            for _ in 0..ATTEMPTS_OF_A_QUERY {
-                let mut pooled =
-                    connections.get_timeout(CONNECTING).map_err(|error| StoreFault::Unavailable(error.to_string()))?;
-                let tried = AssertUnwindSafe(|| attempt(&mut pooled.conn, access, settings, &mut query));
-                let fault = match catch_unwind(tried).map_err(|panic| StoreFault::Other(panic_text(panic.as_ref())))? {
-                    Ok(Some(value)) => return Ok(value),
-                    // It ran the first time, and what came of that is what there is to tell.
-                    Ok(None) => break,
-                    Err(fault) => fault,
-                };
-                let lost = match &fault {
-                    StoreFault::Unavailable(_) | StoreFault::Other(_) => pooled.examine(),
-                    _ => false,
-                };
-                let first = failure.get_or_insert(fault);
-                if !lost {
-                    break;
+            let mut begun = false;
+            let first = tried(&connections, access, settings, |conn| {
+                begun = true;
+                query(conn)
+            });
+            match first {
+                Err(Failed { lost: true, .. }) if access == Access::Read || !begun => {
+                    tried(&connections, access, settings, query)
                 }
-                // Whatever words it had for that.
-                if let StoreFault::Other(reason) = first {
-                    *first = StoreFault::Unavailable(std::mem::take(reason));
-                }
+                other => other,
             }
-            Err(failure.unwrap_or_else(stopped))
+            .map_err(|failed| failed.fault)
         })
         .await
     }
 }
 
-/// One try of a query. Nothing: it had run before, and does not run twice.
-fn attempt<T>(
-    conn: &mut AnyConn,
+struct Failed {
+    fault: StoreFault,
+    /// With its connection.
+    lost: bool,
+}
+
+fn tried<T>(
+    connections: &r2d2::Pool<Opener>,
     access: Access,
     settings: Option<&'static str>,
-    query: &mut impl FnMut(&mut AnyConn) -> Option<Result<T, StoreFault>>,
-) -> Result<Option<T>, StoreFault> {
-    match (settings, access) {
-        (None, Access::Read) => query(conn).transpose(),
-        (None, Access::Write) => conn.transaction(|conn| query(conn).transpose()),
+    mut query: impl FnMut(&mut AnyConn) -> Result<T, StoreFault>,
+) -> Result<T, Failed> {
+    let pooled = connections.get_timeout(CONNECTING);
+    let mut pooled =
+        pooled.map_err(|error| Failed { fault: StoreFault::Unavailable(error.to_string()), lost: false })?;
+    let conn = &mut pooled.conn;
+    let outcome = catch_unwind(AssertUnwindSafe(|| match (settings, access) {
+        (None, Access::Read) => query(conn),
+        (None, Access::Write) => conn.transaction(query),
         (Some(settings), _) => conn.transaction(|conn| {
             conn.batch_execute(settings)?;
-            query(conn).transpose()
+            query(conn)
         }),
+    }));
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        // Whatever words it had for that.
+        Ok(Err(StoreFault::Unavailable(reason) | StoreFault::Other(reason))) if pooled.examine() => {
+            Err(Failed { fault: StoreFault::Unavailable(reason), lost: true })
+        }
+        Ok(Err(fault)) => Err(Failed { fault, lost: false }),
+        Err(panic) => Err(Failed { fault: StoreFault::Other(panic_text(panic.as_ref())), lost: false }),
     }
 }
 

@@ -110,7 +110,8 @@ impl Outlet {
         drop(waiting);
 
         let lost = write_all(out, lines);
-        let untold = if dropped > 0 && (lost > 0 || write_all(out, notice(dropped).as_bytes()) > 0) { dropped } else { 0 };
+        let untold =
+            if dropped > 0 && (lost > 0 || write_all(out, notice(dropped).as_bytes()) > 0) { dropped } else { 0 };
         DROPPED.inc_by(lost);
         lines.clear();
 
@@ -244,7 +245,9 @@ mod tests {
         assert!(text.contains("\nan error\n"), "errors have a reserve");
         let (lines, notices): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| !line.contains(" WARN "));
         let told = notices.iter().map(|notice| {
-            let (_, count) = notice.split_once("  WARN ligand::telemetry: lines were dropped: the log was not read dropped=").unwrap();
+            let (_, count) = notice
+                .split_once("  WARN ligand::telemetry: lines were dropped: the log was not read dropped=")
+                .unwrap();
             count.parse::<usize>().unwrap()
         });
         let dropped: usize = told.sum();

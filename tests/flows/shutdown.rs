@@ -116,8 +116,7 @@ fn who_drains_says_so_and_goes_on_serving() {
         }
         assert_eq!((live.status, served.status), (200, 200));
         assert!(begun.elapsed() < Duration::from_secs(2), "too slow to tell");
-        let (status, log) =
-            tokio::task::spawn_blocking(move || server.stop(Signal::Nothing)).await.expect("no panic");
+        let (status, log) = tokio::task::spawn_blocking(move || server.stop(Signal::Nothing)).await.expect("no panic");
         let took = begun.elapsed();
         assert_eq!(status, 0, "{log}");
         assert!((2..5).contains(&took.as_secs()), "{took:?}: {log}");

@@ -105,3 +105,19 @@ fn a_log_that_is_read_again_tells_what_is_missing() {
         assert!(text.contains("ready listen="), "what came first was kept");
     });
 }
+
+/// Who read the log has gone: that is counted, and nothing else comes of it.
+#[test]
+fn a_log_whose_reader_has_gone_stops_nothing() {
+    let gone = r#"mkfifo gone; head -n 1 gone >/dev/null & exec "$@" 2>gone"#;
+    let server = with_admin().serve_within(gone, &[]);
+    runtime().block_on(async {
+        let anonymous = Caller::anonymous(&server.url);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while dropped(&anonymous).await < 10 {
+            assert!(Instant::now() < deadline, "no line was lost");
+            read(anonymous.request_at_root("GET", "/health/live")).await.ok();
+        }
+    });
+    assert_eq!(server.stop(Signal::Terminate).0, 0);
+}

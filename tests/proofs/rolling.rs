@@ -14,8 +14,8 @@ use crate::support::fleet::Fleet;
 use crate::support::part::Signal;
 use crate::support::reverse_proxy::ReverseProxy;
 
-/// As `deploy` says, but shorter: long enough for a health check a second, and for a load that uses every connection.
-const DRAIN: &str = "2";
+/// Shorter than `deploy` says: long enough for two health checks, and for a load that uses every connection.
+const DRAIN: &str = "3";
 /// What nginx remembers of a server that refused, and HAProxy's next check.
 const BETWEEN: Duration = Duration::from_millis(2500);
 /// Callers through each proxy.
@@ -107,7 +107,8 @@ fn servers_are_restarted_in_turn_and_no_call_fails() {
         let sum = |of: fn(&Seen) -> u64| seen.iter().map(|seen| of(seen)).sum::<u64>();
         let created = sum(|seen| seen.created.load(Ordering::Relaxed));
         let failures = seen.each_ref().map(|seen| seen.failures.lock().expect("no test panicked here").clone());
-        let survivor = Caller::anonymous(&fleet.servers[0].url).with(direct.authorization.as_deref().expect("a header"));
+        let survivor =
+            Caller::anonymous(&fleet.servers[0].url).with(direct.authorization.as_deref().expect("a header"));
         let stored = survivor.get("/instances/count").await.ok()["totalInstances"].as_u64().expect("a number");
         extent.report(
             "rolling",

@@ -168,7 +168,10 @@ impl Services {
         let (owner, now) = (provisioning.owner, self.now());
         let queued = async {
             let Some(revoked) = self.new_grant(provisioning, provisioned).await? else { return Ok(()) };
-            self.store.write(move |conn| revoke_unless_shared(conn, owner, revoked, now)).await.map_err(|fault| ApiError::from(fault))
+            self.store
+                .write(move |conn| revoke_unless_shared(conn, owner, revoked, now))
+                .await
+                .map_err(|fault| ApiError::from(fault))
         };
         if let Err(error) = queued.await {
             tracing::error!(?error, element = provisioning.element.key, "a grant that nobody keeps lives on");
