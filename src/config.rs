@@ -229,6 +229,10 @@ pub struct Serve {
     /// Where the sandbox vendor listens
     #[arg(long, env = "LIGAND_SANDBOX_LISTEN", default_value = "127.0.0.1:8081")]
     pub sandbox_listen: SocketAddr,
+    /// Seconds from SIGTERM on in which the port stays open, `/health/ready` says 503 and every answer ends its connection, so
+    /// that proxies notice
+    #[arg(long, env = "LIGAND_DRAIN", default_value_t = 0, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=600))]
+    pub drain: u16,
     /// What is logged: error, warn, info, debug, trace, or a filter by module
     #[arg(long, env = "LIGAND_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,

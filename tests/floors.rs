@@ -40,6 +40,33 @@ fn floor(module: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }
 
+/// The log names the line that met a failure. A function that is passed on by its name is called from inside the standard
+/// library, and then that is the place: a closure is not.
+#[test]
+fn the_place_of_a_failure_is_a_line_of_ours() {
+    let mut paths = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut paths);
+    let mut complaints = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let ways = ["map_err(", "or_else("]
+                .iter()
+                .flat_map(|way| ["ApiError::", "Into::", "From::"].map(|of| [*way, of].concat()));
+            let by_name = |way: String| {
+                let rests = line.match_indices(&way).map(|(at, _)| &line[at + way.len()..]);
+                rests
+                    .map(|rest| rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'))
+                    .any(|rest| rest.starts_with(')'))
+            };
+            if ways.map(by_name).any(|found| found) {
+                complaints.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "write a closure:\n{}", complaints.join("\n"));
+}
+
 #[test]
 fn modules_import_downwards_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -6,6 +6,7 @@ mod database;
 mod first_login;
 mod key_ring;
 mod keys;
+mod port;
 mod postgres_tools;
 mod restore;
 pub mod sandbox_vendor;
@@ -37,15 +38,16 @@ pub fn main(cli: Cli) -> ExitCode {
     let ended = runtime.block_on(run(cli.command));
     // What still runs was given up: nobody waits for a query that hangs.
     runtime.shutdown_background();
-    telemetry::flush();
-    match ended {
+    let status = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => failed(&reason),
-    }
+    };
+    telemetry::end();
+    status
 }
 
 fn failed(reason: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "ligand: {reason}");
+    telemetry::say(&format!("ligand: {reason}"));
     ExitCode::FAILURE
 }
 
@@ -68,6 +70,12 @@ async fn run(command: Command) -> Ended {
         Command::Openapi { version } if version == "3.0" => print(crate::http::openapi::text_30().trim_end()),
         Command::Openapi { .. } => print(crate::http::openapi::text().trim_end()),
     }
+}
+
+/// Writes to standard output without holding up anything else: whoever reads it may have stopped to.
+async fn show(text: String) -> Ended {
+    let written = tokio::task::spawn_blocking(move || std::io::stdout().write_all(text.as_bytes())).await;
+    written.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 fn print(text: &str) -> Ended {

@@ -1,9 +1,8 @@
-//! `ligand serve`: listen first, then bring the database up, then serve; on SIGTERM finish what was begun.
+//! `ligand serve`: take the port, bring the database up, then open the port and serve; on SIGTERM finish what was begun.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Server;
@@ -14,13 +13,14 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::data_lock::DataLock;
+use super::port::Port;
 use super::sandbox_vendor::{self, SandboxVendor};
 use super::shutdown::{DEADLINE, Running, StopSignals};
 use super::{Ended, database, first_login, key_ring, sockets, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
 use crate::config::{Serve, Storage, unknown_variables};
-use crate::http::{self, CorsOrigins, Shared};
+use crate::http::{self, CorsOrigins, Lifetime, Shared};
 use crate::jobs::Jobs;
 use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
@@ -65,17 +65,18 @@ impl Build {
         let keys = DataKeys { store: &self.store, vault: &vault, clock: &self.clock };
         let (lookup, session) = data_keys::load(keys, self.entropy.as_ref()).await?;
         let feed_trust = FeedTrust::default();
-        let tls = client_config().map_err(ApiError::internal)?;
+        let tls = client_config().map_err(|error| ApiError::internal(error))?;
         Ok(Services::new(Parts {
-            element_texts: ElementTexts::of(&self.catalog).map_err(ApiError::internal)?,
+            element_texts: ElementTexts::of(&self.catalog).map_err(|error| ApiError::internal(error))?,
             credential_names: Arc::new(CredentialNames::of(self.catalog.iter().map(AsRef::as_ref))),
             catalog: Arc::new(self.catalog),
             store: self.store,
             vault,
             lookup,
             session,
-            dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone()).map_err(ApiError::internal)?,
-            sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(ApiError::internal)?,
+            dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone())
+                .map_err(|error| ApiError::internal(error))?,
+            sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(|error| ApiError::internal(error))?,
             sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
             link_limits: Arc::new(LinkLimits::new(&self.clock)),
             clock: self.clock,
@@ -92,7 +93,7 @@ impl Build {
             creations: Arc::default(),
             unstored: Arc::default(),
             usage: Arc::default(),
-            metrics: Metrics::default(),
+            metrics: Metrics::new(telemetry::dropped()),
             password_gate: Arc::new(Semaphore::new(2)),
             public_url: self.public_url,
             anonymous_catalog: self.anonymous_catalog,
@@ -105,8 +106,6 @@ impl Build {
 pub async fn serve(mut settings: Serve) -> Ended {
     telemetry::start(&settings.log)?;
     sockets::raise_limit();
-    // From the first moment on: a signal that comes while the server starts must not kill it half way.
-    let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
     check_variables(settings.strict)?;
     if settings.sandbox {
         // Never among real data: its instances would look like real ones.
@@ -119,6 +118,8 @@ pub async fn serve(mut settings: Serve) -> Ended {
     if settings.check {
         return super::print(&format!("settings, keys and {} elements are fine", catalog.iter().len()));
     }
+    // Before anything is made: a signal that comes while the server starts must not kill it half way.
+    let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
     if settings.storage.database_url.is_none() {
         key_ring::private_directory(&settings.storage.data_dir)?;
     }
@@ -132,18 +133,8 @@ pub async fn serve(mut settings: Serve) -> Ended {
         }
         false => (None, None),
     };
-    let shared = web::Data::new(Shared {
-        services: OnceLock::new(),
-        entropy: Arc::clone(&entropy),
-        cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
-        trusted_proxies: settings.trusted_proxies.clone(),
-        bodies: Budget::of(http::ALL_BODIES),
-    });
-    let listener = std::net::TcpListener::bind(settings.listen)
-        .map_err(|error| format!("LIGAND_LISTEN {}: {error}", settings.listen))?;
-    let server = http_server(shared.clone(), listener)?;
-    let handle = server.handle();
-    let server = tokio::spawn(server);
+    let taken = |error| format!("LIGAND_LISTEN {}: {error}", settings.listen);
+    let port = Port::reserve(settings.listen).map_err(taken)?;
     let store = database::create(&settings.storage)?;
     tokio::select! {
         migrated = store.migrate() => drop(migrated.map_err(|fault| fault.to_string())?),
@@ -161,7 +152,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         },
         proxy: settings.outbound_proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
         clock,
-        entropy,
+        entropy: Arc::clone(&entropy),
         public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
         anonymous_catalog: settings.anonymous_catalog,
     };
@@ -171,15 +162,31 @@ pub async fn serve(mut settings: Serve) -> Ended {
     }
     services.keep_sandbox_apart(settings.sandbox).await.map_err(|error| told(&error))?;
     services.begin_process().await.map_err(|fault| fault.to_string())?;
-    first_administrator(&services, &settings).await?;
+    tokio::select! {
+        made = first_administrator(&services, &settings) => made?,
+        // The terminal that it is shown on may stand still.
+        () = signals.asked() => return Ok(()),
+    }
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
     let jobs = Jobs::start(&services, position);
     let journal = journal_directory(&settings.storage);
-    if let Some(directory) = journal.clone() {
+    if let Some(directory) = journal.clone().filter(|_| !settings.clone) {
         services.take_up_journals(directory);
     }
-    let _ = shared.services.set(services.clone());
+    let shared = web::Data::new(Shared {
+        services: services.clone(),
+        lifetime: Lifetime::default(),
+        entropy,
+        cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
+        trusted_proxies: settings.trusted_proxies.clone(),
+        bodies: Budget::of(http::ALL_BODIES),
+    });
+    // Not earlier: who is refused asks another server, who gets a 503 does not.
+    let (listener, door) = port.open().map_err(taken)?;
+    let server = http_server(shared.clone(), listener)?;
+    let handle = server.handle();
+    let server = tokio::spawn(server);
     tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
     if let Some(vendor) = &vendor {
         introduce(vendor, &services, &settings).await?;
@@ -188,10 +195,12 @@ pub async fn serve(mut settings: Serve) -> Ended {
         ended = server => ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string()),
         () = signals.asked() => Ok(()),
     };
-    let (asked, store) = (Instant::now(), services.store.clone());
-    let finished = Running { server: handle, jobs, services, vendor, journal }.finish(&mut signals).await;
+    let (asked, store, drain) = (Instant::now(), services.store.clone(), Duration::from_secs(settings.drain.into()));
+    let running = Running { server: handle, shared, door, drain, jobs, services, vendor, journal };
+    let finished = running.finish(&mut signals).await;
     // A forced end has little time for it, and does not say that all is well.
-    let left = if finished.is_ok() { DEADLINE.saturating_sub(asked.elapsed()) } else { Duration::ZERO };
+    let until = drain.saturating_add(DEADLINE);
+    let left = if finished.is_ok() { until.saturating_sub(asked.elapsed()) } else { Duration::ZERO };
     let closed = database::close_whole(&store, left.max(Duration::from_millis(100))).await;
     ended.and(finished).and(closed)
 }
@@ -299,7 +308,7 @@ async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
     if settings.sandbox {
         allow_localhost(services).await?;
     }
-    first_login::show(&created, &settings.storage.data_dir)
+    first_login::show(&created, &settings.storage.data_dir).await
 }
 
 /// Whoever tries the sandbox has an application on this machine.
@@ -316,5 +325,10 @@ async fn introduce(vendor: &SandboxVendor, services: &Services, settings: &Serve
     let first = users.first().ok_or("the sandbox has no user")?;
     let secrets = services.secrets(first).await.map_err(|error| told(&error))?;
     let text = vendor.introduction(&settings.public_url(), &secrets);
-    write!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
+    tokio::spawn(async move {
+        if let Err(error) = super::show(text).await {
+            tracing::warn!(error, "the sandbox's introduction was not shown");
+        }
+    });
+    Ok(())
 }

@@ -168,7 +168,7 @@ pub(super) fn shared(request: &HttpRequest) -> Result<&web::Data<Shared>, ApiErr
 }
 
 pub(super) fn services(request: &HttpRequest) -> Result<Services, ApiError> {
-    shared(request)?.services().cloned()
+    Ok(shared(request)?.services.clone())
 }
 
 /// The worker's connections to vendors.

@@ -36,7 +36,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn pass_through(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
-    let services = shared(&request)?.services()?;
+    let services = &shared(&request)?.services;
     refuse_what_cannot_pass(&request)?;
     let instance = named_instance(services, &request).await?;
     let headers = || outgoing(request.headers());
@@ -71,7 +71,8 @@ async fn call<'a>(
     // The router has decoded the path; what was written otherwise is another address.
     let path = uri.path().strip_prefix("/vendor").filter(|path| !path.is_empty()).ok_or(Code::RouteNotFound)?;
     Ok(Call {
-        method: http::Method::from_bytes(request.method().as_str().as_bytes()).map_err(ApiError::internal)?,
+        method: http::Method::from_bytes(request.method().as_str().as_bytes())
+            .map_err(|error| ApiError::internal(error))?,
         path: path.into(),
         query: uri.query().map(Into::into),
         headers,
@@ -140,7 +141,7 @@ async fn upload(request: &HttpRequest, body: RawBody) -> Result<Upload, ApiError
 }
 
 fn reply(request: &HttpRequest, answer: Answer) -> Result<HttpResponse, ApiError> {
-    let status = StatusCode::from_u16(answer.status.as_u16()).map_err(ApiError::internal)?;
+    let status = StatusCode::from_u16(answer.status.as_u16()).map_err(|error| ApiError::internal(error))?;
     let length = answer.announced_length();
     let mut response = HttpResponse::new(status);
     let headers = response.headers_mut();

@@ -58,6 +58,13 @@ impl ApiError {
         }
     }
 
+    /// With the place where it became a failure, when that is not the line that made this value.
+    #[must_use]
+    pub fn at(mut self, location: &'static Location<'static>) -> Self {
+        self.location = location;
+        self
+    }
+
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());

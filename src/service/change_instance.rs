@@ -179,7 +179,7 @@ impl Services {
             row.name = name;
         }
         if let Some(tags) = input.plain_tags()? {
-            row.tags = serde_json::to_string(&tags).map_err(ApiError::internal)?;
+            row.tags = serde_json::to_string(&tags).map_err(|error| ApiError::internal(error))?;
         }
         if let Some(external_id) = input.checked_external_id()? {
             row.external_id = external_id;

@@ -191,7 +191,7 @@ impl Services {
             element_id: element.id,
             element_key: element.key.clone(),
             name: draft.name.clone(),
-            tags: serde_json::to_string(&draft.tags).map_err(ApiError::internal)?,
+            tags: serde_json::to_string(&draft.tags).map_err(|error| ApiError::internal(error))?,
             external_id: draft.external_id.clone(),
             token_hash: kept.hash,
             token_sealed: kept.sealed,
@@ -211,7 +211,7 @@ impl Services {
     }
 
     pub(super) fn seal_configuration(&self, id: i64, configuration: &Configuration) -> Result<Vec<u8>, ApiError> {
-        let document = configuration.document().map_err(ApiError::internal)?;
+        let document = configuration.document().map_err(|error| ApiError::internal(error))?;
         Ok(self.vault.seal(configuration_place(id), &document)?)
     }
 

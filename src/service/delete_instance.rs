@@ -67,7 +67,7 @@ impl Services {
     /// What the job needs to revoke the grant, where the element says how.
     pub(super) async fn revocation_of(&self, stored: &Stored) -> Result<Option<GrantToRevoke>, ApiError> {
         let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(ApiError::internal)?;
+        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
         self.revocation(stored.instance.element_id, &credential, &self.configuration_of(stored)?).await
     }
 

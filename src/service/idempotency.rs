@@ -137,7 +137,7 @@ impl Services {
         claimed: Claimed,
         answer: &T,
     ) -> Result<Vec<u8>, ApiError> {
-        let document = zeroize::Zeroizing::new(serde_json::to_vec(answer).map_err(ApiError::internal)?);
+        let document = zeroize::Zeroizing::new(serde_json::to_vec(answer).map_err(|error| ApiError::internal(error))?);
         Ok(self.vault.seal(place(claimed.id), &document)?)
     }
 

@@ -29,19 +29,19 @@ impl EncodeLabelSet for RefreshLabels {
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// `dropped_lines`: counted where the log is written.
+    pub fn new(dropped_lines: Counter) -> Self {
         let refreshes = Family::default();
         let mut registry = Registry::with_prefix("ligand");
+        registry.register("log_lines_dropped", "Lines of the log that could not be written", dropped_lines);
         registry.register("refreshes", "Token refreshes by element, outcome and cause", refreshes.clone());
         let refreshes_held = Gauge::default();
         let held = "Whether refresh tokens are held back, because the database was restored";
         registry.register("refreshes_held", held, refreshes_held.clone());
         Self { refreshes, refreshes_held, registry: std::sync::Arc::new(registry) }
     }
-}
 
-impl Metrics {
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

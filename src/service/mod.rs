@@ -60,7 +60,9 @@ pub mod warm_instances;
 
 use std::future::Future;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -73,7 +75,7 @@ use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
 use crate::outbound::{Dialer, Sender};
 use crate::protocol::instance_token::CredentialNames;
-use crate::store::{Store, StoreFault};
+use crate::store::{Probe, Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
@@ -91,6 +93,9 @@ use token_hosts::TokenHosts;
 use unstored::Unstored;
 use usage::Usage;
 use warm_instances::WarmInstances;
+
+/// How long a question whether the server is ready waits for a write.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the use cases are. Cheap to clone.
 #[derive(Clone)]
@@ -190,14 +195,17 @@ impl Detached {
 }
 
 /// A missing row is a 404 with a name, every other fault speaks for itself.
+#[track_caller]
 fn not_found(code: Code, message: impl FnOnce() -> String) -> impl FnOnce(StoreFault) -> ApiError {
+    let place = Location::caller();
     move |fault| match fault {
-        StoreFault::NotFound => ApiError::new(code, message()),
-        other => other.into(),
+        StoreFault::NotFound => ApiError::new(code, message()).at(place),
+        other => ApiError::from(other).at(place),
     }
 }
 
 /// As `not_found`, of an instance.
+#[track_caller]
 fn of_instance(id: i64) -> impl FnOnce(StoreFault) -> ApiError {
     not_found(Code::InstanceNotFound, move || format!("No instance found with ID {id}."))
 }
@@ -207,10 +215,29 @@ impl Services {
         self.clock.now()
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers and can be written to.
     pub async fn ready(&self) -> Result<(), ApiError> {
         self.store.read(crate::store::principals::any).await?;
-        Ok(())
+        if let Some(probe) = self.store.writability().due() {
+            let services = self.clone();
+            let made = tokio::spawn(async move { services.probe_writes(probe).await });
+            // A database that takes longer is not yet one that refuses; the next who asks learns what came of it.
+            drop(tokio::time::timeout(PROBE_PATIENCE, made).await);
+        }
+        match self.store.writability().refusal() {
+            None => Ok(()),
+            Some(reason) => {
+                let message = "The database answers, and nothing can be written to it.";
+                Err(ApiError::new(Code::DatabaseUnavailable, message).with_retry_after(1).with_source(reason))
+            }
+        }
+    }
+
+    async fn probe_writes(&self, probe: Probe) {
+        let mut room = vec![0; probe.bytes];
+        // What could be compressed would need no room.
+        self.entropy.fill(&mut room);
+        self.store.probe(self.process, room).await;
     }
 
     /// The element with this key or id.

@@ -262,7 +262,7 @@ impl Services {
             )
         })?;
         let document = self.vault.open(grant_place(grant.id), &grant.sealed)?;
-        let remembered: Remembered = serde_json::from_slice(&document).map_err(ApiError::internal)?;
+        let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
         if remembered.client_id != client.id || remembered.redirect_uri != redirect_uri {
             return Err(unknown(
                 "The authorization with this state was started with another client id or callback URL.",

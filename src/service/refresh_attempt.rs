@@ -114,7 +114,7 @@ impl Services {
         }
         let element = self.element_of_row(&stored.instance)?;
         let document = self.vault.open(credential_place(wanted.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(ApiError::internal)?;
+        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
         let Credential::OAuth2 { refresh_token: Some(refresh_token), variables, .. } = &credential else {
             return Err(not_refreshable(&element));
         };

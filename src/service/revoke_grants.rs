@@ -67,7 +67,7 @@ impl Services {
 
     async fn revoke(&self, owner: Owner, revocation: &Revocation) -> Result<(), ApiError> {
         let document = self.vault.open(revocation_place(revocation.id), &revocation.sealed)?;
-        let remembered: Remembered = serde_json::from_slice(&document).map_err(ApiError::internal)?;
+        let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
         // The element or its rule may be gone by now: then there is nothing to do.
         let Some(element) = self.catalog.by_id(revocation.element_id) else { return Ok(()) };
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };

@@ -263,7 +263,7 @@ impl Services {
         let (row, kept) = (&stored.instance, &stored.credential);
         let element = self.element_of_row(row)?;
         let document = self.vault.open(credential_place(row.id), &kept.sealed)?;
-        let credential = match Credential::read(&document).map_err(ApiError::internal)? {
+        let credential = match Credential::read(&document).map_err(|error| ApiError::internal(error))? {
             Credential::OAuth2 { access_token, variables, .. } => {
                 Credential::OAuth2 { access_token, refresh_token: None, variables, scopes: None }
             }

@@ -109,11 +109,14 @@ pub(super) struct Pooled {
 
 impl Pooled {
     /// After a failure: if this connection is lost, so are its idle fellows, and nobody else needs to find out by failing.
-    pub fn examine(&mut self) {
-        if !self.is_of_use() {
+    /// Tells whether it is.
+    pub fn examine(&mut self) -> bool {
+        let lost = !self.is_of_use();
+        if lost {
             self.outages.count_one(self.opened_after);
             self.outages.note();
         }
+        lost
     }
 
     /// A server that takes no writes any more answers all the same, while a new connection may lead to the one that does:

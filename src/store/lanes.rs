@@ -19,6 +19,7 @@ use super::connection::{Access, AnyConn, Opener, on_each};
 use super::fault::StoreFault;
 use super::ids::IdBlocks;
 use super::migrate::{self, Schema};
+use super::writability::{self, Writability};
 use super::writer::Writer;
 
 /// Writes that share one commit at most: a bound on what one failing commit takes along.
@@ -39,6 +40,7 @@ pub struct Store {
     writes: Writes,
     ids: Arc<IdBlocks>,
     opener: Opener,
+    writability: Writability,
 }
 
 #[derive(Clone)]
@@ -87,7 +89,7 @@ impl Store {
                 (pool.clone(), Writes::Pool(pool))
             }
         };
-        Ok(Self { reads, writes, ids: Arc::default(), opener })
+        Ok(Self { reads, writes, ids: Arc::default(), opener, writability: Writability::default() })
     }
 
     /// Brings the schema up to date. Safe to call from several processes at once.
@@ -102,11 +104,11 @@ impl Store {
         blocking(move || migrate::schema(&mut opener.open()?)).await
     }
 
-    /// A read. Must not write: SQLite refuses it, PostgreSQL would not.
+    /// A read. Must not write: SQLite refuses it, PostgreSQL would not. It may run twice: its connection may turn out to be lost.
     pub async fn read<T, F>(&self, query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
-        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+        F: Fn(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
         self.reads.run(Access::Read, query).await
     }
@@ -117,8 +119,23 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
+        let result = self.write_unnoted(transaction).await;
+        self.writability.note(&result);
+        result
+    }
+
+    async fn write_unnoted<T, F>(&self, transaction: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    {
         match &self.writes {
-            Writes::Pool(pool) => pool.run(Access::Write, transaction).await,
+            Writes::Pool(pool) => {
+                // What has not begun can begin again, on another connection; what has begun cannot.
+                let mut transaction = Some(transaction);
+                let run = move |conn: &mut AnyConn| transaction.take().map_or_else(|| Err(stopped()), |it| it(conn));
+                pool.run(Access::Write, run).await
+            }
             Writes::Queue(queue) => {
                 let (tell, told) = oneshot::channel();
                 let write: Write = Box::new(move |conn| {
@@ -174,6 +191,17 @@ impl Store {
         }
     }
 
+    /// Whether writes succeed, as far as that is known without one.
+    pub fn writability(&self) -> &Writability {
+        &self.writability
+    }
+
+    /// Finds out by a write of no consequence whether writes succeed. `own`: a number that no other process uses.
+    pub async fn probe(&self, own: i64, room: Vec<u8>) {
+        let result = self.write_unnoted(move |conn| writability::write(conn, own, &room)).await;
+        self.writability.note_probe(&result);
+    }
+
     /// A new id. Never given out twice, whichever table it is for.
     pub async fn next_id(&self) -> Result<i64, StoreFault> {
         self.ids.next(self).await
@@ -214,11 +242,12 @@ impl Pool {
         .await
     }
 
-    /// A write in a transaction; a read only where its settings need one.
-    async fn run<T, F>(&self, access: Access, query: F) -> Result<T, StoreFault>
+    /// A write in a transaction; a read only where its settings need one. An idle connection does not tell that it was lost until
+    /// it is used: then a read, or a write that has not begun, is tried once more.
+    async fn run<T, F>(&self, access: Access, mut query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
-        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+        F: FnMut(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
         let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
@@ -228,22 +257,55 @@ impl Pool {
             // Dropped last: whoever has all permits knows that no connection is out.
             let _permit = permit;
             let connections = connections;
-            let mut pooled =
-                connections.get_timeout(CONNECTING).map_err(|error| StoreFault::Unavailable(error.to_string()))?;
-            let result = catching(|| match (settings, access) {
-                (None, Access::Read) => query(&mut pooled.conn),
-                (None, Access::Write) => pooled.conn.transaction(query),
-                (Some(settings), _) => pooled.conn.transaction(|conn| {
-                    conn.batch_execute(settings)?;
-                    query(conn)
-                }),
+            let mut begun = false;
+            let first = tried(&connections, access, settings, |conn| {
+                begun = true;
+                query(conn)
             });
-            if matches!(result, Err(StoreFault::Unavailable(_))) {
-                pooled.examine();
+            match first {
+                Err(Failed { lost: true, .. }) if access == Access::Read || !begun => {
+                    tried(&connections, access, settings, query)
+                }
+                other => other,
             }
-            result
+            .map_err(|failed| failed.fault)
         })
         .await
+    }
+}
+
+struct Failed {
+    fault: StoreFault,
+    /// With its connection.
+    lost: bool,
+}
+
+fn tried<T>(
+    connections: &r2d2::Pool<Opener>,
+    access: Access,
+    settings: Option<&'static str>,
+    mut query: impl FnMut(&mut AnyConn) -> Result<T, StoreFault>,
+) -> Result<T, Failed> {
+    let pooled = connections.get_timeout(CONNECTING);
+    let mut pooled =
+        pooled.map_err(|error| Failed { fault: StoreFault::Unavailable(error.to_string()), lost: false })?;
+    let conn = &mut pooled.conn;
+    let outcome = catch_unwind(AssertUnwindSafe(|| match (settings, access) {
+        (None, Access::Read) => query(conn),
+        (None, Access::Write) => conn.transaction(query),
+        (Some(settings), _) => conn.transaction(|conn| {
+            conn.batch_execute(settings)?;
+            query(conn)
+        }),
+    }));
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        // Whatever words it had for that.
+        Ok(Err(StoreFault::Unavailable(reason) | StoreFault::Other(reason))) if pooled.examine() => {
+            Err(Failed { fault: StoreFault::Unavailable(reason), lost: true })
+        }
+        Ok(Err(fault)) => Err(Failed { fault, lost: false }),
+        Err(panic) => Err(Failed { fault: StoreFault::Other(panic_text(panic.as_ref())), lost: false }),
     }
 }
 

@@ -61,12 +61,12 @@ pub(super) fn schema(conn: &mut AnyConn) -> Result<Schema, StoreFault> {
     let (there, known) = match conn {
         AnyConn::Sqlite(conn) => {
             let there = "SELECT name AS version FROM sqlite_schema WHERE name = '__diesel_schema_migrations'";
-            (diesel::sql_query(there).load::<Applied>(conn)?, numbers::<Sqlite>(SQLITE)?)
+            (diesel::sql_query(there).load::<Applied>(conn)?, numbers::<Sqlite>(&SQLITE)?)
         }
         AnyConn::Pg(conn) => {
             let there = "SELECT to_regclass('__diesel_schema_migrations')::text AS version \
                          WHERE to_regclass('__diesel_schema_migrations') IS NOT NULL";
-            (diesel::sql_query(there).load::<Applied>(conn)?, numbers::<Pg>(POSTGRES)?)
+            (diesel::sql_query(there).load::<Applied>(conn)?, numbers::<Pg>(&POSTGRES)?)
         }
     };
     if there.is_empty() {
@@ -82,7 +82,7 @@ pub(super) fn schema(conn: &mut AnyConn) -> Result<Schema, StoreFault> {
     })
 }
 
-fn numbers<DB: diesel::backend::Backend>(source: EmbeddedMigrations) -> Result<Vec<String>, StoreFault>
+fn numbers<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Result<Vec<String>, StoreFault>
 where
     EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
 {
@@ -104,7 +104,7 @@ where
     let other = |error: &dyn std::fmt::Display| StoreFault::Other(error.to_string());
     let applied = conn.applied_migrations().map_err(|error| other(&error))?;
     let applied: Vec<String> = applied.iter().map(ToString::to_string).collect();
-    refuse_newer(&applied, &numbers::<DB>(source)?, || oldest(conn))?;
+    refuse_newer(&applied, &numbers::<DB>(&source)?, || oldest(conn))?;
     let run = conn.run_pending_migrations(source).map_err(|error| other(&error))?;
     Ok(run.iter().map(ToString::to_string).collect())
 }

@@ -29,6 +29,7 @@ pub mod sessions;
 pub mod time;
 pub mod usage;
 pub mod webhooks;
+mod writability;
 mod writer;
 
 pub use address::{Address, Pooler};
@@ -36,3 +37,4 @@ pub use connection::AnyConn;
 pub use fault::StoreFault;
 pub use lanes::Store;
 pub use migrate::Schema;
+pub use writability::{Probe, Writability};

@@ -145,7 +145,10 @@ on_both_databases!(a_deleted_instance_takes_credential_and_tags_along, |database
     let owner = organization.owner;
     let id = organization.db_instance(&store, "Short-lived", &["Docs"]).await;
     let grant = organization.credential(id).grant_hash.unwrap();
-    let held = |grant| store.read(move |conn| instances::any_with_grant(conn, &[b"another".to_vec(), grant]));
+    let held = |grant: Vec<u8>| {
+        let hashes = [b"another".to_vec(), grant];
+        store.read(move |conn| instances::any_with_grant(conn, &hashes))
+    };
     assert!(held(grant.clone()).await.unwrap());
     store.write(move |conn| instances::delete(conn, owner, id, 1, start_of_time())).await.unwrap();
     assert!(!organization.db_exists(&store, id).await);

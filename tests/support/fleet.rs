@@ -41,6 +41,20 @@ impl Fleet {
 
     /// With some text of the element's file replaced.
     pub async fn start_with(database: Database, processes: usize, changes: &[(&str, &str)]) -> Self {
+        Self::start_as(database, processes, changes, &[]).await
+    }
+
+    /// With these settings beside the usual ones.
+    pub async fn start_set(database: Database, processes: usize, settings: &[(&str, &str)]) -> Self {
+        Self::start_as(database, processes, &[], settings).await
+    }
+
+    async fn start_as(
+        database: Database,
+        processes: usize,
+        changes: &[(&str, &str)],
+        settings: &[(&str, &str)],
+    ) -> Self {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let ligand_url = "http://localhost:8080".to_owned();
         let (vendor, server) =
@@ -67,6 +81,7 @@ impl Fleet {
             .set("LIGAND_PUBLIC_URL", PUBLIC)
             .set("LIGAND_ELEMENTS_DIR", elements.path().to_str().expect("a path"))
             .set("LIGAND_OUTBOUND_ALLOW", "127.0.0.0/8");
+        let ligand = settings.iter().fold(ligand, |ligand, (name, value)| ligand.set(name, value));
         let (servers, callers, others) = (Vec::new(), Vec::new(), Vec::new());
         let mut fleet = Self { database, servers, callers, vendor, ligand, others, _elements: elements };
         for _ in 0..processes {

@@ -19,6 +19,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod program;
 pub mod receiver;
+pub mod reverse_proxy;
 pub mod server;
 pub mod small_disk;
 pub mod sqlite_rows;

@@ -37,6 +37,10 @@ pub enum Signal {
     Interrupt,
     /// PostgreSQL's "immediate" shutdown, which takes its children along.
     Quit,
+    /// What a terminal that goes away sends.
+    Hangup,
+    /// None: for who only waits for the end.
+    Nothing,
     /// What a service manager sends.
     Terminate,
     Kill,
@@ -50,6 +54,8 @@ impl Signal {
         match self {
             Self::Interrupt => "INT",
             Self::Quit => "QUIT",
+            Self::Hangup => "HUP",
+            Self::Nothing => "0",
             Self::Terminate => "TERM",
             Self::Kill => "KILL",
             Self::Stop => "STOP",
@@ -68,16 +74,16 @@ pub struct Part {
 
 impl Part {
     /// The program's process id.
-    pub fn process(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         let supervisor = self.supervisor.id();
-        let children = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"));
-        let children = children.expect("a running supervisor");
+        let children = format!("/proc/{supervisor}/task/{supervisor}/children");
+        let children = std::fs::read_to_string(children).expect("a running process");
         children.split_whitespace().next().and_then(|child| child.parse().ok()).expect("the program")
     }
 
     /// Bytes that the program holds in memory.
     pub fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process())).expect("a running process");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("kilobytes") * 1024
     }

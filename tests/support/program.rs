@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -125,6 +126,32 @@ impl Ligand {
         Serving { url: format!("http://{listen}"), vendor: format!("http://{sandbox}"), part }
     }
 
+    /// Starts the server with its standard error on the pipe `unread`, which it holds open itself and nobody reads.
+    pub fn serve_unread(&self, arguments: &[&str]) -> Serving {
+        self.serve_within(r#"mkfifo unread; exec "$@" 2<>unread"#, arguments)
+    }
+
+    pub fn serve_ignoring_hangups(&self, arguments: &[&str]) -> Serving {
+        self.serve_within(r#"trap "" HUP; exec "$@""#, arguments)
+    }
+
+    /// Starts the server from a line of shell, and waits until it answers.
+    pub fn serve_within(&self, surroundings: &str, arguments: &[&str]) -> Serving {
+        let (listen, sandbox) = (free_address(), free_address());
+        let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
+        let mut command = Part::command("sh", logs.path(), Signal::Kill);
+        command.args(["-c", surroundings, "sh", PROGRAM, "serve"]).args(arguments);
+        self.surround(&mut command).env("LIGAND_LISTEN", &listen).env("LIGAND_SANDBOX_LISTEN", &sandbox);
+        let part = Part::start(&mut command, logs);
+        let server = Serving { url: format!("http://{listen}"), vendor: format!("http://{sandbox}"), part };
+        let deadline = Instant::now() + LIMIT;
+        while server.readiness() != Some(200) {
+            assert!(Instant::now() < deadline, "it does not get ready");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
     /// Starts a command that the test watches, and may kill.
     pub fn begin(&self, arguments: &[&str]) -> Part {
         let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
@@ -155,6 +182,16 @@ impl Serving {
         (status, self.part.log())
     }
 
+    /// Ends the server, which can be started again at its address.
+    pub fn stop_in_place(&mut self, signal: Signal) -> i32 {
+        self.part.stop(signal)
+    }
+
+    pub fn start_again(&mut self) {
+        self.part.start_again();
+        self.wait_until_ready();
+    }
+
     /// Sends a signal without waiting for the end.
     pub fn send(&mut self, signal: Signal) {
         self.part.send(signal);
@@ -162,6 +199,19 @@ impl Serving {
 
     pub fn wait_until_ready(&mut self) {
         self.part.wait_for("ready listen=", LIMIT);
+    }
+
+    /// The status of `/health/ready`, asked over a connection of its own; nothing when that is refused.
+    pub fn readiness(&self) -> Option<u16> {
+        let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).ok()?;
+        stream.write_all(b"GET /health/ready HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").ok()?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).ok()?;
+        reply.split(' ').nth(1)?.parse().ok()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.part.pid()
     }
 
     /// Bytes that it holds in memory.

@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use actix_web::{dev::ServerHandle, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use ligand::catalog::Catalog;
 use ligand::cli::sandbox_vendor::{self, SandboxVendor};
 use ligand::cli::serve::{Build, http_server};
-use ligand::http::{ALL_BODIES, CorsOrigins, Shared};
+use ligand::http::{ALL_BODIES, CorsOrigins, Lifetime, Shared};
 use ligand::kernel::clock::{Clock, ManualClock};
 use ligand::kernel::entropy::{Entropy, SeededEntropy, SystemEntropy};
 use ligand::kernel::secret::Secret;
@@ -147,13 +147,13 @@ impl TestServer {
         let created = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
         services.follow_changes(&mut Default::default()).await;
         let shared = Shared {
-            services: OnceLock::new(),
+            services: services.clone(),
+            lifetime: Lifetime::default(),
             entropy,
             cors: setup.cors,
             trusted_proxies: setup.trusted_proxies,
             bodies: setup.bodies,
         };
-        let _ = shared.services.set(services.clone());
         let server = http_server(web::Data::new(shared), listener).expect("the server starts");
         let handle = server.handle();
         tokio::spawn(server);

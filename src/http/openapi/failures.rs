@@ -9,7 +9,7 @@ use crate::http::Callers;
 use crate::kernel::code::Code::{self, *};
 
 const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];
-const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, NotReady, Busy];
+const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, Busy];
 const BODY: &[Code] = &[BadBody, BodyTooLarge, UnsupportedMediaType];
 const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
 const ADDRESS: &[Code] = &[MissingConfiguration, BadConfiguration, VendorHost];
@@ -123,8 +123,8 @@ const SHARED: &[(&str, &[Code])] = &[
     ("UnsupportedMediaType", &[UnsupportedMediaType]),
     ("InternalError", &[Internal]),
     ("VendorUnreachable", &[VendorUnreachable, VendorAddressRefused]),
-    ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, NotReady, Busy]),
-    ("UnavailableOrHeld", &[DatabaseUnavailable, DatabaseRestored, ServerIsAClone, KeyUnavailable, NotReady, Busy]),
+    ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, Busy]),
+    ("UnavailableOrHeld", &[DatabaseUnavailable, DatabaseRestored, ServerIsAClone, KeyUnavailable, Busy]),
     ("VendorTimeout", &[VendorTimeout]),
 ];
 

@@ -19,7 +19,7 @@ impl Services {
     pub(super) fn changed(&self, row: &LinkRow, status: Status, outcome: &Outcome) -> Result<LinkRow, ApiError> {
         Ok(LinkRow {
             status: status.as_str().to_owned(),
-            outcome: serde_json::to_string(outcome).map_err(ApiError::internal)?,
+            outcome: serde_json::to_string(outcome).map_err(|error| ApiError::internal(error))?,
             updated_at: UtcTime(self.now()),
             ..row.clone()
         })
