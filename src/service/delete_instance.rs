@@ -87,8 +87,9 @@ impl Services {
             return Ok(None);
         };
         let (token, hint) = token_to_revoke(access_token, refresh_token.as_ref());
-        let configuration = configuration.document().map_err(ApiError::internal)?;
-        let configuration: serde_json::Value = serde_json::from_slice(&configuration).map_err(ApiError::internal)?;
+        let configuration = configuration.document().map_err(|error| ApiError::internal(error))?;
+        let configuration: serde_json::Value =
+            serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
         let document = json!({
             "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
         });
@@ -111,7 +112,7 @@ impl Services {
         let queued = match self.surely(|| self.revocation(element, credential, configuration)).await {
             Ok(Some(grant)) => {
                 let queue = move |conn: &mut AnyConn| revoke_unless_shared(conn, owner, grant, now);
-                self.commit_surely("a revocation", queue).await.map_err(ApiError::from)
+                self.commit_surely("a revocation", queue).await.map_err(|fault| ApiError::from(fault))
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),

@@ -36,7 +36,7 @@ impl<T: Clone> Flight<T> {
         tokio::select! {
             biased;
             end = self.end.wait_for(Option::is_some) => {
-                let end = end.map_err(ApiError::internal)?.clone();
+                let end = end.map_err(|error| ApiError::internal(error))?.clone();
                 end.map_or_else(|| Err(ApiError::internal("a flight without an end")), |end| end.map_err(|it| it.copy()))
             }
             // Its sender goes with the end, which is known then.

@@ -98,7 +98,7 @@ impl Services {
                 Ok(Claim::Done { id, reply_sealed }) => {
                     let document = self.vault.open(place(id), &reply_sealed)?;
                     return Ok(Begun::Repeated(Box::new(
-                        serde_json::from_slice(&document).map_err(ApiError::internal)?,
+                        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?,
                     )));
                 }
                 Ok(Claim::OtherRequest) => return Err(other_request()),

@@ -219,7 +219,7 @@ impl Services {
             if abandoned || held.is_none() {
                 // First: nobody holds a lease while it waits for its turn.
                 let permits = self.refreshes.permits(&element);
-                let permit = permits.acquire_owned().await.map_err(ApiError::internal)?;
+                let permit = permits.acquire_owned().await.map_err(|error| ApiError::internal(error))?;
                 let asked = Instant::now();
                 if let Some((lease, stored)) = self.take_lease(&name, held, wanted).await? {
                     return Ok(Turn::Ours { lease, asked, stored: Box::new(stored), permit });

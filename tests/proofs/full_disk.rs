@@ -129,7 +129,7 @@ fn what_comes_while_the_file_may_not_grow_is_stored_when_it_may() {
         let fleet = Fleet::start(Database::sqlite(), 1).await;
         let asked = Asked::of(&fleet, extent).await;
         let file = fleet.database.url.trim_start_matches("sqlite:");
-        let process = fleet.servers[0].process().to_string();
+        let process = fleet.servers[0].pid().to_string();
         let limit = |bytes: &str| {
             let mut limit = std::process::Command::new("prlimit");
             limit.args(["--pid", &process, &format!("--fsize={bytes}:")]);

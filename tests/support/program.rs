@@ -219,10 +219,6 @@ impl Serving {
         self.part.resident()
     }
 
-    pub fn process(&self) -> u32 {
-        self.part.process()
-    }
-
     pub fn log(&self) -> String {
         self.part.log()
     }

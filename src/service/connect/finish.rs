@@ -248,7 +248,7 @@ impl LinkEnd {
 impl Attempt {
     /// How the link will be once it is authorised.
     pub(super) fn authorised(&self, instance: i64, outcome: &Outcome) -> Result<LinkEnd, ApiError> {
-        let outcome = serde_json::to_string(outcome).map_err(ApiError::internal)?;
+        let outcome = serde_json::to_string(outcome).map_err(|error| ApiError::internal(error))?;
         Ok(LinkEnd { link: self.link, element: self.element.id, instance, outcome })
     }
 

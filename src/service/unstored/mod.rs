@@ -117,8 +117,8 @@ impl Services {
         let credential = self.vault.open(credential_place(id), &entry.credential.sealed)?;
         let configuration = self.vault.open(configuration_place(id), &entry.instance.configuration_sealed)?;
         Ok((
-            Credential::read(&credential).map_err(ApiError::internal)?,
-            serde_json::from_slice(&configuration).map_err(ApiError::internal)?,
+            Credential::read(&credential).map_err(|error| ApiError::internal(error))?,
+            serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?,
         ))
     }
 }
