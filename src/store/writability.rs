@@ -67,7 +67,7 @@ impl Writability {
                 state.failed = Some((Instant::now(), reason.clone()));
             }
             // The database looked and found something else than it was asked for: it works.
-            Err(StoreFault::Conflict(_) | StoreFault::NotFound | StoreFault::Newer(_)) => {}
+            Err(StoreFault::Conflict(_) | StoreFault::Refused(_) | StoreFault::NotFound | StoreFault::Newer(_)) => {}
         }
     }
 
