@@ -115,7 +115,7 @@ impl Services {
         match commit.await {
             // A commit whose acknowledgement was lost is tried again, and meets its own row.
             Err(StoreFault::Conflict(_)) if self.has_token(owner, id, token_hash).await => Ok(answer),
-            outcome => outcome.map(|()| answer).map_err(|fault| ApiError::from(fault)),
+            outcome => outcome.map(|()| answer).map_err(|fault| fault.into()),
         }
     }
 

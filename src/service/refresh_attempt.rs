@@ -264,7 +264,7 @@ impl Services {
         let written = match self.revocation_of(&stored).await {
             Ok(Some(revocation)) => {
                 let write = move |conn: &mut _| revoke_unless_shared(conn, owner, revocation, now);
-                self.store.write(write).await.map_err(|fault| ApiError::from(fault))
+                self.store.write(write).await.map_err(|fault| fault.into())
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),

@@ -171,7 +171,7 @@ impl Services {
             self.store
                 .write(move |conn| revoke_unless_shared(conn, owner, revoked, now))
                 .await
-                .map_err(|fault| ApiError::from(fault))
+                .map_err(|fault| -> ApiError { fault.into() })
         };
         if let Err(error) = queued.await {
             tracing::error!(?error, element = provisioning.element.key, "a grant that nobody keeps lives on");
