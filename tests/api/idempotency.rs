@@ -79,7 +79,7 @@ on_both!(calls_at_once_create_one_instance, |server| async move {
     assert_eq!(server.sandbox().calls().len(), 1);
 });
 
-/// A process of an older version has no lease: only the claim's age tells, and callers are told how long that takes.
+// A process of an older version has no lease: only the claim's age tells, and callers are told how long that takes.
 on_both!(a_claim_without_a_lease_says_how_long_it_may_stand, |server| async move {
     let caller = server.caller();
     let body = with_key("Once");
