@@ -29,6 +29,30 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Bring the database's schema up to date, and exit
     Migrate(Storage),
+    /// Copy the SQLite database into a new file, beside a running server or without one
+    Backup {
+        #[command(flatten)]
+        storage: Storage,
+        /// The file to write; only its owner may read it
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the SQLite database, or mark a database that other tools restored
+    ///
+    /// Afterwards access tokens are used while they are good, and no refresh token is sent until `ligand resume`.
+    Restore {
+        #[command(flatten)]
+        storage: Storage,
+        #[command(flatten)]
+        catalogue: Catalogue,
+        /// A file that `ligand backup` wrote
+        #[arg(required_unless_present = "mark")]
+        file: Option<PathBuf>,
+        /// Mark the database of the settings as restored: a copy that was made with other tools
+        #[arg(long, conflicts_with = "file")]
+        mark: bool,
+    },
+    /// Say that nothing else uses the refresh tokens of a database that was restored, copied or moved
+    Resume(Storage),
     /// Keys that seal secrets
     #[command(subcommand)]
     Keys(Keys),
@@ -205,9 +229,16 @@ pub struct Serve {
     /// Where the sandbox vendor listens
     #[arg(long, env = "LIGAND_SANDBOX_LISTEN", default_value = "127.0.0.1:8081")]
     pub sandbox_listen: SocketAddr,
+    /// Seconds from SIGTERM on in which the port stays open, `/health/ready` says 503 and every answer ends its connection, so
+    /// that proxies notice
+    #[arg(long, env = "LIGAND_DRAIN", default_value_t = 0, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=600))]
+    pub drain: u16,
     /// What is logged: error, warn, info, debug, trace, or a filter by module
     #[arg(long, env = "LIGAND_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
+    /// Look at a copy of a database: nothing is refreshed, no vendor and no receiver of notices is called
+    #[arg(long)]
+    pub clone: bool,
     /// Check settings, elements and keys, and exit
     #[arg(long)]
     pub check: bool,

@@ -1,13 +1,18 @@
-//! Logs: one line each, on standard error.
-//!
-//! The line of a request would cost a system call for each of them, so lines wait for company, shortly. A warning or an
-//! error goes out at once, with all that waited before it.
+//! Logs: one line each, on standard error. Nobody who logs waits for who reads: see `outlet`.
 
+mod outlet;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::fmt::{self, Debug};
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::os::fd::AsFd as _;
+use std::panic::PanicHookInfo;
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -18,28 +23,66 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::kernel::clock::{Clock as _, SystemClock};
 
-/// How long a line waits at most.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// Bytes that wait at most.
-const ENOUGH: usize = 64 * 1024;
+use outlet::Outlet;
 
-static WAITING: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-static NO_LONGER_EMPTY: Condvar = Condvar::new();
+/// How long the end of the process waits for whoever reads the log, or does not.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+
+static OUTLET: Outlet = Outlet::new();
+static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// Starts logging. A filter that cannot be read is refused, with the reason.
 pub fn start(filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("LIGAND_LOG: {error}"))?;
+    // A handle of its own: standard error's lock would be held as long as nobody reads.
+    let mut out = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(|error| error.to_string())?);
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(StandardError);
+    // What goes wrong with logging would be told past the outlet.
+    let subscriber = subscriber.log_internal_errors(false);
     let started = match io::stderr().is_terminal() {
         true => subscriber.try_init(),
         false => subscriber.with_ansi(false).event_format(PlainLines).try_init(),
     };
     // A second start (tests) keeps the first.
     if started.is_ok() {
-        let spawned = std::thread::Builder::new().name("log".to_owned()).spawn(flush_now_and_then);
+        let spawned = std::thread::Builder::new().name("log".to_owned()).spawn(move || OUTLET.run(&mut out));
         spawned.map_err(|error| error.to_string())?;
+        OUTLET.opened();
+        std::panic::set_hook(Box::new(log_panic));
     }
     Ok(())
+}
+
+/// How many lines could not be written, because nobody read the log or it was gone.
+pub fn dropped() -> Counter {
+    DROPPED.clone()
+}
+
+/// One line more, as it is: why the process ends.
+pub fn say(line: &str) {
+    if OUTLET.runs() {
+        OUTLET.put(format!("{line}\n").as_bytes(), true);
+    } else {
+        // Nobody can be told that this cannot be written.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
+/// Lets what still waits be written: the last act of a process that ends in order. Does not wait long for who does not read.
+pub fn end() {
+    OUTLET.flush(LAST_PATIENCE);
+}
+
+/// The usual hook writes to standard error itself, and would wait for its reader.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("-");
+    let place = panic.location().map(tracing::field::display);
+    let text = panic.payload().downcast_ref::<&str>().copied();
+    let reason = text.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace));
+    tracing::error!(thread, place, reason, backtrace, "a thread panicked");
 }
 
 /// The text of the usual format, without its detours: every request writes a line.
@@ -62,7 +105,7 @@ where
 }
 
 /// `2026-03-01T12:00:00.123456Z`; all but the fraction is written once a second.
-fn write_time(line: &mut Writer<'_>) -> fmt::Result {
+fn write_time(line: &mut impl fmt::Write) -> fmt::Result {
     thread_local! {
         static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
     }
@@ -126,30 +169,6 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// Writes what still waits: the last act of a process that ends in order.
-pub fn flush() {
-    write_out(&mut waiting());
-}
-
-fn waiting() -> MutexGuard<'static, Vec<u8>> {
-    WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-fn write_out(lines: &mut Vec<u8>) {
-    // Nobody can be told that the log cannot be written.
-    let _ = io::stderr().write_all(lines);
-    lines.clear();
-}
-
-fn flush_now_and_then() {
-    loop {
-        let nothing = NO_LONGER_EMPTY.wait_while(waiting(), |lines| lines.is_empty());
-        drop(nothing);
-        std::thread::sleep(PATIENCE);
-        flush();
-    }
-}
-
 struct StandardError;
 
 struct Line {
@@ -169,16 +188,9 @@ impl<'a> MakeWriter<'a> for StandardError {
 }
 
 impl Write for Line {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut lines = waiting();
-        let first = lines.is_empty();
-        lines.extend_from_slice(bytes);
-        if self.at_once || lines.len() >= ENOUGH {
-            write_out(&mut lines);
-        } else if first {
-            NO_LONGER_EMPTY.notify_one();
-        }
-        Ok(bytes.len())
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        OUTLET.put(line, self.at_once);
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -188,7 +200,7 @@ impl Write for Line {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
 
@@ -223,16 +235,5 @@ mod tests {
             lines.map(|(time, rest)| (time.len(), rest.to_owned())).collect::<Vec<_>>()
         };
         assert_eq!(lines(plain), lines(usual));
-    }
-
-    #[test]
-    fn a_line_waits_until_one_that_must_not_takes_it_along() {
-        Line { at_once: false }.write_all(b"one\n").unwrap();
-        assert_eq!(*waiting(), b"one\n");
-        Line { at_once: true }.write_all(b"two\n").unwrap();
-        assert!(waiting().is_empty());
-        Line { at_once: false }.write_all(b"three\n").unwrap();
-        flush();
-        assert!(waiting().is_empty());
     }
 }

@@ -40,6 +40,33 @@ fn floor(module: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }
 
+/// The log names the line that met a failure. A function that is passed on by its name is called from inside the standard
+/// library, and then that is the place: a closure is not.
+#[test]
+fn the_place_of_a_failure_is_a_line_of_ours() {
+    let mut paths = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut paths);
+    let mut complaints = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let ways = ["map_err(", "or_else("]
+                .iter()
+                .flat_map(|way| ["ApiError::", "Into::", "From::"].map(|of| [*way, of].concat()));
+            let by_name = |way: String| {
+                let rests = line.match_indices(&way).map(|(at, _)| &line[at + way.len()..]);
+                rests
+                    .map(|rest| rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'))
+                    .any(|rest| rest.starts_with(')'))
+            };
+            if ways.map(by_name).any(|found| found) {
+                complaints.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "write a closure:\n{}", complaints.join("\n"));
+}
+
 #[test]
 fn modules_import_downwards_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -74,6 +101,44 @@ fn modules_import_downwards_only() {
                 if line.contains(library) && !homes.contains(&own.as_str()) {
                     complaints.push(format!("{at}: {own} uses {library}"));
                 }
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+/// Whoever takes a body takes it by `http/body.rs`, where it has a limit, a time and its share of memory.
+#[test]
+fn bodies_are_read_by_our_own_readers_alone() {
+    const FRAMEWORKS: &[&str] = &[
+        "web::Payload",
+        "web::Form",
+        "web::Either",
+        "web::BytesMut",
+        ": web::Bytes",
+        ": Bytes,",
+        ": web::Json",
+        "web::Json(",
+        "Multipart",
+        ": String)",
+        ": String,",
+        "payload: Payload",
+        "Payload::into_inner",
+        ".into_inner()",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    let mut complaints = Vec::new();
+    for path in paths.iter().filter(|path| !path.ends_with("http/body.rs")) {
+        let text = fs::read_to_string(path).unwrap();
+        // The parameters of functions: between the name of one and the brace of its body.
+        for function in text.split("async fn ").skip(1) {
+            let signature = function.split(" {\n").next().unwrap_or_default();
+            let parameters = signature.split(" -> ").next().unwrap_or_default();
+            let of_a_route = parameters.contains("HttpRequest") || text.contains("utoipa::path");
+            for extractor in FRAMEWORKS.iter().filter(|extractor| of_a_route && parameters.contains(**extractor)) {
+                complaints.push(format!("{}: {extractor} in fn {parameters}", path.display()));
             }
         }
     }

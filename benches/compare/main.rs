@@ -1,5 +1,6 @@
 //! `make bench`: what Ligand adds to the raw thing, each row against its own baseline in the same run, and again with a
-//! million instances stored. Both sides share the cores with the load generator, so rows compare and heights do not.
+//! million instances stored. Both sides share the cores with the load generator, so rows compare and heights do not. With
+//! `against OLD_BINARY` another build of the program instead of the raw thing (`against.rs`).
 
 #![allow(
     clippy::as_conversions,
@@ -15,6 +16,7 @@
     reason = "a benchmark may fail loudly and print; it uses a part of the tests' support"
 )]
 
+mod against;
 mod key_change;
 mod load;
 mod open_loop;
@@ -27,18 +29,22 @@ mod tokens;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use support::Database;
 
-fn main() {
+fn main() -> ExitCode {
     // `cargo test --benches` and `cargo bench -- --list` must not start a measurement.
     if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
-        return;
+        return ExitCode::SUCCESS;
     }
     sides::BRIEF.store(std::env::args().any(|argument| argument == "--brief"), Ordering::Relaxed);
     // All of it, or what is named: `cargo bench -- proxy`.
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if let Some(("against", programs)) = named.split_first().map(|(part, rest)| (part.as_str(), rest)) {
+        return against::measure(programs);
+    }
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     // With its log, as it runs in earnest: `make bench` sends it to a file.
     ligand::telemetry::start("info").expect("a log");
@@ -67,4 +73,5 @@ fn main() {
             fresh().into_iter().for_each(|database| key_change::measure(name, &database));
         }
     }
+    ExitCode::SUCCESS
 }

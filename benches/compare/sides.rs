@@ -28,8 +28,12 @@ pub fn side<'a, F: Future<Output = f64> + 'a>(measure: impl Fn() -> F + 'a) -> S
 
 /// The rates of all, each measured once in every round.
 pub async fn in_turn(sides: &[Side<'_>]) -> Vec<Vec<f64>> {
+    in_rounds(sides, extent(ROUNDS, 1)).await
+}
+
+pub async fn in_rounds(sides: &[Side<'_>], rounds: usize) -> Vec<Vec<f64>> {
     let mut rates = vec![Vec::new(); sides.len()];
-    for round in 0..=extent(ROUNDS, 1) {
+    for round in 0..=rounds {
         // Each goes first as often as the others.
         for at in (0..sides.len()).map(|at| (at + round) % sides.len()) {
             let rate = sides[at]().await;

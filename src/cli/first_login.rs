@@ -1,6 +1,6 @@
 //! What the first administrator must be told once: on the terminal, or where there is none in a file of its own.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use super::key_ring::{private_directory, write_private};
@@ -17,12 +17,10 @@ pub fn text(created: &CreatedUser) -> String {
 }
 
 /// Shows the login. Logs are collected and kept: without a terminal it goes to a file that only its owner may read.
-pub fn show(created: &CreatedUser, data_dir: &Path) -> Result<(), String> {
+pub async fn show(created: &CreatedUser, data_dir: &Path) -> Result<(), String> {
     let text = text(created);
-    let mut terminal = std::io::stdout();
-    if terminal.is_terminal() {
-        let shown = writeln!(terminal, "The first administrator, shown only now:\n{text}");
-        return shown.map_err(|error| error.to_string());
+    if std::io::stdout().is_terminal() {
+        return super::show(format!("The first administrator, shown only now:\n{text}\n")).await;
     }
     private_directory(data_dir)?;
     let path = data_dir.join(format!("first-login-{}.txt", created.email.replace(['/', '\\'], "_")));

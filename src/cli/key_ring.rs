@@ -5,15 +5,17 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::database;
 use crate::config::Storage;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::secret::Secret;
 use crate::store::Address;
 use crate::vault::KeyRing;
 
-/// `LIGAND_MASTER_KEY`; without it, on SQLite, the key file, which is made where there is none.
+/// `LIGAND_MASTER_KEY`; without it, on SQLite, the key file, which is made where there is nothing yet that a key sealed.
 pub fn load(storage: &Storage) -> Result<KeyRing, String> {
     ring(storage, || {
+        refuse_if_lost(storage)?;
         make_key_file(&storage.data_dir)?;
         read_key_file(&storage.data_dir)
     })
@@ -24,11 +26,29 @@ pub fn existing(storage: &Storage) -> Result<KeyRing, String> {
     ring(storage, || read_key_file(&storage.data_dir))
 }
 
-/// Whether a server would start with it.
+/// Whether a server would start with it. Makes nothing.
 pub fn check(storage: &Storage) -> Result<(), String> {
-    let fresh = || Ok(KeyRing::generate(&SystemEntropy));
-    let made = key_path(&storage.data_dir).exists();
-    ring(storage, || if made { read_key_file(&storage.data_dir) } else { fresh() }).map(drop)
+    let key_file = || {
+        refuse_if_lost(storage)?;
+        let made = key_path(&storage.data_dir).exists();
+        if made { read_key_file(&storage.data_dir) } else { Ok(KeyRing::generate(&SystemEntropy)) }
+    };
+    ring(storage, key_file).map(drop)
+}
+
+/// A new key in the place of a lost one would open nothing, and the next backup of the key would save the wrong one.
+fn refuse_if_lost(storage: &Storage) -> Result<(), String> {
+    let key = key_path(&storage.data_dir);
+    let sealed = || Ok::<_, String>(database::look(storage)?.is_some_and(|found| found.has_data));
+    if key.exists() || !sealed()? {
+        return Ok(());
+    }
+    let database = database::file(storage).unwrap_or_default();
+    Err(format!(
+        "{} is not there, and {} holds data that it sealed: put the key back; without it the data cannot be opened",
+        key.display(),
+        database.display()
+    ))
 }
 
 fn ring(storage: &Storage, key_file: impl FnOnce() -> Result<Secret, String>) -> Result<KeyRing, String> {

@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Ended, key_ring, open_store, print, services, told};
+use super::{Ended, database, print, services, told};
 use crate::config::{Keys, Storage};
 use crate::kernel::clock::api_date;
 use crate::kernel::entropy::SystemEntropy;
 use crate::service::Services;
 use crate::service::key_status::{self, KeyStatus};
 use crate::service::rotate_keys::{self, Rotated, Unopened};
-use crate::store::Store;
 use crate::store::sealed::{Column, SEALED};
 use crate::vault::{KeyRing, Vault, VaultFault};
 
@@ -27,25 +26,17 @@ pub async fn run(command: Keys) -> Ended {
         Keys::Rotate { storage, session: false, lookup: false } => rotate(&storage).await,
         Keys::Rotate { storage, session, lookup } => {
             let services = services(&storage).await?;
-            if session {
-                rotate_session(&services).await?;
-            }
-            if lookup { rotate_lookup(&services).await } else { Ok(()) }
+            let rotated = rotate_data_keys(&services, session, lookup).await;
+            database::close(&services.store, rotated).await
         }
     }
 }
 
 /// No services: they do not start without a key that is missing, which is what must be found out here.
-async fn open(storage: &Storage) -> Result<(Store, KeyRing), String> {
-    let ring = key_ring::existing(storage)?;
-    let store = open_store(storage)?;
-    store.migrate().await.map_err(|fault| fault.to_string())?;
-    Ok((store, ring))
-}
-
 async fn status(storage: &Storage) -> Ended {
-    let (store, ring) = open(storage).await?;
-    let status = key_status::status(&store, &ring).await.map_err(|error| told(&error))?;
+    let (store, ring) = database::unlocked(storage).await?;
+    let status = key_status::status(&store, &ring).await.map_err(|error| told(&error));
+    let status = database::close(&store, Ok(())).await.and(status)?;
     print(&table(&status))?;
     if !status.malformed.is_empty() {
         let named = status.malformed.iter().take(NAMED).map(|(column, row)| format!("\n  {}", shown(*column, *row)));
@@ -82,12 +73,12 @@ fn table(status: &KeyStatus) -> String {
 }
 
 async fn rotate(storage: &Storage) -> Ended {
-    let (store, ring) = open(storage).await?;
+    let (store, ring) = database::unlocked(storage).await?;
     let first = ring.ids().next().unwrap_or_default().to_owned();
     let vault = Vault::new(ring, Arc::new(SystemEntropy));
     let started = Instant::now();
     let rotated = rotate_keys::rotate(&store, &vault, progress("values are sealed anew")).await;
-    let rotated = rotated.map_err(|error| told(&error))?;
+    let rotated = database::close(&store, Ok(())).await.and(rotated.map_err(|error| told(&error)))?;
     print(&summary(&rotated, &first, started.elapsed()))?;
     refuse_unopened(&rotated.unopened)?;
     match rotated.complete {
@@ -102,6 +93,13 @@ fn summary(rotated: &Rotated, first: &str, took: Duration) -> String {
     let changed = rotated.changed.iter().filter(|(_, count)| *count > 0);
     let lines: String = changed.map(|(column, count)| format!("\n  {:<32} {count:>10}", name(*column))).collect();
     format!("{} values were sealed anew under {first} in {:.1} s{lines}", rotated.total(), took.as_secs_f64())
+}
+
+async fn rotate_data_keys(services: &Services, session: bool, lookup: bool) -> Ended {
+    if session {
+        rotate_session(services).await?;
+    }
+    if lookup { rotate_lookup(services).await } else { Ok(()) }
 }
 
 async fn rotate_session(services: &Services) -> Ended {

@@ -1,11 +1,18 @@
 //! The command line: what an operator can do beside the API.
 
+mod backup;
+mod data_lock;
+mod database;
 mod first_login;
 mod key_ring;
 mod keys;
+mod port;
+mod postgres_tools;
+mod restore;
 pub mod sandbox_vendor;
 pub mod serve;
 mod shutdown;
+mod sockets;
 mod users;
 
 use std::io::Write as _;
@@ -17,7 +24,6 @@ use crate::config::{Cli, Command, Elements, Storage};
 use crate::kernel::clock::SystemClock;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
-use crate::store::{Address, Store};
 use crate::telemetry;
 
 /// What ends a command: one line for the terminal.
@@ -32,15 +38,16 @@ pub fn main(cli: Cli) -> ExitCode {
     let ended = runtime.block_on(run(cli.command));
     // What still runs was given up: nobody waits for a query that hangs.
     runtime.shutdown_background();
-    telemetry::flush();
-    match ended {
+    let status = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => failed(&reason),
-    }
+    };
+    telemetry::end();
+    status
 }
 
 fn failed(reason: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "ligand: {reason}");
+    telemetry::say(&format!("ligand: {reason}"));
     ExitCode::FAILURE
 }
 
@@ -49,6 +56,9 @@ async fn run(command: Command) -> Ended {
     match command {
         Command::Serve(settings) => serve::serve(*settings).await,
         Command::Migrate(storage) => migrate(&storage).await,
+        Command::Backup { storage, file } => backup::run(&storage, file).await,
+        Command::Restore { storage, catalogue, file, .. } => restore::run(&storage, &catalogue, file).await,
+        Command::Resume(storage) => restore::resume(&storage).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Users(command) => users::run(command).await,
         Command::Elements(Elements::Check { catalogue }) => {
@@ -62,37 +72,30 @@ async fn run(command: Command) -> Ended {
     }
 }
 
+/// Writes to standard output without holding up anything else: whoever reads it may have stopped to.
+async fn show(text: String) -> Ended {
+    let written = tokio::task::spawn_blocking(move || std::io::stdout().write_all(text.as_bytes())).await;
+    written.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
 fn print(text: &str) -> Ended {
     writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
 }
 
 async fn migrate(storage: &Storage) -> Ended {
-    let store = open_store(storage)?;
-    let names = store.migrate().await.map_err(|fault| fault.to_string())?;
+    let store = database::create(storage)?;
+    let migrated = store.migrate().await;
+    let names = database::close(&store, Ok(())).await.and(migrated.map_err(|fault| fault.to_string()))?;
     match names.len() {
         0 => print("the schema is up to date"),
         count => print(&format!("{count} migrations were run: {}", names.join(", "))),
     }
 }
 
-/// Opens the database that the settings name, and makes the data directory where it is needed.
-fn open_store(storage: &Storage) -> Result<Store, String> {
-    let address = match &storage.database_url {
-        Some(address) => address.clone(),
-        None => {
-            key_ring::private_directory(&storage.data_dir)?;
-            Address::Sqlite(storage.data_dir.join("ligand.db"))
-        }
-    };
-    Store::open(address, storage.database_pooler, storage.database_connections).map_err(|fault| fault.to_string())
-}
-
 /// What the commands beside `serve` work with: no catalogue of their own, nothing is sent.
 async fn services(storage: &Storage) -> Result<crate::service::Services, String> {
     let catalog = catalog::Catalog::load(None).map_err(|complaints| serve::complaints_text(&complaints))?;
-    let store = open_store(storage)?;
-    store.migrate().await.map_err(|fault| fault.to_string())?;
-    let ring = key_ring::load(storage)?;
+    let (store, ring) = database::unlocked(storage).await?;
     let build = serve::Build {
         catalog,
         store,

@@ -1,6 +1,7 @@
 //! `serve --sandbox`: the bundled vendor beside the server, and the text that gets somebody going.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -24,12 +25,22 @@ pub struct SandboxVendor {
     pub handle: ServerHandle,
 }
 
-/// Binds and builds the vendor's server; the caller runs it.
+/// Binds and builds the vendor's server; the caller runs it. What it knows ends with it.
 pub fn start(
     listen: SocketAddr,
     ligand_url: String,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+) -> Result<(SandboxVendor, Server), String> {
+    start_kept(listen, ligand_url, (clock, entropy), None)
+}
+
+/// The same; `file` keeps grants and records for the next start.
+pub fn start_kept(
+    listen: SocketAddr,
+    ligand_url: String,
+    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    file: Option<&Path>,
 ) -> Result<(SandboxVendor, Server), String> {
     if !listen.ip().is_loopback() {
         return Err(format!("LIGAND_SANDBOX_LISTEN: the sandbox listens on loopback addresses only, not on {listen}"));
@@ -39,7 +50,11 @@ pub fn start(
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let public_url = format!("http://localhost:{}", address.port());
     let settings = SandboxSettings { public_url, ligand_url, ..SandboxSettings::default() };
-    let state = web::Data::new(Sandbox::new(clock, entropy, settings));
+    let sandbox = Sandbox::new(clock, entropy, settings);
+    let state = web::Data::new(match file {
+        Some(file) => sandbox.keep_in(file).map_err(|error| format!("{}: {error}", file.display()))?,
+        None => sandbox,
+    });
     state.set(|switches| switches.code_lifetime = CODE_LIFETIME);
     let shared = state.clone();
     let server = HttpServer::new(move || App::new().configure(sandbox::configure(shared.clone())))

@@ -1,9 +1,9 @@
-//! `ligand serve`: listen first, then bring the database up, then serve; on SIGTERM finish what was begun.
+//! `ligand serve`: take the port, bring the database up, then open the port and serve; on SIGTERM finish what was begun.
 
-use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -12,13 +12,15 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::data_lock::DataLock;
+use super::port::Port;
 use super::sandbox_vendor::{self, SandboxVendor};
-use super::shutdown::{Running, StopSignals};
-use super::{Ended, first_login, key_ring, open_store, told};
+use super::shutdown::{DEADLINE, Running, StopSignals};
+use super::{Ended, database, first_login, key_ring, sockets, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
-use crate::config::{Serve, unknown_variables};
-use crate::http::{self, CorsOrigins, Shared};
+use crate::config::{Serve, Storage, unknown_variables};
+use crate::http::{self, CorsOrigins, Lifetime, Shared};
 use crate::jobs::Jobs;
 use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
@@ -27,6 +29,7 @@ use crate::outbound::{Connections, Dialer, Guard, Sender, client_config};
 use crate::protocol::instance_token::CredentialNames;
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{UserInput, random_password};
+use crate::service::budget::Budget;
 use crate::service::connect::limits::LinkLimits;
 use crate::service::data_keys::{self, DataKeys};
 use crate::service::element_view::ElementTexts;
@@ -35,9 +38,10 @@ use crate::service::metrics::Metrics;
 use crate::service::organization::{ANY_LOCALHOST, OrganizationPatch};
 use crate::service::rendered_instances::RenderedInstances;
 use crate::service::sign_in_limits::SignInLimits;
+use crate::service::standstill::{self, Standstill};
 use crate::service::warm_instances::WarmInstances;
 use crate::service::{Detached, Parts, Services};
-use crate::store::{Store, principals};
+use crate::store::{Address, Store, principals};
 use crate::telemetry;
 use crate::vault::{KeyRing, Vault};
 
@@ -61,17 +65,18 @@ impl Build {
         let keys = DataKeys { store: &self.store, vault: &vault, clock: &self.clock };
         let (lookup, session) = data_keys::load(keys, self.entropy.as_ref()).await?;
         let feed_trust = FeedTrust::default();
-        let tls = client_config().map_err(ApiError::internal)?;
+        let tls = client_config().map_err(|error| ApiError::internal(error))?;
         Ok(Services::new(Parts {
-            element_texts: ElementTexts::of(&self.catalog).map_err(ApiError::internal)?,
+            element_texts: ElementTexts::of(&self.catalog).map_err(|error| ApiError::internal(error))?,
             credential_names: Arc::new(CredentialNames::of(self.catalog.iter().map(AsRef::as_ref))),
             catalog: Arc::new(self.catalog),
             store: self.store,
             vault,
             lookup,
             session,
-            dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone()).map_err(ApiError::internal)?,
-            sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(ApiError::internal)?,
+            dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone())
+                .map_err(|error| ApiError::internal(error))?,
+            sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(|error| ApiError::internal(error))?,
             sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
             link_limits: Arc::new(LinkLimits::new(&self.clock)),
             clock: self.clock,
@@ -81,9 +86,14 @@ impl Build {
             warm: WarmInstances::new(feed_trust.clone()),
             rendered: RenderedInstances::default(),
             feed_trust,
+            standstill: Standstill::default(),
             refreshes: Arc::default(),
+            token_hosts: Arc::default(),
+            late_calls: Arc::default(),
+            creations: Arc::default(),
+            unstored: Arc::default(),
             usage: Arc::default(),
-            metrics: Metrics::default(),
+            metrics: Metrics::new(telemetry::dropped()),
             password_gate: Arc::new(Semaphore::new(2)),
             public_url: self.public_url,
             anonymous_catalog: self.anonymous_catalog,
@@ -95,8 +105,7 @@ impl Build {
 
 pub async fn serve(mut settings: Serve) -> Ended {
     telemetry::start(&settings.log)?;
-    // From the first moment on: a signal that comes while the server starts must not kill it half way.
-    let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
+    sockets::raise_limit();
     check_variables(settings.strict)?;
     if settings.sandbox {
         // Never among real data: its instances would look like real ones.
@@ -104,52 +113,80 @@ pub async fn serve(mut settings: Serve) -> Ended {
     }
     let mut catalog =
         Catalog::load(settings.catalogue.elements_dir.as_deref()).map_err(|complaints| complaints_text(&complaints))?;
+    // Before anything is made.
+    key_ring::check(&settings.storage)?;
     if settings.check {
-        key_ring::check(&settings.storage)?;
         return super::print(&format!("settings, keys and {} elements are fine", catalog.iter().len()));
     }
+    // Before anything is made: a signal that comes while the server starts must not kill it half way.
+    let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
+    if settings.storage.database_url.is_none() {
+        key_ring::private_directory(&settings.storage.data_dir)?;
+    }
+    let _alone = DataLock::take(&settings.storage)?;
     let ring = key_ring::load(&settings.storage)?;
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let vendor = match settings.sandbox {
-        true => Some(start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?),
-        false => None,
+    let (vendor, _kept) = match settings.sandbox {
+        true => {
+            let (vendor, kept) = start_sandbox(&settings, &mut catalog, (Arc::clone(&clock), Arc::clone(&entropy)))?;
+            (Some(vendor), kept)
+        }
+        false => (None, None),
     };
-    let shared = web::Data::new(Shared {
-        services: OnceLock::new(),
-        entropy: Arc::clone(&entropy),
-        cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
-        trusted_proxies: settings.trusted_proxies.clone(),
-    });
-    let listener = std::net::TcpListener::bind(settings.listen)
-        .map_err(|error| format!("LIGAND_LISTEN {}: {error}", settings.listen))?;
-    let server = http_server(shared.clone(), listener)?;
-    let handle = server.handle();
-    let server = tokio::spawn(server);
-    let store = open_store(&settings.storage)?;
+    let taken = |error| format!("LIGAND_LISTEN {}: {error}", settings.listen);
+    let port = Port::reserve(settings.listen).map_err(taken)?;
+    let store = database::create(&settings.storage)?;
     tokio::select! {
         migrated = store.migrate() => drop(migrated.map_err(|fault| fault.to_string())?),
         // It may wait for another process for long. Its transaction undoes itself.
-        () = signals.asked() => return Ok(()),
+        () = signals.asked() => return database::close(&store, Ok(())).await,
     }
+    recognise(&store, settings.clone).await?;
     let build = Build {
         catalog,
         store,
         ring,
-        guard: Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
+        guard: match settings.clone {
+            true => Guard::closed(),
+            false => Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
+        },
         proxy: settings.outbound_proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
         clock,
-        entropy,
+        entropy: Arc::clone(&entropy),
         public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
         anonymous_catalog: settings.anonymous_catalog,
     };
     let services = build.services().await.map_err(|error| told(&error))?;
+    if settings.clone {
+        services.standstill.look_only();
+    }
     services.keep_sandbox_apart(settings.sandbox).await.map_err(|error| told(&error))?;
     services.begin_process().await.map_err(|fault| fault.to_string())?;
-    first_administrator(&services, &settings).await?;
+    tokio::select! {
+        made = first_administrator(&services, &settings) => made?,
+        // The terminal that it is shown on may stand still.
+        () = signals.asked() => return Ok(()),
+    }
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
     let jobs = Jobs::start(&services, position);
-    let _ = shared.services.set(services.clone());
+    let journal = journal_directory(&settings.storage);
+    if let Some(directory) = journal.clone().filter(|_| !settings.clone) {
+        services.take_up_journals(directory);
+    }
+    let shared = web::Data::new(Shared {
+        services: services.clone(),
+        lifetime: Lifetime::default(),
+        entropy,
+        cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
+        trusted_proxies: settings.trusted_proxies.clone(),
+        bodies: Budget::of(http::ALL_BODIES),
+    });
+    // Not earlier: who is refused asks another server, who gets a 503 does not.
+    let (listener, door) = port.open().map_err(taken)?;
+    let server = http_server(shared.clone(), listener)?;
+    let handle = server.handle();
+    let server = tokio::spawn(server);
     tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
     if let Some(vendor) = &vendor {
         introduce(vendor, &services, &settings).await?;
@@ -158,8 +195,14 @@ pub async fn serve(mut settings: Serve) -> Ended {
         ended = server => ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string()),
         () = signals.asked() => Ok(()),
     };
-    let finished = Running { server: handle, jobs, services, vendor }.finish(&mut signals).await;
-    ended.and(finished)
+    let (asked, store, drain) = (Instant::now(), services.store.clone(), Duration::from_secs(settings.drain.into()));
+    let running = Running { server: handle, shared, door, drain, jobs, services, vendor, journal };
+    let finished = running.finish(&mut signals).await;
+    // A forced end has little time for it, and does not say that all is well.
+    let until = drain.saturating_add(DEADLINE);
+    let left = if finished.is_ok() { until.saturating_sub(asked.elapsed()) } else { Duration::ZERO };
+    let closed = database::close_whole(&store, left.max(Duration::from_millis(100))).await;
+    ended.and(finished).and(closed)
 }
 
 /// The server itself, as `main` and the tests run it.
@@ -176,12 +219,25 @@ pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -
     // Common clients and proxies let go after 60 to 90 s: who closes first must not be us, in the middle of their next call.
     .keep_alive(Duration::from_secs(120))
     .tcp_nodelay(true)
+    .max_connections(sockets::of_each_worker())
+    .on_connect(|connection, _| sockets::accepted(connection))
     // Never the first to give up: the deadline of `shutdown` counts for everything.
     .shutdown_timeout(u64::from(u32::MAX))
     .disable_signals()
     .listen(listener)
     .map_err(|error| error.to_string())?;
     Ok(server.run())
+}
+
+/// A directory that outlives the process: the data directory, where there is one, or that of the SQLite file.
+fn journal_directory(storage: &Storage) -> Option<PathBuf> {
+    let of_file = match &storage.database_url {
+        Some(Address::Sqlite(path)) => {
+            path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+        }
+        Some(Address::Postgres(_)) | None => None,
+    };
+    [Some(storage.data_dir.as_path()), of_file].into_iter().flatten().find(|path| path.is_dir()).map(Path::to_owned)
 }
 
 pub fn complaints_text(complaints: &[Complaint]) -> String {
@@ -202,18 +258,41 @@ fn check_variables(strict: bool) -> Ended {
     Ok(())
 }
 
+/// A copy is not served by mistake: it would use the refresh tokens of its original.
+async fn recognise(store: &Store, clone: bool) -> Ended {
+    if clone {
+        tracing::warn!(
+            "CLONE: this server looks at a copy of a database, and calls no vendor and no receiver of notices"
+        );
+        return Ok(());
+    }
+    match standstill::is_elsewhere(store, true).await.map_err(|fault| fault.to_string())? {
+        true => Err("this database was copied or moved since it was served last, and one place may use its refresh tokens. \
+                     Was it only moved: `ligand resume`. Does it take the place of the other one, from a backup: `ligand \
+                     restore --mark`. To look at it, without a call to anybody: `ligand serve --clone`"
+            .to_owned()),
+        false => Ok(()),
+    }
+}
+
 fn start_sandbox(
     settings: &Serve,
     catalog: &mut Catalog,
-    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-) -> Result<SandboxVendor, String> {
+    drawn: (Arc<dyn Clock>, Arc<dyn Entropy>),
+) -> Result<(SandboxVendor, Option<DataLock>), String> {
     if !settings.listen.ip().is_loopback() {
         return Err(format!("--sandbox serves loopback only: LIGAND_LISTEN is {}", settings.listen));
     }
-    let (vendor, server) = sandbox_vendor::start(settings.sandbox_listen, settings.public_url(), clock, entropy)?;
+    key_ring::private_directory(&settings.storage.data_dir)?;
+    let file = settings.storage.data_dir.join("vendor.jsonl");
+    // Of several on PostgreSQL that share a directory the first keeps what its vendor knows.
+    let kept = DataLock::of(&file)?;
+    let written = kept.as_ref().map(|_| file.as_path());
+    let started = sandbox_vendor::start_kept(settings.sandbox_listen, settings.public_url(), drawn, written);
+    let (vendor, server) = started?;
     vendor.redirect(catalog)?;
     tokio::spawn(server);
-    Ok(vendor)
+    Ok((vendor, kept))
 }
 
 async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
@@ -229,7 +308,7 @@ async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
     if settings.sandbox {
         allow_localhost(services).await?;
     }
-    first_login::show(&created, &settings.storage.data_dir)
+    first_login::show(&created, &settings.storage.data_dir).await
 }
 
 /// Whoever tries the sandbox has an application on this machine.
@@ -246,5 +325,10 @@ async fn introduce(vendor: &SandboxVendor, services: &Services, settings: &Serve
     let first = users.first().ok_or("the sandbox has no user")?;
     let secrets = services.secrets(first).await.map_err(|error| told(&error))?;
     let text = vendor.introduction(&settings.public_url(), &secrets);
-    write!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
+    tokio::spawn(async move {
+        if let Err(error) = super::show(text).await {
+            tracing::warn!(error, "the sandbox's introduction was not shown");
+        }
+    });
+    Ok(())
 }

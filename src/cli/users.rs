@@ -1,6 +1,6 @@
 //! `ligand users`: for the operator who has the database and the key.
 
-use super::{Ended, first_login, print, services, told};
+use super::{Ended, database, first_login, print, services, told};
 use crate::config::Users;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
@@ -10,11 +10,17 @@ use crate::service::bootstrap::{CreatedUser, UserInput, random_password};
 use crate::store::principals::{self, Principal};
 
 pub async fn run(command: Users) -> Ended {
+    let (Users::Create { storage, .. } | Users::List { storage } | Users::Reset { storage, .. }) = &command;
+    let services = services(storage).await?;
+    let ended = act(&services, command).await;
+    database::close(&services.store, ended).await
+}
+
+async fn act(services: &Services, command: Users) -> Ended {
     match command {
-        Users::Create { storage, email, first_name, last_name, like, password } => {
-            let services = services(&storage).await?;
+        Users::Create { email, first_name, last_name, like, password, .. } => {
             let of = match &like {
-                Some(colleague) => Some(find(&services, colleague).await?.owner),
+                Some(colleague) => Some(find(services, colleague).await?.owner),
                 None => None,
             };
             let password = password.unwrap_or_else(|| random_password(&SystemEntropy));
@@ -22,17 +28,15 @@ pub async fn run(command: Users) -> Ended {
             let created = services.create_user(input, of).await.map_err(|error| told(&error))?;
             print(&format!("created\n{}", first_login::text(&created)))
         }
-        Users::List { storage } => {
-            let services = services(&storage).await?;
+        Users::List { .. } => {
             let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
             let lines: Vec<_> = users.iter().map(line).collect();
             print(&lines.join("\n"))
         }
-        Users::Reset { storage, email, password } => {
-            let services = services(&storage).await?;
-            let user = find(&services, &email).await?;
+        Users::Reset { email, password, .. } => {
+            let user = find(services, &email).await?;
             let password = password.unwrap_or_else(|| random_password(&SystemEntropy));
-            let created = reset(&services, &user, password).await.map_err(|error| told(&error))?;
+            let created = reset(services, &user, password).await.map_err(|error| told(&error))?;
             print(&format!("reset\n{}", first_login::text(&created)))
         }
     }

@@ -1,22 +1,35 @@
 //! Request bodies: how long they may be, how long they may take, and JSON out of them.
 
-use std::future::{Future, ready};
+use std::future::{Future, Ready, ready};
 use std::ops::Deref;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
-use futures_util::StreamExt as _;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::{Stream, StreamExt as _, stream};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::extract::{Extraction, Parameters, shortened};
+use super::extract::{Extraction, Parameters, shared, shortened};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::outbound::BrokenUpload;
+use crate::service::budget::{Budget, Room, STEP};
 
 /// Bytes of a request body at most.
 pub const LARGEST_BODY: usize = 1 << 20;
+/// Bytes of a form that anybody may send.
+pub const LARGEST_PUBLIC_FORM: usize = 64 << 10;
+/// Bytes of all bodies together that are larger than a small one.
+pub const ALL_BODIES: usize = 32 << 20;
+/// Bytes of a body that need no room of that budget: a connection's own buffers hold as much.
+pub(super) const SMALL: usize = 16 << 10;
+/// What JSON becomes, too: memory of a value at most, how much of it needs no room, and values of a body at most.
+const OF_A_VALUE: usize = size_of::<Value>();
+const SMALL_VALUES: usize = 256 << 10;
+const MOST_VALUES: usize = 200_000;
 /// A body that trickles in holds memory and a connection: it has this long. Data of the application, where 15 s do not fit.
 #[derive(Debug, Clone, Copy)]
 struct BodyDeadline(Duration);
@@ -27,6 +40,8 @@ const BODY_DEADLINE: BodyDeadline = BodyDeadline(Duration::from_secs(15));
 pub struct JsonBody<T> {
     pub value: T,
     pub bytes: Vec<u8>,
+    /// As long as somebody has the body.
+    _room: Room,
 }
 
 impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
@@ -36,64 +51,120 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = json_bytes(request, payload);
         Box::pin(async move {
-            let bytes = body.await?;
+            let Whole { bytes, mut room } = body.await?;
+            make_room(&bytes, &mut room).await?;
             let value = read_json(&bytes)?;
             // serde reads a list as a struct's members in order, which nobody means.
             if !bytes.trim_ascii_start().starts_with(b"{") {
                 return Err(ApiError::new(Code::BadBody, NOT_AN_OBJECT));
             }
-            Ok(Self { value, bytes })
+            Ok(Self { value, bytes, _room: room })
         })
     }
 }
 
-/// A body of a length that was announced.
-pub(super) async fn read_up_to(mut payload: Payload, length: u64) -> Result<web::Bytes, ApiError> {
-    let broken = |error| ApiError::new(Code::BadBody, "The body broke off.").with_source(error);
-    let whole = async {
-        let first = payload.next().await.transpose().map_err(broken)?.unwrap_or_default();
-        let mut bytes = web::BytesMut::new();
-        while let Some(chunk) = payload.next().await.transpose().map_err(broken)? {
-            if bytes.is_empty() {
-                bytes.reserve(usize::try_from(length).unwrap_or_default());
-                bytes.extend_from_slice(&first);
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(if bytes.is_empty() { first } else { bytes.freeze() })
-    };
-    tokio::time::timeout(BODY_DEADLINE.0, whole).await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))
+/// The body as the caller sends it, for handlers that decide themselves what to make of it. Nobody reads it but by what is
+/// here: each way has its limit and its time.
+pub struct RawBody(Payload);
+
+impl FromRequest for RawBody {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(Ok(Self(payload.take())))
+    }
 }
 
-/// What a page's form sends.
-pub(super) async fn read_form(payload: Payload) -> Result<Parameters, ApiError> {
-    let whole = tokio::time::timeout(BODY_DEADLINE.0, read_whole(payload));
-    Ok(Parameters::read(&whole.await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))?))
+/// What became of a body that was to be held.
+pub(super) enum Held {
+    Whole(Bytes),
+    /// There is no room for it at the moment.
+    Begun {
+        read: [Bytes; 2],
+        rest: RawBody,
+    },
+}
+
+impl RawBody {
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self.0, Payload::None)
+    }
+
+    /// A body of a length that was announced.
+    pub(super) async fn hold(self, length: u64, budget: &Budget) -> Result<Held, ApiError> {
+        let length = usize::try_from(length).map_err(|_| too_large(LARGEST_BODY))?;
+        let mut payload = self.0;
+        let whole = async {
+            let first = payload.next().await.transpose().map_err(broken)?.unwrap_or_default();
+            let Some(second) = payload.next().await.transpose().map_err(broken)? else { return Ok(Held::Whole(first)) };
+            let mut room = budget.room();
+            if length > SMALL && room.grow_now(length).is_err() {
+                return Ok(Held::Begun { read: [first, second], rest: Self(payload) });
+            }
+            let mut bytes = Vec::with_capacity(length.max(first.len().saturating_add(second.len())));
+            bytes.extend_from_slice(&first);
+            bytes.extend_from_slice(&second);
+            while let Some(chunk) = payload.next().await.transpose().map_err(broken)? {
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(Held::Whole(Bytes::from_owner(Whole { bytes, room })))
+        };
+        tokio::time::timeout(BODY_DEADLINE.0, whole).await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))
+    }
+
+    /// What a page's form sends, up to so many bytes.
+    pub(super) async fn form(self, request: &HttpRequest, most: usize) -> Result<Parameters, ApiError> {
+        let length = announced(request);
+        if length.is_some_and(|length| length > most) {
+            return Err(too_large(most));
+        }
+        let whole = tokio::time::timeout(BODY_DEADLINE.0, read_whole(self.0, length, most, budget(request).room()));
+        let whole = whole.await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))?;
+        Parameters::read(&whole.bytes)
+    }
+
+    /// As it comes, behind what was read already.
+    pub(super) fn chunks(self, read: [Bytes; 2]) -> impl Stream<Item = Result<Bytes, BrokenUpload>> + 'static {
+        let read = stream::iter(read.into_iter().filter(|bytes| !bytes.is_empty()).map(Ok));
+        read.chain(self.0.map(|chunk| chunk.map_err(|error| BrokenUpload(error.to_string()))))
+    }
+}
+
+/// The length that the request says its body has.
+fn announced(request: &HttpRequest) -> Option<usize> {
+    let length: u64 = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    Some(usize::try_from(length).unwrap_or(usize::MAX))
 }
 
 /// The bytes of a body that is said to be JSON.
-fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Vec<u8>, ApiError>> + use<> {
+fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Whole, ApiError>> + use<> {
     let media_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = announced(request);
     let payload = payload.take();
     let deadline = *request.app_data::<BodyDeadline>().unwrap_or(&BODY_DEADLINE);
+    let room = budget(request).room();
     async move {
-        if length.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > LARGEST_BODY)) {
-            return Err(too_large());
+        if length.is_some_and(|length| length > LARGEST_BODY) {
+            return Err(too_large(LARGEST_BODY));
         }
-        let whole = tokio::time::timeout(deadline.0, read_whole(payload));
-        let bytes = whole.await.unwrap_or_else(|_| Err(too_slow(deadline)))?;
+        let whole = tokio::time::timeout(deadline.0, read_whole(payload, length, LARGEST_BODY, room));
+        let whole = whole.await.unwrap_or_else(|_| Err(too_slow(deadline)))?;
         if !media_type.as_deref().is_some_and(is_json) {
             let message = "The body must be JSON: send it with `Content-Type: application/json`.";
             return Err(ApiError::new(Code::UnsupportedMediaType, message));
         }
-        Ok(bytes)
+        Ok(whole)
     }
 }
 
 /// Any JSON value, of methods that have a body. A body of the others is passed over (contract 1.2).
-pub struct AnyBody(pub Option<Value>);
+pub struct AnyBody {
+    pub value: Option<Value>,
+    /// As long as somebody has the body.
+    _room: Option<Room>,
+}
 
 impl FromRequest for AnyBody {
     type Error = ApiError;
@@ -101,23 +172,102 @@ impl FromRequest for AnyBody {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         if matches!(request.method().as_str(), "GET" | "HEAD" | "DELETE") {
-            return Box::pin(ready(Ok(Self(None))));
+            return Box::pin(ready(Ok(Self { value: None, _room: None })));
         }
         let body = json_bytes(request, payload);
-        Box::pin(async move { read_json(&body.await?).map(Self) })
+        Box::pin(async move {
+            let Whole { bytes, mut room } = body.await?;
+            make_room(&bytes, &mut room).await?;
+            Ok(Self { value: Some(read_json(&bytes)?), _room: Some(room) })
+        })
     }
 }
 
-async fn read_whole(mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+impl AnyBody {
+    pub(super) async fn of(request: &HttpRequest, body: RawBody) -> Result<Self, ApiError> {
+        let RawBody(mut payload) = body;
+        Self::from_request(request, &mut payload).await
+    }
+}
+
+/// The budget of all bodies.
+pub(super) fn budget(request: &HttpRequest) -> Budget {
+    shared(request).map(|shared| shared.bodies.clone()).unwrap_or_else(|_| Budget::of(ALL_BODIES))
+}
+
+/// A body, and the room that it takes.
+struct Whole {
+    bytes: Vec<u8>,
+    room: Room,
+}
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// `announced`: its length, as far as that was said. Memory is taken a step at a time, as bytes come.
+async fn read_whole(
+    mut payload: Payload,
+    announced: Option<usize>,
+    most: usize,
+    mut room: Room,
+) -> Result<Whole, ApiError> {
     let mut bytes = Vec::new();
+    // Before anything is taken from the connection, which reads on as soon as something was; and all of it, because bodies
+    // that each have a part would wait for each other.
+    if announced.is_none_or(|length| length > SMALL) {
+        room.grow(announced.unwrap_or(STEP).min(most)).await?;
+    }
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| ApiError::new(Code::BadBody, "The body broke off.").with_source(error))?;
-        if bytes.len().saturating_add(chunk.len()) > LARGEST_BODY {
-            return Err(too_large());
+        let chunk = chunk.map_err(broken)?;
+        let length = bytes.len().saturating_add(chunk.len());
+        if length > most {
+            return Err(too_large(most));
+        }
+        if length > bytes.capacity() {
+            if length <= SMALL {
+                let wanted = announced.unwrap_or(length).clamp(length, SMALL);
+                bytes.reserve(wanted.saturating_sub(bytes.len()));
+            } else {
+                let wanted = length.next_multiple_of(STEP).min(announced.unwrap_or(most)).max(length);
+                room.grow(wanted).await?;
+                bytes.reserve_exact(wanted.saturating_sub(bytes.len()));
+            }
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok(Whole { bytes, room })
+}
+
+/// Room for what the text becomes: two bytes of it can be a value.
+async fn make_room(bytes: &[u8], room: &mut Room) -> Result<(), ApiError> {
+    if bytes.len().saturating_mul(OF_A_VALUE) < 2 * SMALL_VALUES {
+        return Ok(());
+    }
+    let values = values(bytes);
+    if values > MOST_VALUES {
+        let message = format!("The body has more than {MOST_VALUES} JSON values.");
+        return Err(ApiError::new(Code::BodyTooLarge, message));
+    }
+    let memory = values.saturating_mul(OF_A_VALUE);
+    if memory <= SMALL_VALUES { Ok(()) } else { room.grow(bytes.len().saturating_add(memory)).await }
+}
+
+/// How many values a JSON text has, about: what stands before one, outside of strings.
+fn values(bytes: &[u8]) -> usize {
+    let (mut count, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' | b',' | b':' if !in_string => count = count.saturating_add(1),
+            _ => {}
+        }
+    }
+    count
 }
 
 impl<T> Deref for JsonBody<T> {
@@ -159,12 +309,16 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
+fn broken(error: actix_web::error::PayloadError) -> ApiError {
+    ApiError::new(Code::BadBody, "The body broke off.").with_source(error)
+}
+
 fn too_slow(BodyDeadline(deadline): BodyDeadline) -> ApiError {
     ApiError::new(Code::BadBody, format!("The body did not arrive within {} s.", deadline.as_secs_f32()))
 }
 
-fn too_large() -> ApiError {
-    ApiError::new(Code::BodyTooLarge, format!("The body is larger than {LARGEST_BODY} bytes."))
+fn too_large(most: usize) -> ApiError {
+    ApiError::new(Code::BodyTooLarge, format!("The body is larger than {most} bytes."))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Cookie {
     fn header(self, value: &str, more: &str, public_url: &Url) -> Result<HeaderValue, ApiError> {
         let secure = if public_url.scheme() == "https" { "; Secure" } else { "" };
         let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}", self.name(public_url));
-        let mut header = HeaderValue::from_str(&text).map_err(ApiError::internal)?;
+        let mut header = HeaderValue::from_str(&text).map_err(|error| ApiError::internal(error))?;
         header.set_sensitive(true);
         Ok(header)
     }

@@ -114,7 +114,7 @@ fn wanted(request: &HttpRequest, parameters: &Parameters) -> Result<DocumentQuer
         })?,
         None => {
             let public = services(request)?.public_url.as_str().trim_end_matches('/').to_owned();
-            Url::parse(&format!("{public}{BASE}")).map_err(ApiError::internal)?
+            Url::parse(&format!("{public}{BASE}")).map_err(|error| ApiError::internal(error))?
         }
     };
     Ok(DocumentQuery {

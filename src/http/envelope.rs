@@ -11,7 +11,9 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use super::error::{of_framework, render};
-use super::{Shared, urls, vendor};
+use super::lifetime::Open;
+use super::{Shared, head, urls, vendor};
+use crate::kernel::code::Code;
 use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::error::ApiError;
 
@@ -23,9 +25,10 @@ pub async fn envelope(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let shared = request.app_data::<web::Data<Shared>>().cloned();
-    let request_id =
-        shared.as_ref().map(|shared| hex_of(&public_bytes::<12>(shared.entropy.as_ref()))).unwrap_or_default();
+    head::detach(&mut request);
+    let open = request.app_data::<web::Data<Shared>>().cloned().map(Open::begin);
+    let shared = open.as_ref().map(Open::shared);
+    let request_id = shared.map(|shared| hex_of(&public_bytes::<12>(shared.entropy.as_ref()))).unwrap_or_default();
     // The vendor's business from here on: its paths and methods stay as they are.
     let to_vendor = request.path().starts_with(vendor::PREFIX);
     if !to_vendor {
@@ -37,7 +40,7 @@ pub async fn envelope(
     }
     let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let preflight = shared.as_ref().and_then(|shared| shared.cors.preflight(request.method(), request.headers()));
+    let preflight = shared.and_then(|shared| shared.cors.preflight(request.method(), request.headers()));
     let mut response = match preflight {
         Some(allowed) => {
             let mut response = HttpResponse::Ok();
@@ -68,14 +71,18 @@ pub async fn envelope(
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     // actix ends such a connection with its reply, and would say `upgrade` there: clients that reuse it would fail.
-    if offers_upgrade {
+    // Nor does one stay open to a server that stops: the next call on it would meet its end (RFC 9112 section 9.6).
+    if offers_upgrade || shared.is_some_and(|shared| shared.lifetime.is_stopping()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    if let Some(shared) = &shared {
+    if let Some(shared) = shared {
         shared.cors.decorate(origin, response.headers_mut());
     }
     log(&response, failure.as_ref(), &request_id, started);
-    Ok(response)
+    Ok(match open {
+        Some(open) => response.map_body(|_, body| open.until_the_end_of(body)),
+        None => response,
+    })
 }
 
 /// One form for every address: the API's lie below its base path, whether it was sent or not (contract 1.1), and there a
@@ -136,6 +143,12 @@ fn route_of(request: &HttpRequest) -> Option<String> {
     Some(route)
 }
 
+/// A 5xx that says nothing of something gone wrong: a server that stops says so to whoever asks whether it is ready, and
+/// the caller's wish for another protocol is the caller's.
+fn is_expected(code: Code) -> bool {
+    matches!(code, Code::NotReady | Code::UpgradeUnsupported)
+}
+
 fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_id: &str, started: Instant) {
     let request = response.request();
     let route = match request.path().starts_with(vendor::PREFIX) {
@@ -146,7 +159,7 @@ fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_
     let (method, status) = (request.method().as_str(), response.status().as_u16());
     let elapsed_ms = started.elapsed().as_millis();
     match failure {
-        Some(error) if response.status() >= StatusCode::INTERNAL_SERVER_ERROR => {
+        Some(error) if response.status() >= StatusCode::INTERNAL_SERVER_ERROR && !is_expected(error.code) => {
             tracing::error!(method, route, status, elapsed_ms, request_id, ?error, "request");
         }
         Some(error) => {

@@ -27,6 +27,10 @@ pub struct ErrorBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub provider_message: Option<String>,
+    /// The instance that the call is still making or changing: ask for it after `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub instance_id: Option<i64>,
 }
 
 /// The envelope renders the body: only it knows the request id.
@@ -59,6 +63,7 @@ pub fn render(error: &ApiError, request_id: &str, headers: &mut HeaderMap) -> St
         message: error.message.clone(),
         code: error.code.name().to_owned(),
         provider_message: error.provider_message.clone(),
+        instance_id: error.instance_id,
     };
     serde_json::to_string(&body).unwrap_or_default()
 }

@@ -168,7 +168,7 @@ pub(super) fn shared(request: &HttpRequest) -> Result<&web::Data<Shared>, ApiErr
 }
 
 pub(super) fn services(request: &HttpRequest) -> Result<Services, ApiError> {
-    shared(request)?.services().cloned()
+    Ok(shared(request)?.services.clone())
 }
 
 /// The worker's connections to vendors.
@@ -237,6 +237,9 @@ pub fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
+/// More than anybody means: a parameter takes two bytes to send and fifty to hold.
+const MOST_PARAMETERS: usize = 1000;
+
 /// Query parameters as sent.
 pub struct Parameters(Vec<(String, String)>);
 
@@ -245,18 +248,24 @@ impl FromRequest for Parameters {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::of(request)))
+        ready(Self::read(request.query_string().as_bytes()))
     }
 }
 
 impl Parameters {
+    /// Of a query, where nobody minds what is too many.
     pub fn of(request: &HttpRequest) -> Self {
-        Self::read(request.query_string().as_bytes())
+        let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+        Self(pairs.take(MOST_PARAMETERS).map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
     /// Of a query, or of a form.
-    pub fn read(encoded: &[u8]) -> Self {
-        Self(url::form_urlencoded::parse(encoded).into_owned().collect())
+    pub fn read(encoded: &[u8]) -> Result<Self, ApiError> {
+        if encoded.iter().filter(|byte| **byte == b'&').count() >= MOST_PARAMETERS {
+            let message = format!("At most {MOST_PARAMETERS} parameters are read.");
+            return Err(ApiError::new(Code::BadParameter, message));
+        }
+        Ok(Self(url::form_urlencoded::parse(encoded).into_owned().collect()))
     }
 
     /// The first value, also an empty one.

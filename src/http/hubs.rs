@@ -1,14 +1,13 @@
 //! `/hubs/{hub}/…`: hub resources of the instance of the Element token (contract 6), and the same without `/hubs/{hub}`. The
 //! hub's name is not looked at: the token says which element is meant.
 
-use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, delete, get, patch, post, put, web};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::body::AnyBody;
+use super::body::{AnyBody, RawBody};
 use super::extract::{HubCaller, Parameters, presented, services};
 use super::openapi::queries::{HubListQuery, HubObjectQuery};
 use super::path::{ChildPath, HubPath, ObjectIdPath, ObjectPath, ResourcePath};
@@ -88,7 +87,7 @@ async fn list_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse 
     responses((status = 200, description = "The object, with its `id`", body = Value)))]
 #[post("/hubs/{hub}/{objectName}")]
 async fn create_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.0).await
+    call(&caller, &request, body.value).await
 }
 
 /// Get an object of a resource, or list a resource that is part of another
@@ -104,7 +103,7 @@ async fn get_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
     responses((status = 200, description = "The object", body = Value)))]
 #[put("/hubs/{hub}/{objectName}/{objectId}")]
 async fn replace_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.0).await
+    call(&caller, &request, body.value).await
 }
 
 /// Change some of an object of a resource
@@ -112,7 +111,7 @@ async fn replace_resource(caller: HubCaller, request: HttpRequest, body: AnyBody
     responses((status = 200, description = "The object", body = Value)))]
 #[patch("/hubs/{hub}/{objectName}/{objectId}")]
 async fn update_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.0).await
+    call(&caller, &request, body.value).await
 }
 
 /// Delete an object of a resource, or archive it where the vendor archives
@@ -127,7 +126,7 @@ async fn delete_resource(caller: HubCaller, request: HttpRequest) -> HttpRespons
     responses((status = 200, description = "What was created or found", body = Value)))]
 #[post("/hubs/{hub}/{objectName}/{objectId}")]
 async fn create_nested_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.0).await
+    call(&caller, &request, body.value).await
 }
 
 /// List what belongs to an object, or get a part of a resource
@@ -146,7 +145,7 @@ async fn get_child_resource(caller: HubCaller, request: HttpRequest) -> HttpResp
     responses((status = 200, description = "The results, and what failed", body = Value)))]
 #[post("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn create_child_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.0).await
+    call(&caller, &request, body.value).await
 }
 
 /// Replace a part of a resource
@@ -154,7 +153,7 @@ async fn create_child_resource(caller: HubCaller, request: HttpRequest, body: An
     responses((status = 200, description = "The object", body = Value)))]
 #[put("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn replace_child_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.0).await
+    call(&caller, &request, body.value).await
 }
 
 /// Change some of a part of a resource
@@ -162,7 +161,7 @@ async fn replace_child_resource(caller: HubCaller, request: HttpRequest, body: A
     responses((status = 200, description = "The object", body = Value)))]
 #[patch("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn update_child_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.0).await
+    call(&caller, &request, body.value).await
 }
 
 /// Delete a part of a resource
@@ -173,11 +172,11 @@ async fn delete_child_resource(caller: HubCaller, request: HttpRequest) -> HttpR
 }
 
 /// What lies deeper than the document says, and other methods: with a token the element knows which ones an address takes.
-async fn any(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
+async fn any(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
     if !names_instance(&request) && !openapi::methods_of(request.path()).is_empty() {
         return no_route(request).await;
     }
-    served(request, payload).await
+    served(request, body).await
 }
 
 fn names_instance(request: &HttpRequest) -> bool {
@@ -185,19 +184,18 @@ fn names_instance(request: &HttpRequest) -> bool {
 }
 
 /// The bare form: where nothing of ours has the address, the element of the token may have it.
-pub async fn bare(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
+pub async fn bare(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
     let path = path_of(&request)?;
     let first = path.first().map(String::as_str).unwrap_or_default();
     let named = matches!(first, "objects" | "ping") || services(&request)?.is_resource(&path);
     if path.is_empty() || !(named || (names_instance(&request) && !openapi::has_below(first))) {
         return no_route(request).await;
     }
-    served(request, payload).await
+    served(request, body).await
 }
 
-async fn served(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    let mut payload: Payload = payload.into_inner();
-    let caller = HubCaller::from_request(&request, &mut payload).await?;
+async fn served(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
+    let caller = HubCaller::extract(&request).await?;
     let path = path_of(&request)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     Ok(match (request.method().as_str(), path.as_slice()) {
@@ -210,8 +208,8 @@ async fn served(request: HttpRequest, payload: web::Payload) -> Result<HttpRespo
             finish(&caller, Err(wrong_method(&request, "GET")))
         }
         _ => {
-            let body = AnyBody::from_request(&request, &mut payload).await?;
-            call(&caller, &request, body.0).await
+            let body = AnyBody::of(&request, body).await?;
+            call(&caller, &request, body.value).await
         }
     })
 }
@@ -226,7 +224,7 @@ async fn called(caller: &HubCaller, request: &HttpRequest, body: Option<Value>) 
     let call = HubCall {
         method: request.method().to_string(),
         path: path_of(request)?,
-        query: Parameters::of(request).into_pairs(),
+        query: Parameters::read(request.query_string().as_bytes())?.into_pairs(),
         headers: headers.collect(),
         body,
     };

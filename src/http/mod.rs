@@ -14,9 +14,11 @@ mod elements;
 mod envelope;
 mod error;
 mod extract;
+mod head;
 mod hubs;
 mod instance_configuration;
 mod instances;
+mod lifetime;
 pub mod openapi;
 mod organizations;
 mod own_instance;
@@ -28,36 +30,36 @@ mod vendor_token;
 mod webhooks;
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use actix_web::guard::fn_guard;
 use actix_web::web;
 use ipnet::IpNet;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::kernel::code::Code;
 use crate::kernel::entropy::Entropy;
-use crate::kernel::error::ApiError;
 use crate::service::Services;
+use crate::service::budget::Budget;
 use system::no_route;
 
+pub use body::ALL_BODIES;
 pub use cors::CorsOrigins;
 pub use envelope::envelope;
+pub use lifetime::Lifetime;
 
-/// What every handler can reach. The services come when the database is ready; until then calls answer 503.
+/// What every handler can reach.
 pub struct Shared {
-    pub services: OnceLock<Services>,
+    pub services: Services,
+    pub lifetime: Lifetime,
     pub entropy: Arc<dyn Entropy>,
     pub cors: CorsOrigins,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// What all request bodies together may take.
+    pub bodies: Budget,
 }
 
 impl Shared {
-    pub fn services(&self) -> Result<&Services, ApiError> {
-        self.services.get().ok_or_else(|| ApiError::from(Code::NotReady).with_retry_after(1))
-    }
-
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.contains(&address))
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::connect::script::{SCRIPT, TYPES};
-use super::extract::Anonymous;
+use super::extract::{Anonymous, shared};
 use super::openapi;
 use super::urls::{DOCS, DOCUMENT, DOCUMENT_30};
 use crate::kernel::code::Code;
@@ -40,12 +40,15 @@ async fn live() -> HttpResponse {
 
 /// Counters, for Prometheus.
 async fn metrics(anonymous: Anonymous) -> Result<HttpResponse, ApiError> {
-    let text = anonymous.services.metrics.text().map_err(ApiError::internal)?;
+    let text = anonymous.services.metrics.text().map_err(|error| ApiError::internal(error))?;
     Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }
 
-/// The database answers.
-async fn ready(anonymous: Anonymous) -> Result<HttpResponse, ApiError> {
+/// The server takes calls, and the database answers and can be written to.
+async fn ready(request: HttpRequest, anonymous: Anonymous) -> Result<HttpResponse, ApiError> {
+    if shared(&request)?.lifetime.is_stopping() {
+        return Err(ApiError::from(Code::NotReady).with_retry_after(1));
+    }
     anonymous.services.ready().await?;
     Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
 }

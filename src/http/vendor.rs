@@ -4,20 +4,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::web::{self, Bytes};
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
-use futures_util::{Stream as _, StreamExt as _};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::Stream as _;
 
-use super::body::read_up_to;
+use super::body::{Held, RawBody};
 use super::cookies;
 use super::extract::{connections, shared};
 use super::vendor_token::named_instance;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::outbound::{Answer, AnswerBody, BrokenUpload, Flow, Upload};
+use crate::outbound::{Answer, AnswerBody, Flow, Upload};
 use crate::protocol::VendorFault;
 use crate::protocol::end_to_end::travels;
 use crate::service::pass_through::{Call, MOST_RETRIES};
@@ -37,11 +36,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn pass_through(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
-    let services = shared(&request)?.services()?;
+    let services = &shared(&request)?.services;
     refuse_what_cannot_pass(&request)?;
     let instance = named_instance(services, &request).await?;
     let headers = || outgoing(request.headers());
-    let call = call(&request, &headers, body.0).await?;
+    let call = call(&request, &headers, body).await?;
     let answer = services.pass_through(connections(&request)?, instance, call).await?;
     reply(&request, answer)
 }
@@ -66,18 +65,19 @@ fn refuse_what_cannot_pass(request: &HttpRequest) -> Result<(), ApiError> {
 async fn call<'a>(
     request: &'a HttpRequest,
     headers: &'a dyn Fn() -> http::HeaderMap,
-    payload: Payload,
+    body: RawBody,
 ) -> Result<Call<'a>, ApiError> {
     let uri = request.uri();
     // The router has decoded the path; what was written otherwise is another address.
     let path = uri.path().strip_prefix("/vendor").filter(|path| !path.is_empty()).ok_or(Code::RouteNotFound)?;
     Ok(Call {
-        method: http::Method::from_bytes(request.method().as_str().as_bytes()).map_err(ApiError::internal)?,
+        method: http::Method::from_bytes(request.method().as_str().as_bytes())
+            .map_err(|error| ApiError::internal(error))?,
         path: path.into(),
         query: uri.query().map(Into::into),
         headers,
         retries: retries(request.headers())?,
-        body: upload(request.headers(), payload).await?,
+        body: upload(request, body).await?,
     })
 }
 
@@ -122,24 +122,26 @@ fn options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get_all(header::CONNECTION).map(HeaderValue::as_bytes)
 }
 
-async fn upload(headers: &HeaderMap, payload: Payload) -> Result<Upload, ApiError> {
+async fn upload(request: &HttpRequest, body: RawBody) -> Result<Upload, ApiError> {
+    let headers = request.headers();
     let chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let length = headers.get(header::CONTENT_LENGTH).filter(|_| !chunked);
     let length: Option<u64> = length.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    if matches!(payload, Payload::None) {
+    if body.is_none() {
         return Ok(Upload::Whole(Bytes::new()));
     }
     match length {
-        Some(length) if length <= REPEATABLE => Ok(Upload::Whole(read_up_to(payload, length).await?)),
-        _ => {
-            let chunks = payload.map(|chunk| chunk.map_err(|error| BrokenUpload(error.to_string())));
-            Ok(Upload::stream(chunks, length))
-        }
+        Some(length) if length <= REPEATABLE => Ok(match body.hold(length, &shared(request)?.bodies).await? {
+            Held::Whole(bytes) => Upload::Whole(bytes),
+            // It passes all the same, only that it cannot be sent again.
+            Held::Begun { read, rest } => Upload::stream(rest.chunks(read), Some(length)),
+        }),
+        _ => Ok(Upload::stream(body.chunks(Default::default()), length)),
     }
 }
 
 fn reply(request: &HttpRequest, answer: Answer) -> Result<HttpResponse, ApiError> {
-    let status = StatusCode::from_u16(answer.status.as_u16()).map_err(ApiError::internal)?;
+    let status = StatusCode::from_u16(answer.status.as_u16()).map_err(|error| ApiError::internal(error))?;
     let length = answer.announced_length();
     let mut response = HttpResponse::new(status);
     let headers = response.headers_mut();
@@ -196,17 +198,5 @@ impl MessageBody for Download {
             Some(flow) => Pin::new(flow).poll_next(context),
             None => Poll::Ready(None),
         }
-    }
-}
-
-/// The body as the caller sends it.
-struct RawBody(Payload);
-
-impl FromRequest for RawBody {
-    type Error = ApiError;
-    type Future = std::future::Ready<Result<Self, ApiError>>;
-
-    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        std::future::ready(Ok(Self(payload.take())))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -24,6 +25,8 @@ pub const LINKS_EVERY: Duration = Duration::from_secs(20);
 pub struct Jobs {
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// Jobs that are in the middle of a round.
+    at_work: Arc<AtomicUsize>,
     due_refreshes: Arc<DueRefreshes>,
     sending: Arc<Sending>,
 }
@@ -32,7 +35,8 @@ impl Jobs {
     /// Starts them. `position`: how far the change feed was read.
     pub fn start(services: &Services, position: FeedPosition) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let jobs = Self { stop, tasks, due_refreshes: Arc::default(), sending: Arc::default() };
+        let jobs =
+            Self { stop, tasks, at_work: Arc::default(), due_refreshes: Arc::default(), sending: Arc::default() };
         let position = Arc::new(Mutex::new(position));
         jobs.every(Duration::from_secs(1), services, move |services| {
             let position = Arc::clone(&position);
@@ -41,29 +45,6 @@ impl Jobs {
                 Ok(())
             }
         });
-        jobs.every(
-            Duration::from_secs(2),
-            services,
-            |services| async move { services.revoke_due_grants().await.map(drop) },
-        );
-        let (due, looking) = (Arc::clone(&jobs.due_refreshes), Arc::clone(&jobs.due_refreshes));
-        jobs.again_and_again(
-            move || looking.pause(),
-            services,
-            move |services| {
-                let due = Arc::clone(&due);
-                async move { services.refresh_due(&due).await.map(drop) }
-            },
-        );
-        let (sending, looking) = (Arc::clone(&jobs.sending), Arc::clone(&jobs.sending));
-        jobs.again_and_again(
-            move || looking.pause(),
-            services,
-            move |services| {
-                let sending = Arc::clone(&sending);
-                async move { services.send_due_notices(&sending).await }
-            },
-        );
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(LINKS_EVERY, services, |services| async move { services.expire_links().await.map(drop) });
         jobs.every(Duration::from_secs(600), services, |services| async move {
@@ -73,7 +54,37 @@ impl Jobs {
             services.forget_links().await?;
             services.retire_data_keys().await
         });
+        if !services.standstill.is_clone() {
+            jobs.call_out(services);
+        }
         jobs
+    }
+
+    /// What sends something to somebody.
+    fn call_out(&self, services: &Services) {
+        self.every(
+            Duration::from_secs(2),
+            services,
+            |services| async move { services.revoke_due_grants().await.map(drop) },
+        );
+        let (due, looking) = (Arc::clone(&self.due_refreshes), Arc::clone(&self.due_refreshes));
+        self.again_and_again(
+            move || looking.pause(),
+            services,
+            move |services| {
+                let due = Arc::clone(&due);
+                async move { services.refresh_due(&due).await.map(drop) }
+            },
+        );
+        let (sending, looking) = (Arc::clone(&self.sending), Arc::clone(&self.sending));
+        self.again_and_again(
+            move || looking.pause(),
+            services,
+            move |services| {
+                let sending = Arc::clone(&sending);
+                async move { services.send_due_notices(&sending).await }
+            },
+        );
     }
 
     fn every<W, F>(&self, pause: Duration, services: &Services, work: W)
@@ -90,12 +101,14 @@ impl Jobs {
         W: Fn(Services) -> F + Send + 'static,
         F: Future<Output = Result<(), ApiError>> + Send,
     {
-        let (stop, services) = (self.stop.clone(), services.clone());
+        let (stop, services, at_work) = (self.stop.clone(), services.clone(), Arc::clone(&self.at_work));
         self.tasks.spawn(async move {
             loop {
+                at_work.fetch_add(1, Ordering::Relaxed);
                 if let Err(error) = work(services.clone()).await {
                     tracing::warn!(?error, "a background job failed");
                 }
+                at_work.fetch_sub(1, Ordering::Relaxed);
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(pause()) => {}
@@ -104,9 +117,12 @@ impl Jobs {
         });
     }
 
-    /// How many have not ended.
+    /// How many are at something that they have begun.
     pub fn running(&self) -> usize {
-        self.tasks.len().saturating_add(self.due_refreshes.running()).saturating_add(self.sending.running())
+        self.at_work
+            .load(Ordering::Relaxed)
+            .saturating_add(self.due_refreshes.running())
+            .saturating_add(self.sending.running())
     }
 
     /// Lets every job finish its round.

@@ -95,7 +95,10 @@ codes! {
     VendorUnreachable "vendor_unreachable" 502 "The vendor could not be reached, or did not answer as expected.";
     VendorAddressRefused "vendor_address_refused" 502 "The vendor's address is not one that may be called.";
     DatabaseUnavailable "database_unavailable" 503 "The database is not available.";
+    DatabaseRestored "database_restored" 503 "The database was restored, and its refresh tokens may have been used since: none is sent until the operator runs `ligand resume`, but for an instance that is asked for with refresh=true.";
+    ServerIsAClone "server_is_a_clone" 503 "This server looks at a copy of a database, and calls no vendor.";
     KeyUnavailable "key_unavailable" 503 "A key that seals the data is not in the key ring.";
-    NotReady "not_ready" 503 "The server is starting.";
+    NotReady "not_ready" 503 "The server is stopping.";
+    Busy "busy" 503 "The server holds as much at once as it may: try again in a moment.";
     VendorTimeout "vendor_timeout" 504 "The vendor did not answer in time.";
 }

@@ -14,6 +14,8 @@ pub struct ApiError {
     pub provider_message: Option<String>,
     /// Seconds after which a further try makes sense.
     pub retry_after: Option<u64>,
+    /// The instance that is being made or changed all the same: the call spent something that cannot be had again.
+    pub instance_id: Option<i64>,
     /// The methods that the address takes, where the one of the call is not among them.
     pub allow: Option<String>,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -28,6 +30,7 @@ impl ApiError {
             message: message.into(),
             provider_message: None,
             retry_after: None,
+            instance_id: None,
             allow: None,
             source: None,
             location: Location::caller(),
@@ -48,10 +51,18 @@ impl ApiError {
             message: self.message.clone(),
             provider_message: self.provider_message.clone(),
             retry_after: self.retry_after,
+            instance_id: self.instance_id,
             allow: self.allow.clone(),
             source: self.source.as_ref().map(|source| source.to_string().into()),
             location: self.location,
         }
+    }
+
+    /// With the place where it became a failure, when that is not the line that made this value.
+    #[must_use]
+    pub fn at(mut self, location: &'static Location<'static>) -> Self {
+        self.location = location;
+        self
     }
 
     #[must_use]
@@ -70,6 +81,17 @@ impl ApiError {
     pub fn with_retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    #[must_use]
+    pub fn of_instance(mut self, id: Option<i64>) -> Self {
+        self.instance_id = id;
+        self
+    }
+
+    /// Whether it says nothing about what was asked for, only that it cannot be done at the moment.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.code, Code::DatabaseUnavailable | Code::KeyUnavailable | Code::NotReady | Code::Internal)
     }
 
     #[must_use]

@@ -66,7 +66,7 @@ impl Dialer {
     /// `origin`: scheme, host and port, as of a `Destination`.
     pub(super) async fn connect(&self, origin: &str) -> Result<Box<dyn Wire>, VendorFault> {
         let url = Url::parse(origin).map_err(|error| unreachable(&error))?;
-        self.guard.check(&url).map_err(VendorFault::Address)?;
+        self.guard.admit(&url)?;
         match tokio::time::timeout(PATIENCE, self.dial(&url)).await {
             Ok(wire) => wire,
             Err(_) => Err(VendorFault::Timeout),

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use crate::protocol::VendorFault;
+
 /// `LIGAND_OUTBOUND_ALLOW`, and the sandbox's socket.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
@@ -15,11 +17,23 @@ pub struct Guard {
     sandbox: Option<SocketAddr>,
     /// A proxy resolves the names, so that their addresses are never seen here.
     unresolved: bool,
+    /// Nobody is called.
+    closed: bool,
 }
 
 impl Guard {
     pub fn new(allowed: Vec<IpNet>, sandbox: Option<SocketAddr>) -> Self {
-        Self { allowed: allowed.into(), sandbox, unresolved: false }
+        Self { allowed: allowed.into(), sandbox, unresolved: false, closed: false }
+    }
+
+    /// One that lets nothing through.
+    pub fn closed() -> Self {
+        Self { closed: true, ..Self::default() }
+    }
+
+    /// Whether this is called at all.
+    pub(super) fn admit(&self, url: &Url) -> Result<(), VendorFault> {
+        if self.closed { Err(VendorFault::Clone) } else { self.check(url).map_err(VendorFault::Address) }
     }
 
     /// The same for calls through a proxy: what is the loopback by its very name (RFC 6761 section 6.3) counts as such.

@@ -42,8 +42,13 @@ impl Sender {
 
     /// Sends once. Redirects are answers, not followed.
     pub async fn send(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
-        self.guard.check(&request.url).map_err(VendorFault::Address)?;
-        match tokio::time::timeout(request.timeout, self.exchange(request)).await {
+        self.send_and_wait(request, request.timeout).await
+    }
+
+    /// As `send`, with another limit than the request's own: for a reply that cannot be had again.
+    pub async fn send_and_wait(&self, request: &VendorRequest, limit: Duration) -> Result<VendorReply, VendorFault> {
+        self.guard.admit(&request.url)?;
+        match tokio::time::timeout(limit, self.exchange(request)).await {
             Ok(reply) => reply,
             Err(_) => Err(VendorFault::Timeout),
         }
@@ -56,7 +61,7 @@ impl Sender {
 
     /// Sends once and wants to know no more than how that was taken: whatever body the reply has is left unread.
     pub async fn tell(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
-        self.guard.check(&request.url).map_err(VendorFault::Address)?;
+        self.guard.admit(&request.url)?;
         let reply = async { self.begin(request).await.map(|response| head(response.status(), response.headers())) };
         tokio::time::timeout(request.timeout, reply).await.unwrap_or(Err(VendorFault::Timeout))
     }

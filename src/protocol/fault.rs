@@ -28,6 +28,9 @@ pub enum VendorFault {
     /// The guard refused the address. The text is for the log only.
     #[error("the address is refused: {0}")]
     Address(String),
+    /// This server looks at a copy of a database, and calls nobody.
+    #[error("this server calls nobody")]
+    Clone,
     #[error("an answer that cannot be read: {0}")]
     Malformed(&'static str),
     #[error(transparent)]
@@ -77,6 +80,7 @@ impl VendorFault {
                     format!("The address of {vendor} may not be called from this server (LIGAND_OUTBOUND_ALLOW).");
                 ApiError::new(Code::VendorAddressRefused, text)
             }
+            Self::Clone => Code::ServerIsAClone.into(),
             Self::Malformed(_) => {
                 ApiError::new(Code::VendorUnreachable, format!("{vendor} answered in a way that cannot be understood."))
             }

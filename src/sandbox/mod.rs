@@ -1,6 +1,6 @@
 //! Floor 5: a small vendor that behaves like HubSpot, so that the whole story runs with no vendor account: consent page,
 //! token endpoints in all their versions, account details, the CRM API, and a control endpoint that makes it slow,
-//! failing or rotating. Everything is kept in memory. It may import only `kernel`; nothing but the CLI and tests may
+//! failing or rotating. Everything is in memory, and where `keep_in` says so in a file, too. It may import only `kernel`; nothing but the CLI and tests may
 //! import it.
 
 mod account;
@@ -11,6 +11,7 @@ mod fields;
 mod gzip;
 mod inspect;
 mod journal;
+mod kept;
 mod oauth;
 mod observe;
 mod pages;
@@ -25,12 +26,13 @@ mod switches;
 mod tests;
 mod token;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -38,6 +40,7 @@ use self::admission::Meter;
 use self::crm::Crm;
 use self::journal::Journal;
 pub use self::journal::{Call, PresentedCredential, RouteCounts};
+use self::kept::{Kept, Line};
 pub use self::portal::Portal;
 pub use self::probe::Flow;
 pub use self::spoil::{How, Spoil};
@@ -96,11 +99,52 @@ struct Inner {
     journal: Journal,
     crm: Crm,
     meter: Meter,
+    /// None: in memory alone.
+    kept: Option<Kept>,
+}
+
+impl Inner {
+    /// Writes down what changed, before anybody is told.
+    fn save(&mut self, now: DateTime<Utc>) {
+        let changes = self.ledger.take_changes();
+        let Some(kept) = self.kept.as_mut().filter(|_| !changes.is_empty()) else { return };
+        kept.append(changes.into_iter().map(Line::Ledger));
+        if kept.is_long(self.ledger.size()) {
+            kept.begin_anew(self.ledger.whole(now));
+        }
+    }
+
+    /// Of a call that may have changed a record.
+    fn save_call(&mut self, call: impl FnOnce() -> crm::Call) {
+        if let Some(kept) = &mut self.kept {
+            kept.append([Line::Crm(call())]);
+        }
+    }
 }
 
 impl Sandbox {
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, settings: SandboxSettings) -> Self {
         Self { settings, clock, entropy, inner: Mutex::default(), released: Notify::new(), flow: Flow::default() }
+    }
+
+    /// Goes on with what the file holds of an earlier start, and writes what changes into it: grants and records, not the
+    /// switches. An app has its tokens only when they are in it.
+    pub fn keep_in(self, file: &Path) -> std::io::Result<Self> {
+        let (kept, lines) = Kept::open(file)?;
+        self.locked(|inner| {
+            for line in &lines {
+                match line {
+                    Line::Ledger(change) => inner.ledger.apply(change),
+                    Line::Crm(call) => call.repeat(&mut inner.crm),
+                }
+            }
+            inner.kept = Some(kept);
+            let now = self.clock.now();
+            if let Some(kept) = &mut inner.kept {
+                kept.begin_anew(inner.ledger.whole(now));
+            }
+        });
+        Ok(self)
     }
 
     pub fn settings(&self) -> &SandboxSettings {
@@ -174,6 +218,9 @@ impl Sandbox {
     pub fn reset(&self) {
         self.locked(|inner| {
             inner.ledger = Ledger::default();
+            if let Some(kept) = &mut inner.kept {
+                kept.forget();
+            }
             inner.switches = Switches::default();
             inner.journal.forget();
             inner.crm = Crm::default();
@@ -188,7 +235,10 @@ impl Sandbox {
     }
 
     fn locked<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
-        work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = work(&mut inner);
+        inner.save(self.clock.now());
+        done
     }
 
     fn terms(&self, switches: &Switches) -> Terms {

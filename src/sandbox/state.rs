@@ -20,7 +20,7 @@ pub const USER_EMAIL: &str = "someone@sandbox.hubspot.test";
 const SWEEP_ABOVE: usize = 100_000;
 
 /// What a code was issued for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IssuedCode {
     pub portal: Portal,
     pub redirect_uri: String,
@@ -33,7 +33,7 @@ pub struct IssuedCode {
 }
 
 /// What a user agreed to: the account, and the scopes that its app may use there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     pub portal: Portal,
     pub scopes: Vec<String>,
@@ -41,21 +41,21 @@ pub struct Reach {
 
 /// One installation of the app by one user. An uninstall ends everything at once; a lost refresh token lets the access
 /// tokens live until they expire.
-#[derive(Debug, Clone)]
-struct Grant {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Grant {
     reach: Reach,
     installed: bool,
     refreshable: bool,
 }
 
-#[derive(Debug, Clone)]
-struct AccessToken {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct AccessToken {
     grant: u64,
     expires_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone)]
-struct RefreshToken {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct RefreshToken {
     grant: u64,
     /// Replaced by a newer one: presenting it again is a replay.
     spent: bool,
@@ -95,6 +95,20 @@ pub struct Terms {
     pub rotation: bool,
 }
 
+/// One thing that changed, as it is after that: what a restart needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Change {
+    Code(String, IssuedCode),
+    Grant(u64, Grant),
+    Access(String, AccessToken),
+    Refresh(String, RefreshToken),
+    Revoked(String),
+    Expired(DateTime<Utc>),
+    Forgotten,
+    Ended(EndOfGrant, Option<Portal>),
+}
+
 #[derive(Debug, Default)]
 pub struct Ledger {
     codes: HashMap<String, IssuedCode>,
@@ -102,6 +116,8 @@ pub struct Ledger {
     access: HashMap<String, AccessToken>,
     refresh: HashMap<String, RefreshToken>,
     last_grant: u64,
+    /// What nobody has written down yet.
+    changes: Vec<Change>,
 }
 
 impl Ledger {
@@ -110,7 +126,7 @@ impl Ledger {
             self.codes.retain(|_, known| known.expires_at > now);
         }
         let text = format!("na1-{}", uuid(entropy));
-        self.codes.insert(text.clone(), code);
+        self.note(Change::Code(text.clone(), code));
         text
     }
 
@@ -127,7 +143,7 @@ impl Ledger {
         terms: Terms,
         entropy: &dyn Entropy,
     ) -> Result<Issued, Refusal> {
-        let known = self.codes.get_mut(code).filter(|known| !known.spent).ok_or(Refusal::BadAuthCode)?;
+        let known = self.codes.get(code).filter(|known| !known.spent).ok_or(Refusal::BadAuthCode)?;
         if terms.now >= known.expires_at {
             return Err(Refusal::ExpiredAuthCode);
         }
@@ -137,11 +153,12 @@ impl Ledger {
         if known.challenge.as_deref().is_some_and(|challenge| verifier.map(s256).as_deref() != Some(challenge)) {
             return Err(Refusal::BadCodeVerifier);
         }
-        known.spent = true;
-        let reach = Reach { portal: known.portal, scopes: known.scopes.clone() };
-        self.last_grant += 1;
-        let grant = self.last_grant;
-        self.grants.insert(grant, Grant { reach: reach.clone(), installed: true, refreshable: true });
+        let mut spent = known.clone();
+        spent.spent = true;
+        let reach = Reach { portal: spent.portal, scopes: spent.scopes.clone() };
+        self.note(Change::Code(code.to_owned(), spent));
+        let grant = self.last_grant + 1;
+        self.note(Change::Grant(grant, Grant { reach: reach.clone(), installed: true, refreshable: true }));
         let access_token = self.issue_access(grant, terms, entropy);
         let refresh_token = self.issue_refresh(grant, entropy);
         Ok(Issued { access_token, refresh_token, reach })
@@ -150,16 +167,21 @@ impl Ledger {
     /// Renews an access token. With rotation a spent refresh token that comes back ends its whole grant (RFC 9700,
     /// section 4.14.2).
     pub fn renew(&mut self, refresh_token: &str, terms: Terms, entropy: &dyn Entropy) -> Result<Issued, Refusal> {
-        let known = self.refresh.get_mut(refresh_token).ok_or(Refusal::BadRefreshToken)?;
-        let grant = self.grants.get_mut(&known.grant).ok_or(Refusal::BadRefreshToken)?;
+        let mut known = self.refresh.get(refresh_token).cloned().ok_or(Refusal::BadRefreshToken)?;
+        let mut grant = self.grants.get(&known.grant).cloned().ok_or(Refusal::BadRefreshToken)?;
         if known.spent {
             grant.installed = false;
-        }
-        if known.spent || !grant.refreshable || !grant.installed {
+            self.note(Change::Grant(known.grant, grant));
             return Err(Refusal::BadRefreshToken);
         }
-        known.spent = terms.rotation;
-        let (id, reach) = (known.grant, grant.reach.clone());
+        if !grant.refreshable || !grant.installed {
+            return Err(Refusal::BadRefreshToken);
+        }
+        let (id, reach) = (known.grant, grant.reach);
+        if terms.rotation {
+            known.spent = true;
+            self.note(Change::Refresh(refresh_token.to_owned(), known));
+        }
         let access_token = self.issue_access(id, terms, entropy);
         let refresh_token = if terms.rotation { self.issue_refresh(id, entropy) } else { refresh_token.to_owned() };
         Ok(Issued { access_token, refresh_token, reach })
@@ -172,13 +194,13 @@ impl Ledger {
         // HubSpot's tokens are long and begin like this; clients must not assume a length.
         let token = format!("CN{}", URL_SAFE_NO_PAD.encode(entropy::bytes::<96>(entropy)));
         let expires_at = terms.now.checked_add_signed(terms.token_lifetime).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        self.access.insert(token.clone(), AccessToken { grant, expires_at });
+        self.note(Change::Access(token.clone(), AccessToken { grant, expires_at }));
         token
     }
 
     fn issue_refresh(&mut self, grant: u64, entropy: &dyn Entropy) -> String {
         let token = uuid(entropy);
-        self.refresh.insert(token.clone(), RefreshToken { grant, spent: false });
+        self.note(Change::Refresh(token.clone(), RefreshToken { grant, spent: false }));
         token
     }
 
@@ -201,33 +223,82 @@ impl Ledger {
     /// Revocation by the app: a refresh token ends, its access tokens live until they expire, and the app stays
     /// installed; an access token ends alone. False when there was nothing to end.
     pub fn revoke(&mut self, token: &str) -> bool {
-        if self.access.remove(token).is_some() {
-            return true;
-        }
-        let alive = self.refresh(token).is_some();
-        if let Some(known) = self.refresh.get(token).filter(|_| alive) {
-            self.grants.entry(known.grant).and_modify(|grant| grant.refreshable = false);
+        let alive = self.access.contains_key(token) || self.refresh(token).is_some();
+        if alive {
+            self.note(Change::Revoked(token.to_owned()));
         }
         alive
     }
 
     pub fn expire_access_tokens(&mut self, now: DateTime<Utc>) {
-        self.access.values_mut().for_each(|token| token.expires_at = token.expires_at.min(now));
+        self.note(Change::Expired(now));
     }
 
     pub fn forget_access_tokens(&mut self) {
-        self.access.clear();
+        self.note(Change::Forgotten);
     }
 
     /// Ends every grant, or those of one account.
     pub fn end_grants(&mut self, reason: EndOfGrant, portal: Option<Portal>) {
-        let within = |grant: &&mut Grant| portal.is_none_or(|portal| grant.reach.portal == portal);
-        for grant in self.grants.values_mut().filter(within) {
-            match reason {
-                EndOfGrant::Uninstalled => grant.installed = false,
-                EndOfGrant::UserRemoved => grant.refreshable = false,
+        self.note(Change::Ended(reason, portal));
+    }
+
+    fn note(&mut self, change: Change) {
+        self.apply(&change);
+        self.changes.push(change);
+    }
+
+    /// The only place where anything changes: a restart applies what was noted.
+    pub(super) fn apply(&mut self, change: &Change) {
+        match change.clone() {
+            Change::Code(text, code) => drop(self.codes.insert(text, code)),
+            Change::Grant(id, grant) => {
+                self.last_grant = self.last_grant.max(id);
+                self.grants.insert(id, grant);
+            }
+            Change::Access(text, token) => drop(self.access.insert(text, token)),
+            Change::Refresh(text, token) => drop(self.refresh.insert(text, token)),
+            Change::Revoked(text) => {
+                if self.access.remove(&text).is_none()
+                    && let Some(known) = self.refresh.get(&text)
+                {
+                    self.grants.entry(known.grant).and_modify(|grant| grant.refreshable = false);
+                }
+            }
+            Change::Expired(now) => {
+                self.access.values_mut().for_each(|token| token.expires_at = token.expires_at.min(now));
+            }
+            Change::Forgotten => self.access.clear(),
+            Change::Ended(reason, portal) => {
+                let within = |grant: &&mut Grant| portal.is_none_or(|portal| grant.reach.portal == portal);
+                for grant in self.grants.values_mut().filter(within) {
+                    match reason {
+                        EndOfGrant::Uninstalled => grant.installed = false,
+                        EndOfGrant::UserRemoved => grant.refreshable = false,
+                    }
+                }
             }
         }
+    }
+
+    /// What changed since it was asked for last.
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Everything, as changes to an empty ledger. What is over and can not be told from unknown is left out.
+    pub(super) fn whole(&self, now: DateTime<Utc>) -> Vec<Change> {
+        let codes = self.codes.iter().filter(|(_, code)| code.expires_at > now);
+        let codes = codes.map(|(text, code)| Change::Code(text.clone(), code.clone()));
+        let grants = self.grants.iter().map(|(id, grant)| Change::Grant(*id, grant.clone()));
+        let access = self.access.iter().map(|(text, token)| Change::Access(text.clone(), token.clone()));
+        let refresh = self.refresh.iter().map(|(text, token)| Change::Refresh(text.clone(), token.clone()));
+        codes.chain(grants).chain(access).chain(refresh).collect()
+    }
+
+    /// Entries that are kept.
+    pub(super) fn size(&self) -> usize {
+        [self.codes.len(), self.grants.len(), self.access.len(), self.refresh.len()].iter().sum()
     }
 
     pub fn spent_refresh_tokens(&self) -> usize {

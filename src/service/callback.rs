@@ -1,12 +1,15 @@
 //! `/connector/callback`: one redirect URI for all elements. The state finds the grant, and what the authorization under way
 //! must remember is sealed in it, so any replica can end what another began, also after a restart.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::Services;
+use super::flight::Flight;
 use super::provision::Started;
 use super::start_oauth::{OPEN_FOR, grant_place};
 use crate::catalog::element::Element;
@@ -247,8 +250,18 @@ impl Services {
                 Ok(CallbackEnd::Forward(forward(address, caller, &redirected)))
             }
             Waiting::Link(link) => {
-                let token = self.finish_link(owner, element, &under_way, link, redirected).await?;
-                Ok(CallbackEnd::Link { token, popup: link.popup })
+                let (popup, token) = (link.popup, self.link_token(owner, link.link).await?);
+                let (lateness, landing, mut flight) = Flight::begin();
+                let services = self.clone();
+                self.detached.start(async move {
+                    let finished = services.finish_link(owner, element, &under_way, redirected, &lateness).await;
+                    landing.tell(finished.map_err(Arc::new));
+                });
+                match flight.arrival().await {
+                    // The page of the result waits on.
+                    Err(_) if !flight.is_over() => Ok(CallbackEnd::Link { token, popup }),
+                    finished => finished.map(|()| CallbackEnd::Link { token, popup }),
+                }
             }
         }
     }

@@ -38,6 +38,13 @@ impl Services {
                 } else {
                     self.forget(&changed);
                 }
+                let of_database = changed.iter().any(|change| change.is(Kind::Database));
+                if (anything || of_database)
+                    && let Err(fault) = self.read_standstill().await
+                {
+                    tracing::warn!(%fault, "whether the database was restored cannot be read");
+                    return;
+                }
                 self.feed_trust.was_read(asked.timestamp());
                 // Behind what was forgotten: none of it may have a hash under a generation that goes.
                 if anything && let Err(error) = self.reload_data_keys().await {
@@ -49,6 +56,13 @@ impl Services {
             }
             Err(fault) => tracing::warn!(%fault, "the change feed cannot be read"),
         }
+    }
+
+    /// How many entries each memory has that the feed makes forget, and what is noted of instances.
+    pub fn remembered(&self) -> Vec<(&'static str, u64)> {
+        let noted = u64::try_from(self.usage.count()).unwrap_or(u64::MAX);
+        let own = [("rendered instances", self.rendered.count()), ("uses", noted)];
+        self.principals.counts().into_iter().chain(self.warm.counts()).chain(own).collect()
     }
 
     fn forget_everything(&self) {

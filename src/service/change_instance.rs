@@ -6,20 +6,22 @@ use serde_json::{Map, Value};
 
 use super::configuration::{AUTHENTICATION_TYPE, CALLBACK_URL, Configuration};
 use super::create_instance::Answer;
+use super::flight::{Flight, Lateness};
 use super::instance_input::InstanceInput;
 use super::instance_view::{InstanceConfiguration, InstanceView, token_place};
-use super::notices::{self, Event};
 use super::partner_app::{PartnerApp, own_client};
 use super::provision::{Provisioned, Provisioning, missing_code, needless};
+use super::unstored::Held;
+use super::unstored::entry::{Act, Entry};
 use super::{Services, of_instance};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::store::StoreFault;
 use crate::store::instances::{self, InstanceRow, Stored};
 use crate::store::time::UtcTime;
-use crate::store::{StoreFault, grants};
 use crate::vault::lookup::Purpose;
 
 /// How often a change is applied again because somebody else changed the row meanwhile.
@@ -38,8 +40,14 @@ impl Services {
             return Err(ApiError::new(Code::IdMismatch, "The id in the body differs from the id in the path."));
         }
         input.refuse_denial()?;
+        let (lateness, landing, mut flight) = Flight::begin();
+        let lateness = if input.spends() { lateness.of_instance(id) } else { lateness };
         let services = self.clone();
-        self.detached.run(async move { services.change(owner, id, &input, reauthenticate).await }).await
+        self.detached.start(async move {
+            let changed = services.change(owner, id, &input, reauthenticate, &lateness).await;
+            landing.tell(changed.map_err(Arc::new));
+        });
+        flight.arrival().await
     }
 
     async fn change(
@@ -48,29 +56,67 @@ impl Services {
         id: i64,
         input: &InstanceInput,
         reauthenticate: bool,
+        lateness: &Lateness,
     ) -> Result<Answer, ApiError> {
         // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
-        let mut provisioned: Option<Arc<Provisioned>> = None;
+        let mut got: Option<(Provisioning, Provisioned)> = None;
+        let changed = self.change_with(owner, id, input, reauthenticate, &mut got, lateness).await;
+        if let (Err(error), Some((provisioning, provisioned))) = (&changed, &got)
+            && provisioning.spends()
+        {
+            tracing::error!(instance = id, ?error, "a new credential is not kept");
+            // While the instance lives its own grant may be the same account's, which a revocation would end as well.
+            if error.code == Code::InstanceNotFound {
+                self.let_grant_go(provisioning, provisioned, lateness).await;
+            }
+        }
+        changed
+    }
+
+    async fn change_with(
+        &self,
+        owner: Owner,
+        id: i64,
+        input: &InstanceInput,
+        reauthenticate: bool,
+        got: &mut Option<(Provisioning, Provisioned)>,
+        lateness: &Lateness,
+    ) -> Result<Answer, ApiError> {
+        // What the end of the process would keep: each try makes it anew, on the row as it is by then.
+        let mut held: Option<Held> = None;
         for _ in 0..TRIES {
-            let stored = self.stored_instance(owner, id).await?;
-            if input.version.is_some_and(|meant| meant != stored.instance.version) {
+            let (stored, mut change) = self.changed_instance(owner, id, input, got.is_some()).await?;
+            if got.is_none() && input.version.is_some_and(|meant| meant != stored.instance.version) {
                 return Err(Code::InstanceChanged.into());
             }
-            let mut change = self.apply(&stored, input).await?;
-            if provisioned.is_none()
+            if got.is_none()
                 && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?
             {
-                provisioned = Some(Arc::new(self.provision(&provisioning).await?));
+                let provisioned = self.provision(&provisioning, lateness).await?;
+                *got = Some((provisioning, provisioned));
             }
-            if let Some(provisioned) = &provisioned {
-                let version = stored.credential.version;
-                change.stored.credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
-                change.stored.instance.invalid_reason = None;
-                change.stored.instance.external_authentication = provisioned.external_authentication().to_owned();
-                change.stored.instance.connected = provisioned.connected.text();
-            }
-            let recovered = stored.instance.invalid_reason.is_some() && provisioned.is_some();
-            match self.write_change(owner, &change, provisioned.as_deref(), recovered).await {
+            let written = match got.as_ref() {
+                None => self.write_change(owner, &change).await,
+                Some((provisioning, provisioned)) => {
+                    let version = stored.credential.version;
+                    let credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
+                    let row = &mut change.stored.instance;
+                    let recovers = row.invalid_reason.take().is_some();
+                    row.external_authentication = provisioned.external_authentication().to_owned();
+                    row.connected = provisioned.connected.text();
+                    change.stored.credential = credential.clone();
+                    let entry = Entry {
+                        tags: change.stored.tags(),
+                        grant: provisioned.grant,
+                        recovers,
+                        ..Entry::new(owner, Act::Change, change.stored.instance.clone(), credential)
+                    };
+                    let entry = self.telling(entry);
+                    held = Some(self.unstored.hold(Arc::clone(&entry), provisioning.client()));
+                    self.store_entry(&entry, provisioning.spends(), lateness).await.map(drop)
+                }
+            };
+            match written {
                 Err(StoreFault::Conflict(_)) => continue,
                 Err(fault) => return Err(of_instance(id)(fault)),
                 Ok(()) => {
@@ -80,30 +126,29 @@ impl Services {
                 }
             }
         }
+        drop(held);
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
-    async fn write_change(
+    /// The instance as it is, and as it will be. `surely`: something was spent for the change, so only a verdict ends it.
+    pub(super) async fn changed_instance(
         &self,
         owner: Owner,
-        change: &Change,
-        provisioned: Option<&Provisioned>,
-        recovered: bool,
-    ) -> Result<(), StoreFault> {
-        let (stored, tags) = (Arc::new(change.stored.clone()), change.stored.tags());
-        let (replaces, now) = (provisioned.is_some(), self.now());
-        let grant = provisioned.and_then(|provisioned| provisioned.grant);
-        let event = Event::of_instance(notices::Kind::InstanceRecovered, &stored.instance, None);
-        let told = if recovered { self.notices(owner, &event, None) } else { Vec::new() };
-        let commit = self.commit(move |conn| {
-            instances::update(conn, owner, &stored.instance, &tags)?;
-            if replaces {
-                instances::update_credential(conn, owner, &stored.credential, now)?;
-            }
-            notices::enqueue(conn, &told)?;
-            grant.map_or(Ok(()), |grant| grants::delete(conn, owner, grant))
-        });
-        let committed = commit.await;
+        id: i64,
+        input: &InstanceInput,
+        surely: bool,
+    ) -> Result<(Stored, Change), ApiError> {
+        let read = || async {
+            let stored = self.stored_instance(owner, id).await?;
+            let change = self.apply(&stored, input).await?;
+            Ok((stored, change))
+        };
+        if surely { self.surely(read).await } else { read().await }
+    }
+
+    async fn write_change(&self, owner: Owner, change: &Change) -> Result<(), StoreFault> {
+        let (row, tags) = (change.stored.instance.clone(), change.stored.tags());
+        let committed = self.commit(move |conn| instances::update(conn, owner, &row, &tags)).await;
         self.warm.forget([&change.stored.instance.id]);
         committed
     }
@@ -134,7 +179,7 @@ impl Services {
             row.name = name;
         }
         if let Some(tags) = input.plain_tags()? {
-            row.tags = serde_json::to_string(&tags).map_err(ApiError::internal)?;
+            row.tags = serde_json::to_string(&tags).map_err(|error| ApiError::internal(error))?;
         }
         if let Some(external_id) = input.checked_external_id()? {
             row.external_id = external_id;

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Services;
+use super::commit::PATIENCE;
 use super::configuration::{CALLBACK_URL, Configuration};
+use super::flight::{Flight, Lateness};
 use super::idempotency::{Begun, Claimed, IdempotencyKey};
 use super::instance_input::{ElementReference, InstanceInput};
 use super::instance_view::{InstanceView, configuration_place, credential_place, token_place};
-use super::notices::{self, Event};
 use super::provision::{Provisioned, Provisioning, needless};
 use super::refresh_attempt::due_at;
+use super::unstored::entry::{Act, Entry};
+use super::unstored::waits_for_database;
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
@@ -19,10 +22,10 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
-use crate::store::instances::{self, Creator, CredentialRow, InstanceRow, Stored};
+use crate::store::StoreFault;
+use crate::store::instances::{Creator, CredentialRow, InstanceRow, Stored};
 use crate::store::principals::Principal;
 use crate::store::time::UtcTime;
-use crate::store::{StoreFault, grants, idempotency};
 use crate::vault::lookup::Purpose;
 
 /// An instance, and what else the reply must say.
@@ -56,15 +59,36 @@ impl Services {
         key: Option<IdempotencyKey>,
     ) -> Result<Answer, ApiError> {
         let draft = self.draft(caller, element_in_path, input).await?;
+        // First: once the code is spent nothing may fail but the commit, and whoever gives up is told the id.
+        let id = self.store.next_id().await?;
         if key.is_none() && !draft.provisioning.asks_vendor() {
             // Nothing is spent and nothing claimed: if the caller goes, all or nothing of it is stored.
-            return self.create(draft, None).await;
+            return self.create(id, draft, None, &Lateness::unheard()).await;
         }
+        let owner = draft.provisioning.owner;
+        let (lateness, landing, mut flight) = Flight::begin();
+        let lateness = if draft.provisioning.spends() { lateness.of_instance(id) } else { lateness };
+        let hashes = key.as_ref().and_then(|key| self.hashes_of(key));
+        let entered = match self.creations.enter(owner, id, hashes, &flight)? {
+            Ok(entered) => entered,
+            Err(mut first) => return first.arrival_within(PATIENCE).await,
+        };
         let services = self.clone();
-        self.detached.run(async move { services.create_once(draft, key).await }).await
+        self.detached.start(async move {
+            let created = services.create_once(id, draft, key, &lateness).await;
+            drop(entered);
+            landing.tell(created.map_err(Arc::new));
+        });
+        flight.arrival().await
     }
 
-    async fn create_once(&self, draft: Draft, key: Option<IdempotencyKey>) -> Result<Answer, ApiError> {
+    async fn create_once(
+        &self,
+        id: i64,
+        draft: Draft,
+        key: Option<IdempotencyKey>,
+        lateness: &Lateness,
+    ) -> Result<Answer, ApiError> {
         let owner = draft.provisioning.owner;
         let claimed = match key {
             None => None,
@@ -73,54 +97,80 @@ impl Services {
                 Begun::Repeated(answer) => return Ok(*answer),
             },
         };
-        let created = self.while_claimed(claimed, self.create(draft, claimed)).await;
+        let created = self.while_claimed(claimed, self.create(id, draft, claimed, lateness)).await;
         if let (Err(_), Some(claimed)) = (&created, claimed) {
-            self.release_key(owner, claimed).await;
+            let release = self.release_key(owner, claimed);
+            lateness.within(PATIENCE, || waits_for_database(None), release).await;
         }
         created
     }
 
-    async fn create(&self, draft: Draft, claimed: Option<Claimed>) -> Result<Answer, ApiError> {
-        // First: once the code is spent nothing may fail but the commit, which is tried again.
-        let id = self.store.next_id().await?;
-        let provisioned = self.provision(&draft.provisioning).await?;
-        let owner = draft.provisioning.owner;
-        let token = base64_token(self.entropy.as_ref());
-        let stored = self.stored(id, &token, &draft, &provisioned)?;
-        let answer = Answer {
-            instance: self.view_of(&stored, &token, Some(&draft.provisioning.configuration))?,
-            without_effect: draft.without_effect,
-            trace: draft.trace,
-        };
-        let sealed_answer = claimed.map(|claimed| Ok::<_, ApiError>((claimed, self.seal_answer(claimed, &answer)?)));
-        let sealed_answer = sealed_answer.transpose()?;
-        let (tags, grant) = (draft.tags, provisioned.grant);
-        let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None);
-        let told = match self.may_have_webhook(owner.organization).await {
-            true => self.notices(owner, &created, None),
-            false => Vec::new(),
-        };
-        let stored = Arc::new(stored);
-        let token_hash = stored.instance.token_hash.clone();
-        let commit = self.commit(move |conn| {
-            instances::insert(conn, owner, &stored.instance, &stored.credential, &tags)?;
-            if let Some(grant) = grant {
-                grants::delete(conn, owner, grant)?;
+    async fn create(
+        &self,
+        id: i64,
+        draft: Draft,
+        claimed: Option<Claimed>,
+        lateness: &Lateness,
+    ) -> Result<Answer, ApiError> {
+        let provisioned = self.provision(&draft.provisioning, lateness).await?;
+        let made = self.entry_of(id, &draft, &provisioned, claimed).await;
+        let (entry, answer) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                self.let_grant_go(&draft.provisioning, &provisioned, lateness).await;
+                return Err(error);
             }
-            if let Some((claimed, answer)) = &sealed_answer {
-                idempotency::finish(conn, owner, claimed.id, answer)?;
-            }
-            notices::enqueue(conn, &told)
-        });
-        match commit.await {
+        };
+        let spends = draft.provisioning.spends();
+        let _held = self.unstored.hold(Arc::clone(&entry), draft.provisioning.client());
+        match self.store_entry(&entry, spends, lateness).await {
+            Ok(_) => Ok(answer),
             // A commit whose acknowledgement was lost is tried again, and meets its own row.
-            Err(StoreFault::Conflict(_)) if self.has_token(owner, id, token_hash).await => Ok(answer),
-            outcome => outcome.map(|()| answer).map_err(ApiError::from),
+            Err(StoreFault::Conflict(_)) if self.has_token(&entry, spends).await? => Ok(answer),
+            Err(fault) => {
+                if spends {
+                    self.revoke_entry(&entry).await;
+                }
+                Err(fault.into())
+            }
         }
     }
 
-    async fn has_token(&self, owner: Owner, id: i64, token_hash: Vec<u8>) -> bool {
-        self.stored_instance(owner, id).await.is_ok_and(|stored| stored.instance.token_hash == token_hash)
+    /// What is stored and what is answered.
+    async fn entry_of(
+        &self,
+        id: i64,
+        draft: &Draft,
+        provisioned: &Provisioned,
+        claimed: Option<Claimed>,
+    ) -> Result<(Arc<Entry>, Answer), ApiError> {
+        let owner = draft.provisioning.owner;
+        let token = base64_token(self.entropy.as_ref());
+        let stored = self.stored(id, &token, draft, provisioned)?;
+        let answer = Answer {
+            instance: self.view_of(&stored, &token, Some(&draft.provisioning.configuration))?,
+            without_effect: draft.without_effect.clone(),
+            trace: draft.trace,
+        };
+        let sealed = claimed.map(|claimed| Ok::<_, ApiError>((claimed.id, self.seal_answer(claimed, &answer)?)));
+        let entry = Entry {
+            tags: draft.tags.clone(),
+            grant: provisioned.grant,
+            answer: sealed.transpose()?,
+            ..Entry::new(owner, Act::Create, stored.instance, stored.credential)
+        };
+        let told = self.may_have_webhook(owner.organization).await;
+        Ok((if told { self.telling(entry) } else { Arc::new(entry) }, answer))
+    }
+
+    async fn has_token(&self, entry: &Entry, spends: bool) -> Result<bool, ApiError> {
+        let (owner, id) = (entry.owner, entry.instance.id);
+        let stored = if spends { self.stored_surely(owner, id).await } else { self.stored_instance(owner, id).await };
+        match stored {
+            Ok(stored) => Ok(stored.instance.token_hash == entry.instance.token_hash),
+            Err(gone) if gone.code == Code::InstanceNotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The rows of a new instance.
@@ -141,7 +191,7 @@ impl Services {
             element_id: element.id,
             element_key: element.key.clone(),
             name: draft.name.clone(),
-            tags: serde_json::to_string(&draft.tags).map_err(ApiError::internal)?,
+            tags: serde_json::to_string(&draft.tags).map_err(|error| ApiError::internal(error))?,
             external_id: draft.external_id.clone(),
             token_hash: kept.hash,
             token_sealed: kept.sealed,
@@ -161,7 +211,7 @@ impl Services {
     }
 
     pub(super) fn seal_configuration(&self, id: i64, configuration: &Configuration) -> Result<Vec<u8>, ApiError> {
-        let document = configuration.document().map_err(ApiError::internal)?;
+        let document = configuration.document().map_err(|error| ApiError::internal(error))?;
         Ok(self.vault.seal(configuration_place(id), &document)?)
     }
 

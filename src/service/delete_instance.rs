@@ -12,6 +12,7 @@ use super::{Services, of_instance};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::store::instances::{self, Stored};
 use crate::store::leases;
@@ -22,15 +23,23 @@ use crate::vault::lookup::Purpose;
 /// How often a deletion is begun again because the credential was refreshed meanwhile.
 const TRIES: usize = 8;
 
+/// What a job needs to revoke a grant, with the hashes that other instances with the same grant have.
+pub(super) type GrantToRevoke = (Revocation, Vec<Vec<u8>>);
+
 /// A grant that another instance holds, whoever owns it, lives on.
 pub(super) fn revoke_unless_shared(
     conn: &mut AnyConn,
     owner: Owner,
-    (revocation, hashes): (Revocation, Vec<Vec<u8>>),
+    (revocation, hashes): GrantToRevoke,
     now: DateTime<Utc>,
 ) -> Result<(), StoreFault> {
     let shared = instances::any_with_grant(conn, &hashes)?;
     if shared { Ok(()) } else { revocations::insert(conn, owner, revocation, now) }
+}
+
+/// The token whose end is the grant's, and what it is (RFC 7009 section 2.1).
+pub(super) fn token_to_revoke<'a>(access: &'a Secret, refresh: Option<&'a Secret>) -> (&'a Secret, &'static str) {
+    refresh.map_or((access, "access_token"), |token| (token, "refresh_token"))
 }
 
 impl Services {
@@ -55,11 +64,10 @@ impl Services {
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
-    /// What the job needs to revoke the grant, where the element says how; with the hashes that other instances with the
-    /// same grant have.
-    pub(super) async fn revocation_of(&self, stored: &Stored) -> Result<Option<(Revocation, Vec<Vec<u8>>)>, ApiError> {
+    /// What the job needs to revoke the grant, where the element says how.
+    pub(super) async fn revocation_of(&self, stored: &Stored) -> Result<Option<GrantToRevoke>, ApiError> {
         let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(ApiError::internal)?;
+        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
         self.revocation(stored.instance.element_id, &credential, &self.configuration_of(stored)?).await
     }
 
@@ -69,7 +77,7 @@ impl Services {
         element_id: i64,
         credential: &Credential,
         configuration: &Configuration,
-    ) -> Result<Option<(Revocation, Vec<Vec<u8>>)>, ApiError> {
+    ) -> Result<Option<GrantToRevoke>, ApiError> {
         let element = self.catalog.by_id(element_id);
         if element.and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
             return Ok(None);
@@ -78,12 +86,10 @@ impl Services {
         let Credential::OAuth2 { access_token, refresh_token, variables, .. } = credential else {
             return Ok(None);
         };
-        let (token, hint) = match refresh_token {
-            Some(token) => (token, "refresh_token"),
-            None => (access_token, "access_token"),
-        };
-        let configuration = configuration.document().map_err(ApiError::internal)?;
-        let configuration: serde_json::Value = serde_json::from_slice(&configuration).map_err(ApiError::internal)?;
+        let (token, hint) = token_to_revoke(access_token, refresh_token.as_ref());
+        let configuration = configuration.document().map_err(|error| ApiError::internal(error))?;
+        let configuration: serde_json::Value =
+            serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
         let document = json!({
             "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
         });
@@ -92,5 +98,27 @@ impl Services {
         let sealed = self.vault.seal(revocation_place(id), document.as_bytes())?;
         let revocation = Revocation { id, element_id, sealed, attempts: 0 };
         Ok(Some((revocation, hashes.unwrap_or_default())))
+    }
+
+    /// Queues the revocation of a grant that is not kept, whatever the database does meanwhile.
+    pub(super) async fn revoke_surely(
+        &self,
+        owner: Owner,
+        (element, id): (i64, i64),
+        credential: &Credential,
+        configuration: &Configuration,
+    ) {
+        let now = self.now();
+        let queued = match self.surely(|| self.revocation(element, credential, configuration)).await {
+            Ok(Some(grant)) => {
+                let queue = move |conn: &mut AnyConn| revoke_unless_shared(conn, owner, grant, now);
+                self.commit_surely("a revocation", queue).await.map_err(|fault| ApiError::from(fault))
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = queued {
+            tracing::error!(instance = id, ?error, "a grant that nobody keeps lives on at its vendor");
+        }
     }
 }

@@ -29,6 +29,7 @@ impl Services {
     /// The same of one that is at hand.
     pub async fn freshened(&self, live: Arc<LiveInstance>) -> Result<Arc<LiveInstance>, ApiError> {
         live.usable()?;
+        self.standstill.lets_call()?;
         let now = self.now();
         if live.note_use(now) {
             self.usage.note(live.id, now);
@@ -36,7 +37,7 @@ impl Services {
         match live.freshness(now) {
             Freshness::Fresh => Ok(live),
             Freshness::Ageing => {
-                if self.refreshes.setback(live.id, now).is_none() {
+                if !self.standstill.holds() && self.setback(live.id).is_none() {
                     drop(self.start_refresh(wanted(&live, Cause::Ageing)));
                 }
                 Ok(live)
@@ -105,8 +106,8 @@ impl Services {
     }
 
     async fn refresh_unless_set_back(&self, live: &LiveInstance, cause: Cause) -> Result<(), ApiError> {
-        match self.refreshes.setback(live.id, self.now()) {
-            Some(setback) => Err(setback.error.copy()),
+        match self.setback(live.id) {
+            Some(error) => Err(error),
             None => self.refresh(wanted(live, cause)).await,
         }
     }

@@ -65,14 +65,24 @@ fn place(row: i64) -> Place {
     Place { table: "idempotency", column: "reply_sealed", row }
 }
 
+pub(super) fn other_request() -> ApiError {
+    let message = "This Idempotency-Key came with another request before: use a new key for a new request.";
+    ApiError::new(Code::IdempotencyConflict, message)
+}
+
 impl Services {
+    /// Under each generation of the look-up key; the first is the one that is stored.
+    pub(super) fn idempotency_hashes(&self, key: &IdempotencyKey) -> Vec<Hashes> {
+        self.lookup.under_each(|lookup| Hashes {
+            key: lookup.hash(Purpose::IdempotencyKey, &key.key),
+            request: lookup.hash_bytes(Purpose::Request, &key.request),
+        })
+    }
+
     /// Claims a key, or gives the answer that there is. While it is not known whether the first call lives it is watched:
     /// the answer may come, its process may be dead, and otherwise the caller is told that it runs.
     pub(super) async fn begin_once(&self, owner: Owner, key: &IdempotencyKey) -> Result<Begun, ApiError> {
-        let mut hashes = self.lookup.under_each(|lookup| Hashes {
-            key: lookup.hash(Purpose::IdempotencyKey, &key.key),
-            request: lookup.hash_bytes(Purpose::Request, &key.request),
-        });
+        let mut hashes = self.idempotency_hashes(key);
         let (stored, others): (_, Arc<[Hashes]>) = (hashes.remove(0), hashes.into());
         let (id, process) = (self.store.next_id().await?, self.process);
         let (mut watch, mut first, mut dead) = (None, None, None);
@@ -88,14 +98,10 @@ impl Services {
                 Ok(Claim::Done { id, reply_sealed }) => {
                     let document = self.vault.open(place(id), &reply_sealed)?;
                     return Ok(Begun::Repeated(Box::new(
-                        serde_json::from_slice(&document).map_err(ApiError::internal)?,
+                        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?,
                     )));
                 }
-                Ok(Claim::OtherRequest) => {
-                    let message =
-                        "This Idempotency-Key came with another request before: use a new key for a new request.";
-                    return Err(ApiError::new(Code::IdempotencyConflict, message));
-                }
+                Ok(Claim::OtherRequest) => return Err(other_request()),
                 Ok(Claim::RunningSince(since)) => return Err(under_way(seconds_until_abandoned(since, now))),
                 Ok(Claim::Running(seen)) => {
                     if *first.get_or_insert(seen.lease) != seen.lease {
@@ -131,25 +137,14 @@ impl Services {
         claimed: Claimed,
         answer: &T,
     ) -> Result<Vec<u8>, ApiError> {
-        let document = zeroize::Zeroizing::new(serde_json::to_vec(answer).map_err(ApiError::internal)?);
+        let document = zeroize::Zeroizing::new(serde_json::to_vec(answer).map_err(|error| ApiError::internal(error))?);
         Ok(self.vault.seal(place(claimed.id), &document)?)
     }
 
     /// The call failed: the key may be used again.
     pub(super) async fn release_key(&self, owner: Owner, claimed: Claimed) {
         let release = move |conn: &mut AnyConn| idempotency::release(conn, owner, claimed.id);
-        let Err(fault) = self.store.write(release).await else { return };
-        tracing::warn!(%fault, "an idempotency key could not be released yet");
-        let services = self.clone();
-        // Nobody waits for it, not even the end of the process: a claim that shows no life is taken over.
-        tokio::spawn(async move {
-            for tries in 0..RELEASES {
-                tokio::time::sleep(RELEASE_AGAIN.saturating_mul(2_u32.saturating_pow(tries))).await;
-                if services.store.write(release).await.is_ok() {
-                    return;
-                }
-            }
-        });
+        let _ = self.commit_surely("the release of an idempotency key", release).await;
     }
 }
 

@@ -203,6 +203,11 @@ impl InstanceInput {
         }))
     }
 
+    /// Whether it brings what can be spent only once: a code, or tokens of the caller's own.
+    pub fn spends(&self) -> bool {
+        self.has_code() || self.external_authentication.as_deref() == Some("initial")
+    }
+
     pub fn has_code(&self) -> bool {
         self.provider_data.as_ref().is_some_and(|data| data.text("code").is_some())
     }

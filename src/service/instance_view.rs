@@ -75,7 +75,7 @@ impl InstanceView {
     pub fn json(&self) -> Result<Vec<u8>, ApiError> {
         // Enough for nearly all: otherwise the text is copied again and again while it grows.
         let mut json = Vec::with_capacity(8 * 1024);
-        serde_json::to_writer(&mut json, self).map_err(ApiError::internal)?;
+        serde_json::to_writer(&mut json, self).map_err(|error| ApiError::internal(error))?;
         Ok(json)
     }
 }
@@ -128,7 +128,7 @@ impl Services {
         let instance = &stored.instance;
         let element = self.catalog.by_id(instance.element_id);
         let document = self.vault.open(configuration_place(instance.id), &instance.configuration_sealed)?;
-        Configuration::read(&document, element.map(AsRef::as_ref)).map_err(ApiError::internal)
+        Configuration::read(&document, element.map(AsRef::as_ref)).map_err(|error| ApiError::internal(error))
     }
 
     /// The whole instance. `hydrate`: with its configuration.
@@ -158,7 +158,7 @@ impl Services {
         let element = self.catalog.by_id(row.element_id);
         let text = match self.element_texts.get(row.element_id) {
             Some(text) => text.clone(),
-            None => ElementText::of(&ElementView::removed(row)).map_err(ApiError::internal)?,
+            None => ElementText::of(&ElementView::removed(row)).map_err(|error| ApiError::internal(error))?,
         };
         let connected = Connected::read(row.connected.as_deref());
         let events_enabled = configuration.and_then(|known| known.get("event.notification.enabled")) == Some("true");

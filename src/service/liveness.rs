@@ -54,6 +54,11 @@ impl Watch {
         if gone { usual.min(SUSPICIOUS) } else { usual }
     }
 
+    /// Whether the silence has lasted so much longer than a death needs.
+    pub fn is_silent_for(watch: Option<&Self>, longer: Duration) -> bool {
+        watch.is_some_and(|it| it.looked.duration_since(it.since) >= SILENT_FOR.saturating_add(longer))
+    }
+
     fn begin(lease: Lease, now: Instant) -> Self {
         Self { lease, since: now, gone_since: None, looked: now }
     }

@@ -4,12 +4,15 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// What happened since the process started. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
     pub refreshes: Family<RefreshLabels, Counter>,
+    /// 1 while a restored database waits for the operator's word.
+    pub refreshes_held: Gauge,
     registry: std::sync::Arc<Registry>,
 }
 
@@ -26,16 +29,19 @@ impl EncodeLabelSet for RefreshLabels {
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// `dropped_lines`: counted where the log is written.
+    pub fn new(dropped_lines: Counter) -> Self {
         let refreshes = Family::default();
         let mut registry = Registry::with_prefix("ligand");
+        registry.register("log_lines_dropped", "Lines of the log that could not be written", dropped_lines);
         registry.register("refreshes", "Token refreshes by element, outcome and cause", refreshes.clone());
-        Self { refreshes, registry: std::sync::Arc::new(registry) }
+        let refreshes_held = Gauge::default();
+        let held = "Whether refresh tokens are held back, because the database was restored";
+        registry.register("refreshes_held", held, refreshes_held.clone());
+        Self { refreshes, refreshes_held, registry: std::sync::Arc::new(registry) }
     }
-}
 
-impl Metrics {
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

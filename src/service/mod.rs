@@ -2,20 +2,24 @@
 
 pub mod authenticate;
 pub mod bootstrap;
+pub mod budget;
 pub mod call_hub;
 pub mod call_vendor;
 pub mod callback;
 pub mod change_feed;
 pub mod change_instance;
+mod commit;
 pub mod configuration;
 pub mod connect;
 pub mod create_instance;
+pub mod creations;
 pub mod data_keys;
 pub mod default_oauth;
 pub mod delete_instance;
 pub mod document;
 pub mod element_metadata;
 pub mod element_view;
+pub mod flight;
 mod form_token;
 pub mod fresh_token;
 pub mod idempotency;
@@ -46,13 +50,19 @@ pub mod rotate_keys;
 pub mod scope_choice;
 pub mod sign_in;
 pub mod sign_in_limits;
+pub mod standstill;
 pub mod start_oauth;
+pub mod token_call;
+pub mod token_hosts;
+pub mod unstored;
 pub mod usage;
 pub mod warm_instances;
 
 use std::future::Future;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -65,19 +75,27 @@ use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
 use crate::outbound::{Dialer, Sender};
 use crate::protocol::instance_token::CredentialNames;
-use crate::store::{Store, StoreFault};
+use crate::store::{Probe, Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
 use connect::limits::LinkLimits;
+use creations::Creations;
 use element_view::ElementTexts;
 use memory::FeedTrust;
 use metrics::Metrics;
 use refresh::Refreshes;
 use rendered_instances::RenderedInstances;
 use sign_in_limits::SignInLimits;
+use standstill::Standstill;
+use token_call::LateCalls;
+use token_hosts::TokenHosts;
+use unstored::Unstored;
 use usage::Usage;
 use warm_instances::WarmInstances;
+
+/// How long a question whether the server is ready waits for a write.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the use cases are. Cheap to clone.
 #[derive(Clone)]
@@ -115,10 +133,15 @@ pub struct Parts {
     /// This process, among those that share the database: drawn at its start, never zero.
     pub process: i64,
     pub feed_trust: FeedTrust,
+    pub standstill: Standstill,
     pub principals: PrincipalCache,
     pub warm: WarmInstances,
     pub rendered: RenderedInstances,
     pub refreshes: Arc<Refreshes>,
+    pub token_hosts: Arc<TokenHosts>,
+    pub late_calls: Arc<LateCalls>,
+    pub creations: Arc<Creations>,
+    pub unstored: Arc<Unstored>,
     pub usage: Arc<Usage>,
     pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,
@@ -172,14 +195,17 @@ impl Detached {
 }
 
 /// A missing row is a 404 with a name, every other fault speaks for itself.
+#[track_caller]
 fn not_found(code: Code, message: impl FnOnce() -> String) -> impl FnOnce(StoreFault) -> ApiError {
+    let place = Location::caller();
     move |fault| match fault {
-        StoreFault::NotFound => ApiError::new(code, message()),
-        other => other.into(),
+        StoreFault::NotFound => ApiError::new(code, message()).at(place),
+        other => ApiError::from(other).at(place),
     }
 }
 
 /// As `not_found`, of an instance.
+#[track_caller]
 fn of_instance(id: i64) -> impl FnOnce(StoreFault) -> ApiError {
     not_found(Code::InstanceNotFound, move || format!("No instance found with ID {id}."))
 }
@@ -189,10 +215,29 @@ impl Services {
         self.clock.now()
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers and can be written to.
     pub async fn ready(&self) -> Result<(), ApiError> {
         self.store.read(crate::store::principals::any).await?;
-        Ok(())
+        if let Some(probe) = self.store.writability().due() {
+            let services = self.clone();
+            let made = tokio::spawn(async move { services.probe_writes(probe).await });
+            // A database that takes longer is not yet one that refuses; the next who asks learns what came of it.
+            drop(tokio::time::timeout(PROBE_PATIENCE, made).await);
+        }
+        match self.store.writability().refusal() {
+            None => Ok(()),
+            Some(reason) => {
+                let message = "The database answers, and nothing can be written to it.";
+                Err(ApiError::new(Code::DatabaseUnavailable, message).with_retry_after(1).with_source(reason))
+            }
+        }
+    }
+
+    async fn probe_writes(&self, probe: Probe) {
+        let mut room = vec![0; probe.bytes];
+        // What could be compressed would need no room.
+        self.entropy.fill(&mut room);
+        self.store.probe(self.process, room).await;
     }
 
     /// The element with this key or id.

@@ -178,7 +178,7 @@ impl Services {
 
     fn open_app(&self, stored: &SealedApp) -> Result<PartnerApp, ApiError> {
         let document = self.vault.open(place(stored.id), &stored.sealed)?;
-        serde_json::from_slice(&document).map_err(ApiError::internal)
+        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))
     }
 
     /// The app, or what must be known before there is one.

@@ -220,7 +220,7 @@ fn request(live: &LiveInstance, call: &Call<'_>, body: Upload) -> Result<Request
     }
     let uri = match carrier_of(&live.element, &live.credential) {
         Some(Carrier::Header { name, value }) => {
-            let name = HeaderName::try_from(name).map_err(ApiError::internal)?;
+            let name = HeaderName::try_from(name).map_err(|error| ApiError::internal(error))?;
             let mut value = HeaderValue::try_from(value.expose()).map_err(|_| unfit(live))?;
             value.set_sensitive(true);
             headers.insert(name, value);

@@ -7,11 +7,15 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::Services;
+use super::commit::PATIENCE;
 use super::configuration::{CALLBACK_URL, Configuration};
+use super::flight::Lateness;
 use super::instance_input::{Brought, ProviderData};
 use super::introspect::Connected;
 use super::partner_app::{PartnerApp, oauth2_of, own_client};
 use super::start_oauth::grant_place;
+use super::token_call::Asker;
+use super::unstored::waits_for_database;
 use crate::catalog::element::{ApiKey, AuthenticationType, Element};
 use crate::catalog::oauth2::{OAuth2, Pkce};
 use crate::kernel::code::Code;
@@ -22,8 +26,8 @@ use crate::protocol::oauth2::reply;
 use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token::{self, Client};
 use crate::protocol::variables::{Values, given_by_verification};
-use crate::protocol::{Credential, VendorFault, VendorRequest, account, api_key};
-use crate::store::{StoreFault, grants};
+use crate::protocol::{Credential, VendorFault, account, api_key};
+use crate::store::grants;
 use crate::vault::lookup::Purpose;
 
 /// A credential that the vendor accepted, not stored yet.
@@ -75,18 +79,28 @@ pub struct Started {
 
 impl Services {
     /// Spends what the caller brought. Runs detached: its result must be committed even when the caller is gone.
-    pub(super) async fn provision(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
+    pub(super) async fn provision(&self, input: &Provisioning, lateness: &Lateness) -> Result<Provisioned, ApiError> {
         let provisioned = match (input.authentication, &input.brought) {
-            (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought).await?,
-            (AuthenticationType::OAuth2, None) => Box::pin(self.exchange_code(input)).await?,
+            (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought, lateness).await?,
+            (AuthenticationType::OAuth2, None) => Box::pin(self.exchange_code(input, lateness)).await?,
             (AuthenticationType::ApiKey, _) => self.verify_key(input).await?,
         };
         // A reply that names a foreign host must not be stored, let alone called.
-        input.url_of_vendor(provisioned.credential.variables())?;
+        if let Err(error) = input.url_of_vendor(provisioned.credential.variables()) {
+            self.let_grant_go(input, &provisioned, lateness).await;
+            return Err(error);
+        }
         Ok(provisioned)
     }
 
-    async fn exchange_code(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
+    /// A grant that was got and is not kept is not left alive at the vendor.
+    pub(super) async fn let_grant_go(&self, input: &Provisioning, provisioned: &Provisioned, lateness: &Lateness) {
+        let about = (input.element.id, lateness.instance().unwrap_or_default());
+        let revoking = self.revoke_surely(input.owner, about, &provisioned.credential, &input.configuration);
+        lateness.within(PATIENCE, || waits_for_database(None), revoking).await;
+    }
+
+    async fn exchange_code(&self, input: &Provisioning, lateness: &Lateness) -> Result<Provisioned, ApiError> {
         let oauth2 = input.oauth2()?;
         let code = input.provider_data.secret("code").ok_or_else(|| missing_code(&input.element))?;
         let client = input.client();
@@ -99,7 +113,7 @@ impl Services {
         let verifier = verifier.as_ref();
         let request =
             input.with_values(|values| token::exchange(oauth2, &client, &code, redirect_uri, verifier, values))?;
-        let outcome = self.token_call(&input.element, oauth2, &request).await;
+        let outcome = self.token_call(&input.element, oauth2, &request, input.asker("the code", lateness)).await;
         if let (Some(id), Err(VendorFault::Refused { .. })) = (*grant, &outcome) {
             // The code is spent: the verifier will never be of use again.
             let owner = input.owner;
@@ -115,7 +129,12 @@ impl Services {
 
     /// Tokens that the caller obtained itself: an access token with its lifetime is taken as it is, a refresh token is
     /// proven first.
-    async fn take_over(&self, input: &Provisioning, brought: &Brought) -> Result<Provisioned, ApiError> {
+    async fn take_over(
+        &self,
+        input: &Provisioning,
+        brought: &Brought,
+        lateness: &Lateness,
+    ) -> Result<Provisioned, ApiError> {
         let oauth2 = input.oauth2()?;
         match (&brought.access_token, &brought.refresh_token) {
             (Some(access_token), refresh_token) if refresh_token.is_none() || brought.lifetime.is_some() => {
@@ -133,7 +152,8 @@ impl Services {
             (_, Some(refresh_token)) => {
                 let client = input.client();
                 let request = input.with_values(|values| token::refresh(oauth2, &client, refresh_token, values))?;
-                let token = self.token_call(&input.element, oauth2, &request).await;
+                let asker = input.asker("the refresh token", lateness);
+                let token = self.token_call(&input.element, oauth2, &request, asker).await;
                 let token = token.map_err(|fault| fault.into_error(&input.element.name, "the refresh token"))?;
                 Ok(Provisioned { external: true, ..self.provisioned(token, Some(refresh_token.clone()), None) })
             }
@@ -175,16 +195,6 @@ impl Services {
             external: false,
             connected,
         })
-    }
-
-    pub(super) async fn token_call(
-        &self,
-        element: &Element,
-        oauth2: &OAuth2,
-        request: &VendorRequest,
-    ) -> Result<Token, VendorFault> {
-        let reply = self.sender.send(request).await?;
-        reply::read(element, oauth2, request, &reply, self.now())
     }
 
     fn provisioned(&self, token: Token, sent: Option<Secret>, grant: Option<i64>) -> Provisioned {
@@ -252,7 +262,7 @@ impl Services {
             )
         })?;
         let document = self.vault.open(grant_place(grant.id), &grant.sealed)?;
-        let remembered: Remembered = serde_json::from_slice(&document).map_err(ApiError::internal)?;
+        let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
         if remembered.client_id != client.id || remembered.redirect_uri != redirect_uri {
             return Err(unknown(
                 "The authorization with this state was started with another client id or callback URL.",
@@ -275,6 +285,16 @@ impl Provisioning {
     /// Whether the vendor may be asked: what it gave then must be stored, even when the caller is gone.
     pub(super) fn asks_vendor(&self) -> bool {
         self.authentication != AuthenticationType::ApiKey || self.element.verification.is_some()
+    }
+
+    /// Whether something is spent that cannot be had again: a code, or a refresh token that may rotate.
+    pub(super) fn spends(&self) -> bool {
+        let proven = |brought: &Brought| brought.refresh_token.is_some();
+        self.authentication == AuthenticationType::OAuth2 && self.brought.as_ref().is_none_or(proven)
+    }
+
+    fn asker<'a>(&self, what: &'static str, lateness: &'a Lateness) -> Asker<'a> {
+        Asker { owner: self.owner, what, lateness, permit: None }
     }
 
     fn oauth2(&self) -> Result<&OAuth2, ApiError> {
@@ -351,25 +371,4 @@ pub(super) fn missing_code(element: &Element) -> ApiError {
         element.key
     );
     ApiError::new(Code::MissingCode, message)
-}
-
-impl Services {
-    /// Writes until the database takes it: what was spent at the vendor cannot be had again.
-    pub(super) async fn commit<T, F>(&self, transaction: F) -> Result<T, StoreFault>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut crate::store::AnyConn) -> Result<T, StoreFault> + Clone + Send + 'static,
-    {
-        const TRIES: u32 = 8;
-        let mut pause = std::time::Duration::from_millis(100);
-        for _ in 1..TRIES {
-            match self.store.write(transaction.clone()).await {
-                Err(StoreFault::Unavailable(reason)) => tracing::warn!(reason, "a credential waits for the database"),
-                other => return other,
-            }
-            tokio::time::sleep(pause).await;
-            pause = pause.saturating_mul(2);
-        }
-        self.store.write(transaction).await
-    }
 }

@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use moka::sync::Cache;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::liveness::Watch;
+use super::flight::{Flight, Lateness};
+use super::liveness::{Death, Watch};
 use super::warm_instances::withdrawn;
 use super::{Services, refresh_attempt::lease_name};
 use crate::catalog::element::Element;
+use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::store::instances::{self, Stored};
@@ -55,28 +56,41 @@ pub struct Wanted {
     pub cause: Cause,
 }
 
-/// The version that there is now, or why there is none newer.
-type Outcome = Result<i64, Arc<ApiError>>;
-type Flight = watch::Receiver<Option<Outcome>>;
-
 /// What this process has under way, and what it remembers of failures.
 pub struct Refreshes {
-    flights: Mutex<HashMap<i64, Flight>>,
+    /// Each ends with the version that there is then.
+    flights: Mutex<HashMap<i64, Flight<i64>>>,
     setbacks: Cache<i64, Setback>,
     /// Token calls at once, by element.
     permits: Mutex<HashMap<i64, Arc<Semaphore>>>,
 }
 
-/// A refresh failed, and may do better later.
+/// A refresh failed, and may do better later. Measured by a clock that nobody sets.
 #[derive(Clone)]
-pub struct Setback {
-    pub until: DateTime<Utc>,
+struct Setback {
+    until: Instant,
     pause: Duration,
-    pub error: Arc<ApiError>,
+    /// The token endpoint's host, where that was down: its return ends the pause.
+    host: Option<Arc<str>>,
+    error: Arc<ApiError>,
+}
+
+/// Why a refresh failed; the host, where that is down.
+pub(super) struct Failure {
+    pub error: ApiError,
+    pub host: Option<Arc<str>>,
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self { error, host: None }
+    }
 }
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long callers wait for another process's refresh, or for a place among the token calls.
+const TURN: Duration = Duration::from_secs(30);
 /// Between two looks at another process's lease.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LATER_LOOKS: Duration = Duration::from_millis(500);
@@ -88,18 +102,17 @@ impl Default for Refreshes {
 }
 
 impl Refreshes {
-    /// The failure that still stands in the way, if there is one.
-    pub fn setback(&self, id: i64, now: DateTime<Utc>) -> Option<Setback> {
-        self.setbacks.get(&id).filter(|setback| now < setback.until)
-    }
-
-    /// Twice as long after every failure, but at least as long as the vendor asks for, within a minute.
-    fn set_back(&self, id: i64, error: &Arc<ApiError>, now: DateTime<Utc>) {
+    /// Twice as long after every failure, but at least as long as the vendor asks for, within a minute. While a host is down,
+    /// how long is the host's own matter.
+    fn set_back(&self, id: i64, failure: Failure, now: Instant) -> Arc<ApiError> {
+        let Failure { error, host } = failure;
         let doubled = self.setbacks.get(&id).map_or(FIRST_PAUSE, |before| before.pause.saturating_mul(2));
         let asked = Duration::from_secs(error.retry_after.unwrap_or(0));
-        let pause = doubled.max(asked).min(LONGEST_PAUSE);
-        let until = now.checked_add_signed(chrono::TimeDelta::from_std(pause).unwrap_or_default()).unwrap_or(now);
-        self.setbacks.insert(id, Setback { until, pause, error: Arc::clone(error) });
+        let pause = if host.is_some() { FIRST_PAUSE } else { doubled.max(asked).min(LONGEST_PAUSE) };
+        let error = Arc::new(to_come_again(error, pause));
+        let until = now.checked_add(pause).unwrap_or(now);
+        self.setbacks.insert(id, Setback { until, pause, host, error: Arc::clone(&error) });
+        error
     }
 
     pub(super) fn permits(&self, element: &Element) -> Arc<Semaphore> {
@@ -109,46 +122,74 @@ impl Refreshes {
     }
 }
 
+/// A refusal that passes says when; one for good does not.
+fn to_come_again(error: ApiError, rest: Duration) -> ApiError {
+    let passes = error.code.status() >= 500 || error.code.status() == 429;
+    let seconds = rest.as_secs().saturating_add(u64::from(rest.subsec_nanos() > 0));
+    if passes { error.with_retry_after(seconds.max(1)) } else { error }
+}
+
 impl Services {
+    /// The failure that still stands in the way of a refresh, if there is one.
+    pub(super) fn setback(&self, id: i64) -> Option<ApiError> {
+        let setback = self.refreshes.setbacks.get(&id)?;
+        let now = self.clock.steady();
+        let rest = match &setback.host {
+            // Not known to fail any more: it is back.
+            Some(host) => self.token_hosts.rest(host, now)?,
+            None => setback.until.saturating_duration_since(now),
+        };
+        (!rest.is_zero()).then(|| to_come_again(setback.error.copy(), rest))
+    }
+
     /// Waits until the credential is newer than the one that was seen. When the caller stops waiting, it goes on.
     pub async fn refresh(&self, wanted: Wanted) -> Result<(), ApiError> {
+        self.standstill.lets_refresh(wanted.cause)?;
         loop {
-            let mut flight = self.start_refresh(wanted);
-            let outcome = flight.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
-            match outcome.map_err(ApiError::internal)? {
-                Some(Ok(version)) if version > wanted.seen => return Ok(()),
-                Some(Err(error)) => return Err(error.copy()),
-                // It was begun by somebody who had seen less.
-                Some(Ok(_)) | None => {}
+            // It may have been begun by somebody who had seen less.
+            if self.start_refresh(wanted).arrival().await? > wanted.seen {
+                return Ok(());
             }
         }
     }
 
     /// Joins the flight of this instance, or starts one.
-    pub(super) fn start_refresh(&self, wanted: Wanted) -> Flight {
+    pub(super) fn start_refresh(&self, wanted: Wanted) -> Flight<i64> {
         let mut flights = self.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&wanted.id) {
             return flight.clone();
         }
-        let (tell, flight) = watch::channel(None);
+        let (lateness, landing, flight) = Flight::begin();
         flights.insert(wanted.id, flight.clone());
         let services = self.clone();
         self.detached.start(async move {
-            let landing = Landing { refreshes: Arc::clone(&services.refreshes), id: wanted.id };
-            let outcome = services.fly(wanted).await.map_err(Arc::new);
-            match &outcome {
-                Ok(_) => services.refreshes.setbacks.invalidate(&wanted.id),
-                Err(error) => services.refreshes.set_back(wanted.id, error, services.now()),
+            let under_way = UnderWay { refreshes: Arc::clone(&services.refreshes), id: wanted.id };
+            let outcome = services.fly(wanted, &lateness).await;
+            let outcome =
+                outcome.map_err(|failure| services.refreshes.set_back(wanted.id, failure, services.clock.steady()));
+            if outcome.is_ok() {
+                services.refreshes.setbacks.invalidate(&wanted.id);
             }
             // Whoever comes from now on starts anew; whoever waits is told.
-            drop(landing);
-            let _ = tell.send(Some(outcome));
+            drop(under_way);
+            landing.tell(outcome);
         });
         flight
     }
 
     /// Waits for another process's refresh, or does its own.
-    async fn fly(&self, wanted: Wanted) -> Result<i64, ApiError> {
+    async fn fly(&self, wanted: Wanted, lateness: &Lateness) -> Result<i64, Failure> {
+        let turn = lateness.within(TURN, || Code::VendorTimeout.into(), self.wait_for_turn(wanted)).await?;
+        match turn {
+            Turn::Refreshed(version) => Ok(version),
+            Turn::Ours { lease, asked, stored, permit } => {
+                let name: Arc<str> = lease_name(wanted.id).into();
+                self.refresh_under(&name, (lease, asked), *stored, wanted, (lateness, permit)).await
+            }
+        }
+    }
+
+    async fn wait_for_turn(&self, wanted: Wanted) -> Result<Turn, ApiError> {
         let Wanted { owner, id, seen, .. } = wanted;
         let name: Arc<str> = lease_name(id).into();
         let mut watch: Option<Watch> = None;
@@ -159,21 +200,29 @@ impl Services {
             let look = move |conn: &mut _| Ok((instances::find(conn, owner, id)?, leases::look(conn, &of_lease)?));
             let (stored, lease) = self.store.read(look).await.map_err(super::of_instance(id))?;
             if stored.credential.version > seen {
-                return Ok(stored.credential.version);
+                return Ok(Turn::Refreshed(stored.credential.version));
             }
             if let Some(reason) = &stored.instance.invalid_reason {
                 return Err(withdrawn(reason));
             }
+            let element = self.element_of_row(&stored.instance)?;
             let held = lease.filter(|seen| seen.lease.is_held());
-            let death = held.and_then(|held| self.watch(&mut watch, held, asked));
+            // Nobody else of this process is at it: an earlier flight could not give the lease back.
+            let left = held.is_some_and(|held| held.lease.holder == self.process);
+            let abandoned = match held.and_then(|held| self.watch(&mut watch, held, asked)) {
+                None => left,
+                Some(Death::Known) => true,
+                // It may come back with the answer in its hands, so the token is sent again only when that must be over.
+                Some(Death::Silent) => Watch::is_silent_for(watch.as_ref(), Duration::from_secs(element.timeout)),
+            };
             let held = held.map(|held| held.lease);
-            if death.is_some() || held.is_none() {
+            if abandoned || held.is_none() {
                 // First: nobody holds a lease while it waits for its turn.
-                let permits = self.refreshes.permits(&*self.element_of_row(&stored.instance)?);
-                let _permit = permits.acquire().await.map_err(ApiError::internal)?;
+                let permits = self.refreshes.permits(&element);
+                let permit = permits.acquire_owned().await.map_err(|error| ApiError::internal(error))?;
                 let asked = Instant::now();
                 if let Some((lease, stored)) = self.take_lease(&name, held, wanted).await? {
-                    return self.refresh_under(&name, (lease, asked), stored, wanted).await;
+                    return Ok(Turn::Ours { lease, asked, stored: Box::new(stored), permit });
                 }
             }
             tokio::time::sleep(Watch::pause(watch.as_ref(), pause)).await;
@@ -201,13 +250,25 @@ impl Services {
     }
 }
 
+/// Whose turn it is.
+enum Turn {
+    /// Somebody else did it: the version that there is now.
+    Refreshed(i64),
+    Ours {
+        lease: Lease,
+        asked: Instant,
+        stored: Box<Stored>,
+        permit: OwnedSemaphorePermit,
+    },
+}
+
 /// Takes the flight off the list, also when its task panics.
-struct Landing {
+struct UnderWay {
     refreshes: Arc<Refreshes>,
     id: i64,
 }
 
-impl Drop for Landing {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }

@@ -4,13 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::delete_instance::revoke_unless_shared;
+use super::commit::PATIENCE;
+use super::flight::Lateness;
 use super::introspect::Connected;
 use super::notices::{self, Event};
 use super::provision::with_values;
-use super::refresh::{Cause, Wanted};
+use super::refresh::{Cause, Failure, Wanted};
 use super::refresh_outcomes::Outcome;
+use super::token_call::Asker;
+use super::token_hosts::Way;
+use super::unstored::entry::{Act, Entry};
+use super::unstored::waits_for_database;
 use super::warm_instances::{ahead, withdrawn};
 use super::{Services, instance_view::credential_place};
 use crate::catalog::element::Element;
@@ -19,9 +25,9 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::reply::Token;
-use crate::protocol::oauth2::token;
+use crate::protocol::oauth2::token::{self, Client};
 use crate::protocol::{Credential, VendorFault, VendorRequest};
-use crate::store::instances::{self, CredentialRow, Stored};
+use crate::store::instances::{CredentialRow, InstanceRow, Stored};
 use crate::store::leases::{self, Lease};
 use crate::store::time::UtcTime;
 use crate::store::{AnyConn, StoreFault, refreshes};
@@ -39,6 +45,7 @@ struct Call {
     stored: Stored,
     element: Arc<Element>,
     credential: Credential,
+    client: Client,
     request: VendorRequest,
 }
 
@@ -50,33 +57,55 @@ impl Services {
         (lease, asked): (Lease, Instant),
         stored: Stored,
         wanted: Wanted,
-    ) -> Result<i64, ApiError> {
+        (lateness, permit): (&Lateness, OwnedSemaphorePermit),
+    ) -> Result<i64, Failure> {
         let started = Instant::now();
         let version = stored.credential.version;
         if version > wanted.seen {
-            self.release(name).await;
+            self.release(name, lateness).await;
             return Ok(version);
         }
+        // Until something is sent what an earlier holder left unsettled stays so.
         let call = match self.prepare(stored, wanted).await {
             Ok(call) => call,
-            // Nothing was sent: what an earlier holder left unsettled stays so.
             Err(error) => {
-                self.let_go(name, lease.unsettled).await;
-                return Err(error);
+                self.let_go(name, lease.unsettled, lateness).await;
+                return Err(error.into());
             }
         };
-        // A process that stood still for a while may have been taken for dead.
-        if asked.elapsed() > STILL_OURS && !self.still_holds(name).await? {
-            return Ok(version);
-        }
-        let reply = self.while_beating(name, async {
-            self.token_call(&call.element, oauth2_of(&call.element)?, &call.request).await
-        });
-        let reply = reply.await;
         let element = Arc::clone(&call.element);
-        let (outcome, settled) = self.while_beating(name, self.settle(name, lease, wanted, call, reply)).await;
+        let host: Arc<str> = call.request.url.host_str().unwrap_or_default().into();
+        if let Way::Shut(rest) = self.way_to(&host, wanted) {
+            self.let_go(name, lease.unsettled, lateness).await;
+            let error =
+                ApiError::new(Code::VendorUnreachable, format!("{} is not available at the moment.", element.name));
+            return Err(Failure { error: error.with_retry_after(rest.as_secs()), host: Some(host) });
+        }
+        // A process that stood still for a while may have been taken for dead.
+        if asked.elapsed() > STILL_OURS {
+            match self.still_holds(name).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(version),
+                Err(error) => {
+                    self.let_go(name, lease.unsettled, lateness).await;
+                    return Err(error.into());
+                }
+            }
+        }
+        let asker = Asker { owner: wanted.owner, what: "the refresh token", lateness, permit: Some(permit) };
+        let reply = self
+            .while_beating(name, async { self.token_call(&element, oauth2_of(&element)?, &call.request, asker).await });
+        let reply = reply.await;
+        let settling = self.settle(name, lease, wanted, call, reply, lateness);
+        let (outcome, settled) = self.while_beating(name, settling).await;
         outcome.note(&self.metrics, &element, wanted, started.elapsed());
-        settled
+        let down = || self.token_hosts.rest(&host, self.clock.steady()).is_some_and(|rest| rest < Duration::MAX);
+        settled.map_err(|error| Failure { host: down().then(|| Arc::clone(&host)), error })
+    }
+
+    /// Whoever asks by `?refresh=true` may always try.
+    fn way_to(&self, host: &str, wanted: Wanted) -> Way {
+        if wanted.cause == Cause::Asked { Way::Open } else { self.token_hosts.way(host, self.clock.steady()) }
     }
 
     async fn prepare(&self, stored: Stored, wanted: Wanted) -> Result<Call, ApiError> {
@@ -85,7 +114,7 @@ impl Services {
         }
         let element = self.element_of_row(&stored.instance)?;
         let document = self.vault.open(credential_place(wanted.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(ApiError::internal)?;
+        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
         let Credential::OAuth2 { refresh_token: Some(refresh_token), variables, .. } = &credential else {
             return Err(not_refreshable(&element));
         };
@@ -95,7 +124,7 @@ impl Services {
         let request = with_values(&element, &configuration, Some(variables), |values| {
             token::refresh(oauth2, &client, refresh_token, values)
         })?;
-        Ok(Call { stored, element: Arc::clone(&element), credential, request })
+        Ok(Call { stored, element: Arc::clone(&element), credential, client, request })
     }
 
     async fn settle(
@@ -105,87 +134,85 @@ impl Services {
         wanted: Wanted,
         call: Call,
         reply: Result<Token, VendorFault>,
+        lateness: &Lateness,
     ) -> (Outcome, Result<i64, ApiError>) {
         let vendor = call.element.name.clone();
         match reply {
-            Ok(token) => self.keep_token(name, wanted, call, token).await,
+            Ok(token) => self.keep_token(name, wanted, call, token, lateness).await,
             Err(VendorFault::Refused { terminal: true, code, message, .. }) => {
                 let reason = reason_of(&vendor, message.as_deref().or(code.as_deref()), lease.unsettled);
                 let outcome = Outcome::Terminal { code };
-                match self.mark_invalid(name, wanted, &call.stored, &reason).await {
+                let marking = self.mark_invalid(name, wanted, &call.stored, &reason);
+                match lateness.within(PATIENCE, || waits_for_database(None), marking).await {
                     // Somebody put in another credential meanwhile: that one counts.
                     Err(StoreFault::Conflict(_) | StoreFault::NotFound) => {
-                        self.release(name).await;
+                        self.release(name, lateness).await;
                         (Outcome::Overtaken, self.version_of(wanted).await)
                     }
-                    Err(fault) => (outcome, Err(fault.into())),
+                    Err(fault) => {
+                        self.release(name, lateness).await;
+                        (outcome, Err(fault.into()))
+                    }
                     Ok(()) => (outcome, Err(withdrawn(&reason))),
                 }
             }
             Err(fault) => {
-                self.let_go(name, lease.unsettled || may_have_rotated(&fault)).await;
+                self.let_go(name, lease.unsettled || may_have_rotated(&fault), lateness).await;
                 let outcome = Outcome::Transient { fault: fault.to_string() };
                 (outcome, Err(fault.into_error(&vendor, "the refresh token")))
             }
         }
     }
 
-    /// Commits the new token, whatever the database does meanwhile: it cannot be had again.
+    /// Stores the new token, whatever the database does meanwhile: it cannot be had again.
     async fn keep_token(
         &self,
         name: &Arc<str>,
         wanted: Wanted,
         call: Call,
         token: Token,
+        lateness: &Lateness,
     ) -> (Outcome, Result<i64, ApiError>) {
-        let (owner, id, now, process) = (wanted.owner, wanted.id, self.now(), self.process);
+        let (owner, id, now) = (wanted.owner, wanted.id, self.now());
         let before = call.stored.instance.connected.as_deref();
         let connected = Connected::read(before).renewed(&token).text();
         // A row that says the same is not written.
         let connected = connected.filter(|now| before != Some(now.as_str()));
         let credential = match self.renewed(&call, token, wanted.cause, now) {
-            Ok(credential) => Arc::new(credential),
+            Ok(credential) => credential,
             Err(error) => {
-                self.leave_unsettled(name).await;
-                return (Outcome::Failed, Err(error));
+                self.let_go(name, true, lateness).await;
+                return (Outcome::Dropped { reason: format!("{error:?}") }, Err(error));
             }
         };
-        let (lease, row) = (Arc::clone(name), Arc::clone(&credential));
-        let commit = move |conn: &mut AnyConn| {
-            if let Some(connected) = &connected {
-                instances::set_connected(conn, owner, id, connected)?;
-            }
-            instances::update_credential(conn, owner, &row, now)?;
-            leases::release(conn, &lease, process)
+        let instance = InstanceRow { connected, ..call.stored.instance.clone() };
+        let entry = Entry { lease: Some(Arc::clone(name)), ..Entry::new(owner, Act::Renew, instance, credential) };
+        let entry = self.telling(entry);
+        let held = self.unstored.hold(Arc::clone(&entry), call.client.clone());
+        let fault = match self.store_entry(&entry, true, lateness).await {
+            Ok(_) => return (Outcome::Refreshed, Ok(entry.credential.version.saturating_add(1))),
+            Err(fault) => fault,
         };
-        // However long the outage: the end of the process is the only limit.
-        let committed = loop {
-            match self.commit(commit.clone()).await {
-                Err(StoreFault::Unavailable(_)) => continue,
-                other => break other,
+        self.release(name, lateness).await;
+        let stored = self.stored_surely(owner, id).await;
+        let ended = match stored {
+            // The acknowledgement of our own commit was lost.
+            Ok(stored) if stored.credential.sealed == entry.credential.sealed => {
+                (Outcome::Refreshed, Ok(stored.credential.version))
             }
+            Ok(stored) if stored.credential.version > entry.credential.version => {
+                (Outcome::Overtaken, Ok(stored.credential.version))
+            }
+            // The instance was deleted meanwhile: the new token must not live on at the vendor.
+            Err(gone) if gone.code == Code::InstanceNotFound => {
+                self.revoke_entry(&entry).await;
+                (Outcome::Overtaken, Err(gone))
+            }
+            Err(error) => (Outcome::Dropped { reason: format!("{error:?}") }, Err(error)),
+            Ok(_) => (Outcome::Dropped { reason: fault.to_string() }, Err(fault.into())),
         };
-        self.warm.forget([&id]);
-        match committed {
-            Ok(()) => (Outcome::Refreshed, Ok(credential.version.saturating_add(1))),
-            Err(StoreFault::Conflict(_)) => {
-                self.release(name).await;
-                // Either the acknowledgement of our own commit was lost, or another credential is there.
-                match self.stored_instance(owner, id).await {
-                    Ok(stored) if stored.credential.sealed == credential.sealed => {
-                        (Outcome::Refreshed, Ok(stored.credential.version))
-                    }
-                    Ok(stored) => (Outcome::Overtaken, Ok(stored.credential.version)),
-                    Err(gone) if gone.code == Code::InstanceNotFound => {
-                        self.revoke_orphan(call.stored, &credential).await;
-                        (Outcome::Overtaken, Err(gone))
-                    }
-                    // It may well be stored: whoever looks next sees it.
-                    Err(unread) => (Outcome::Failed, Err(unread)),
-                }
-            }
-            Err(fault) => (Outcome::Failed, Err(fault.into())),
-        }
+        drop(held);
+        ended
     }
 
     /// The credential's row with the new token.
@@ -241,7 +268,7 @@ impl Services {
         let (lease, reason, version) = (Arc::clone(name), reason.to_owned(), stored.credential.version);
         let event = Event::of_instance(notices::Kind::InstanceInvalid, &stored.instance, Some(&reason));
         let told = self.notices(owner, &event, None);
-        let marked = self.commit(move |conn| {
+        let marked = self.commit_surely("the end of a grant", move |conn| {
             // Once: a commit whose acknowledgement was lost is tried again.
             if refreshes::mark_invalid(conn, owner, id, version, &reason, now)? {
                 notices::enqueue(conn, &told)?;
@@ -253,27 +280,6 @@ impl Services {
         marked
     }
 
-    /// The instance was deleted while its token was renewed: the new one must not live on at the vendor.
-    async fn revoke_orphan(&self, mut stored: Stored, credential: &CredentialRow) {
-        let owner = crate::kernel::owner::Owner {
-            organization: stored.instance.organization_id,
-            account: stored.instance.account_id,
-        };
-        stored.credential = credential.clone();
-        let now = self.now();
-        let written = match self.revocation_of(&stored).await {
-            Ok(Some(revocation)) => {
-                let write = move |conn: &mut _| revoke_unless_shared(conn, owner, revocation, now);
-                self.store.write(write).await.map_err(Into::into)
-            }
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            tracing::warn!(instance = stored.instance.id, ?error, "a token of a deleted instance stays alive");
-        }
-    }
-
     async fn version_of(&self, wanted: Wanted) -> Result<i64, ApiError> {
         Ok(self.stored_instance(wanted.owner, wanted.id).await?.credential.version)
     }
@@ -283,25 +289,20 @@ impl Services {
         Ok(self.store.write(move |conn| leases::beat(conn, &lease, process)).await?)
     }
 
-    /// Without a result. `unsettled`: the vendor may have given a token that nobody has.
-    async fn let_go(&self, name: &Arc<str>, unsettled: bool) {
-        if unsettled { self.leave_unsettled(name).await } else { self.release(name).await }
+    /// Without a result. `unsettled`: the vendor may have given a token that nobody has. The flight lasts until the database
+    /// takes it: a lease that rots would look like a death.
+    async fn let_go(&self, name: &Arc<str>, unsettled: bool, lateness: &Lateness) {
+        let (lease, process) = (Arc::clone(name), self.process);
+        let write = move |conn: &mut AnyConn| match unsettled {
+            true => leases::leave_unsettled(conn, &lease, process),
+            false => leases::release(conn, &lease, process),
+        };
+        let let_go = self.commit_surely("the end of a lease", write);
+        let _ = lateness.within(PATIENCE, || waits_for_database(None), let_go).await;
     }
 
-    async fn release(&self, name: &Arc<str>) {
-        let (lease, process) = (Arc::clone(name), self.process);
-        let released = self.store.write(move |conn| leases::release(conn, &lease, process)).await;
-        if let Err(fault) = released {
-            tracing::warn!(lease = &**name, %fault, "a lease could not be released");
-        }
-    }
-
-    async fn leave_unsettled(&self, name: &Arc<str>) {
-        let (lease, process) = (Arc::clone(name), self.process);
-        let left = self.store.write(move |conn| leases::leave_unsettled(conn, &lease, process)).await;
-        if let Err(fault) = left {
-            tracing::warn!(lease = &**name, %fault, "a lease could not be left");
-        }
+    async fn release(&self, name: &Arc<str>, lateness: &Lateness) {
+        self.let_go(name, false, lateness).await;
     }
 }
 

@@ -78,6 +78,10 @@ impl DueRefreshes {
 impl Services {
     /// One look: starts what is due, in one process of all. How many were started.
     pub async fn refresh_due(&self, due: &Arc<DueRefreshes>) -> Result<usize, ApiError> {
+        // What waits for the operator's word is not put off either: it is due when that comes.
+        if self.standstill.holds() {
+            return Ok(0);
+        }
         let now = self.now();
         let (busy, running) = due.locked(|under_way| {
             let full =

@@ -19,8 +19,10 @@ pub(super) enum Outcome {
     Transient {
         fault: String,
     },
-    /// A new token could not be stored.
-    Failed,
+    /// A new token is lost.
+    Dropped {
+        reason: String,
+    },
 }
 
 impl Outcome {
@@ -30,7 +32,7 @@ impl Outcome {
             Self::Overtaken => "overtaken",
             Self::Terminal { .. } => "terminal",
             Self::Transient { .. } => "transient",
-            Self::Failed => "failed",
+            Self::Dropped { .. } => "dropped",
         }
     }
 
@@ -49,7 +51,17 @@ impl Outcome {
             Self::Transient { fault } => {
                 tracing::warn!(instance, element, cause, outcome, elapsed_ms, fault, "refresh");
             }
-            Self::Failed => tracing::error!(instance, element, cause, outcome, elapsed_ms, "refresh"),
+            Self::Dropped { reason } => {
+                tracing::error!(
+                    instance,
+                    element,
+                    cause,
+                    outcome,
+                    elapsed_ms,
+                    reason,
+                    "refresh: the new token is lost"
+                );
+            }
         }
     }
 }

@@ -45,6 +45,10 @@ impl RenderedInstances {
         self.0.forget(ids);
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.0.count()
+    }
+
     pub fn clear(&self) {
         self.0.clear();
     }
@@ -61,7 +65,7 @@ impl Services {
             }
         }
         let generation = known.generation();
-        let stored = self.stored_instance(owner, id).await?;
+        let stored = self.stored_instance(owner, id).await.map_err(|error| self.unless_under_way(owner, id, error))?;
         let body = self.view(&stored, true)?.json()?;
         let rendered =
             Rendered { versions: (stored.instance.version, stored.credential.version), body: Zeroizing::new(body) };

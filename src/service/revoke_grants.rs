@@ -7,11 +7,15 @@ use serde::Deserialize;
 
 use super::Services;
 use super::configuration::Configuration;
+use super::delete_instance::token_to_revoke;
 use super::provision::with_values;
+use crate::catalog::element::Element;
+use crate::catalog::oauth2::{OAuth2, Revoke};
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
-use crate::protocol::oauth2::token;
+use crate::protocol::Credential;
+use crate::protocol::oauth2::token::{self, Client};
 use crate::store::revocations::{self, Revocation};
 use crate::vault::seal::Place;
 
@@ -63,15 +67,42 @@ impl Services {
 
     async fn revoke(&self, owner: Owner, revocation: &Revocation) -> Result<(), ApiError> {
         let document = self.vault.open(revocation_place(revocation.id), &revocation.sealed)?;
-        let remembered: Remembered = serde_json::from_slice(&document).map_err(ApiError::internal)?;
+        let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
         // The element or its rule may be gone by now: then there is nothing to do.
         let Some(element) = self.catalog.by_id(revocation.element_id) else { return Ok(()) };
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
         let client = self.client_of(owner, element, &remembered.configuration).await?;
-        let given = Some(&remembered.variables);
-        let request = with_values(element, &remembered.configuration, given, |values| {
-            token::revoke(oauth2, rule, &client, (&remembered.token, &remembered.hint), values)
+        let Remembered { token, hint, variables, configuration } = &remembered;
+        self.send_revocation(element, (oauth2, rule), &client, (token, hint), (variables, configuration)).await
+    }
+
+    /// Revokes a grant without asking the database, where the element says how.
+    pub(super) async fn revoke_now(
+        &self,
+        element: i64,
+        credential: &Credential,
+        configuration: &Configuration,
+        client: &Client,
+    ) -> Result<(), ApiError> {
+        let Some(element) = self.catalog.by_id(element) else { return Ok(()) };
+        let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
+        let Some(rule) = &oauth2.revoke else { return Ok(()) };
+        let Credential::OAuth2 { access_token, refresh_token, variables, .. } = credential else { return Ok(()) };
+        let token = token_to_revoke(access_token, refresh_token.as_ref());
+        self.send_revocation(element, (oauth2, rule), client, token, (variables, configuration)).await
+    }
+
+    async fn send_revocation(
+        &self,
+        element: &Element,
+        (oauth2, rule): (&OAuth2, &Revoke),
+        client: &Client,
+        (token, hint): (&Secret, &str),
+        (variables, configuration): (&BTreeMap<String, String>, &Configuration),
+    ) -> Result<(), ApiError> {
+        let request = with_values(element, configuration, Some(variables), |values| {
+            token::revoke(oauth2, rule, client, (token, hint), values)
         })?;
         let reply =
             self.sender.send(&request).await.map_err(|fault| fault.into_error(&element.name, "the revocation"))?;

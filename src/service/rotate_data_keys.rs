@@ -148,7 +148,7 @@ impl Services {
         if hashed.purpose != Purpose::VendorGrant {
             return Ok(Ok(key.hash_bytes(hashed.purpose, &text)));
         }
-        let credential = Credential::read(&text).map_err(ApiError::internal)?;
+        let credential = Credential::read(&text).map_err(|error| ApiError::internal(error))?;
         let grant: Option<&Secret> = credential.grant();
         Ok(Ok(grant.map_or_else(|| pair.derived.clone(), |grant| key.hash(hashed.purpose, grant))))
     }

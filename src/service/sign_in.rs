@@ -183,22 +183,25 @@ impl Services {
             return Err(ApiError::new(Code::BadPassword, message));
         }
         let entropy = Arc::clone(&self.entropy);
-        self.hashing(move || password::hash(&password, entropy.as_ref())).await?.map_err(ApiError::internal)
+        self.hashing(move || password::hash(&password, entropy.as_ref()))
+            .await?
+            .map_err(|error| ApiError::internal(error))
     }
 
     async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let permit = Arc::clone(&self.password_gate).acquire_owned().await.map_err(ApiError::internal)?;
+        let permit =
+            Arc::clone(&self.password_gate).acquire_owned().await.map_err(|error| ApiError::internal(error))?;
         let hashed = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()
         });
-        hashed.await.map_err(ApiError::internal)
+        hashed.await.map_err(|error| ApiError::internal(error))
     }
 
     fn session_token(&self, of: Audience, id: Option<String>, principal: &Principal) -> Result<Secret, ApiError> {
         let now = self.now();
         let session = Session::begin(principal.user, principal.session_generation, id, now);
-        self.session.issue(of, session, now).map_err(ApiError::internal)
+        self.session.issue(of, session, now).map_err(|error| ApiError::internal(error))
     }
 
     fn authenticated(&self, principal: &Principal) -> Result<AuthenticatedUser, ApiError> {

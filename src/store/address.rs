@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
+
 use crate::kernel::secret::Secret;
 
 #[derive(Debug, Clone)]
@@ -62,9 +64,10 @@ pub(super) fn with_system_roots(url: &Secret, roots: Option<&Path>) -> Secret {
     }
 }
 
-/// A server that vanished without a word must not be waited for: libpq would do so for minutes. What the URL says itself
-/// counts.
+/// A server that vanished without a word must not be waited for: libpq would do so for minutes. Of several hosts the one
+/// that takes writes is meant: a standby would serve reads of yesterday. What the URL says itself counts.
 pub(super) fn with_limits(url: &Secret) -> Secret {
+    const OF_SEVERAL: [(&str, &str); 1] = [("target_session_attrs", "read-write")];
     const LIMITS: [(&str, &str); 5] = [
         ("connect_timeout", "2"),
         // Milliseconds; the others are seconds and a count.
@@ -75,7 +78,9 @@ pub(super) fn with_limits(url: &Secret) -> Secret {
     ];
     let mut text = url.expose().to_owned();
     let given: Vec<String> = text.split_once('?').map_or_else(Vec::new, |(_, query)| names_of(query));
-    for (name, value) in LIMITS.iter().filter(|(name, _)| !given.iter().any(|known| known == name)) {
+    let of_several: &[_] = if has_several_hosts(&text) { &OF_SEVERAL } else { &[] };
+    let wanted = LIMITS.iter().chain(of_several);
+    for (name, value) in wanted.filter(|(name, _)| !given.iter().any(|known| known == name)) {
         let separator = if text.contains('?') { '&' } else { '?' };
         text.push_str(&format!("{separator}{name}={value}"));
     }
@@ -84,6 +89,38 @@ pub(super) fn with_limits(url: &Secret) -> Secret {
 
 fn names_of(query: &str) -> Vec<String> {
     query.split('&').filter_map(|pair| Some(pair.split_once('=')?.0.to_owned())).collect()
+}
+
+/// `postgres://u:p@one:5432,two:5432/d`, or `…?host=one,two`.
+fn has_several_hosts(url: &str) -> bool {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let behind_scheme = base.split_once("://").map_or(base, |(_, rest)| rest);
+    // libpq looks for the end of the user's part in the same way.
+    let hosts = behind_scheme.split_once('@').map_or(behind_scheme, |(_, hosts)| hosts);
+    let hosts = hosts.split('/').next().unwrap_or_default();
+    let named =
+        query.split('&').filter_map(|pair| pair.strip_prefix("host=").or_else(|| pair.strip_prefix("hostaddr=")));
+    std::iter::once(hosts).chain(named).any(|hosts| hosts.contains(',') || hosts.to_ascii_lowercase().contains("%2c"))
+}
+
+/// A text of libpq's, which can repeat the URL or a part of it, without what the URL has of secrets. The URL is read
+/// generously: of one that is malformed, as by a password with `/` or `@` in it, libpq names pieces.
+pub(super) fn without_secret(text: &str, url: &Secret) -> String {
+    let url = url.expose();
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let user = behind_scheme.rsplit_once('@').map_or("", |(user, _)| user);
+    let password = user.split_once(':').map_or("", |(_, password)| password);
+    let pairs = url.split(['?', '&']).filter_map(|pair| pair.split_once('='));
+    let of_query = pairs.filter(|(name, _)| name.ends_with("password")).map(|(_, value)| value);
+    let whole = std::iter::once(password).chain(of_query);
+    let pieces = whole.flat_map(|secret| std::iter::once(secret).chain(secret.split(['/', '@', '?', '#', ':', ','])));
+    let mut secrets: Vec<String> = pieces
+        .flat_map(|secret| [secret.to_owned(), percent_decode_str(secret).decode_utf8_lossy().into_owned()])
+        .filter(|secret| !secret.is_empty())
+        .collect();
+    // A piece must not spoil the whole that it is of.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.iter().fold(text.replace(url, "***"), |text, secret| text.replace(secret.as_str(), "***"))
 }
 
 const SYSTEM_ROOTS: &str = "sslrootcert=system";
@@ -128,6 +165,49 @@ mod tests {
         assert_eq!(limited("postgres://h/d"), format!("postgres://h/d?{all}"));
         let own = limited("postgres://h/d?sslmode=require&connect_timeout=9");
         assert!(own.starts_with("postgres://h/d?sslmode=require&connect_timeout=9&tcp_user_timeout=5000"), "{own}");
+    }
+
+    #[test]
+    fn of_several_hosts_the_one_that_takes_writes_is_meant() {
+        let wants_writes =
+            |url: &str| with_limits(&Secret::new(url)).expose().contains("target_session_attrs=read-write");
+        for several in [
+            "postgres://u:p@h1,h2/d",
+            "postgres://u:p@h1:5433,h2:5434/d?sslmode=require",
+            "postgresql://h1,h2",
+            "postgres://u:p@/d?host=h1,h2",
+            "postgres:///d?host=h1%2Ch2",
+        ] {
+            assert!(wants_writes(several), "{several}");
+        }
+        for one in ["postgres://u:p@h/d", "postgres://u:p,q@h/d", "postgres://h/a,b", "postgres:///d?host=/run/a"] {
+            assert!(!wants_writes(one), "{one}");
+        }
+        let own = with_limits(&Secret::new("postgres://h1,h2/d?target_session_attrs=primary"));
+        assert!(!own.expose().contains("read-write"), "what the URL says counts");
+    }
+
+    #[test]
+    fn no_part_of_a_password_is_repeated_whatever_the_url_looks_like() {
+        for url in [
+            "postgres://u:hunter2@h/d",
+            "postgres://u:hunter2@h1:5432,h2:5433/d?target_session_attrs=read-write",
+            "postgres://u:hun%74er2@h/d",
+            "postgres://u:se/hunter2@h/d",
+            "postgres://u:se@hunter2@h/d",
+            "postgres://u:se?hunter2@h1,h2/d",
+            "postgres://u@h/d?password=hunter2",
+            "postgres://u@h/d?sslmode=require&sslpassword=hunter2&connect_timeout=2",
+        ] {
+            let said = format!("at {url}: \"hunter2\" is no port, nor \"se\"");
+            let kept = without_secret(&said, &Secret::new(url));
+            assert!(!kept.contains("hunter2") && !kept.contains("hun%74er2"), "{url}: {kept}");
+            assert!(!url.contains(":se") || !kept.contains("\"se\""), "{url}: {kept}");
+        }
+        let said = "could not connect to h, port 5432";
+        for harmless in ["postgres://h/d", "postgres://u@h:5432/d", "postgres://u:@h/d"] {
+            assert_eq!(without_secret(said, &Secret::new(harmless)), said);
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum Kind {
     Instance,
     /// A look-up or session key, or when one ends.
     DataKey,
+    /// It was restored, or goes on after that.
+    Database,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             Self::Organization => "organization",
             Self::Instance => "instance",
             Self::DataKey => "data_key",
+            Self::Database => "database",
         }
     }
 }
@@ -62,7 +65,8 @@ struct Horizon {
 
 /// Everything that was committed since `position`, and the position to go on from. A change may come twice, but none
 /// is missed: on PostgreSQL rows become visible out of order, so a position there is the oldest transaction still
-/// running, not the last row seen.
+/// running, not the last row seen. Nor is it ahead of the newest change: numbers of transactions that changed nothing
+/// durable are given out again after a crash, and by a standby that was promoted.
 pub fn since(conn: &mut AnyConn, position: i64) -> Result<(Vec<Change>, i64), StoreFault> {
     let (horizon, rows) = match conn {
         AnyConn::Sqlite(_) => (
@@ -70,7 +74,8 @@ pub fn since(conn: &mut AnyConn, position: i64) -> Result<(Vec<Change>, i64), St
             "SELECT kind, entity_id, id AS position FROM change WHERE id > ? ORDER BY id",
         ),
         AnyConn::Pg(_) => (
-            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS position",
+            "SELECT least(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, coalesce((SELECT \
+             transaction_id::text::bigint + 1 FROM change ORDER BY transaction_id DESC LIMIT 1), 0)) AS position",
             "SELECT kind, entity_id, transaction_id::text::bigint AS position FROM change \
              WHERE transaction_id >= ($1::text)::xid8 ORDER BY id",
         ),

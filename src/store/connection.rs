@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{CacheSize, SimpleConnection as _, TransactionManager as _};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::Error;
+use diesel::sql_types::Bool;
 
-use super::address::{Address, Pooler, with_limits, with_system_roots};
+use super::address::{Address, Pooler, with_limits, with_system_roots, without_secret};
 use super::fault::StoreFault;
 use super::processes;
 use crate::kernel::secret::Secret;
@@ -100,16 +102,34 @@ impl Outages {
 
 pub(super) struct Pooled {
     pub conn: AnyConn,
+    opened: Instant,
     opened_after: u64,
     outages: Arc<Outages>,
 }
 
 impl Pooled {
     /// After a failure: if this connection is lost, so are its idle fellows, and nobody else needs to find out by failing.
-    pub fn examine(&mut self) {
-        if self.conn.batch_execute("SELECT 1").is_err() {
+    /// Tells whether it is.
+    pub fn examine(&mut self) -> bool {
+        let lost = !self.is_of_use();
+        if lost {
             self.outages.count_one(self.opened_after);
             self.outages.note();
+        }
+        lost
+    }
+
+    /// A server that takes no writes any more answers all the same, while a new connection may lead to the one that does:
+    /// by the URL's further hosts, by a name or by a proxy. Where it does not, a second passes before that is tried again.
+    fn is_of_use(&mut self) -> bool {
+        const YOUNG: Duration = Duration::from_secs(1);
+        match &mut self.conn {
+            AnyConn::Sqlite(conn) => conn.batch_execute("SELECT 1").is_ok(),
+            AnyConn::Pg(conn) => {
+                let read_only = sql::<Bool>("current_setting('transaction_read_only') = 'on'");
+                let answer = diesel::select(read_only).get_result::<bool>(conn);
+                answer.is_ok_and(|read_only| !read_only || self.opened.elapsed() < YOUNG)
+            }
         }
     }
 
@@ -148,8 +168,8 @@ impl r2d2::ManageConnection for Opener {
 
     fn connect(&self) -> Result<Pooled, StoreFault> {
         let opened_after = self.outages.count.load(Ordering::Acquire);
-        let conn = self.open().inspect_err(|_| self.outages.note())?;
-        Ok(Pooled { conn, opened_after, outages: Arc::clone(&self.outages) })
+        let (conn, opened) = (self.open().inspect_err(|_| self.outages.note())?, Instant::now());
+        Ok(Pooled { conn, opened, opened_after, outages: Arc::clone(&self.outages) })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreFault> {
@@ -214,10 +234,4 @@ fn open_postgres(url: &Secret, pooler: Pooler) -> Result<PgConnection, StoreFaul
         Pooler::None => conn.batch_execute(settings!("SET"))?,
     }
     Ok(conn)
-}
-
-fn without_secret(text: &str, url: &Secret) -> String {
-    let password = url::Url::parse(url.expose()).ok().and_then(|url| url.password().map(str::to_owned));
-    let text = text.replace(url.expose(), "***");
-    password.map_or(text.clone(), |password| text.replace(&password, "***"))
 }

@@ -10,9 +10,12 @@ pub enum StoreFault {
     /// The database is down, full or busy. Trying again later makes sense.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// A row with the same unique value exists.
+    /// A row with the same unique value exists, or the row was changed since it was read.
     #[error("a row with this value exists: {0}")]
     Conflict(String),
+    /// What was written breaks a constraint: of a foreign key, of a value that must be there, of a check.
+    #[error("a constraint refuses the row: {0}")]
+    Refused(String),
     /// The row is not there, or is not the owner's.
     #[error("no such row")]
     NotFound,
@@ -23,6 +26,14 @@ pub enum StoreFault {
     Other(String),
 }
 
+impl StoreFault {
+    /// Whether the database has decided about what was written: the same write would end the same way. Made of the kinds that
+    /// error codes stand for, never of a text, which follows the server's language.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::Refused(_) | Self::NotFound)
+    }
+}
+
 impl From<Error> for StoreFault {
     fn from(error: Error) -> Self {
         match error {
@@ -31,6 +42,12 @@ impl From<Error> for StoreFault {
                 // PostgreSQL names the constraint, SQLite the columns.
                 Self::Conflict(info.constraint_name().unwrap_or_else(|| info.message()).to_owned())
             }
+            Error::DatabaseError(
+                DatabaseErrorKind::ForeignKeyViolation
+                | DatabaseErrorKind::NotNullViolation
+                | DatabaseErrorKind::CheckViolation,
+                info,
+            ) => Self::Refused(info.message().to_owned()),
             Error::DatabaseError(
                 // A server that was just demoted, and a loser among transactions, are worth another try.
                 DatabaseErrorKind::ClosedConnection
@@ -46,7 +63,7 @@ impl From<Error> for StoreFault {
     }
 }
 
-/// Neither client library has a kind of its own for these.
+/// Neither client library has a kind of its own for these. It chooses between a 503 and a 500 for a caller, and nothing else.
 fn is_outage(message: &str) -> bool {
     const SIGNS: &[&str] = &[
         "database is locked",

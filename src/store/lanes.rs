@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use diesel::backend::Backend;
@@ -18,11 +18,12 @@ use super::address::{Address, Pooler};
 use super::connection::{Access, AnyConn, Opener, on_each};
 use super::fault::StoreFault;
 use super::ids::IdBlocks;
-use super::migrate;
+use super::migrate::{self, Schema};
+use super::writability::{self, Writability};
+use super::writer::Writer;
 
 /// Writes that share one commit at most: a bound on what one failing commit takes along.
 const GROUP: usize = 64;
-const QUEUE: usize = 1024;
 /// How long a caller waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long whoever has its turn waits for a new connection.
@@ -39,28 +40,31 @@ pub struct Store {
     writes: Writes,
     ids: Arc<IdBlocks>,
     opener: Opener,
+    writability: Writability,
 }
 
 #[derive(Clone)]
 enum Writes {
     /// To the thread that owns SQLite's only writing connection.
-    Queue(mpsc::Sender<Write>),
+    Queue(Arc<Writer>),
     Pool(Pool),
 }
 
 /// Connections, with an async gate before them: whoever waits holds no blocking thread.
 #[derive(Clone)]
 struct Pool {
-    connections: r2d2::Pool<Opener>,
+    /// None: the store is closed.
+    connections: Arc<RwLock<Option<r2d2::Pool<Opener>>>>,
+    size: u32,
     gate: Arc<Semaphore>,
     of_each_transaction: Option<&'static str>,
 }
 
 /// Does the work in a savepoint of an open transaction, or fails with the reason why there is none.
-type Write = Box<dyn FnOnce(Result<&mut AnyConn, StoreFault>) -> Done + Send>;
+pub(super) type Write = Box<dyn FnOnce(Result<&mut AnyConn, StoreFault>) -> Done + Send>;
 
 /// A write that waits for its commit.
-struct Done {
+pub(super) struct Done {
     failed: bool,
     /// Is told the fate of the commit.
     finish: Box<dyn FnOnce(Result<(), StoreFault>) + Send>,
@@ -78,14 +82,14 @@ impl Store {
                 // What every savepoint keeps for its undoing would go to a file, and nobody reads it after a crash.
                 writer.batch_execute("PRAGMA temp_store = MEMORY")?;
                 let reads = Pool::open(Opener { access: Access::Read, ..opener.clone() }, size)?;
-                (reads, Writes::Queue(spawn_writer(writer)?))
+                (reads, Writes::Queue(Arc::new(Writer::spawn(writer)?)))
             }
             Address::Postgres(_) => {
                 let pool = Pool::open(opener.clone(), size)?;
                 (pool.clone(), Writes::Pool(pool))
             }
         };
-        Ok(Self { reads, writes, ids: Arc::default(), opener })
+        Ok(Self { reads, writes, ids: Arc::default(), opener, writability: Writability::default() })
     }
 
     /// Brings the schema up to date. Safe to call from several processes at once.
@@ -94,11 +98,17 @@ impl Store {
         blocking(move || migrate::up(&mut opener.open()?)).await
     }
 
-    /// A read. Must not write: SQLite refuses it, PostgreSQL would not.
+    /// How the schema stands; nothing is made or changed.
+    pub async fn schema(&self) -> Result<Schema, StoreFault> {
+        let opener = self.opener.clone();
+        blocking(move || migrate::schema(&mut opener.open()?)).await
+    }
+
+    /// A read. Must not write: SQLite refuses it, PostgreSQL would not. It may run twice: its connection may turn out to be lost.
     pub async fn read<T, F>(&self, query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
-        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+        F: Fn(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
         self.reads.run(Access::Read, query).await
     }
@@ -109,8 +119,23 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
+        let result = self.write_unnoted(transaction).await;
+        self.writability.note(&result);
+        result
+    }
+
+    async fn write_unnoted<T, F>(&self, transaction: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    {
         match &self.writes {
-            Writes::Pool(pool) => pool.run(Access::Write, transaction).await,
+            Writes::Pool(pool) => {
+                // What has not begun can begin again, on another connection; what has begun cannot.
+                let mut transaction = Some(transaction);
+                let run = move |conn: &mut AnyConn| transaction.take().map_or_else(|| Err(stopped()), |it| it(conn));
+                pool.run(Access::Write, run).await
+            }
             Writes::Queue(queue) => {
                 let (tell, told) = oneshot::channel();
                 let write: Write = Box::new(move |conn| {
@@ -120,7 +145,7 @@ impl Store {
                         move |commit: Result<(), _>| tell.send(result.and_then(|value| commit.map(|()| value)));
                     Done { failed, finish: Box::new(|commit| drop(tell_all(commit))) }
                 });
-                queue.send(write).await.map_err(|_| stopped())?;
+                queue.sender().ok_or_else(stopped)?.send(write).await.map_err(|_| stopped())?;
                 told.await.map_err(|_| stopped())?
             }
         }
@@ -149,6 +174,34 @@ impl Store {
         self.opener.outages.none_for(COMING_BACK)
     }
 
+    /// Ends both lanes: what is queued is done first, what comes later is refused. Afterwards a SQLite file is whole without
+    /// its `-wal`; where it is not, as when another program reads in it, this fails.
+    pub async fn close(&self) -> Result<(), StoreFault> {
+        match &self.writes {
+            Writes::Pool(pool) => pool.close().await,
+            Writes::Queue(writer) => {
+                let last = writer.end().await;
+                // A reader would keep the checkpoint from coming to its end.
+                self.reads.close().await?;
+                match last? {
+                    Some(conn) => blocking(move || super::writer::settle(conn)).await,
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Whether writes succeed, as far as that is known without one.
+    pub fn writability(&self) -> &Writability {
+        &self.writability
+    }
+
+    /// Finds out by a write of no consequence whether writes succeed. `own`: a number that no other process uses.
+    pub async fn probe(&self, own: i64, room: Vec<u8>) {
+        let result = self.write_unnoted(move |conn| writability::write(conn, own, &room)).await;
+        self.writability.note_probe(&result);
+    }
+
     /// A new id. Never given out twice, whichever table it is for.
     pub async fn next_id(&self) -> Result<i64, StoreFault> {
         self.ids.next(self).await
@@ -170,52 +223,94 @@ impl Pool {
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .build_unchecked(opener);
         let gate = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
-        Ok(Self { connections, gate, of_each_transaction })
+        let connections = Arc::new(RwLock::new(Some(connections)));
+        Ok(Self { connections, size, gate, of_each_transaction })
     }
 
-    /// A write in a transaction; a read only where its settings need one.
-    async fn run<T, F>(&self, access: Access, query: F) -> Result<T, StoreFault>
+    /// Waits for the queries that run, and closes their connections.
+    async fn close(&self) -> Result<(), StoreFault> {
+        // It fails where the gate is closed already.
+        if let Ok(all) = self.gate.acquire_many(self.size).await {
+            self.gate.close();
+            drop(all);
+        }
+        let connections = self.connections.write().unwrap_or_else(PoisonError::into_inner).take();
+        blocking(move || {
+            drop(connections);
+            Ok(())
+        })
+        .await
+    }
+
+    /// A write in a transaction; a read only where its settings need one. An idle connection does not tell that it was lost until
+    /// it is used: then a read, or a write that has not begun, is tried once more.
+    async fn run<T, F>(&self, access: Access, mut query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
-        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+        F: FnMut(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
         let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
-        let (connections, settings) = (self.connections.clone(), self.of_each_transaction);
+        let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (connections, settings) = (connections.ok_or_else(stopped)?, self.of_each_transaction);
         blocking(move || {
+            // Dropped last: whoever has all permits knows that no connection is out.
             let _permit = permit;
-            let mut pooled =
-                connections.get_timeout(CONNECTING).map_err(|error| StoreFault::Unavailable(error.to_string()))?;
-            let result = catching(|| match (settings, access) {
-                (None, Access::Read) => query(&mut pooled.conn),
-                (None, Access::Write) => pooled.conn.transaction(query),
-                (Some(settings), _) => pooled.conn.transaction(|conn| {
-                    conn.batch_execute(settings)?;
-                    query(conn)
-                }),
+            let connections = connections;
+            let mut begun = false;
+            let first = tried(&connections, access, settings, |conn| {
+                begun = true;
+                query(conn)
             });
-            if matches!(result, Err(StoreFault::Unavailable(_))) {
-                pooled.examine();
+            match first {
+                Err(Failed { lost: true, .. }) if access == Access::Read || !begun => {
+                    tried(&connections, access, settings, query)
+                }
+                other => other,
             }
-            result
+            .map_err(|failed| failed.fault)
         })
         .await
     }
 }
 
-fn spawn_writer(mut conn: AnyConn) -> Result<mpsc::Sender<Write>, StoreFault> {
-    let (queue, mut writes) = mpsc::channel::<Write>(QUEUE);
-    let run = move || {
-        while let Some(first) = writes.blocking_recv() {
-            write_group(&mut conn, first, &mut writes);
+struct Failed {
+    fault: StoreFault,
+    /// With its connection.
+    lost: bool,
+}
+
+fn tried<T>(
+    connections: &r2d2::Pool<Opener>,
+    access: Access,
+    settings: Option<&'static str>,
+    mut query: impl FnMut(&mut AnyConn) -> Result<T, StoreFault>,
+) -> Result<T, Failed> {
+    let pooled = connections.get_timeout(CONNECTING);
+    let mut pooled =
+        pooled.map_err(|error| Failed { fault: StoreFault::Unavailable(error.to_string()), lost: false })?;
+    let conn = &mut pooled.conn;
+    let outcome = catch_unwind(AssertUnwindSafe(|| match (settings, access) {
+        (None, Access::Read) => query(conn),
+        (None, Access::Write) => conn.transaction(query),
+        (Some(settings), _) => conn.transaction(|conn| {
+            conn.batch_execute(settings)?;
+            query(conn)
+        }),
+    }));
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        // Whatever words it had for that.
+        Ok(Err(StoreFault::Unavailable(reason) | StoreFault::Other(reason))) if pooled.examine() => {
+            Err(Failed { fault: StoreFault::Unavailable(reason), lost: true })
         }
-    };
-    let spawned = std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(run);
-    spawned.map(|_| queue).map_err(|error| StoreFault::Unavailable(error.to_string()))
+        Ok(Err(fault)) => Err(Failed { fault, lost: false }),
+        Err(panic) => Err(Failed { fault: StoreFault::Other(panic_text(panic.as_ref())), lost: false }),
+    }
 }
 
 /// One commit for the first write and for those that queued up behind it.
-fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Write>) {
+pub(super) fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Write>) {
     if let Err(error) = command(conn, "BEGIN IMMEDIATE") {
         return (first(Err(error.into())).finish)(Ok(()));
     }
@@ -281,7 +376,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     format!("a query panicked: {}", text.unwrap_or("no text"))
 }
 
-async fn blocking<T, F>(work: F) -> Result<T, StoreFault>
+pub(super) async fn blocking<T, F>(work: F) -> Result<T, StoreFault>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, StoreFault> + Send + 'static,

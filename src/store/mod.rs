@@ -1,12 +1,14 @@
 //! Floor 3: all SQL. Nothing above knows diesel; nothing here knows HTTP or vendors.
 
 pub mod address;
+pub mod backup;
 pub mod changes;
 mod connection;
 pub mod data_keys;
 mod fault;
 pub mod grants;
 pub mod idempotency;
+pub mod identity;
 mod ids;
 pub mod instances;
 mod lanes;
@@ -16,6 +18,7 @@ mod migrate;
 pub mod notices;
 pub mod organization_settings;
 pub mod partner_apps;
+pub mod peek;
 pub mod principals;
 pub mod processes;
 pub mod refreshes;
@@ -26,8 +29,12 @@ pub mod sessions;
 pub mod time;
 pub mod usage;
 pub mod webhooks;
+mod writability;
+mod writer;
 
 pub use address::{Address, Pooler};
 pub use connection::AnyConn;
 pub use fault::StoreFault;
 pub use lanes::Store;
+pub use migrate::Schema;
+pub use writability::{Probe, Writability};

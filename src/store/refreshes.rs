@@ -94,3 +94,19 @@ pub fn mark_invalid(
     }
     Ok(marked)
 }
+
+/// A newer credential is there: whatever was said of the one before does not hold any more. True: it was marked.
+pub fn recover(conn: &mut AnyConn, owner: Owner, id: i64, now: DateTime<Utc>) -> Result<bool, StoreFault> {
+    let marked = instance::table
+        .filter(instance::id.eq(id))
+        .filter(instance::organization_id.eq(owner.organization))
+        .filter(instance::account_id.eq(owner.account))
+        .filter(instance::invalid_reason.is_not_null());
+    let nothing: Option<String> = None;
+    let values = (
+        instance::invalid_reason.eq(nothing),
+        instance::updated_at.eq(UtcTime(now)),
+        instance::version.eq(instance::version + 1),
+    );
+    Ok(diesel::update(marked).set(values).execute(conn)? == 1)
+}

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::connection::AnyConn;
 use super::fault::StoreFault;
@@ -22,7 +23,7 @@ struct Row {
     created_at: UtcTime,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Revocation {
     pub id: i64,
     pub element_id: i64,

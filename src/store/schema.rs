@@ -188,6 +188,17 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::super::time::UtcTimestamp;
 
+    database_identity (id) {
+        id -> Text,
+        place -> Nullable<Text>,
+        restored_at -> Nullable<UtcTimestamp>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
     data_key (id) {
         id -> BigInt,
         purpose -> Text,
@@ -305,6 +316,14 @@ diesel::table! {
         user_id -> BigInt,
         session -> Text,
         expires_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    compatibility (oldest) {
+        oldest -> Text,
     }
 }
 

@@ -12,6 +12,7 @@ use diesel::query_builder::QueryId;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{HasSqlType, SqlType, Text, Timestamptz};
 use diesel::sqlite::Sqlite;
+use serde::{Deserialize, Serialize};
 
 use super::connection::MultiBackend;
 
@@ -23,7 +24,7 @@ static FORMAT: LazyLock<Vec<Item<'static>>> = LazyLock::new(|| StrftimeItems::ne
 #[diesel(sqlite_type(name = "Text"))]
 pub struct UtcTimestamp;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow, Serialize, Deserialize)]
 #[diesel(sql_type = UtcTimestamp)]
 pub struct UtcTime(pub DateTime<Utc>);
 

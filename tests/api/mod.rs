@@ -6,7 +6,7 @@ mod connect_attacks;
 mod connect_flow;
 mod connect_links;
 mod connected_account;
-mod console;
+pub mod console;
 mod cors;
 mod create_instance;
 mod credentials;

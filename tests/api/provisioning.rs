@@ -159,9 +159,16 @@ on_both!(a_slow_vendor_is_a_timeout, in |database| {
         server.sandbox().patch(&json!({ "delayMs": { "*": 20_000 } })).expect("a switch");
         let (by_code, by_key) = (with_code("Slow", &code), with_key("Slow"));
         let (by_code, by_key) = tokio::join!(caller.post("/instances", &by_code), caller.post("/instances", &by_key));
-        for reply in [by_code, by_key] {
-            assert_eq!(reply.fails(504, "vendor_timeout"), "Hubspot CRM did not answer in time.");
+        for reply in [&by_code, &by_key] {
+            let message = reply.fails(504, "vendor_timeout");
+            assert!(message.starts_with("Hubspot CRM did not answer in time."), "{message}");
         }
+        // The code is used, so its answer is awaited all the same; a key can be sent again.
+        let awaited = &by_code.json()["instanceId"];
+        let path = format!("/instances/{awaited}");
+        let message = caller.get(&path).await.fails(404, "instance_not_found");
+        assert!(by_code.json()["message"].as_str().is_some_and(|text| text.contains(&path)), "{by_code:?}");
+        assert!(message.contains("still being made") && by_key.json().get("instanceId").is_none(), "{message}");
         assert_eq!(server.count().await, 0);
     });
 });

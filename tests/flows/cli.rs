@@ -159,6 +159,9 @@ fn help_documents_every_variable_of_a_command_and_shows_no_secret() {
         (&["keys", "new"], vec![]),
         (&["keys", "status"], STORAGE.to_vec()),
         (&["keys", "rotate"], STORAGE.to_vec()),
+        (&["backup"], STORAGE.to_vec()),
+        (&["restore"], [STORAGE, &["LIGAND_ELEMENTS_DIR"]].concat()),
+        (&["resume"], STORAGE.to_vec()),
         (&["openapi"], vec![]),
     ] {
         let secret = "hunter2-hunter2";
@@ -174,7 +177,7 @@ fn help_documents_every_variable_of_a_command_and_shows_no_secret() {
         assert!(!help.contains(secret), "{help}");
     }
     let help = Ligand::new().run(&["--help"]);
-    for command in ["serve", "migrate", "keys", "users", "elements", "openapi"] {
+    for command in ["serve", "migrate", "backup", "restore", "resume", "keys", "users", "elements", "openapi"] {
         assert!(help.succeeds().contains(command), "{command}");
     }
 }

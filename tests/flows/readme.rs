@@ -1,5 +1,5 @@
 //! What README.md and CONTRIBUTING.md tell people to type is typed here: verbatim but for ports and secrets. The word
-//! behind a block's language says what it is: `story` and `refused` are calls, `operator` and `element` are commands, and
+//! behind a block's language says what it is: `story` and `refused` are calls, `operator`, `restore` and `element` are commands, and
 //! `reply` and `output` are what the block before them must have given.
 
 use std::collections::BTreeMap;
@@ -199,14 +199,42 @@ fn the_story_of_the_readme_runs_as_it_is_printed() {
 
 #[test]
 fn the_operators_commands_of_the_readme_run_as_they_are_printed() {
-    let shell = Shell::new();
-    let commands: Vec<_> = blocks("README.md").into_iter().filter(|block| block.info == "sh operator").collect();
-    assert!(commands.len() >= 4, "the README has lost commands");
+    let (shell, elsewhere) = (Shell::new(), Shell::new());
+    // The commands run beside it.
+    let _server = served(&shell);
+    let commands: Vec<_> =
+        blocks("README.md").into_iter().filter(|block| matches!(&*block.info, "sh operator" | "sh restore")).collect();
+    assert!(commands.len() >= 6, "the README has lost commands");
     for block in commands {
+        let shell = if block.info == "sh restore" { carried(&shell, &elsewhere) } else { &shell };
         let output = shell.run(&block.text, true);
         assert!(output.status.success(), "README.md:{}: {}", block.line, String::from_utf8_lossy(&output.stderr));
         assert!(!output.stdout.is_empty(), "README.md:{}: nothing was printed", block.line);
     }
+}
+
+/// The server as an operator starts it, in the shell's directory.
+fn served(shell: &Shell) -> Part {
+    let directory = tempfile::Builder::new().prefix("ligand-readme-server-").tempdir().expect("a directory");
+    let mut command = Part::command(LIGAND, directory.path(), Signal::Kill);
+    command.arg("serve").current_dir(shell.directory.path()).env_clear();
+    command.env("PATH", std::env::var_os("PATH").expect("a PATH"));
+    command.env("LIGAND_LISTEN", format!("127.0.0.1:{}", two_free_ports().0));
+    let mut part = Part::start(&mut command, directory);
+    part.wait_for("ready listen=", Duration::from_secs(60));
+    part
+}
+
+/// Another machine, to which the backup and the key were brought.
+fn carried<'a>(from: &Shell, to: &'a Shell) -> &'a Shell {
+    let path = |shell: &Shell, file: &str| shell.directory.path().join(file);
+    if !path(to, "ligand-data").exists() {
+        std::fs::create_dir(path(to, "ligand-data")).expect("a new directory");
+        for file in ["ligand-backup.db", "ligand-data/master.key"] {
+            std::fs::copy(path(from, file), path(to, file)).expect("it is carried");
+        }
+    }
+    to
 }
 
 /// The file, the commands with what they print, and the call of "Add an element in ten minutes".

@@ -118,7 +118,10 @@ async fn dies_after_the_vendor_rotated(database: Option<Database>, processes: us
     let reason = shown["invalidReason"].as_str().expect("a reason");
     assert!(reason.contains("the outcome of the refresh before is unknown"), "{reason}");
     assert!(reason.contains("must authorise again"), "{reason}");
-    // A process that was not there says the same.
+    // A process that was not there says the same; a file takes one process, so there it is a restart.
+    if fleet.database.url.starts_with("sqlite:") {
+        fleet.kill();
+    }
     fleet.join().await;
     for caller in fleet.callers.iter().chain(&fleet.callers) {
         assert_eq!(refreshed(caller, &path).await["invalidReason"], shown["invalidReason"]);
@@ -187,10 +190,9 @@ async fn ends_during_a_refresh(database: Option<Database>) {
 
 #[test]
 fn a_refresh_under_way_is_finished_before_the_end() {
-    runtime().block_on(async {
-        ends_during_a_refresh(Some(Database::sqlite())).await;
-        ends_during_a_refresh(Database::postgres()).await;
-    });
+    for database in [Some(Database::sqlite()), Database::postgres()] {
+        runtime().block_on(ends_during_a_refresh(database));
+    }
 }
 
 /// The vendor never answers, and the operator loses patience: the lease is given back all the same.
@@ -219,8 +221,7 @@ async fn gives_its_lease_back(database: Option<Database>) {
 
 #[test]
 fn who_is_ended_during_a_refresh_leaves_nobody_waiting() {
-    runtime().block_on(async {
-        gives_its_lease_back(Some(Database::sqlite())).await;
-        gives_its_lease_back(Database::postgres()).await;
-    });
+    for database in [Some(Database::sqlite()), Database::postgres()] {
+        runtime().block_on(gives_its_lease_back(database));
+    }
 }

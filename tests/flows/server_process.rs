@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::Database;
-use crate::support::caller::{CALLBACK, Caller, read, with_code};
+use crate::support::caller::{Caller, read, with_code};
+use crate::support::consent::{code, control};
 use crate::support::database::runtime;
 use crate::support::part::Signal;
 use crate::support::program::{ADMIN, Ligand, Serving, with_admin};
@@ -168,26 +169,6 @@ fn users_are_managed_beside_a_running_server() {
 fn organization(caller: &Caller) -> String {
     let header = caller.authorization.as_deref().expect("a header");
     header.rsplit(' ').next().expect("a secret").to_owned()
-}
-
-/// A code of the sandbox, as a user who consents.
-async fn code(server: &Serving) -> String {
-    control(server, json!({ "consent": "grant" })).await;
-    let callback = CALLBACK.replace(':', "%3A");
-    let anonymous = Caller::anonymous(&server.url);
-    let path = format!("/elements/hubspotcrm/oauth/url?apiKey=sandbox-client&callbackUrl={callback}");
-    let address = anonymous.get(&path).await.ok()["oauthUrl"].as_str().expect("an address").to_owned();
-    let address = url::Url::parse(&address).expect("a URL");
-    let path = format!("{}?{}", address.path(), address.query().expect("a query"));
-    let reply = read(Caller::anonymous(&server.vendor).request_at_root("GET", &path)).await;
-    let location = url::Url::parse(reply.header("location").expect("a redirect")).expect("a URL");
-    location.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned()
-}
-
-async fn control(server: &Serving, switches: serde_json::Value) {
-    let vendor = Caller::anonymous(&server.vendor);
-    let request = vendor.request_at_root("PATCH", "/control").header("content-type", "application/json");
-    read(request.body(switches.to_string())).await.ok();
 }
 
 /// Waits until the vendor works on a code.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 
-use crate::support::caller::{Caller, with_key};
+use crate::support::caller::{Caller, read, with_key};
 use crate::support::database::runtime;
 use crate::support::part::Signal;
 use crate::support::program::{ADMIN, Ligand, Serving, with_admin};
@@ -46,11 +46,15 @@ fn a_second_signal_ends_it_at_once() {
             while listens(&server) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
+            // The same once more, as from a supervisor and a shell: it does not count.
+            server.send(last);
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+            assert!(!server.log().contains("dropped"), "{}", server.log());
             let before = Instant::now();
             let (status, log) = server.stop(last);
             assert!(before.elapsed() < Duration::from_secs(1), "{:?}: {log}", before.elapsed());
             assert_eq!(status, 1, "{log}");
-            let dropped = "stopped before everything was finished, because a second signal came; dropped: open requests, tasks (1)";
+            let dropped = "stopped before everything was finished, because a second signal came; dropped: requests (1), tasks (1)";
             assert!(log.contains(dropped) && !log.contains("panicked"), "{log}");
         });
     }
@@ -68,15 +72,32 @@ fn what_is_not_finished_after_30_s_is_dropped() {
         let took = before.elapsed();
         assert!((29..33).contains(&took.as_secs()), "{took:?}: {log}");
         assert_eq!(status, 1, "{log}");
-        assert!(log.contains("because 30 s were over; dropped: open requests, tasks (1)"), "{log}");
+        assert!(log.contains("because 30 s were over; dropped: requests (1), tasks (1)"), "{log}");
     });
+}
+
+/// Somebody reads in the file all the time, so that what was written last cannot come into it.
+#[test]
+fn a_file_that_is_not_whole_without_its_wal_is_no_good_end() {
+    let ligand = with_admin();
+    let server = ligand.serve(&["--sandbox"]);
+    let path = ligand.path(DATABASE);
+    let mut other = SqliteConnection::establish(path.to_str().expect("a path")).expect("a connection");
+    other.batch_execute("BEGIN; SELECT count(*) FROM instance").expect("it reads");
+    runtime().block_on(async {
+        let caller = server.sign_in(ADMIN, PASSWORD).await;
+        caller.create_with_key("In the -wal").await;
+    });
+    let (status, log) = server.stop(Signal::Terminate);
+    assert_eq!(status, 1, "{log}");
+    assert!(log.contains("its `-wal` file is part of it: the database is not available"), "{log}");
 }
 
 #[test]
 fn who_has_nothing_to_finish_ends_well() {
     runtime().block_on(async {
         let ligand = with_admin();
-        for signal in [Signal::Terminate, Signal::Interrupt] {
+        for signal in [Signal::Terminate, Signal::Interrupt, Signal::Hangup] {
             let server = ligand.serve(&[]);
             // Its connection stays open and idle.
             let _caller = server.sign_in(ADMIN, PASSWORD).await;
@@ -85,4 +106,60 @@ fn who_has_nothing_to_finish_ends_well() {
             assert!(log.contains("stopping") && !log.contains("dropped"), "{log}");
         }
     });
+}
+
+/// SIGTERM with time for proxies to notice: told at once, still served, and every answer is the last on its connection.
+#[test]
+fn who_drains_says_so_and_goes_on_serving() {
+    runtime().block_on(async {
+        let mut server = with_admin().set("LIGAND_DRAIN", "2").serve(&[]);
+        let caller = server.sign_in(ADMIN, PASSWORD).await;
+        let health = |path: &'static str| read(Caller::anonymous(&server.url).request_at_root("GET", path));
+        let before = health("/health/ready").await;
+        assert_eq!((before.status, before.header("connection")), (200, None));
+        server.send(Signal::Terminate);
+        let begun = Instant::now();
+        let health = |path: &'static str| read(Caller::anonymous(&server.url).request_at_root("GET", path));
+        while health("/health/ready").await.status == 200 {
+            assert!(begun.elapsed() < Duration::from_secs(1), "it does not tell");
+        }
+        let stopping = health("/health/ready").await;
+        assert_eq!(stopping.fails(503, "not_ready"), "The server is stopping.");
+        assert!(stopping.header("retry-after").is_some());
+        let live = health("/health/live").await;
+        let served = caller.get("/authentication/secrets").await;
+        for reply in [&stopping, &live, &served, &caller.get("/instances/0").await] {
+            assert_eq!(reply.header("connection"), Some("close"), "{reply:?}");
+        }
+        assert_eq!((live.status, served.status), (200, 200));
+        assert!(begun.elapsed() < Duration::from_secs(2), "too slow to tell");
+        let (status, log) = tokio::task::spawn_blocking(move || server.stop(Signal::Nothing)).await.expect("no panic");
+        let took = begun.elapsed();
+        assert_eq!(status, 0, "{log}");
+        assert!((2..5).contains(&took.as_secs()), "{took:?}: {log}");
+        assert!(!log.contains("ERROR") && !log.contains("dropped"), "{log}");
+    });
+}
+
+/// A second signal that is meant ends the drain, and nothing is said of what never was.
+#[test]
+fn a_drain_is_ended_by_a_second_signal_and_drops_nothing() {
+    let mut server = with_admin().set("LIGAND_DRAIN", "60").serve(&[]);
+    server.send(Signal::Terminate);
+    std::thread::sleep(Duration::from_millis(1200));
+    let before = Instant::now();
+    let (status, log) = server.stop(Signal::Terminate);
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}: {log}", before.elapsed());
+    assert_eq!(status, 0, "{log}");
+    assert!(log.contains("stopped early, because a second signal came; nothing was under way"), "{log}");
+}
+
+/// `nohup` and its like: who was started to survive a hang-up does.
+#[test]
+fn a_hangup_is_ignored_where_the_process_was_started_so() {
+    let mut server = with_admin().serve_ignoring_hangups(&[]);
+    server.send(Signal::Hangup);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(server.readiness(), Some(200));
+    assert_eq!(server.stop(Signal::Terminate).0, 0);
 }

@@ -1,7 +1,23 @@
 //! Long proofs that nothing which was acknowledged, spent or promised is lost. `make test` runs each small; `make prove` runs
 //! them at the sizes that closing notes quote. Each prints one line with its counts and fails on a loss.
 
+mod cancelled;
+mod codes;
+mod disk;
+mod failover;
+mod full_disk;
+mod grants;
+mod holders;
+mod killed;
 mod liveness;
+mod log;
+mod memory;
+mod orderly;
+mod outage;
+mod rolling;
+mod slow_vendor;
+mod spent;
+mod token_host_outage;
 
 use std::io::Write as _;
 

@@ -1,5 +1,7 @@
 //! The change feed: a process that follows it misses nothing, in whatever order others commit.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 use ligand::store::changes::{self, Kind};
@@ -9,6 +11,8 @@ use super::on_both_databases;
 use super::rows::now;
 use crate::support::Database;
 use crate::support::database::{open, runtime};
+use crate::support::part::{Signal, missing};
+use crate::support::postgres::Postgres;
 
 async fn db_change(store: &Store, entity: i64) {
     let recorded = store.write(move |conn| changes::record(conn, Kind::User, entity, now())).await;
@@ -108,5 +112,38 @@ fn who_commits_late_is_not_missed_on_sqlite() {
         waiting.await.expect("the second writer commits");
         assert_eq!(follow(&store, &mut position).await, [1, 2]);
         assert!(follow(&store, &mut position).await.is_empty());
+    });
+}
+
+/// Numbers of transactions that left nothing durable are given out again after a crash, or by a promoted standby.
+#[test]
+fn numbers_that_a_crash_takes_back_hide_no_change_on_postgres() {
+    let Some(postgres) = Postgres::start() else { return missing("no PostgreSQL on this machine") };
+    let url = postgres.create_database();
+    // Nothing is flushed but by who waits for it.
+    postgres.execute("postgres", "ALTER SYSTEM SET wal_writer_delay = '10s'");
+    postgres.execute("postgres", "SELECT pg_reload_conf()");
+    let number = "SELECT pg_current_xact_id()";
+    let database = url.rsplit('/').next().expect("a name");
+    runtime().block_on(async {
+        let store = open(&url, 2);
+        store.migrate().await.expect("the schema migrates");
+        let mut position = start(&store).await;
+        db_change(&store, 1).await;
+        assert_eq!(follow(&store, &mut position).await, [1]);
+        let mut other = PgConnection::establish(&url).expect("a connection");
+        // The first one wakes the writer of the log, which then rests.
+        other.batch_execute(number).expect("a number");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (0..300).for_each(|_| other.batch_execute(number).expect("a number"));
+        let before: i64 = postgres.execute(database, number).parse().expect("a number");
+        assert!(follow(&store, &mut position).await.is_empty(), "nothing comes twice for nothing");
+        postgres.stop(Signal::Quit);
+        postgres.start_again();
+        let after: i64 = postgres.execute(database, number).parse().expect("a number");
+        assert!(after < before, "the crash took none back: {before}, {after}");
+        let store = open(&url, 2);
+        db_change(&store, 2).await;
+        assert!(follow(&store, &mut position).await.contains(&2));
     });
 }

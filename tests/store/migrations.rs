@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection, SqliteConnection};
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use futures_util::future::join_all;
 use ligand::store::StoreFault;
@@ -123,6 +123,8 @@ async fn refuses_to_go_on(database: &Database) {
 }
 
 const OF_TOMORROW: &str = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99999999999999')";
+/// As a migration does that programs before it cannot live with.
+const STOP_ALL_FIRST: &str = "UPDATE compatibility SET oldest = '99999999999999'";
 
 #[test]
 fn the_database_of_a_newer_ligand_is_refused_on_sqlite() {
@@ -130,6 +132,9 @@ fn the_database_of_a_newer_ligand_is_refused_on_sqlite() {
     runtime().block_on(async {
         migrate(&database).await;
         sqlite(&database).batch_execute(OF_TOMORROW).expect("a newer version was here");
+        assert_eq!(migrate(&database).await, 0, "what only adds is no reason to refuse");
+        db_organization(&open(&database.url, 2)).await;
+        sqlite(&database).batch_execute(STOP_ALL_FIRST).expect("it said so");
         refuses_to_go_on(&database).await;
     });
 }
@@ -139,8 +144,24 @@ fn the_database_of_a_newer_ligand_is_refused_on_postgres() {
     let Some(database) = Database::postgres() else { return };
     runtime().block_on(async {
         postgres(&database).batch_execute(OF_TOMORROW).expect("a newer version was here");
+        assert_eq!(migrate(&database).await, 0, "what only adds is no reason to refuse");
+        db_organization(&open(&database.url, 2)).await;
+        postgres(&database).batch_execute(STOP_ALL_FIRST).expect("it said so");
         refuses_to_go_on(&database).await;
     });
+}
+
+/// A migration that raises what is needed raises it to itself: otherwise programs that know it would be refused too.
+#[test]
+fn what_a_database_needs_is_a_migration_that_exists() {
+    let database = Database::sqlite();
+    runtime().block_on(async { assert!(migrate(&database).await > 0) });
+    let needed: String = diesel::dsl::sql::<diesel::sql_types::Text>("SELECT oldest FROM compatibility")
+        .get_result(&mut sqlite(&database))
+        .expect("one row");
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let mut names = std::fs::read_dir(tree).expect("the tree").map(|entry| entry.expect("an entry").file_name());
+    assert!(names.any(|name| name.to_string_lossy().starts_with(&format!("{needed}_"))), "{needed}");
 }
 
 #[test]

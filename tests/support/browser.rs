@@ -31,7 +31,12 @@ pub struct Page {
 
 impl Browser {
     pub fn new(server: &TestServer) -> Self {
-        Self { server: server.url.clone(), cookies: Arc::default(), keeps_cookies: true }
+        Self::before(&server.url)
+    }
+
+    /// One whose requests to the public address go to this one.
+    pub fn before(server: &str) -> Self {
+        Self { server: server.to_owned(), cookies: Arc::default(), keeps_cookies: true }
     }
 
     /// One that keeps no cookies.
@@ -151,7 +156,8 @@ impl Page {
     }
 
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let location = Url::parse(&self.location().expect("a redirect")).expect("an address");
+        let location = self.location().unwrap_or_else(|| panic!("no redirect: {self:?}"));
+        let location = Url::parse(&location).expect("an address");
         location.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 

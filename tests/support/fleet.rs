@@ -1,5 +1,6 @@
 //! Processes on one database, and the vendor they share: it lives in the test's process and so outlives each of them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,11 @@ use ligand::sandbox::{Sandbox, TOKEN_ROUTES};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::browser::PUBLIC;
 use super::caller::{Caller, Reply, read};
 use super::database::Database;
 use super::part::Signal;
-use super::program::{ADMIN, Ligand, Serving, with_admin};
+use super::program::{ADMIN, Ended, Ligand, Serving, with_admin};
 use super::server::PASSWORD;
 use super::vendor::elements;
 
@@ -26,13 +28,33 @@ pub struct Fleet {
     /// One of each server.
     pub callers: Vec<Caller>,
     vendor: SandboxVendor,
-    ligand: Ligand,
+    pub ligand: Ligand,
+    others: Vec<Ligand>,
     _elements: TempDir,
 }
 
 impl Fleet {
     /// So many processes, and a vendor that rotates.
     pub async fn start(database: Database, processes: usize) -> Self {
+        Self::start_with(database, processes, &[]).await
+    }
+
+    /// With some text of the element's file replaced.
+    pub async fn start_with(database: Database, processes: usize, changes: &[(&str, &str)]) -> Self {
+        Self::start_as(database, processes, changes, &[]).await
+    }
+
+    /// With these settings beside the usual ones.
+    pub async fn start_set(database: Database, processes: usize, settings: &[(&str, &str)]) -> Self {
+        Self::start_as(database, processes, &[], settings).await
+    }
+
+    async fn start_as(
+        database: Database,
+        processes: usize,
+        changes: &[(&str, &str)],
+        settings: &[(&str, &str)],
+    ) -> Self {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let ligand_url = "http://localhost:8080".to_owned();
         let (vendor, server) =
@@ -42,16 +64,26 @@ impl Fleet {
         vendor.state.set(|switches| switches.rotation = true);
         let base = format!("http://{}", vendor.address);
         let addresses = [("https://api.hubapi.com", base.as_str()), ("https://app.hubspot.com", base.as_str())];
-        let elements = elements(&[("hubspotcrm", &addresses)]);
+        // The same once more, with PKCE.
+        let own = [
+            ("key = \"hubspotcrm\"", "key = \"own\""),
+            ("id = 168", "id = 10001"),
+            ("[authentication.oauth2]\n", "[authentication.oauth2]\npkce = \"S256\"\n"),
+        ];
+        let changes = [changes, &addresses].concat();
+        let own = [changes.as_slice(), &own].concat();
+        let elements = elements(&[("hubspotcrm", &changes), ("hubspotcrm", &own)]);
         let key = Ligand::new().run(&["keys", "new"]).output;
         let ligand = with_admin()
             .set("DATABASE_URL", &database.url)
             .set("LIGAND_DATABASE_POOLER", if database.is_pooled() { "transaction" } else { "none" })
             .set("LIGAND_MASTER_KEY", key.trim())
+            .set("LIGAND_PUBLIC_URL", PUBLIC)
             .set("LIGAND_ELEMENTS_DIR", elements.path().to_str().expect("a path"))
             .set("LIGAND_OUTBOUND_ALLOW", "127.0.0.0/8");
-        let mut fleet =
-            Self { database, servers: Vec::new(), callers: Vec::new(), vendor, ligand, _elements: elements };
+        let ligand = settings.iter().fold(ligand, |ligand, (name, value)| ligand.set(name, value));
+        let (servers, callers, others) = (Vec::new(), Vec::new(), Vec::new());
+        let mut fleet = Self { database, servers, callers, vendor, ligand, others, _elements: elements };
         for _ in 0..processes {
             fleet.join().await;
         }
@@ -60,9 +92,31 @@ impl Fleet {
 
     /// One process more.
     pub async fn join(&mut self) {
-        let server = self.ligand.serve(&[]);
+        self.add(self.ligand.serve(&[])).await;
+    }
+
+    /// One process more, of another build of the program.
+    pub async fn join_as(&mut self, program: &Path) {
+        let other = self.ligand.like(program);
+        self.add(other.serve(&[])).await;
+        self.others.push(other);
+    }
+
+    async fn add(&mut self, server: Serving) {
         self.callers.push(server.sign_in(ADMIN, PASSWORD).await);
         self.servers.push(server);
+    }
+
+    /// What another build says to a command here.
+    pub fn run_as(&self, program: &Path, arguments: &[&str]) -> Ended {
+        self.ligand.like(program).run(arguments)
+    }
+
+    /// One process more, which reaches the database by this address.
+    pub async fn join_through(&mut self, url: &str) {
+        self.ligand.change("DATABASE_URL", url);
+        self.join().await;
+        self.ligand.change("DATABASE_URL", &self.database.url);
     }
 
     /// Kills the first process.

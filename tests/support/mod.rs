@@ -3,10 +3,13 @@
 pub mod account;
 pub mod browser;
 pub mod caller;
+pub mod consent;
 pub mod copies;
 pub mod database;
+pub mod failing_writes;
 pub mod fleet;
 pub mod forward_proxy;
+pub mod freezing_proxy;
 pub mod interpreters;
 pub mod key_change;
 pub mod losing_proxy;
@@ -16,7 +19,10 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod program;
 pub mod receiver;
+pub mod reverse_proxy;
 pub mod server;
+pub mod small_disk;
+pub mod sqlite_rows;
 pub mod vendor;
 pub mod wire;
 

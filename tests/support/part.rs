@@ -15,6 +15,8 @@ use tempfile::TempDir;
 /// supervisor ends the program by its process id and removes its directory.
 const SUPERVISOR: &str = r#"
 directory=$1 last_signal=$2; shift 2
+# A file that may not grow is a failing write then, as on a full disk, and not the end of the program.
+trap '' XFSZ
 start() { "$@" </dev/null >>"$directory/log" 2>&1 & pid=$!; }
 stop() { if [ -n "$pid" ]; then kill -s "$1" "$pid"; wait "$pid"; status=$?; pid=; fi; } 2>/dev/null
 start "$@"
@@ -35,9 +37,16 @@ pub enum Signal {
     Interrupt,
     /// PostgreSQL's "immediate" shutdown, which takes its children along.
     Quit,
+    /// What a terminal that goes away sends.
+    Hangup,
+    /// None: for who only waits for the end.
+    Nothing,
     /// What a service manager sends.
     Terminate,
     Kill,
+    /// Stands still, as in a frozen container, until it may go on.
+    Stop,
+    Continue,
 }
 
 impl Signal {
@@ -45,8 +54,12 @@ impl Signal {
         match self {
             Self::Interrupt => "INT",
             Self::Quit => "QUIT",
+            Self::Hangup => "HUP",
+            Self::Nothing => "0",
             Self::Terminate => "TERM",
             Self::Kill => "KILL",
+            Self::Stop => "STOP",
+            Self::Continue => "CONT",
         }
     }
 }
@@ -60,13 +73,17 @@ pub struct Part {
 }
 
 impl Part {
+    /// The program's process id.
+    pub fn pid(&self) -> u32 {
+        let supervisor = self.supervisor.id();
+        let children = format!("/proc/{supervisor}/task/{supervisor}/children");
+        let children = std::fs::read_to_string(children).expect("a running process");
+        children.split_whitespace().next().and_then(|child| child.parse().ok()).expect("the program")
+    }
+
     /// Bytes that the program holds in memory.
     pub fn resident(&self) -> u64 {
-        let supervisor = self.supervisor.id();
-        let read = |path: String| std::fs::read_to_string(path).expect("a running process");
-        let children = read(format!("/proc/{supervisor}/task/{supervisor}/children"));
-        let child = children.split_whitespace().next().expect("the program");
-        let status = read(format!("/proc/{child}/status"));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("kilobytes") * 1024
     }

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use super::account::Account;
 use super::part::{Part, Signal, missing};
@@ -50,13 +52,46 @@ impl Postgres {
         succeed(account.restrict(&mut initdb).output().expect("initdb can be started"));
 
         let port = free_port();
-        let mut server = Part::command(programs.join("postgres"), directory.path(), Signal::Quit);
-        server.arg("-D").arg(&data).args(["-p", &port.to_string()]).current_dir(directory.path());
-        server.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
-        server.args(["-c", "max_connections=300"]);
-        let mut part = Part::start(account.restrict(&mut server), directory);
-        part.wait_for(READY, START_LIMIT);
-        Some(Self { part: Mutex::new(part), programs, port, password, databases: AtomicU32::new(0) })
+        let part = Mutex::new(run(&programs, port, directory, READY));
+        Some(Self { part, programs, port, password, databases: AtomicU32::new(0) })
+    }
+
+    /// A standby that follows this server, at this port, under a name that `synchronous_standby_names` can list.
+    pub fn start_standby(&self, name: &str, port: u16) -> Self {
+        let directory = tempfile::Builder::new().prefix("ligand-postgres-").tempdir().expect("a directory");
+        let account = Account::to_run_as();
+        account.own(directory.path());
+        let mut basebackup = Command::new(self.programs.join("pg_basebackup"));
+        basebackup.arg("--pgdata").arg(directory.path().join("data")).current_dir(directory.path());
+        basebackup.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--dbname"]);
+        basebackup.arg(format!("{}?application_name={name}", self.url_of("postgres")));
+        succeed(account.restrict(&mut basebackup).output().expect("pg_basebackup can be started"));
+        let part = Mutex::new(run(&self.programs, port, directory, "started streaming WAL from primary"));
+        let (programs, password) = (self.programs.clone(), self.password.clone());
+        Self { part, programs, port, password, databases: AtomicU32::new(0) }
+    }
+
+    /// Whatever is acknowledged from now on lies on the standby of this name too; nobody waits for one where there is none.
+    pub fn commit_with(&self, standby: Option<&str>) {
+        let names = standby.unwrap_or_default();
+        self.execute("postgres", &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        self.execute("postgres", "SELECT pg_reload_conf()");
+        let waits = || {
+            self.execute(
+                "postgres",
+                "SELECT string_agg(application_name, ',') FROM pg_stat_replication WHERE sync_state = 'sync'",
+            )
+        };
+        let deadline = Instant::now() + START_LIMIT;
+        while waits() != names {
+            assert!(Instant::now() < deadline, "{names} is not synchronous");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Makes a standby the primary, and returns when it takes writes.
+    pub fn promote(&self) {
+        assert_eq!(self.execute("postgres", "SELECT pg_promote()"), "t");
     }
 
     /// Makes an empty database and returns its address.
@@ -82,6 +117,11 @@ impl Postgres {
         succeed(psql.output().expect("psql can be started"))
     }
 
+    /// Where `pg_dump` and `pg_restore` are.
+    pub fn programs(&self) -> &std::path::Path {
+        &self.programs
+    }
+
     /// The whole database at this address as SQL.
     pub fn dump(&self, url: &str) -> String {
         let mut pg_dump = Command::new(self.programs.join("pg_dump"));
@@ -97,6 +137,17 @@ impl Postgres {
         part.start_again();
         part.wait_for(READY, START_LIMIT);
     }
+}
+
+/// The server whose data lie in `directory`, which is its own from here on; returns when it says `ready`.
+fn run(programs: &Path, port: u16, directory: TempDir, ready: &str) -> Part {
+    let mut server = Part::command(programs.join("postgres"), directory.path(), Signal::Quit);
+    server.arg("-D").arg(directory.path().join("data")).args(["-p", &port.to_string()]).current_dir(directory.path());
+    server.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+    server.args(["-c", "max_connections=300"]);
+    let mut part = Part::start(Account::to_run_as().restrict(&mut server), directory);
+    part.wait_for(ready, START_LIMIT);
+    part
 }
 
 /// Debian keeps the server's programs out of the path; the newest version wins.

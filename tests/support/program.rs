@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -14,11 +15,12 @@ use super::caller::{Caller, Reply};
 use super::part::{Part, Signal};
 use super::server::PASSWORD;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_ligand");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ligand");
 const LIMIT: Duration = Duration::from_secs(30);
 pub const ADMIN: &str = "admin@example.com";
 
 pub struct Ligand {
+    program: PathBuf,
     directory: TempDir,
     environment: BTreeMap<String, String>,
 }
@@ -34,16 +36,36 @@ pub struct Ended {
 impl Ligand {
     /// With SQLite in its own directory, where also relative paths lead.
     pub fn new() -> Self {
+        Self::of(Path::new(PROGRAM))
+    }
+
+    /// The same of another build of the program.
+    pub fn of(program: &Path) -> Self {
         // For the callers: the program does so itself.
         ligand::tls::install();
         let directory = tempfile::Builder::new().prefix("ligand-program-").tempdir().expect("a directory");
-        Self { directory, environment: BTreeMap::new() }
+        Self { program: program.to_owned(), directory, environment: BTreeMap::new() }
+    }
+
+    /// Another build with the same settings, in a directory of its own.
+    pub fn like(&self, program: &Path) -> Self {
+        Self { environment: self.environment.clone(), ..Self::of(program) }
     }
 
     /// An empty value means: not set.
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// With a first administrator whose password the test knows.
+    pub fn with_admin(self) -> Self {
+        self.set("LIGAND_ADMIN_EMAIL", ADMIN).set("LIGAND_ADMIN_PASSWORD", PASSWORD)
+    }
+
+    /// For the programs that are started from now on.
+    pub fn change(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {
@@ -76,7 +98,7 @@ impl Ligand {
     /// `SIGKILL` ends it after `limit`.
     pub fn run_within(&self, limit: Duration, arguments: &[&str]) -> Ended {
         let mut command = Command::new("timeout");
-        command.args(["--signal=KILL", &format!("{:.3}", limit.as_secs_f64()), PROGRAM]).args(arguments);
+        command.args(["--signal=KILL", &format!("{:.3}", limit.as_secs_f64())]).arg(&self.program).args(arguments);
         self.surround(&mut command).env("LIGAND_LISTEN", free_address()).env("LIGAND_SANDBOX_LISTEN", free_address());
         let output = command.stdin(Stdio::null()).output().expect("timeout can be started");
         Ended {
@@ -97,17 +119,43 @@ impl Ligand {
     pub fn start(&self, arguments: &[&str]) -> Serving {
         let (listen, sandbox) = (free_address(), free_address());
         let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
-        let mut command = Part::command(PROGRAM, logs.path(), Signal::Kill);
+        let mut command = Part::command(&self.program, logs.path(), Signal::Kill);
         command.arg("serve").args(arguments);
         self.surround(&mut command).env("LIGAND_LISTEN", &listen).env("LIGAND_SANDBOX_LISTEN", &sandbox);
         let part = Part::start(&mut command, logs);
         Serving { url: format!("http://{listen}"), vendor: format!("http://{sandbox}"), part }
     }
 
+    /// Starts the server with its standard error on the pipe `unread`, which it holds open itself and nobody reads.
+    pub fn serve_unread(&self, arguments: &[&str]) -> Serving {
+        self.serve_within(r#"mkfifo unread; exec "$@" 2<>unread"#, arguments)
+    }
+
+    pub fn serve_ignoring_hangups(&self, arguments: &[&str]) -> Serving {
+        self.serve_within(r#"trap "" HUP; exec "$@""#, arguments)
+    }
+
+    /// Starts the server from a line of shell, and waits until it answers.
+    pub fn serve_within(&self, surroundings: &str, arguments: &[&str]) -> Serving {
+        let (listen, sandbox) = (free_address(), free_address());
+        let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
+        let mut command = Part::command("sh", logs.path(), Signal::Kill);
+        command.args(["-c", surroundings, "sh", PROGRAM, "serve"]).args(arguments);
+        self.surround(&mut command).env("LIGAND_LISTEN", &listen).env("LIGAND_SANDBOX_LISTEN", &sandbox);
+        let part = Part::start(&mut command, logs);
+        let server = Serving { url: format!("http://{listen}"), vendor: format!("http://{sandbox}"), part };
+        let deadline = Instant::now() + LIMIT;
+        while server.readiness() != Some(200) {
+            assert!(Instant::now() < deadline, "it does not get ready");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
     /// Starts a command that the test watches, and may kill.
     pub fn begin(&self, arguments: &[&str]) -> Part {
         let logs = tempfile::Builder::new().prefix("ligand-log-").tempdir().expect("a directory");
-        let mut command = Part::command(PROGRAM, logs.path(), Signal::Kill);
+        let mut command = Part::command(&self.program, logs.path(), Signal::Kill);
         Part::start(self.surround(command.args(arguments)), logs)
     }
 
@@ -134,6 +182,16 @@ impl Serving {
         (status, self.part.log())
     }
 
+    /// Ends the server, which can be started again at its address.
+    pub fn stop_in_place(&mut self, signal: Signal) -> i32 {
+        self.part.stop(signal)
+    }
+
+    pub fn start_again(&mut self) {
+        self.part.start_again();
+        self.wait_until_ready();
+    }
+
     /// Sends a signal without waiting for the end.
     pub fn send(&mut self, signal: Signal) {
         self.part.send(signal);
@@ -141,6 +199,19 @@ impl Serving {
 
     pub fn wait_until_ready(&mut self) {
         self.part.wait_for("ready listen=", LIMIT);
+    }
+
+    /// The status of `/health/ready`, asked over a connection of its own; nothing when that is refused.
+    pub fn readiness(&self) -> Option<u16> {
+        let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).ok()?;
+        stream.write_all(b"GET /health/ready HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").ok()?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).ok()?;
+        reply.split(' ').nth(1)?.parse().ok()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.part.pid()
     }
 
     /// Bytes that it holds in memory.
@@ -171,7 +242,7 @@ impl Serving {
 
 /// With a first administrator whose password the test knows.
 pub fn with_admin() -> Ligand {
-    Ligand::new().set("LIGAND_ADMIN_EMAIL", ADMIN).set("LIGAND_ADMIN_PASSWORD", PASSWORD)
+    Ligand::new().with_admin()
 }
 
 /// Below the range that the system takes ports of outgoing connections from, so that a restart finds it free again.

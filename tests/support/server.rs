@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use actix_web::{dev::ServerHandle, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use ligand::catalog::Catalog;
 use ligand::cli::sandbox_vendor::{self, SandboxVendor};
 use ligand::cli::serve::{Build, http_server};
-use ligand::http::{CorsOrigins, Shared};
+use ligand::http::{ALL_BODIES, CorsOrigins, Lifetime, Shared};
 use ligand::kernel::clock::{Clock, ManualClock};
 use ligand::kernel::entropy::{Entropy, SeededEntropy, SystemEntropy};
 use ligand::kernel::secret::Secret;
@@ -18,6 +18,7 @@ use ligand::outbound::Guard;
 use ligand::sandbox::Sandbox;
 use ligand::service::Services;
 use ligand::service::bootstrap::{CreatedUser, UserInput};
+use ligand::service::budget::Budget;
 use ligand::vault::KeyRing;
 
 use super::caller::Caller;
@@ -56,6 +57,8 @@ pub struct Setup {
     pub at_localhost: bool,
     /// `LIGAND_OUTBOUND_PROXY`
     pub proxy: Option<String>,
+    /// What all request bodies together may take.
+    pub bodies: Budget,
 }
 
 impl Default for Setup {
@@ -70,6 +73,7 @@ impl Default for Setup {
             allow_loopback: true,
             at_localhost: false,
             proxy: None,
+            bodies: Budget::of(ALL_BODIES),
         }
     }
 }
@@ -142,9 +146,14 @@ impl TestServer {
         let services = build.services().await.expect("the services build");
         let created = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");
         services.follow_changes(&mut Default::default()).await;
-        let shared =
-            Shared { services: OnceLock::new(), entropy, cors: setup.cors, trusted_proxies: setup.trusted_proxies };
-        let _ = shared.services.set(services.clone());
+        let shared = Shared {
+            services: services.clone(),
+            lifetime: Lifetime::default(),
+            entropy,
+            cors: setup.cors,
+            trusted_proxies: setup.trusted_proxies,
+            bodies: setup.bodies,
+        };
         let server = http_server(web::Data::new(shared), listener).expect("the server starts");
         let handle = server.handle();
         tokio::spawn(server);

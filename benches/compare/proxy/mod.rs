@@ -1,7 +1,7 @@
 //! Calls through an instance against other proxies, side by side on one upstream.
 
 mod others;
-mod upstream;
+pub mod upstream;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -207,13 +207,13 @@ async fn open_loop(targets: &[Target]) {
 }
 
 /// An element with an API key and HubSpot's resources, whose vendor is the upstream.
-fn element(upstream: SocketAddr) -> String {
+pub fn element(upstream: SocketAddr) -> String {
     let bare = ELEMENT.replace("benchkey", KEY).replace("10001", "10002").replace("\"general\"", "\"crm\"");
     let ours = format!("baseUrl = \"http://{upstream}\"\ninclude = \"hubspot/resources.toml\"");
     bare.replace("baseUrl = \"https://bench.example\"", &ours) + "\n[variables.portalId]\nreply = \"/hub_id\"\n"
 }
 
-fn new_instance() -> Value {
+pub fn new_instance() -> Value {
     json!({ "name": "Bench", "element": { "key": KEY },
             "configuration": { "bench.key": "a-key-of-some-length" } })
 }

@@ -4,7 +4,6 @@
 pub mod assets;
 mod colour;
 mod cookie;
-mod form;
 pub mod links;
 pub mod page;
 pub mod parts;

@@ -45,7 +45,8 @@ pub fn trouble(error: &ApiError, public_url: &Url) -> HttpResponse {
         Code::AppNotFound | Code::ElementNotFound | Code::BadConfiguration | Code::AddressNotAllowed => {
             (&texts::NOT_SET_UP, StatusCode::CONFLICT)
         }
-        Code::BodyTooLarge | Code::BadBody => (&texts::TROUBLE, StatusCode::BAD_REQUEST),
+        Code::BodyTooLarge | Code::BadBody | Code::BadParameter => (&texts::TROUBLE, StatusCode::BAD_REQUEST),
+        Code::Busy => (&texts::TROUBLE, StatusCode::SERVICE_UNAVAILABLE),
         _ => {
             tracing::error!(?error, "a page of a connect link failed");
             let status = StatusCode::from_u16(error.code.status()).ok().filter(StatusCode::is_server_error);

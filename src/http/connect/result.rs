@@ -75,7 +75,7 @@ pub async fn status(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 
 /// The integrator's address with `status` and `instanceId` added.
 fn with_result(address: &str, link: &Link) -> Result<String, ApiError> {
-    let mut url = Url::parse(address).map_err(ApiError::internal)?;
+    let mut url = Url::parse(address).map_err(|error| ApiError::internal(error))?;
     let state = link.state();
     {
         let mut pairs = url.query_pairs_mut();

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::SET_COOKIE;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use super::page::{Page, lead_to};
 use super::parts::Mark;
 use super::problems::{notice, notice_of, trouble};
 use super::visitor::{POPUP, Visitor};
-use super::{cookie, form, parts, result, texts};
+use super::{cookie, parts, result, texts};
 use crate::catalog::element::Element;
+use crate::http::body::{LARGEST_PUBLIC_FORM, RawBody};
 use crate::http::extract::services;
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
@@ -33,9 +34,9 @@ pub async fn show(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 }
 
 /// `POST`: the form of the page.
-pub async fn begin(request: HttpRequest, body: web::Bytes) -> Result<HttpResponse, ApiError> {
+pub async fn begin(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
     let public_url = services(&request)?.public_url.clone();
-    Ok(begun(&request, &body).await.unwrap_or_else(|error| trouble(&error, &public_url)))
+    Ok(begun(&request, body).await.unwrap_or_else(|error| trouble(&error, &public_url)))
 }
 
 async fn shown(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -68,12 +69,12 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     Ok(response)
 }
 
-async fn begun(request: &HttpRequest, body: &web::Bytes) -> Result<HttpResponse, ApiError> {
+async fn begun(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
     let visitor = Visitor::of(request)?;
     let services = &visitor.services;
     let link = visitor.link(request).await?;
     let presentation = services.presentation(link.owner()).await?;
-    let mut sent = form::read(body);
+    let mut sent = body.form(request, LARGEST_PUBLIC_FORM).await?.into_map();
     let popup = sent.get("display").is_some_and(|display| display == POPUP);
     if !link.status.is_open() {
         return Ok(lead_to(&result::address(&link, popup), &services.public_url));

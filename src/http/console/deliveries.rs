@@ -1,6 +1,6 @@
 //! `/console/deliveries`: what the organization was told, and what became of it.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use super::instances::ALL;
@@ -8,6 +8,7 @@ use super::layout::Screen;
 use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::{PAGE_SIZE, parts, texts};
+use crate::http::body::RawBody;
 use crate::http::connect::page::lead_to;
 use crate::http::extract::Parameters;
 use crate::kernel::code::Code;
@@ -105,12 +106,12 @@ fn subject(subject: &str, delivery: i64) -> Markup {
     }
 }
 
-pub async fn act(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&request, acted(&request, payload).await).await
+pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
+    answer(&request, acted(&request, body).await).await
 }
 
-async fn acted(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
-    let (operator, form) = Operator::acting(request, payload).await?;
+async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
+    let (operator, form) = Operator::acting(request, body).await?;
     let id = form.number("id")?.filter(|_| form.get("do") == Some("retry"));
     let id = id.ok_or_else(|| ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION))?;
     operator.services.retry_delivery(operator.owner(), id).await?;

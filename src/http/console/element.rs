@@ -1,7 +1,7 @@
 //! `/console/elements/{key}`: one element, a Connect button for oneself, and the organization's OAuth app.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use super::elements::{HERE, authentication, can_connect};
@@ -10,6 +10,7 @@ use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::{app_form, parts, texts};
 use crate::catalog::element::{AuthenticationType, Element};
+use crate::http::body::RawBody;
 use crate::http::connect::page::lead_to;
 use crate::http::extract::Parameters;
 use crate::kernel::code::Code;
@@ -33,12 +34,12 @@ fn key_of(request: &HttpRequest) -> &str {
     request.match_info().get("key").unwrap_or_default()
 }
 
-pub async fn act(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&request, acted(&request, payload).await).await
+pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
+    answer(&request, acted(&request, body).await).await
 }
 
-async fn acted(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
-    let (operator, form) = Operator::acting(request, payload).await?;
+async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
+    let (operator, form) = Operator::acting(request, body).await?;
     let key = key_of(request);
     match done(&operator, key, &form).await {
         Ok(target) => Ok(lead_to(&target, &operator.services.public_url)),

@@ -1,24 +1,25 @@
 //! What the forms of an instance's page do.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::instance::{self, Told, id_of};
 use super::instance_form::{self, VERSION};
 use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::{ROOT, texts};
+use crate::http::body::RawBody;
 use crate::http::connect::page::lead_to;
 use crate::http::extract::Parameters;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::connect::link_input::LinkInput;
 
-pub async fn act(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&request, acted(&request, payload).await).await
+pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
+    answer(&request, acted(&request, body).await).await
 }
 
-async fn acted(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
-    let (operator, form) = Operator::acting(request, payload).await?;
+async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
+    let (operator, form) = Operator::acting(request, body).await?;
     let id = id_of(request)?;
     match done(&operator, id, &form).await {
         Ok(target) => Ok(lead_to(&format!("{ROOT}{target}"), &operator.services.public_url)),
@@ -78,12 +79,12 @@ fn is_told_on_the_page(error: &ApiError) -> bool {
 }
 
 /// `POST /console/instances/{id}/delete`.
-pub async fn delete(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&request, deleted(&request, payload).await).await
+pub async fn delete(request: HttpRequest, body: RawBody) -> HttpResponse {
+    answer(&request, deleted(&request, body).await).await
 }
 
-async fn deleted(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
-    let (operator, _) = Operator::acting(request, payload).await?;
+async fn deleted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
+    let (operator, _) = Operator::acting(request, body).await?;
     operator.services.delete_instance(operator.owner(), id_of(request)?).await?;
     Ok(lead_to(&format!("{ROOT}?done=deleted"), &operator.services.public_url))
 }

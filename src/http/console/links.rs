@@ -1,6 +1,6 @@
 //! `/console/links`: the connect links.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use super::instance::id_of;
@@ -9,6 +9,7 @@ use super::layout::Screen;
 use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::{PAGE_SIZE, parts, texts};
+use crate::http::body::RawBody;
 use crate::http::connect::page::lead_to;
 use crate::http::extract::Parameters;
 use crate::kernel::code::Code;
@@ -108,12 +109,12 @@ pub fn status(status: Status) -> Markup {
 }
 
 /// `POST /console/links/{id}`.
-pub async fn act(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&request, acted(&request, payload).await).await
+pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
+    answer(&request, acted(&request, body).await).await
 }
 
-async fn acted(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
-    let (operator, form) = Operator::acting(request, payload).await?;
+async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
+    let (operator, form) = Operator::acting(request, body).await?;
     if form.get("do") != Some("revoke") {
         return Err(ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION).into());
     }

@@ -1,7 +1,7 @@
 //! `/console/links/new`: the form that makes a connect link.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use maud::html;
 
 use super::layout::Screen;
@@ -9,6 +9,7 @@ use super::links::HERE;
 use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::{parts, texts};
+use crate::http::body::RawBody;
 use crate::http::connect::page::lead_to;
 use crate::http::extract::Parameters;
 use crate::kernel::error::ApiError;
@@ -28,12 +29,12 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
     Ok(page(&operator, &Parameters::of(request), None))
 }
 
-pub async fn act(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&request, made(&request, payload).await).await
+pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
+    answer(&request, made(&request, body).await).await
 }
 
-async fn made(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
-    let (operator, form) = Operator::acting(request, payload).await?;
+async fn made(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
+    let (operator, form) = Operator::acting(request, body).await?;
     let text = |name: &str| form.get(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let elements: Vec<String> = form.all("element").map(str::to_owned).collect();
     let input = LinkInput {

@@ -1,7 +1,7 @@
 //! `/console/organization`: what administrators choose for all callers.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use super::layout::Screen;
@@ -9,6 +9,7 @@ use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::webhook::{self, Done};
 use super::{parts, texts};
+use crate::http::body::RawBody;
 use crate::http::connect::page::lead_to;
 use crate::http::extract::Parameters;
 use crate::kernel::code::Code;
@@ -28,12 +29,12 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
     Ok(page(&operator, &Told { done, ..Told::default() }).await?)
 }
 
-pub async fn act(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&request, acted(&request, payload).await).await
+pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
+    answer(&request, acted(&request, body).await).await
 }
 
-async fn acted(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
-    let (operator, form) = Operator::acting(request, payload).await?;
+async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
+    let (operator, form) = Operator::acting(request, body).await?;
     operator.require_administrator()?;
     match done(&operator, &form).await {
         Ok(Done::Word(word)) => Ok(lead_to(&format!("{HERE}?done={word}"), &operator.services.public_url)),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, web};
+use actix_web::HttpRequest;
 
 use super::origin::require_own;
 use super::{ROOT, texts};
-use crate::http::body::read_form;
+use crate::http::body::{LARGEST_BODY, RawBody};
 use crate::http::cookies::Cookie;
 use crate::http::extract::{Parameters, services};
 use crate::kernel::code::Code;
@@ -50,10 +50,10 @@ impl Operator {
     }
 
     /// With what a form of this very session sent.
-    pub async fn acting(request: &HttpRequest, payload: web::Payload) -> Result<(Self, Parameters), Stop> {
+    pub async fn acting(request: &HttpRequest, body: RawBody) -> Result<(Self, Parameters), Stop> {
         require_own(request, &services(request)?.public_url)?;
         let operator = Self::of(request).await?;
-        let form = read_form(payload.into_inner()).await?;
+        let form = body.form(request, LARGEST_BODY).await?;
         require_token(&operator.services, &operator.session, &form)?;
         Ok((operator, form))
     }

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, SET_COOKIE};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use maud::html;
 
 use super::layout::{self, Screen};
@@ -10,7 +10,7 @@ use super::origin::require_own;
 use super::problems::answer;
 use super::session::{FORM_TOKEN, Operator, SESSION, Stop, local, require_token};
 use super::{ROOT, texts};
-use crate::http::body::read_form;
+use crate::http::body::{LARGEST_PUBLIC_FORM, RawBody};
 use crate::http::connect::page::lead_to;
 use crate::http::cookies::Cookie;
 use crate::http::extract::{Parameters, address, services};
@@ -38,14 +38,14 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
     }
 }
 
-pub async fn act(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&request, signed_in(&request, payload).await).await
+pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
+    answer(&request, signed_in(&request, body).await).await
 }
 
-async fn signed_in(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
+async fn signed_in(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
     let services = services(request)?;
     require_own(request, &services.public_url)?;
-    let form = read_form(payload.into_inner()).await?;
+    let form = body.form(request, LARGEST_PUBLIC_FORM).await?;
     let back = local(form.get("return").unwrap_or(ROOT));
     let email = form.get("email").unwrap_or_default();
     let entered = |problem, status| Entered { email, back, problem: Some(problem), status };
@@ -77,12 +77,12 @@ async fn signed_in(request: &HttpRequest, payload: web::Payload) -> Result<HttpR
 }
 
 /// `POST /console/sign-out`.
-pub async fn leave(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    answer(&request, left(&request, payload).await).await
+pub async fn leave(request: HttpRequest, body: RawBody) -> HttpResponse {
+    answer(&request, left(&request, body).await).await
 }
 
-async fn left(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Stop> {
-    let (operator, _) = Operator::acting(request, payload).await?;
+async fn left(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
+    let (operator, _) = Operator::acting(request, body).await?;
     operator.leave().await?;
     let public_url = &operator.services.public_url;
     let mut response = lead_to(&format!("{ROOT}/sign-in"), public_url);

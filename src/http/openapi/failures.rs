@@ -9,9 +9,9 @@ use crate::http::Callers;
 use crate::kernel::code::Code::{self, *};
 
 const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];
-const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, NotReady];
+const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, Busy];
 const BODY: &[Code] = &[BadBody, BodyTooLarge, UnsupportedMediaType];
-const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout];
+const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
 const ADDRESS: &[Code] = &[MissingConfiguration, BadConfiguration, VendorHost];
 const OAUTH_URL: &[Code] = &[MissingParameter, BadParameter, BadCallbackUrl, NoOauth, StateInUse];
 const CONNECTION: &[Code] = &[
@@ -123,7 +123,8 @@ const SHARED: &[(&str, &[Code])] = &[
     ("UnsupportedMediaType", &[UnsupportedMediaType]),
     ("InternalError", &[Internal]),
     ("VendorUnreachable", &[VendorUnreachable, VendorAddressRefused]),
-    ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, NotReady]),
+    ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, Busy]),
+    ("UnavailableOrHeld", &[DatabaseUnavailable, DatabaseRestored, ServerIsAClone, KeyUnavailable, Busy]),
     ("VendorTimeout", &[VendorTimeout]),
 ];
 

@@ -22,6 +22,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use self::associations::Associations;
 use self::definitions::Definitions;
@@ -83,8 +84,50 @@ async fn answer(
         body: &body,
         now: sandbox.clock.now(),
     };
-    let answered = sandbox.locked(|inner| dispatch(&mut inner.crm, &ask, &Place::read(&path)));
+    let answered = sandbox.locked(|inner| {
+        let place = Place::read(&path);
+        let answered = dispatch(&mut inner.crm, &ask, &place);
+        if changes_something(&ask, &place) {
+            // Refused ones, too: a batch may have done a part.
+            inner.save_call(|| Call {
+                method: ask.method.to_owned(),
+                path: path.clone(),
+                query: request.query_string().to_owned(),
+                body: String::from_utf8_lossy(&body).into_owned(),
+                at: ask.now,
+            });
+        }
+        answered
+    });
     answered.unwrap_or_else(|fault| sandbox.api_error(fault.status, &fault.message, fault.more))
+}
+
+/// A call that came, as a restart repeats it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Call {
+    method: String,
+    path: String,
+    query: String,
+    body: String,
+    at: DateTime<Utc>,
+}
+
+impl Call {
+    /// The same call on the same records does the same.
+    pub fn repeat(&self, crm: &mut Crm) {
+        let ask = Ask {
+            method: &self.method,
+            address: String::new(),
+            query: Fields::parse(self.query.as_bytes()),
+            body: self.body.as_bytes(),
+            now: self.at,
+        };
+        let _ = dispatch(crm, &ask, &Place::read(&self.path));
+    }
+}
+
+fn changes_something(ask: &Ask, place: &Place) -> bool {
+    ask.method != "GET" && !matches!(place.rest.as_slice(), [.., "search" | "read"])
 }
 
 fn dispatch(crm: &mut Crm, ask: &Ask, place: &Place) -> Answer {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::finish::Attempt;
+use super::finish::{Attempt, Refusal};
 use super::{Link, Offer, Outcome, Services, Status};
 use crate::catalog::element::AuthenticationType;
 use crate::kernel::code::Code;
@@ -14,6 +14,7 @@ use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::variables::Values;
 use crate::service::callback::{LinkWaiting, Waiting};
+use crate::service::flight::Lateness;
 use crate::service::instance_input::ProviderData;
 use crate::service::partner_app::{PartnerApp, own_client};
 use crate::service::provision::needless;
@@ -40,7 +41,7 @@ impl Services {
         if link.status != Status::Pending {
             return Ok(link);
         }
-        self.settle_link(link.owner(), link.row.id, (Status::Opened, &link.outcome), None, None).await
+        self.settle_link(link.owner(), link.row.id, (Status::Opened, &link.outcome), None).await
     }
 
     /// `browser`: the cookie of the browser, which alone may end what it begins. Fails where the person must correct
@@ -79,7 +80,7 @@ impl Services {
         let Some(oauth2) =
             element.authentication.oauth2.as_ref().filter(|_| authentication == AuthenticationType::OAuth2)
         else {
-            self.settle_link(owner, id, (Status::Opened, &Outcome::default()), Some(element.id), None).await?;
+            self.settle_link(owner, id, (Status::Opened, &Outcome::default()), Some(element.id)).await?;
             let attempt = Attempt {
                 owner,
                 link: id,
@@ -115,20 +116,17 @@ impl Services {
         let url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the settings"))?;
         let opened = (Status::Opened, &Outcome::under_way());
-        let link = self.settle_link(owner, id, opened, Some(element.id), None).await?;
+        let link = self.settle_link(owner, id, opened, Some(element.id)).await?;
         // In another tab it may have come to its end meanwhile.
         Ok(if link.status.is_open() { Next::Vendor(url) } else { Next::Result })
     }
 
     /// With a key there is nobody to come back from: what is wrong with it is said on the page, where it can be corrected.
     async fn connect_key(&self, attempt: Attempt) -> Result<(), ApiError> {
-        match self.conclude(&attempt).await? {
+        match self.conclude(&attempt, &Lateness::unheard()).await? {
             None => Ok(()),
-            Some(refused) => {
-                let status = Status::Failed;
-                self.settle_link(attempt.owner, attempt.link, (status, &refused.outcome), None, refused.revoked)
-                    .await?;
-                Ok(())
+            Some(Refusal(outcome)) => {
+                self.settle_link(attempt.owner, attempt.link, (Status::Failed, &outcome), None).await.map(drop)
             }
         }
     }

@@ -4,26 +4,25 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::settle::Revoked;
 use super::{Link, Outcome, Reason, Services, Status, stored_status};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::kernel::secret::Secret;
 use crate::protocol::account::VendorAccount;
-use crate::service::callback::{LinkWaiting, Redirected, UnderWay};
+use crate::service::callback::{Redirected, UnderWay, Waiting};
 use crate::service::configuration::Configuration;
 use crate::service::create_instance::Draft;
-use crate::service::delete_instance::revoke_unless_shared;
+use crate::service::flight::Lateness;
 use crate::service::instance_input::ProviderData;
 use crate::service::introspect::Connected;
-use crate::service::notices::{self, Event};
 use crate::service::provision::{Provisioned, Provisioning, Started};
-use crate::store::instances::{self, Creator};
+use crate::service::unstored::entry::{Act, Entry};
+use crate::store::instances::Creator;
 use crate::store::links::{self as rows, LinkRow};
 use crate::store::time::UtcTime;
 use crate::store::{AnyConn, StoreFault};
@@ -44,26 +43,24 @@ pub(super) struct Attempt {
     pub mandatory: Vec<String>,
 }
 
-/// Why there is no connection, and the grant that nobody may keep.
-pub(super) struct Refusal {
-    pub outcome: Outcome,
-    pub revoked: Revoked,
-}
+/// Why there is no connection.
+pub(super) struct Refusal(pub Outcome);
 
 impl Services {
-    /// The vendor's redirect was here. Gives the link's token: its result page says what came of it.
+    /// The vendor's redirect was here. The link's result page says what came of it.
     pub(in crate::service) async fn finish_link(
         &self,
         owner: Owner,
         element: Option<Arc<Element>>,
         under_way: &UnderWay,
-        waiting: &LinkWaiting,
         redirected: Redirected,
-    ) -> Result<Secret, ApiError> {
+        lateness: &Lateness,
+    ) -> Result<(), ApiError> {
+        let Waiting::Link(waiting) = &under_way.waiting else { return Ok(()) };
         let link = self.link(owner, waiting.link).await?;
         if !link.status.is_open() {
             // Revoked, expired or connected meanwhile: the code is not spent.
-            return Ok(link.token);
+            return Ok(());
         }
         let (status, refusal) = match (element, redirected.code) {
             (None, _) => (Status::Failed, Refusal::of(Reason::NotOffered, "The element is no longer offered.")),
@@ -78,8 +75,8 @@ impl Services {
                     started: Some(under_way.started(None)),
                     mandatory: waiting.scopes.clone(),
                 };
-                match self.conclude(&attempt).await {
-                    Ok(None) => return Ok(link.token),
+                match self.conclude(&attempt, lateness).await {
+                    Ok(None) => return Ok(()),
                     Ok(Some(refusal)) => (Status::Failed, refusal),
                     Err(error) => match Refusal::of_error(&error) {
                         Some(refusal) => (Status::Failed, refusal),
@@ -87,7 +84,7 @@ impl Services {
                             // Who waits must not wait for ever.
                             let outcome = Outcome::of(Reason::ServerError, "Something went wrong here.");
                             let failed = (Status::Failed, &outcome);
-                            self.settle_link(owner, waiting.link, failed, None, None).await?;
+                            self.settle_surely(owner, waiting.link, failed, lateness).await?;
                             return Err(error);
                         }
                     },
@@ -98,29 +95,33 @@ impl Services {
                 refused_by_redirect(&element, error, redirected.error_description)
             }
         };
-        self.settle_link(owner, waiting.link, (status, &refusal.outcome), None, refusal.revoked).await?;
-        Ok(link.token)
+        self.settle_surely(owner, waiting.link, (status, &refusal.0), lateness).await.map(drop)
     }
 
     /// Spends the code or the key and commits. `Some`: there is no connection. Runs detached.
-    pub(super) async fn conclude(&self, attempt: &Attempt) -> Result<Option<Refusal>, ApiError> {
+    pub(super) async fn conclude(&self, attempt: &Attempt, lateness: &Lateness) -> Result<Option<Refusal>, ApiError> {
         let link = self.link(attempt.owner, attempt.link).await?;
         match link.settings.instance_id {
-            Some(instance) => self.authorise_anew(attempt, &link, instance).await,
-            None => self.make_instance(attempt, &link).await,
+            Some(instance) => self.authorise_anew(attempt, &link, instance, lateness).await,
+            None => self.make_instance(attempt, &link, lateness).await,
         }
     }
 
-    async fn make_instance(&self, attempt: &Attempt, link: &Link) -> Result<Option<Refusal>, ApiError> {
+    async fn make_instance(
+        &self,
+        attempt: &Attempt,
+        link: &Link,
+        lateness: &Lateness,
+    ) -> Result<Option<Refusal>, ApiError> {
         let mut configuration = Configuration::of(&attempt.element);
         configuration.merge(&attempt.element, attempt.given.clone())?;
         // First: once the code is spent nothing may fail but the commit, which is tried again.
         let id = self.store.next_id().await?;
         let provisioning = self.provisioning(attempt, configuration).await?;
-        let provisioned = self.provision(&provisioning).await?;
+        let provisioned = self.provision(&provisioning, lateness).await?;
         if let Some(outcome) = attempt.lacking(&provisioned.connected) {
-            let revoked = self.new_grant(&provisioning, &provisioned).await?;
-            return Ok(Some(Refusal { outcome, revoked }));
+            self.let_grant_go(&provisioning, &provisioned, lateness).await;
+            return Ok(Some(Refusal(outcome)));
         }
         let name = link.settings.name.clone().unwrap_or_else(|| attempt.element.name.clone());
         let draft = Draft {
@@ -132,47 +133,42 @@ impl Services {
             trace: false,
             creator: Creator { id: link.row.created_by, ..Creator::default() },
         };
-        let (owner, now) = (attempt.owner, self.now());
-        let stored = Arc::new(self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned)?);
+        let stored = self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned);
         let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
-        let created = Event::of_instance(notices::Kind::InstanceCreated, &stored.instance, None).by_link(attempt.link);
+        let made = stored.and_then(|stored| Ok((stored, attempt.authorised(id, &outcome)?)));
+        let (stored, end) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                self.let_grant_go(&draft.provisioning, &provisioned, lateness).await;
+                return Err(error);
+            }
+        };
+        let entry = Entry {
+            tags: draft.tags.clone(),
+            link: Some(end),
+            ..Entry::new(attempt.owner, Act::Create, stored.instance, stored.credential)
+        };
+        let entry = self.telling(entry);
+        let spends = draft.provisioning.spends();
+        let _held = self.unstored.hold(Arc::clone(&entry), draft.provisioning.client());
         for _ in 0..TRIES {
-            let (stored, tags, told) = (Arc::clone(&stored), draft.tags.clone(), self.notices(owner, &created, None));
-            let end = self.authorised(attempt, id, &outcome)?;
-            let commit = self.commit(move |conn| match end.check(conn, now)? {
-                Checked::Open(link) => {
-                    instances::insert(conn, owner, &stored.instance, &stored.credential, &tags)?;
-                    notices::enqueue(conn, &told)?;
-                    end.write(conn, *link).map(|()| None)
-                }
-                // A commit whose acknowledgement was lost is tried again, and meets its own rows.
-                Checked::Ended(link) if link.instance_id == Some(id) => Ok(None),
-                Checked::Ended(link) => Ok(Some(link)),
-            });
-            return match commit.await {
+            return match self.store_entry(&entry, spends, lateness).await {
                 Err(StoreFault::Conflict(_)) => continue,
                 Err(fault) => {
-                    self.release_new_grant(&draft.provisioning, &provisioned).await;
+                    if spends {
+                        self.revoke_entry(&entry).await;
+                    }
                     Err(fault.into())
                 }
                 Ok(None) => Ok(None),
-                Ok(Some(link)) => self.give_up(&draft.provisioning, &provisioned, &link).await.map(|()| None),
+                Ok(Some(link)) => {
+                    self.give_up(&draft.provisioning, &provisioned, &link, lateness).await;
+                    Ok(None)
+                }
             };
         }
-        self.release_new_grant(&draft.provisioning, &provisioned).await;
+        self.revoke_entry(&entry).await;
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
-    }
-
-    /// What could not be stored is not left alive at the vendor, as far as the database lets us say so.
-    async fn release_new_grant(&self, provisioning: &Provisioning, provisioned: &Provisioned) {
-        let (owner, now) = (provisioning.owner, self.now());
-        let queued = async {
-            let Some(revoked) = self.new_grant(provisioning, provisioned).await? else { return Ok(()) };
-            self.store.write(move |conn| revoke_unless_shared(conn, owner, revoked, now)).await.map_err(ApiError::from)
-        };
-        if let Err(error) = queued.await {
-            tracing::error!(?error, element = provisioning.element.key, "a grant that nobody keeps lives on");
-        }
     }
 
     pub(super) async fn provisioning(
@@ -193,15 +189,6 @@ impl Services {
         })
     }
 
-    /// A grant that was got and is not kept, to be revoked.
-    pub(super) async fn new_grant(
-        &self,
-        provisioning: &Provisioning,
-        provisioned: &Provisioned,
-    ) -> Result<Revoked, ApiError> {
-        self.revocation(provisioning.element.id, &provisioned.credential, &provisioning.configuration).await
-    }
-
     /// The link came to an end while the vendor was asked: what it gave is let go, unless the link was connected with the
     /// same account in another tab.
     pub(super) async fn give_up(
@@ -209,73 +196,62 @@ impl Services {
         provisioning: &Provisioning,
         provisioned: &Provisioned,
         link: &LinkRow,
-    ) -> Result<(), ApiError> {
-        let kept = serde_json::from_str::<Outcome>(&link.outcome).unwrap_or_default().vendor_account;
-        let connected = stored_status(link) == Status::Authorised;
-        if connected && !differ(kept.as_ref(), provisioned.connected.account.as_ref()) {
-            return Ok(());
+        lateness: &Lateness,
+    ) {
+        if !ended_with(link, provisioned.connected.account.as_ref()) {
+            self.let_grant_go(provisioning, provisioned, lateness).await;
         }
-        let Some(revoked) = self.new_grant(provisioning, provisioned).await? else { return Ok(()) };
-        let (owner, now) = (provisioning.owner, self.now());
-        Ok(self.commit(move |conn| revoke_unless_shared(conn, owner, revoked, now)).await?)
-    }
-
-    /// How the link will be once it is authorised.
-    pub(super) fn authorised(
-        &self,
-        attempt: &Attempt,
-        instance: i64,
-        outcome: &Outcome,
-    ) -> Result<Authorised, ApiError> {
-        Ok(Authorised {
-            services: self.clone(),
-            owner: attempt.owner,
-            link: attempt.link,
-            element: attempt.element.id,
-            instance,
-            outcome: serde_json::to_string(outcome).map_err(ApiError::internal)?,
-        })
     }
 }
 
+/// Whether the link was connected, as far as is known with this account.
+pub(in crate::service) fn ended_with(link: &LinkRow, account: Option<&VendorAccount>) -> bool {
+    let kept = serde_json::from_str::<Outcome>(&link.outcome).unwrap_or_default().vendor_account;
+    stored_status(link) == Status::Authorised && !differ(kept.as_ref(), account)
+}
+
 /// A link's part in the transaction that connects an instance.
-#[derive(Clone)]
-pub(super) struct Authorised {
-    services: Services,
-    owner: Owner,
-    link: i64,
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::service) struct LinkEnd {
+    pub link: i64,
     element: i64,
     instance: i64,
     outcome: String,
 }
 
-pub(super) enum Checked {
+pub(in crate::service) enum Checked {
     Open(Box<LinkRow>),
     Ended(Box<LinkRow>),
 }
 
-impl Authorised {
-    pub(super) fn check(&self, conn: &mut AnyConn, now: DateTime<Utc>) -> Result<Checked, StoreFault> {
-        let row = Box::new(rows::find(conn, self.owner, self.link)?);
+impl LinkEnd {
+    pub fn check(&self, conn: &mut AnyConn, owner: Owner, now: DateTime<Utc>) -> Result<Checked, StoreFault> {
+        let row = Box::new(rows::find(conn, owner, self.link)?);
         let status = stored_status(&row).at(now, row.expires_at.into());
         Ok(if status.may_become(Status::Authorised) { Checked::Open(row) } else { Checked::Ended(row) })
     }
 
-    pub(super) fn write(&self, conn: &mut AnyConn, link: LinkRow) -> Result<(), StoreFault> {
+    pub fn write(&self, conn: &mut AnyConn, services: &Services, link: LinkRow) -> Result<(), StoreFault> {
         let row = LinkRow {
             status: Status::Authorised.as_str().to_owned(),
             element_id: Some(self.element),
             instance_id: Some(self.instance),
             outcome: self.outcome.clone(),
-            updated_at: UtcTime(self.services.now()),
+            updated_at: UtcTime(services.now()),
             ..link
         };
-        rows::update(conn, self.owner, &row)?;
-        self.services.tell_link(conn, &row)
+        rows::update(conn, row.owner(), &row)?;
+        services.tell_link(conn, &row)
     }
 }
 
 impl Attempt {
+    /// How the link will be once it is authorised.
+    pub(super) fn authorised(&self, instance: i64, outcome: &Outcome) -> Result<LinkEnd, ApiError> {
+        let outcome = serde_json::to_string(outcome).map_err(|error| ApiError::internal(error))?;
+        Ok(LinkEnd { link: self.link, element: self.element.id, instance, outcome })
+    }
+
     /// The mandatory scopes that the vendor did not grant, as far as it says what it granted.
     pub(super) fn lacking(&self, connected: &Connected) -> Option<Outcome> {
         let granted = connected.granted_scopes.as_ref()?;
@@ -295,7 +271,7 @@ impl Attempt {
 
 impl Refusal {
     fn of(reason: Reason, message: impl Into<String>) -> Self {
-        Self { outcome: Outcome::of(reason, message), revoked: None }
+        Self(Outcome::of(reason, message))
     }
 
     /// The vendor's part of a failure is the link's outcome; none for a failure of ours.
@@ -329,6 +305,6 @@ fn ended(text: &str) -> String {
 }
 
 /// Whether both are known and are not the same.
-pub(super) fn differ(one: Option<&VendorAccount>, other: Option<&VendorAccount>) -> bool {
+pub(in crate::service) fn differ(one: Option<&VendorAccount>, other: Option<&VendorAccount>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one.id != other.id)
 }

@@ -45,7 +45,8 @@ impl Services {
         let (settings, external_id, chosen, warning) = self.link_settings(owner, &input).await?;
         let (id, now, token) = (self.store.next_id().await?, self.now(), url_token(self.entropy.as_ref()));
         let kept = self.keep(Purpose::LinkToken, token_place(id), &token)?;
-        let document = serde_json::to_vec(&settings).map(zeroize::Zeroizing::new).map_err(ApiError::internal)?;
+        let document =
+            serde_json::to_vec(&settings).map(zeroize::Zeroizing::new).map_err(|error| ApiError::internal(error))?;
         let outcome = Outcome::default();
         let row = LinkRow {
             id,
@@ -58,7 +59,7 @@ impl Services {
             external_id,
             element_id: chosen,
             instance_id: settings.instance_id,
-            outcome: serde_json::to_string(&outcome).map_err(ApiError::internal)?,
+            outcome: serde_json::to_string(&outcome).map_err(|error| ApiError::internal(error))?,
             created_by: caller.user,
             version: 1,
             created_at: UtcTime(now),

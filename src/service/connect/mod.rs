@@ -25,6 +25,8 @@ use crate::store::links::{self as rows, LinkRow};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 
+pub(super) use finish::{Checked, LinkEnd, differ, ended_with};
+
 pub use begin::{Chosen, Next, is_correctable};
 pub use link_state::Status;
 pub use offer::{Field, Offer};
@@ -65,6 +67,7 @@ fn stored_status(row: &LinkRow) -> Status {
     Status::read(&row.status).unwrap_or(Status::Revoked)
 }
 
+#[track_caller]
 fn of_link(id: i64) -> impl FnOnce(crate::store::StoreFault) -> ApiError {
     not_found(Code::LinkNotFound, move || format!("No connect link found with ID {id}."))
 }
@@ -73,8 +76,8 @@ impl Services {
     fn open_link(&self, row: LinkRow) -> Result<Link, ApiError> {
         let token = self.vault.open_text(token_place(row.id), &row.token_sealed)?;
         let settings = self.vault.open(settings_place(row.id), &row.settings_sealed)?;
-        let settings = serde_json::from_slice(&settings).map_err(ApiError::internal)?;
-        let outcome = serde_json::from_str(&row.outcome).map_err(ApiError::internal)?;
+        let settings = serde_json::from_slice(&settings).map_err(|error| ApiError::internal(error))?;
+        let outcome = serde_json::from_str(&row.outcome).map_err(|error| ApiError::internal(error))?;
         let status = stored_status(&row).at(self.now(), row.expires_at.into());
         Ok(Link { row, token, status, settings, outcome })
     }

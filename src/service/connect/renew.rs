@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use super::finish::{Attempt, Checked, Refusal, TRIES, differ};
+use super::finish::{Attempt, Refusal, TRIES, differ};
 use super::{Link, Outcome, Reason, Services};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
-use crate::service::delete_instance::revoke_unless_shared;
+use crate::service::flight::Lateness;
 use crate::service::instance_input::{InstanceInput, Tag, Tags};
 use crate::service::introspect::Connected;
-use crate::service::notices::{self, Event};
 use crate::service::provision::{Provisioned, Provisioning};
+use crate::service::unstored::Held;
+use crate::service::unstored::entry::{Act, Entry};
 use crate::store::StoreFault;
-use crate::store::instances::{self, Stored};
+use crate::store::instances::Stored;
 
 impl Services {
     /// The same instance with a new credential: id, token and what the link does not speak of stay.
@@ -22,69 +23,75 @@ impl Services {
         attempt: &Attempt,
         link: &Link,
         id: i64,
+        lateness: &Lateness,
     ) -> Result<Option<Refusal>, ApiError> {
-        let (owner, now, input) = (attempt.owner, self.now(), attempt.changes(link));
+        let (owner, input) = (attempt.owner, attempt.changes(link));
         // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
         let mut got: Option<Arc<(Provisioning, Provisioned)>> = None;
+        // What the end of the process would keep: each try makes it anew, on the row as it is by then.
+        let mut held: Option<Held> = None;
         for _ in 0..TRIES {
-            let stored = match self.stored_instance(owner, id).await {
+            let (stored, mut change) = match self.changed_instance(owner, id, &input, got.is_some()).await {
                 Err(error) if error.code == Code::InstanceNotFound => {
-                    return self.refuse_gone("The connection that was to be renewed is gone.", got.as_deref()).await;
+                    let message = "The connection that was to be renewed is gone.";
+                    return self.refuse_gone(message, got.as_deref(), lateness).await;
                 }
                 other => other?,
             };
             // Two customers never meet: it may have been given to another one since the link was made.
             if stored.instance.external_id.is_some() && stored.instance.external_id != link.row.external_id {
-                return self.refuse_gone("The connection belongs to another customer by now.", got.as_deref()).await;
+                let message = "The connection belongs to another customer by now.";
+                return self.refuse_gone(message, got.as_deref(), lateness).await;
             }
-            let mut change = self.apply(&stored, &input).await?;
             let known = match &got {
                 Some(known) => Arc::clone(known),
                 None => {
                     let provisioning = self.provisioning(attempt, change.configuration.clone()).await?;
-                    let provisioned = self.provision(&provisioning).await?;
+                    let provisioned = self.provision(&provisioning, lateness).await?;
                     Arc::clone(got.insert(Arc::new((provisioning, provisioned))))
                 }
             };
             // Each time: the row may have another account by now.
-            if let Some(refusal) = self.refused_anew(attempt, link, &stored, &known).await? {
+            if let Some(refusal) = self.refused_anew(attempt, link, &stored, &known, lateness).await {
                 return Ok(Some(refusal));
             }
             let (provisioning, provisioned) = (&known.0, &known.1);
             let before = Connected::read(stored.instance.connected.as_deref());
             // The account that makes room for another one is let go.
             let swapped = differ(before.account.as_ref(), provisioned.connected.account.as_ref());
-            let old = if swapped { self.revocation_of(&stored).await? } else { None };
             let version = stored.credential.version;
-            change.stored.credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
+            let credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
             let row = &mut change.stored.instance;
-            let recovered = row.invalid_reason.take().is_some();
+            let recovers = row.invalid_reason.take().is_some();
             row.external_authentication = provisioned.external_authentication().to_owned();
             row.connected = provisioned.connected.text();
-            let event = Event::of_instance(notices::Kind::InstanceRecovered, row, None).by_link(attempt.link);
-            let told = if recovered { self.notices(owner, &event, None) } else { Vec::new() };
-            let (tags, stored) = (change.stored.tags(), Arc::new(change.stored));
+            let tags = change.stored.tags();
             let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
-            let end = self.authorised(attempt, id, &outcome)?;
-            let commit = self.commit(move |conn| match end.check(conn, now)? {
-                Checked::Open(link) => {
-                    instances::update(conn, owner, &stored.instance, &tags)?;
-                    instances::update_credential(conn, owner, &stored.credential, now)?;
-                    old.map_or(Ok(()), |old| revoke_unless_shared(conn, owner, old, now))?;
-                    notices::enqueue(conn, &told)?;
-                    end.write(conn, *link).map(|()| None)
-                }
-                Checked::Ended(link) => Ok(Some(link)),
-            });
-            let committed = commit.await;
-            self.warm.forget([&id]);
-            return match committed {
+            let mut entry = Entry {
+                tags,
+                recovers,
+                link: Some(attempt.authorised(id, &outcome)?),
+                ..Entry::new(owner, Act::Change, change.stored.instance, credential)
+            };
+            let client = provisioning.client();
+            if swapped {
+                let meanwhile = self.unstored.hold(Arc::new(entry.clone()), client.clone());
+                entry.replaces = self.surely(|| self.revocation_of(&stored)).await?;
+                drop(meanwhile);
+            }
+            let entry = self.telling(entry);
+            held = Some(self.unstored.hold(Arc::clone(&entry), client));
+            return match self.store_entry(&entry, provisioning.spends(), lateness).await {
                 Err(StoreFault::Conflict(_)) => continue,
                 Err(fault) => Err(fault.into()),
                 Ok(None) => Ok(None),
-                Ok(Some(link)) => self.give_up(provisioning, provisioned, &link).await.map(|()| None),
+                Ok(Some(link)) => {
+                    self.give_up(provisioning, provisioned, &link, lateness).await;
+                    Ok(None)
+                }
             };
         }
+        drop(held);
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
@@ -96,24 +103,27 @@ impl Services {
         link: &Link,
         stored: &Stored,
         (provisioning, provisioned): &(Provisioning, Provisioned),
-    ) -> Result<Option<Refusal>, ApiError> {
+        lateness: &Lateness,
+    ) -> Option<Refusal> {
         let before = Connected::read(stored.instance.connected.as_deref());
         let now = &provisioned.connected;
         let other = differ(before.account.as_ref(), now.account.as_ref());
         let untold = before.account.is_some() && now.account.is_none();
         let outcome = match attempt.lacking(now) {
             Some(outcome) => outcome,
-            None if link.settings.allow_other_account => return Ok(None),
+            None if link.settings.allow_other_account => return None,
             None if other => Outcome::wrong_account(before.account, now),
             // Nobody knows whose it is, so it may be a swap.
             None if untold => {
                 let message = format!("{} did not say which account it is. Try again.", attempt.element.name);
                 Outcome::of(Reason::VendorUnavailable, message)
             }
-            None => return Ok(None),
+            None => return None,
         };
-        let revoked = if other { self.new_grant(provisioning, provisioned).await? } else { None };
-        Ok(Some(Refusal { outcome, revoked }))
+        if other {
+            self.let_grant_go(provisioning, provisioned, lateness).await;
+        }
+        Some(Refusal(outcome))
     }
 
     /// There is nothing to renew any more; `got`: what the vendor gave already.
@@ -121,12 +131,12 @@ impl Services {
         &self,
         message: &str,
         got: Option<&(Provisioning, Provisioned)>,
+        lateness: &Lateness,
     ) -> Result<Option<Refusal>, ApiError> {
-        let revoked = match got {
-            Some((provisioning, provisioned)) => self.new_grant(provisioning, provisioned).await?,
-            None => None,
-        };
-        Ok(Some(Refusal { outcome: Outcome::of(Reason::InstanceGone, message), revoked }))
+        if let Some((provisioning, provisioned)) = got {
+            self.let_grant_go(provisioning, provisioned, lateness).await;
+        }
+        Ok(Some(Refusal(Outcome::of(Reason::InstanceGone, message))))
     }
 }
 

@@ -3,25 +3,23 @@
 use super::{Link, Outcome, Services, Status, stored_status};
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::service::delete_instance::revoke_unless_shared;
+use crate::service::commit::PATIENCE;
+use crate::service::flight::Lateness;
 use crate::service::notices::{self, Event};
+use crate::service::unstored::waits_for_database;
 use crate::store::links::{self as rows, LinkRow};
-use crate::store::revocations::Revocation;
 use crate::store::time::UtcTime;
 use crate::store::{AnyConn, StoreFault};
 
 /// How often a change is tried again because somebody else changed the link meanwhile.
 const TRIES: usize = 8;
 
-/// A grant to be revoked at the vendor, with the hashes that instances with the same grant have.
-pub(super) type Revoked = Option<(Revocation, Vec<Vec<u8>>)>;
-
 impl Services {
     /// The row as it will be.
     pub(super) fn changed(&self, row: &LinkRow, status: Status, outcome: &Outcome) -> Result<LinkRow, ApiError> {
         Ok(LinkRow {
             status: status.as_str().to_owned(),
-            outcome: serde_json::to_string(outcome).map_err(ApiError::internal)?,
+            outcome: serde_json::to_string(outcome).map_err(|error| ApiError::internal(error))?,
             updated_at: UtcTime(self.now()),
             ..row.clone()
         })
@@ -34,28 +32,21 @@ impl Services {
         id: i64,
         (status, outcome): (Status, &Outcome),
         element: Option<i64>,
-        revoked: Revoked,
     ) -> Result<Link, ApiError> {
         for _ in 0..TRIES {
             let link = self.link(owner, id).await?;
             let comes = link.status.may_become(status);
             // Another try of the same kind: nothing to be told.
             let writes = comes || (link.status == status && status.is_open());
-            if !writes && revoked.is_none() {
+            if !writes {
                 return Ok(link);
             }
             let mut changed = self.changed(&link.row, status, outcome)?;
             changed.element_id = element.or(changed.element_id);
-            let (services, now) = (self.clone(), self.now());
-            let (written, revoked) = (changed.clone(), revoked.clone());
+            let (services, written) = (self.clone(), changed.clone());
             let commit = self.commit(move |conn| {
-                if writes {
-                    rows::update(conn, owner, &written)?;
-                }
-                if comes {
-                    services.tell_link(conn, &written)?;
-                }
-                revoked.map_or(Ok(()), |revoked| revoke_unless_shared(conn, owner, revoked, now))
+                rows::update(conn, owner, &written)?;
+                if comes { services.tell_link(conn, &written) } else { Ok(()) }
             });
             match commit.await {
                 Err(StoreFault::Conflict(_)) => continue,
@@ -64,6 +55,18 @@ impl Services {
             return self.link(owner, id).await;
         }
         Err(ApiError::internal("a connect link was changed again and again"))
+    }
+
+    /// As `settle_link`, whatever the database does meanwhile: who waits must not wait for ever.
+    pub(super) async fn settle_surely(
+        &self,
+        owner: Owner,
+        id: i64,
+        comes: (Status, &Outcome),
+        lateness: &Lateness,
+    ) -> Result<Link, ApiError> {
+        let settling = self.surely(move || self.settle_link(owner, id, comes, None));
+        lateness.within(PATIENCE, || waits_for_database(None), settling).await
     }
 
     /// Tells who listens that a link changed. Inside the transaction that changes it, after the row.

@@ -63,7 +63,7 @@ const PARKED: &str = "parked";
 
 impl DeliveryView {
     fn of(row: Delivery) -> Result<Self, ApiError> {
-        let notice = serde_json::from_str(&row.payload).map_err(ApiError::internal)?;
+        let notice = serde_json::from_str(&row.payload).map_err(|error| ApiError::internal(error))?;
         let status = match row.status.as_str() {
             notices::DELIVERED => notices::DELIVERED,
             notices::FAILED => notices::FAILED,
@@ -103,6 +103,7 @@ fn filter(query: DeliveryQuery) -> Result<Filter, ApiError> {
     Ok(Filter { status, parked, subject: query.instance_id.map(subject_of_instance), link_id: query.link_id })
 }
 
+#[track_caller]
 fn of_delivery(id: i64) -> impl FnOnce(StoreFault) -> ApiError {
     not_found(Code::DeliveryNotFound, move || format!("No delivery found with ID {id}."))
 }

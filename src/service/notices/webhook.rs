@@ -187,7 +187,7 @@ impl Services {
 
     fn secrets_of(&self, row: &WebhookRow) -> Result<Vec<Kept>, ApiError> {
         let document = self.vault.open(secrets_place(row.id), &row.secrets_sealed)?;
-        serde_json::from_slice(&document).map_err(ApiError::internal)
+        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))
     }
 
     fn seal_secrets(&self, row: i64, secrets: &[Kept]) -> Result<Vec<u8>, ApiError> {
@@ -197,7 +197,7 @@ impl Services {
                 json!({ "id": id, "createdAt": created_at, "secret": secret.expose(), "shown": shown })
             })
             .collect();
-        let document = Zeroizing::new(serde_json::to_vec(&documents).map_err(ApiError::internal)?);
+        let document = Zeroizing::new(serde_json::to_vec(&documents).map_err(|error| ApiError::internal(error))?);
         Ok(self.vault.seal(secrets_place(row), &document)?)
     }
 

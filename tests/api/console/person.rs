@@ -19,7 +19,17 @@ pub struct Person {
 
 impl Person {
     pub fn nobody(server: &TestServer) -> Self {
-        Self { caller: server.anonymous(), cookies: BTreeMap::new(), token: String::new(), version: None }
+        Self::before(server.anonymous())
+    }
+
+    /// Nobody yet, whose requests go where this caller's go.
+    pub fn before(caller: Caller) -> Self {
+        Self { caller, cookies: BTreeMap::new(), token: String::new(), version: None }
+    }
+
+    /// Another process answers from now on.
+    pub fn go_to(&mut self, caller: Caller) {
+        self.caller = caller;
     }
 
     /// The first administrator, signed in.
@@ -42,12 +52,16 @@ impl Person {
 
     pub async fn signed_in(server: &TestServer, email: &str) -> Self {
         let mut person = Self::nobody(server);
-        person.get("/console/sign-in").await;
-        let reply = person.send("/console/sign-in", &[("email", email), ("password", PASSWORD)]).await;
+        person.sign_in(email).await;
+        person
+    }
+
+    pub async fn sign_in(&mut self, email: &str) {
+        self.get("/console/sign-in").await;
+        let reply = self.send("/console/sign-in", &[("email", email), ("password", PASSWORD)]).await;
         assert_eq!((reply.status, reply.header("location")), (303, Some("/console")), "{reply:?}");
         // The token of a page.
-        person.shown("/console").await;
-        person
+        self.shown("/console").await;
     }
 
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {

@@ -1,0 +1,86 @@
+//! Writes, by what a failure would cost. Where nothing was spent a caller is told soon; after an act that cannot be repeated
+//! only the database's own verdict is an end.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use super::Services;
+use crate::kernel::error::ApiError;
+use crate::store::{AnyConn, StoreFault};
+
+/// How long callers wait for the database.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// After so long there is no further try: one may take as long again.
+const TRIES_FOR: Duration = Duration::from_millis(2500);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// A database that is back is noticed within this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pauses between tries: doubling, to a second.
+pub(super) struct Pauses(Duration);
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self(FIRST_PAUSE)
+    }
+}
+
+impl Pauses {
+    pub async fn pause(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = self.0.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+}
+
+impl Services {
+    /// Tries for as long as a caller waits.
+    pub(super) async fn commit<T, F>(&self, transaction: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Clone + Send + 'static,
+    {
+        let (began, mut pauses) = (Instant::now(), Pauses::default());
+        loop {
+            match self.store.write(transaction.clone()).await {
+                Err(StoreFault::Unavailable(_)) if began.elapsed() < TRIES_FOR => {}
+                other => return other,
+            }
+            pauses.pause().await;
+        }
+    }
+
+    /// Tries until the database takes it or has decided. `what`: for the log.
+    pub(super) async fn commit_surely<T, F>(&self, what: &'static str, transaction: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Clone + Send + 'static,
+    {
+        let (mut tries, mut pauses) = (0_u64, Pauses::default());
+        loop {
+            let fault = match self.store.write(transaction.clone()).await {
+                Err(fault) if !fault.is_verdict() => fault,
+                decided => return decided,
+            };
+            tries = tries.saturating_add(1);
+            // Ever seldomer: an outage is long compared with a try.
+            if tries.is_power_of_two() {
+                tracing::warn!(tries, %fault, "{what} waits for the database");
+            }
+            pauses.pause().await;
+        }
+    }
+
+    /// Tries until it succeeds or fails for good: for what stands between an act that cannot be repeated and its commit.
+    pub(super) async fn surely<T, F>(&self, work: impl Fn() -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let mut pauses = Pauses::default();
+        loop {
+            match work().await {
+                Err(error) if error.is_passing() => pauses.pause().await,
+                decided => return decided,
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The call to a token endpoint. What the vendor answers cannot be had again (RFC 6749 sections 4.1.2 and 6), so the reply is
+//! read to its end, however late: callers give up at their time, the call does not.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::Services;
+use super::flight::Lateness;
+use crate::catalog::element::Element;
+use crate::catalog::oauth2::OAuth2;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::protocol::oauth2::reply::{self, Token};
+use crate::protocol::{VendorFault, VendorRequest};
+
+/// How long a reply is waited for when nobody else does any more.
+const LONGEST: Duration = Duration::from_secs(300);
+/// Late calls at once: of an organization, and to a host.
+const OF_ORGANIZATION: usize = 16;
+const TO_HOST: usize = 4;
+
+/// Who asks, and who waits for it.
+pub(super) struct Asker<'a> {
+    pub owner: Owner,
+    /// What is sent ("the code").
+    pub what: &'static str,
+    pub lateness: &'a Lateness,
+    /// A place among the element's token calls, given back when nobody waits any more.
+    pub permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Calls that nobody waits for any more, oldest first.
+#[derive(Default)]
+pub struct LateCalls(Mutex<VecDeque<Late>>);
+
+struct Late {
+    organization: i64,
+    host: String,
+    closed: CancellationToken,
+}
+
+/// A place among the late calls; given back with it.
+struct Place<'a> {
+    calls: &'a LateCalls,
+    closed: CancellationToken,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        // Tells the entry, which nobody else asks any more.
+        self.closed.cancel();
+        self.calls.locked().retain(|late| !late.closed.is_cancelled());
+    }
+}
+
+impl LateCalls {
+    fn locked(&self) -> std::sync::MutexGuard<'_, VecDeque<Late>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever keeps too many waiting loses the oldest.
+    fn enter(&self, organization: i64, host: &str) -> Place<'_> {
+        let closed = CancellationToken::new();
+        let mut calls = self.locked();
+        calls.push_back(Late { organization, host: host.to_owned(), closed: closed.clone() });
+        close_oldest(&calls, OF_ORGANIZATION, |late| late.organization == organization);
+        close_oldest(&calls, TO_HOST, |late| late.host == host);
+        drop(calls);
+        Place { calls: self, closed }
+    }
+}
+
+fn close_oldest(calls: &VecDeque<Late>, most: usize, counts: impl Fn(&Late) -> bool) {
+    let open = || calls.iter().filter(|late| counts(late) && !late.closed.is_cancelled());
+    let excess = open().count().saturating_sub(most);
+    for late in open().take(excess) {
+        let (organization, host) = (late.organization, late.host.as_str());
+        tracing::error!(
+            organization,
+            host,
+            "a token call that answers late is given up, because too many do: its grant may be lost"
+        );
+        late.closed.cancel();
+    }
+}
+
+impl Services {
+    pub(super) async fn token_call(
+        &self,
+        element: &Arc<Element>,
+        oauth2: &OAuth2,
+        request: &VendorRequest,
+        asker: Asker<'_>,
+    ) -> Result<Token, VendorFault> {
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let mut call = pin!(self.sender.send_and_wait(request, LONGEST));
+        let reply = match tokio::time::timeout(request.timeout, &mut call).await {
+            Ok(reply) => reply,
+            Err(_) => {
+                let Asker { owner, what, lateness, permit } = asker;
+                lateness.begin(late_answer(&element.name, what, lateness.instance()));
+                drop(permit);
+                let place = self.late_calls.enter(owner.organization, &host);
+                let reply = tokio::select! {
+                    reply = call => reply,
+                    () = place.closed.cancelled() => Err(VendorFault::Timeout),
+                };
+                lateness.end();
+                reply
+            }
+        };
+        let token = reply.and_then(|reply| reply::read(element, oauth2, request, &reply, self.now()));
+        self.token_hosts.note(&host, &token, self.clock.steady());
+        token
+    }
+}
+
+/// What callers learn while the answer is still awaited.
+fn late_answer(vendor: &str, what: &str, instance: Option<i64>) -> ApiError {
+    let mut error = VendorFault::Timeout.into_error(vendor, what);
+    if let Some(id) = instance {
+        error.message = format!(
+            "{vendor} did not answer in time. Its answer is still awaited, so do not send {what} again: \
+             GET /instances/{id} tells what came of it."
+        );
+    }
+    error.with_retry_after(5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_makes_room_for_whoever_exceeds_a_share() {
+        let calls = LateCalls::default();
+        let mut places: Vec<_> = (0..TO_HOST).map(|_| calls.enter(1, "slow.example")).collect();
+        let other = calls.enter(2, "other.example");
+        assert!(places.iter().all(|place| !place.closed.is_cancelled()));
+        places.push(calls.enter(3, "slow.example"));
+        let closed: Vec<_> = places.iter().map(|place| place.closed.is_cancelled()).collect();
+        assert_eq!(closed, [true, false, false, false, false], "of the host");
+        drop(places);
+        let places: Vec<_> = (0..=OF_ORGANIZATION).map(|at| calls.enter(2, &format!("{at}.example"))).collect();
+        assert!(other.closed.is_cancelled() && places[0].closed.is_cancelled() && !places[1].closed.is_cancelled());
+        drop((other, places));
+        assert!(calls.locked().is_empty());
+    }
+}

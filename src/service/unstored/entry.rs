@@ -1,0 +1,155 @@
+//! What is to be stored of a grant, as data: the same transaction writes it at once, after an outage, or from a journal.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::owner::Owner;
+use crate::service::Services;
+use crate::service::connect::{Checked, LinkEnd};
+use crate::service::delete_instance::{GrantToRevoke, revoke_unless_shared};
+use crate::service::notices::{self, Event, Kind};
+use crate::store::instances::{self, CredentialRow, InstanceRow};
+use crate::store::links::LinkRow;
+use crate::store::notices::Notice;
+use crate::store::{AnyConn, StoreFault, grants, idempotency, leases, refreshes};
+
+/// How the rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    /// A new instance.
+    Create,
+    /// An instance with a new grant, and whatever else was changed with it.
+    Change,
+    /// A new token of the same grant. Of the instance's row only what is known of the account is written.
+    Renew,
+}
+
+/// A grant with the rows that it is to become. What is secret in them is sealed.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Entry {
+    pub owner: Owner,
+    pub act: Act,
+    pub instance: InstanceRow,
+    /// Its version is the one that it began from: a newer one means that somebody else was there.
+    pub credential: CredentialRow,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The authorization that it ends.
+    #[serde(default)]
+    pub grant: Option<i64>,
+    /// The `Idempotency-Key` that it ends, with the sealed answer.
+    #[serde(default)]
+    pub answer: Option<(i64, Vec<u8>)>,
+    /// The connect link that it ends.
+    #[serde(default)]
+    pub link: Option<LinkEnd>,
+    /// The grant of another account, which makes room for it.
+    #[serde(default)]
+    pub replaces: Option<GrantToRevoke>,
+    /// The instance was invalid before.
+    #[serde(default)]
+    pub recovers: bool,
+    /// Given back with the commit. Not from a journal, whose process has none any more.
+    #[serde(skip)]
+    pub lease: Option<Arc<str>>,
+    /// Drawn once, so that a commit that is tried again tells the same.
+    #[serde(skip)]
+    pub told: Vec<Notice>,
+}
+
+impl Entry {
+    pub fn new(owner: Owner, act: Act, instance: InstanceRow, credential: CredentialRow) -> Self {
+        Self {
+            owner,
+            act,
+            instance,
+            credential,
+            tags: Vec::new(),
+            grant: None,
+            answer: None,
+            link: None,
+            replaces: None,
+            recovers: false,
+            lease: None,
+            told: Vec::new(),
+        }
+    }
+
+    /// What its commit tells, where it does.
+    fn event(&self) -> Event {
+        let kind = if self.act == Act::Create { Kind::InstanceCreated } else { Kind::InstanceRecovered };
+        let event = Event::of_instance(kind, &self.instance, None);
+        match &self.link {
+            Some(link) => event.by_link(link.link),
+            None => event,
+        }
+    }
+}
+
+impl Services {
+    /// The entry with what its commit tells.
+    pub(in crate::service) fn telling(&self, entry: Entry) -> Arc<Entry> {
+        let told = self.notices(entry.owner, &entry.event(), None);
+        Arc::new(Entry { told, ..entry })
+    }
+
+    /// The transaction. `Some`: the link has come to another end, so nothing was written.
+    pub(super) fn write_entry(&self, conn: &mut AnyConn, entry: &Entry) -> Result<Option<Box<LinkRow>>, StoreFault> {
+        let (owner, id, now) = (entry.owner, entry.instance.id, self.now());
+        let link = match entry.link.as_ref().map(|end| end.check(conn, owner, now)).transpose()? {
+            Some(Checked::Ended(link)) => {
+                // A commit whose acknowledgement was lost is tried again, and meets its own rows.
+                let ours = entry.act == Act::Create && link.instance_id == Some(id);
+                return Ok((!ours).then_some(link));
+            }
+            Some(Checked::Open(link)) => Some(link),
+            None => None,
+        };
+        if self.write_rows(conn, entry, now)? {
+            notices::enqueue(conn, &entry.told)?;
+        }
+        if let Some(replaced) = &entry.replaces {
+            revoke_unless_shared(conn, owner, replaced.clone(), now)?;
+        }
+        if let Some(grant) = entry.grant {
+            grants::delete(conn, owner, grant)?;
+        }
+        if let Some((claimed, answer)) = &entry.answer {
+            idempotency::finish(conn, owner, *claimed, answer)?;
+        }
+        if let Some(lease) = &entry.lease {
+            leases::release(conn, lease, self.process)?;
+        }
+        if let (Some(end), Some(link)) = (&entry.link, link) {
+            end.write(conn, self, *link)?;
+        }
+        Ok(None)
+    }
+
+    /// Whether there is something to tell.
+    fn write_rows(&self, conn: &mut AnyConn, entry: &Entry, now: DateTime<Utc>) -> Result<bool, StoreFault> {
+        let (owner, id) = (entry.owner, entry.instance.id);
+        match entry.act {
+            Act::Create => {
+                instances::insert(conn, owner, &entry.instance, &entry.credential, &entry.tags)?;
+                Ok(true)
+            }
+            Act::Change => {
+                instances::update(conn, owner, &entry.instance, &entry.tags)?;
+                instances::update_credential(conn, owner, &entry.credential, now)?;
+                Ok(entry.recovers)
+            }
+            Act::Renew => {
+                if let Some(connected) = &entry.instance.connected {
+                    instances::set_connected(conn, owner, id, connected)?;
+                }
+                // Somebody who took this process for dead may have found the old token spent: there is a newer one.
+                let recovered = refreshes::recover(conn, owner, id, now)?;
+                instances::update_credential(conn, owner, &entry.credential, now)?;
+                Ok(recovered)
+            }
+        }
+    }
+}

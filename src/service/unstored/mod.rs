@@ -1,0 +1,135 @@
+//! Grants that came from a vendor and are not stored yet. They cannot be had again, so each is kept in memory until the
+//! database has taken it or decided against it, whatever the database does meanwhile; at the end of the process what is left
+//! goes to a sealed journal, or is revoked at its vendor where there is no directory for one.
+
+pub(super) mod entry;
+mod journal;
+mod left_over;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use entry::Entry;
+
+use super::Services;
+use super::commit::PATIENCE;
+use super::configuration::Configuration;
+use super::flight::Lateness;
+use super::instance_view::{configuration_place, credential_place};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::protocol::Credential;
+use crate::protocol::oauth2::token::Client;
+use crate::store::instances::Stored;
+use crate::store::links::LinkRow;
+use crate::store::{AnyConn, StoreFault};
+
+/// What this process holds.
+#[derive(Default)]
+pub struct Unstored(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    next: u64,
+    /// By the order in which they came.
+    held: BTreeMap<u64, (Arc<Entry>, Client)>,
+}
+
+/// Keeps an entry among those that the end of the process must not lose.
+pub(super) struct Held {
+    unstored: Arc<Unstored>,
+    number: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.unstored.locked().held.remove(&self.number);
+    }
+}
+
+impl Unstored {
+    fn locked(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn count(&self) -> usize {
+        self.locked().held.len()
+    }
+
+    fn all(&self) -> Vec<(Arc<Entry>, Client)> {
+        self.locked().held.values().cloned().collect()
+    }
+
+    /// `client`: the app that the grant is of, to revoke it without asking the database.
+    pub(super) fn hold(self: &Arc<Self>, entry: Arc<Entry>, client: Client) -> Held {
+        let mut entries = self.locked();
+        let number = entries.next;
+        entries.next = number.saturating_add(1);
+        entries.held.insert(number, (entry, client));
+        Held { unstored: Arc::clone(self), number }
+    }
+}
+
+impl Services {
+    /// Stores an entry: whatever the database does meanwhile, if something was spent for it; then the caller holds it.
+    /// `Some`: its link has come to another end, so nothing was stored.
+    pub(super) async fn store_entry(
+        &self,
+        entry: &Arc<Entry>,
+        spent: bool,
+        lateness: &Lateness,
+    ) -> Result<Option<Box<LinkRow>>, StoreFault> {
+        let (services, written) = (self.clone(), Arc::clone(entry));
+        let write = move |conn: &mut AnyConn| services.write_entry(conn, &written);
+        let stored = if spent {
+            let commit = self.commit_surely("a vendor's credential", write);
+            lateness.within(PATIENCE, || waits_for_database(lateness.instance()), commit).await
+        } else {
+            self.commit(write).await
+        };
+        self.warm.forget([&entry.instance.id]);
+        stored
+    }
+}
+
+impl Services {
+    /// The instance as it is stored, whatever the database does meanwhile.
+    pub(super) async fn stored_surely(&self, owner: Owner, id: i64) -> Result<Stored, ApiError> {
+        self.surely(|| self.stored_instance(owner, id)).await
+    }
+
+    /// An entry that is not kept: its grant must not live on at the vendor.
+    pub(super) async fn revoke_entry(&self, entry: &Entry) {
+        let about = (entry.instance.element_id, entry.instance.id);
+        match self.opened(entry) {
+            Ok((credential, configuration)) => {
+                self.revoke_surely(entry.owner, about, &credential, &configuration).await;
+            }
+            Err(error) => {
+                tracing::error!(instance = about.1, ?error, "a grant that nobody keeps lives on at its vendor");
+            }
+        }
+    }
+
+    fn opened(&self, entry: &Entry) -> Result<(Credential, Configuration), ApiError> {
+        let id = entry.instance.id;
+        let credential = self.vault.open(credential_place(id), &entry.credential.sealed)?;
+        let configuration = self.vault.open(configuration_place(id), &entry.instance.configuration_sealed)?;
+        Ok((
+            Credential::read(&credential).map_err(|error| ApiError::internal(error))?,
+            serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?,
+        ))
+    }
+}
+
+/// What callers learn while a grant waits for the database.
+pub(super) fn waits_for_database(instance: Option<i64>) -> ApiError {
+    let error = ApiError::from(Code::DatabaseUnavailable).with_retry_after(1);
+    let Some(id) = instance else { return error };
+    let message = format!(
+        "The database is not available. What was sent to the vendor is used up, and what it brought is kept until the \
+         database takes it: do not send it again, GET /instances/{id} tells when it is stored."
+    );
+    ApiError { message, ..error }
+}
