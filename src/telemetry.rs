@@ -78,7 +78,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("-");
     let place = panic.location().map(tracing::field::display);
-    let reason = panic.payload_as_str().unwrap_or("no text");
+    let text = panic.payload().downcast_ref::<&str>().copied();
+    let reason = text.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace));
     tracing::error!(thread, place, reason, backtrace, "a thread panicked");

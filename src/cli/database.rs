@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Ended, key_ring};
 use crate::config::Storage;
 use crate::store::peek::{Peek, peek};
-use crate::store::{Address, Schema, Store};
+use crate::store::{Address, Schema, Store, StoreFault};
 use crate::vault::KeyRing;
 
 /// For the last writes and the checkpoint of a command.
@@ -29,7 +29,10 @@ pub fn file(storage: &Storage) -> Option<PathBuf> {
 /// What is in the SQLite file; none where there is no file, and with PostgreSQL.
 pub fn look(storage: &Storage) -> Result<Option<Peek>, String> {
     let Some(file) = file(storage) else { return Ok(None) };
-    peek(&file).map_err(|fault| format!("{}: {fault}", file.display()))
+    peek(&file).map_err(|fault| match fault {
+        StoreFault::Newer(_) => fault.to_string(),
+        _ => format!("{}: {fault}", file.display()),
+    })
 }
 
 /// Opens the database, and makes it and the data directory where they are not there.

@@ -1,5 +1,5 @@
-//! Whether writes succeed: remembered from those that were made anyway, and found out by one of no consequence where they say
-//! nothing. A full disk and a database that became a standby answer every read.
+//! Whether writes succeed: found out by one of no consequence now and then, at once when another failed. A full disk and a
+//! database that became a standby answer every read, and commit every transaction that had nothing to write.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::fault::StoreFault;
 use super::schema::{id_block, revocation};
 use super::time::UtcTime;
 
-/// How long a success counts.
+/// How long a probe that succeeded counts.
 const FRESH: Duration = Duration::from_secs(5);
 /// Between two probes, while something is wrong.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -20,17 +20,20 @@ const IN_A_ROW: u32 = 3;
 /// More than what a database has room for in the pages that it has: a full disk shows.
 const ROOM: usize = 64 * 1024;
 
+/// What probes write to.
+const OWN_ROW: &str = "probe";
+
 /// Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Writability(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// The last write or probe that succeeded.
-    good: Option<Instant>,
-    /// Writes that failed since the last that succeeded: how many, and the last one's time and reason.
+    /// Transactions that failed since the last that did not: how many, and the last one's time and reason.
     failures: u32,
     failed: Option<(Instant, String)>,
+    /// One failed, and no probe has succeeded since.
+    suspect: bool,
     /// The last probe: its time, and why it failed.
     probed: Option<Instant>,
     refused: Option<String>,
@@ -58,35 +61,38 @@ impl Writability {
     pub(super) fn note<T>(&self, result: &Result<T, StoreFault>) {
         let mut state = self.locked();
         match result {
-            Ok(_) => {
-                state.good = Some(Instant::now());
-                (state.failures, state.failed, state.refused) = (0, None, None);
-            }
+            // It may have written nothing: what a probe found out stands.
+            Ok(_) => (state.failures, state.failed) = (0, None),
             Err(StoreFault::Unavailable(reason) | StoreFault::Other(reason)) => {
                 state.failures = state.failures.saturating_add(1);
                 state.failed = Some((Instant::now(), reason.clone()));
+                state.suspect = true;
             }
             // The database looked and found something else than it was asked for: it works.
-            Err(StoreFault::Conflict(_) | StoreFault::NotFound | StoreFault::Newer(_)) => {}
+            Err(StoreFault::Conflict(_) | StoreFault::Refused(_) | StoreFault::NotFound | StoreFault::Newer(_)) => {}
         }
     }
 
     pub(super) fn note_probe(&self, result: &Result<(), StoreFault>) {
         let mut state = self.locked();
-        let now = Instant::now();
-        state.probed = Some(now);
-        state.refused = result.as_ref().err().map(ToString::to_string);
-        if result.is_ok() {
-            state.good = Some(now);
+        state.probed = Some(Instant::now());
+        state.refused = match result {
+            Err(StoreFault::Unavailable(reason) | StoreFault::Other(reason)) => Some(reason.clone()),
+            // Somebody else's first probe was a moment earlier.
+            Ok(()) | Err(StoreFault::Conflict(_) | StoreFault::NotFound | StoreFault::Newer(_)) => None,
+        };
+        if state.refused.is_none() {
+            // `failures` stays: this one wrote elsewhere.
+            state.suspect = false;
         }
     }
 
     /// A probe, if one is due and nobody makes it.
     pub fn due(&self) -> Option<Probe> {
         let mut state = self.locked();
-        let since = |time: Option<Instant>| time.map_or(Duration::MAX, |time| time.elapsed());
-        let wrong = state.failures > 0 || state.refused.is_some();
-        let due = if wrong { since(state.probed) >= AGAIN } else { since(state.good) >= FRESH };
+        let wrong = state.suspect || state.refused.is_some();
+        let pause = if wrong { AGAIN } else { FRESH };
+        let due = state.probed.is_none_or(|last| last.elapsed() >= pause);
         if !due || state.probing {
             return None;
         }
@@ -103,11 +109,14 @@ impl Writability {
     }
 }
 
-/// Leaves nothing behind but a row that says nothing.
+/// Leaves nothing behind that says anything.
 pub(super) fn write(conn: &mut AnyConn, own: i64, room: &[u8]) -> Result<(), StoreFault> {
-    // One that is always there; written as it is.
-    let row = id_block::table.find("all");
-    diesel::update(row).set(id_block::next.eq(id_block::next)).execute(conn)?;
+    // A number that nobody reads. What stays as it was would not be written: SQLite compares.
+    let row = id_block::table.find(OWN_ROW);
+    if diesel::update(row).set(id_block::next.eq(id_block::next + 1)).execute(conn)? == 0 {
+        let first = (id_block::name.eq(OWN_ROW), id_block::next.eq(1_i64));
+        diesel::insert_into(id_block::table).values(first).execute(conn)?;
+    }
     if !room.is_empty() {
         // Nobody else sees it: it goes before the commit. No row of another table has a negative id.
         let id = own.saturating_abs().saturating_neg();

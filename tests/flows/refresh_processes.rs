@@ -190,10 +190,9 @@ async fn ends_during_a_refresh(database: Option<Database>) {
 
 #[test]
 fn a_refresh_under_way_is_finished_before_the_end() {
-    runtime().block_on(async {
-        ends_during_a_refresh(Some(Database::sqlite())).await;
-        ends_during_a_refresh(Database::postgres()).await;
-    });
+    for database in [Some(Database::sqlite()), Database::postgres()] {
+        runtime().block_on(ends_during_a_refresh(database));
+    }
 }
 
 /// The vendor never answers, and the operator loses patience: the lease is given back all the same.
@@ -222,8 +221,7 @@ async fn gives_its_lease_back(database: Option<Database>) {
 
 #[test]
 fn who_is_ended_during_a_refresh_leaves_nobody_waiting() {
-    runtime().block_on(async {
-        gives_its_lease_back(Some(Database::sqlite())).await;
-        gives_its_lease_back(Database::postgres()).await;
-    });
+    for database in [Some(Database::sqlite()), Database::postgres()] {
+        runtime().block_on(gives_its_lease_back(database));
+    }
 }

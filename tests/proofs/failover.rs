@@ -19,7 +19,7 @@ use crate::support::part::{Signal, missing};
 use crate::support::postgres::{Postgres, free_port};
 
 const PROCESSES: usize = 2;
-/// Each of them has so many callers who create, and one who refreshes.
+/// Each of them has so many callers who create, and one for each grant who has it renewed.
 const CREATORS: usize = 3;
 const GRANTS: usize = 6;
 /// Instances that one process knows by heart and the other deletes meanwhile.
@@ -46,6 +46,8 @@ async fn prove(extent: Extent, mut primary: Postgres) {
     let mut standby = primary.start_standby(STANDBY, standby_port);
     primary.commit_with(Some(STANDBY));
     let fleet = Fleet::start(database, PROCESSES).await;
+    // Over a second after they came: who asks for one then has it renewed.
+    fleet.sandbox().set(|switches| switches.token_lifetime = 1);
     let grants = join_all((0..GRANTS).map(|_| fleet.callers[0].create_with_code(fleet.sandbox(), "Grant"))).await;
     let grants: Vec<String> = grants.iter().map(|created| format!("/instances/{}", created["id"])).collect();
 
@@ -66,12 +68,14 @@ async fn prove(extent: Extent, mut primary: Postgres) {
         primary = new;
     }
     drop(standby);
+    let rotated = fleet.sandbox().spent_refresh_tokens();
+    assert!(rotated >= GRANTS, "{rotated}: hardly a token was renewed");
     let lost = join_all(grants.iter().map(|path| is_lost(&fleet, path))).await;
     let lost_grants = lost.into_iter().filter(|lost| *lost).count();
     assert_eq!((lost_grants, fleet.sandbox().live_grants()), (0, GRANTS));
     let leases = "SELECT count(*) FROM lease WHERE name LIKE 'refresh/%'";
     assert_eq!(primary.execute(DATABASE, leases), "0", "work of nobody is left");
-    sum.report(extent, rounds);
+    sum.report(extent, rounds, u64::try_from(rotated).expect("a number"));
 }
 
 const DATABASE: &str = "ligand";
@@ -124,7 +128,7 @@ async fn fail_over(
     let refreshers: Vec<JoinHandle<Vec<Seen>>> = fleet
         .callers
         .iter()
-        .map(|caller| tokio::spawn(refresh(caller.clone(), grants.to_vec(), stop.clone())))
+        .flat_map(|caller| grants.iter().map(|path| tokio::spawn(refresh(caller.clone(), path.clone(), stop.clone()))))
         .collect();
     // The second process knows each of them; the first deletes them all the while.
     let tokens: Vec<String> = doomed.iter().map(|one| one["token"].as_str().expect("a token").to_owned()).collect();
@@ -161,13 +165,10 @@ async fn create(caller: Caller, stop: CancellationToken) -> Vec<Seen> {
     seen
 }
 
-/// Has one token after another renewed; the vendor rotates each time.
-async fn refresh(caller: Caller, grants: Vec<String>, stop: CancellationToken) -> Vec<Seen> {
+/// Has a token renewed again and again; the vendor rotates each time.
+async fn refresh(caller: Caller, path: String, stop: CancellationToken) -> Vec<Seen> {
     let mut seen = Vec::new();
-    for path in grants.iter().cycle() {
-        if stop.is_cancelled() {
-            break;
-        }
+    while !stop.is_cancelled() {
         seen.push(watched(caller.get(&format!("{path}?refresh=true"))).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -269,7 +270,7 @@ impl Counts {
         }
     }
 
-    fn report(&self, extent: Extent, rounds: u64) {
+    fn report(&self, extent: Extent, rounds: u64, rotated: u64) {
         let acknowledged = u64::try_from(self.acknowledged.len()).expect("a number");
         extent.report(
             "failover",
@@ -277,6 +278,7 @@ impl Counts {
                 ("failovers", rounds),
                 ("acknowledged", acknowledged),
                 ("refreshes", self.refreshes),
+                ("rotated", rotated),
                 ("deletions", self.deletions),
                 ("refused", self.refused),
                 ("good_again_ms", u64::try_from(self.slowest.as_millis()).expect("a short time")),

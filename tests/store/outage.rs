@@ -288,7 +288,7 @@ fn a_database_that_only_reads_is_not_ready() {
     let database = Database::at(postgres.create_database());
     run(database, |server: TestServer| async move {
         let caller = server.caller();
-        assert!(readiness_becomes(&caller, 200).await < Duration::from_secs(1));
+        readiness_becomes(&caller, 200).await;
         let read_only = |state: &str| {
             postgres.execute("postgres", &format!("ALTER SYSTEM SET default_transaction_read_only = {state}"));
             postgres.execute("postgres", "SELECT pg_reload_conf()");
@@ -322,7 +322,7 @@ fn a_disk_that_takes_nothing_is_not_ready() {
     };
     runtime().block_on(async {
         let caller = server.sign_in(ADMIN, PASSWORD).await;
-        assert!(readiness_becomes(&caller, 200).await < Duration::from_secs(1));
+        readiness_becomes(&caller, 200).await;
         limit("1");
         let noticed = readiness_becomes(&caller, 503).await;
         assert!(noticed < Duration::from_secs(8), "{noticed:?}");
