@@ -1,9 +1,12 @@
 //! `cargo bench --bench compare -- against OLD_BINARY`: the program before a change and the one with it, side by side as
-//! they run in earnest. The old one runs twice: what two equals differ by is the control.
+//! they run in earnest. The old one runs twice: what two equals differ by is the control. Where a busy machine makes even
+//! equals differ too much, the processor time of a call decides.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use crate::load::{http, rate};
 use crate::proxy::upstream::{self, CONTACTS};
@@ -35,16 +38,19 @@ pub fn measure(programs: &[String]) -> ExitCode {
     };
     let [Some(old), Some(new)] = [old, new].map(absolute) else { return ExitCode::FAILURE };
     println!("old: {}\nnew: {}", old.display(), new.display());
-    print_line("", "OLD /s", "NEW /s", "NEW/OLD", "OLD/OLD (control)", "");
+    print_line("", ["OLD /s", "NEW /s", "NEW/OLD", "OLD/OLD (control)", "time/call (control)"]);
     let rows: Vec<Row> = runtime().block_on(async {
         let mut rows = measure_on("SQLite", || Some(None), &old, &new).await;
         rows.extend(measure_on("PostgreSQL", || Database::empty_postgres().map(Some), &old, &new).await);
         rows
     });
-    let worse: Vec<&str> = rows.iter().filter(|row| row.is_worse()).map(|row| row.name.as_str()).collect();
-    let busy = rows.iter().filter(|row| row.bound() > BUSY).count();
+    // What processor times of equals differ by, of all rows: each has one figure and no spread.
+    let noise = rows.iter().map(|row| (row.cost_control - 1.0).abs()).fold(0.0, f64::max);
+    let worse: Vec<&str> = rows.iter().filter(|row| row.is_worse(noise)).map(|row| row.name.as_str()).collect();
+    let busy = rows.iter().filter(|row| row.is_busy()).count();
     if busy > 0 {
-        println!("the machine was busy: the control of {busy} rows differs by more than {:.0} %", BUSY * 100.0);
+        let control = format!("the control of {busy} rows differs by more than {:.0} %", BUSY * 100.0);
+        println!("the machine was busy: {control}, so the processor time of a call decides there");
     }
     let rule = format!("worse by more than {:.0} % or the control's spread, whichever is more", BOUND * 100.0);
     match worse.as_slice() {
@@ -86,8 +92,10 @@ async fn measure_on(name: &str, fresh: Fresh, old: &Path, new: &Path) -> Vec<Row
     let mut rows = Vec::new();
     for (call, request) in CALLS {
         let rates: Vec<_> = sides.iter().map(|program| side(move || program.rate(request))).collect();
+        sides.iter().for_each(Side::forget_costs);
         let rates = in_rounds(&rates, extent(ROUNDS, 1)).await;
-        let row = Row::of(format!("{call}, {name}"), &rates);
+        let costs = sides.iter().map(Side::cost).collect();
+        let row = Row::of(format!("{call}, {name}"), &rates, costs);
         row.print();
         rows.push(row);
     }
@@ -100,7 +108,9 @@ struct Side {
     caller: String,
     id: i64,
     token: String,
-    _serving: Serving,
+    /// Processor time and calls of the row so far.
+    spent: Cell<(u64, f64)>,
+    serving: Serving,
     _ligand: Ligand,
     _database: Option<Database>,
 }
@@ -134,7 +144,8 @@ impl Side {
             id: created["id"].as_i64().expect("an id"),
             token: created["token"].as_str().expect("a token").to_owned(),
             caller: caller.authorization.expect("an authorization"),
-            _serving: serving,
+            spent: Cell::default(),
+            serving,
             _ligand: ligand,
             _database: database,
         }
@@ -146,7 +157,22 @@ impl Side {
 
     async fn rate(&self, request: Request) -> f64 {
         let request = request(self);
-        rate(self.address, CALLERS, WINDOW, move |_| request.clone()).await
+        let (started, ticks) = (Instant::now(), self.serving.processor_ticks());
+        let rate = rate(self.address, CALLERS, WINDOW, move |_| request.clone()).await;
+        let (spent, calls) = self.spent.get();
+        let spent = spent + self.serving.processor_ticks() - ticks;
+        self.spent.set((spent, calls + rate * started.elapsed().as_secs_f64()));
+        rate
+    }
+
+    fn forget_costs(&self) {
+        self.spent.set((0, 0.0));
+    }
+
+    /// Ticks of a call.
+    fn cost(&self) -> f64 {
+        let (spent, calls) = self.spent.get();
+        spent as f64 / calls
     }
 }
 
@@ -157,6 +183,9 @@ struct Row {
     new: f64,
     change: Ratio,
     control: Ratio,
+    /// Of the processor time of a call; above 1 is worse.
+    cost: f64,
+    cost_control: f64,
 }
 
 /// The median of the rounds' own ratios, and half of the distance between their quartiles.
@@ -182,7 +211,7 @@ impl std::fmt::Display for Ratio {
 
 impl Row {
     /// Of the new program, the old one, and the old one once more.
-    fn of(name: String, rates: &[Vec<f64>]) -> Self {
+    fn of(name: String, rates: &[Vec<f64>], costs: Vec<f64>) -> Self {
         let (new, old, again) = (&rates[0], &rates[1], &rates[2]);
         Self {
             name,
@@ -190,6 +219,8 @@ impl Row {
             new: median(new.clone()),
             change: Ratio::of(new, old),
             control: Ratio::of(again, old),
+            cost: costs[0] / costs[1],
+            cost_control: costs[2] / costs[1],
         }
     }
 
@@ -198,18 +229,25 @@ impl Row {
         BOUND.max(self.control.spread).max((self.control.median - 1.0).abs())
     }
 
-    fn is_worse(&self) -> bool {
+    fn is_busy(&self) -> bool {
+        self.bound() > BUSY
+    }
+
+    fn is_worse(&self, noise: f64) -> bool {
+        if self.is_busy() {
+            return self.cost > 1.0 + BOUND.max(noise);
+        }
         self.change.median < 1.0 - self.bound()
     }
 
     fn print(&self) {
-        let rates = [self.old, self.new].map(|rate| format!("{rate:.0}"));
-        let verdict = if self.is_worse() { "worse" } else { "" };
+        let [old, new] = [self.old, self.new].map(|rate| format!("{rate:.0}"));
         let [change, control] = [&self.change, &self.control].map(Ratio::to_string);
-        print_line(&self.name, &rates[0], &rates[1], &change, &control, verdict);
+        let cost = format!("{:.3} ({:.3})", self.cost, self.cost_control);
+        print_line(&self.name, [&old, &new, &change, &control, &cost]);
     }
 }
 
-fn print_line(name: &str, old: &str, new: &str, change: &str, control: &str, verdict: &str) {
-    println!("{name:<36} {old:>10} {new:>10} {change:>16} {control:>18}  {verdict}");
+fn print_line(name: &str, [old, new, change, control, cost]: [&str; 5]) {
+    println!("{name:<36} {old:>8} {new:>8} {change:>15} {control:>18} {cost:>20}");
 }

@@ -83,9 +83,22 @@ impl Part {
 
     /// Bytes that the program holds in memory.
     pub fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");
+        let status = self.of_program("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("kilobytes") * 1024
+    }
+
+    /// The processor time that it took so far, in clock ticks.
+    #[allow(dead_code, reason = "for `benches/compare`, which shares this")]
+    pub fn processor_ticks(&self) -> u64 {
+        let stat = self.of_program("stat");
+        // Behind the name, which is in brackets and may hold anything: utime and stime are fields 14 and 15 (proc(5)).
+        let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace().skip(11).take(2);
+        fields.map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
+    }
+
+    fn of_program(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.pid())).expect("a running process")
     }
 
     /// The supervised form of `program`; arguments, environment and user are the caller's to add.

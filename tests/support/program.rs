@@ -219,6 +219,11 @@ impl Serving {
         self.part.resident()
     }
 
+    #[allow(dead_code, reason = "for `benches/compare`, which shares this")]
+    pub fn processor_ticks(&self) -> u64 {
+        self.part.processor_ticks()
+    }
+
     pub fn log(&self) -> String {
         self.part.log()
     }
