@@ -50,7 +50,7 @@ fn the_place_of_a_failure_is_a_line_of_ours() {
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
         for (number, line) in text.lines().enumerate() {
-            let ways = ["map_err(", "or_else("]
+            let mut ways = ["map_err(", "or_else("]
                 .iter()
                 .flat_map(|way| ["ApiError::", "Into::", "From::"].map(|of| [*way, of].concat()));
             let by_name = |way: String| {
@@ -59,7 +59,7 @@ fn the_place_of_a_failure_is_a_line_of_ours() {
                     .map(|rest| rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'))
                     .any(|rest| rest.starts_with(')'))
             };
-            if ways.map(by_name).any(|found| found) {
+            if ways.any(by_name) {
                 complaints.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
             }
         }

@@ -25,9 +25,6 @@ pub(super) const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Longer than it takes to find out whether the process lives that has a key.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Before a key is released that the database did not release: at first, and twice as long each time, so often at most.
-const RELEASE_AGAIN: Duration = Duration::from_secs(1);
-const RELEASES: u32 = 8;
 /// How long answers are kept.
 pub const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 

@@ -79,7 +79,10 @@ impl Writability {
         state.refused = match result {
             Err(StoreFault::Unavailable(reason) | StoreFault::Other(reason)) => Some(reason.clone()),
             // Somebody else's first probe was a moment earlier.
-            Ok(()) | Err(StoreFault::Conflict(_) | StoreFault::NotFound | StoreFault::Newer(_)) => None,
+            Ok(())
+            | Err(StoreFault::Conflict(_) | StoreFault::Refused(_) | StoreFault::NotFound | StoreFault::Newer(_)) => {
+                None
+            }
         };
         if state.refused.is_none() {
             // `failures` stays: this one wrote elsewhere.

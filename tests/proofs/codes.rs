@@ -34,13 +34,22 @@ on_both!(a_code_of_a_link_or_for_an_instance_is_kept, |server| async move {
     };
     let connect = |link: &Value| {
         let (browser, link) = (Browser::new(&server), link.clone());
-        async move { browser.connect(&link).await }
+        async move {
+            let to_vendor = browser.submit(&link, &[]).await;
+            let callback =
+                browser.get(&to_vendor.location().expect("a redirect")).await.location().expect("a redirect");
+            let page = browser.get(&callback).await;
+            (browser.follow(page).await, browser, callback)
+        }
     };
-    let (renewals, pages): (Vec<Answer>, Vec<Page>) =
+    let (renewals, pages): (Vec<Answer>, Vec<(Page, Browser, String)>) =
         tokio::join!(join_all(paths.iter().zip(&codes).map(renew)), join_all(links.iter().map(connect)));
     let mut wrong: Vec<String> =
         renewals.iter().filter_map(|answer| answer.complaint(503, "database_unavailable")).collect();
-    let told = pages.iter().filter(|page| page.reply.status == 500 || page.text().contains("is connected"));
+    let told = pages
+        .iter()
+        .map(|(page, ..)| page)
+        .filter(|page| page.reply.status == 500 || page.text().contains("is connected"));
     wrong.extend(told.map(|page| format!("a page says {} {}", page.reply.status, page.heading())));
     let refused = renewals.iter().filter(|answer| answer.reply.status != 200).count();
     for link in &links {
@@ -52,7 +61,9 @@ on_both!(a_code_of_a_link_or_for_an_instance_is_kept, |server| async move {
     failing.lift();
     let mut lost = Vec::new();
     let mut connected = paths;
-    for link in &links {
+    for (link, (_, browser, callback)) in links.iter().zip(&pages) {
+        // Who was refused before the code was spent loads the page again.
+        drop(browser.get(callback).await);
         match authorised(&server, link).await {
             Ok(path) => connected.push(path),
             Err(shown) => lost.push(format!("the link says {shown}")),
@@ -76,6 +87,7 @@ on_both!(a_code_of_a_link_or_for_an_instance_is_kept, |server| async move {
             ("links", many(each)),
             ("renewals", many(each)),
             ("refused", many(refused)),
+            ("spent", spent),
             ("wrong_answers", count(&wrong)),
             ("lost", count(&lost)),
         ],

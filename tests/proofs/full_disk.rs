@@ -165,18 +165,18 @@ fn what_comes_while_sqlite_may_take_no_page_is_stored_when_it_may() {
             let created = caller.create_with_code(sandbox, &format!("token {number}")).await;
             paths.push(format!("/instances/{}", created["id"]));
         }
-        let mut orders = Vec::new();
-        for number in 0..codes {
-            orders.push(with_code(&format!("code {number}"), &caller.code(sandbox).await));
-        }
         // Whatever is written needs a new page.
         server.database.execute(
             "CREATE TABLE ballast (bytes BLOB);
              CREATE TRIGGER grows_by_one BEFORE INSERT ON credential BEGIN INSERT INTO ballast VALUES (zeroblob(9000)); END;
              CREATE TRIGGER grows BEFORE UPDATE ON credential BEGIN INSERT INTO ballast VALUES (zeroblob(9000)); END;",
         );
-        sandbox.forget_calls();
         server.advance(TimeDelta::hours(1));
+        let mut orders = Vec::new();
+        for number in 0..codes {
+            orders.push(with_code(&format!("code {number}"), &caller.code(sandbox).await));
+        }
+        sandbox.forget_calls();
         let pages = async |most: i64| {
             let set = move |conn: &mut _| {
                 let conn: &mut ligand::store::AnyConn = conn;

@@ -12,6 +12,8 @@ use crate::support::{Caller, Reply};
 
 /// Longer than any caller may be kept waiting.
 const FOR_EVER: Duration = Duration::from_secs(60);
+/// So soon after the database is back everything that was spent is stored, without anybody who asks.
+const UNASKED: Duration = Duration::from_secs(3);
 /// What a caller waits for the database at most, with room for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(12);
 
@@ -132,14 +134,15 @@ pub fn words(reply: &Reply) -> String {
     }
 }
 
-/// Asks until the instance has a token that is not over. Gives what is wrong with it.
+/// Looks, and after a while asks, until the instance has a token that is not over. Gives what is wrong with it.
 async fn settled(caller: &Caller, due: &Due, deadline: Instant) -> Option<String> {
+    let asks = Instant::now() + UNASKED;
     loop {
         let mut reply = caller.get(&due.path).await;
         if reply.status == 200 && renewed(&reply.json()) {
             return None;
         }
-        if reply.status == 200 && reply.json()["valid"] == true {
+        if reply.status == 200 && reply.json()["valid"] == true && Instant::now() > asks {
             reply = refresh(caller, due).await.reply;
         }
         let invalid = reply.status == 200 && reply.json()["valid"] == false;

@@ -1,6 +1,7 @@
 //! A token endpoint is down while tokens are over and in use: one call a second looks whether it is back, callers are told
 //! when to come again, and it is good again as soon as it is.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -64,7 +65,10 @@ async fn outage(server: &TestServer, set: Option<TimeDelta>) {
         (first, probes, Instant::now())
     };
     let waiting = join_all(tokens.iter().map(|token| until_served(&caller, token, &returned)));
-    let ((first, probes, back), waited) = tokio::join!(outage, waiting);
+    let ((first, probes, back), waited) = tokio::select! {
+        ended = async { tokio::join!(outage, waiting) } => ended,
+        never = real_time(server) => match never {},
+    };
     let wrong: Vec<String> = waited.iter().flat_map(|(wrong, _)| wrong.clone()).collect();
     let slowest = waited.iter().map(|(_, served)| served.saturating_duration_since(back)).max().expect("some");
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).expect("a short time");
@@ -82,6 +86,16 @@ async fn outage(server: &TestServer, set: Option<TimeDelta>) {
     assert!(wrong.is_empty(), "{:#?}", &wrong[..wrong.len().min(10)]);
     assert!((1..=down.as_secs() + 1).contains(&probes), "{probes} probes in {down:?}");
     assert!(slowest <= RECOVERY, "{slowest:?} after its return");
+}
+
+/// The injected clock goes as the real one does.
+async fn real_time(server: &TestServer) -> Infallible {
+    let mut last = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        server.advance(TimeDelta::from_std(last.elapsed()).expect("a short time"));
+        last = Instant::now();
+    }
 }
 
 /// Uses an instance until its calls are good again. Gives refusals that do not say when to come again, and when it was.
