@@ -14,7 +14,7 @@ use crate::support::part::Signal;
 use crate::support::postgres::postgres;
 use crate::support::program::{ADMIN, Ended, Ligand, with_admin};
 use crate::support::server::PASSWORD;
-use crate::support::{TestServer, on_both};
+use crate::support::{Database, TestServer, on_both};
 
 const TOKEN: &str = "POST /oauth/2026-03/token";
 const COPIED: &str = "this database was copied or moved since it was served last";
@@ -118,6 +118,12 @@ on_both!(a_token_that_was_spent_after_the_copy_is_told_as_such, |server| async m
     assert!(reason.contains("the outcome of the refresh before is unknown"), "{reason}");
 });
 
+/// A token that is young and good would not be renewed.
+fn expire(ligand: &Ligand) {
+    let file = ligand.path("ligand-data/sandbox/ligand.db");
+    Database::at(format!("sqlite:{}", file.display())).execute("UPDATE credential SET expires_at = refreshed_at");
+}
+
 /// The files of a server that ended, in another directory.
 fn copied(ligand: &Ligand) -> Ligand {
     let other = with_admin();
@@ -151,7 +157,8 @@ fn a_copied_file_is_not_served_by_mistake_and_a_moved_one_is() {
     runtime().block_on(async {
         let caller = Caller::anonymous(&server.url).with(&header);
         assert_eq!(caller.get(&path).await.ok()["token"], created["token"]);
-        caller.get(&format!("{path}?refresh=true")).await.ok();
+        expire(&copy);
+        caller.get(&format!("{path}?refresh=true")).await.fails(503, "server_is_a_clone");
         let through = Caller::anonymous(&server.url).with(&token);
         read(through.request_at_root("GET", "/vendor/crm/v3/objects/contacts")).await.fails(503, "server_is_a_clone");
         let hub = Caller::anonymous(&server.url).with(&format!("{header}, {token}"));
@@ -186,6 +193,7 @@ fn a_copied_file_is_not_served_by_mistake_and_a_moved_one_is() {
     let server = moved.serve(&["--sandbox"]);
     runtime().block_on(async {
         let caller = Caller::anonymous(&server.url).with(&header);
+        expire(&moved);
         assert_eq!(caller.get(&format!("{path}?refresh=true")).await.ok()["valid"], true);
     });
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::Database;
 use crate::support::caller::{Caller, read, with_code};
 use crate::support::consent::{code, control};
 use crate::support::database::runtime;
@@ -29,6 +30,10 @@ fn grants_and_records_of_the_sandbox_outlive_it() {
             };
             let header = caller.authorization.clone().expect("a header");
             control(&server, json!({ "rotation": true })).await;
+            // One that is young and good would not be renewed.
+            let file = ligand.path("ligand-data/sandbox/ligand.db");
+            Database::at(format!("sqlite:{}", file.display()))
+                .execute("UPDATE credential SET expires_at = refreshed_at");
             for (number, instance) in made.iter().enumerate() {
                 let path = format!("/instances/{}?refresh=true", instance["id"]);
                 let shown = caller.get(&path).await.ok();

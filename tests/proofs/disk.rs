@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::Extent;
+use crate::support::Database;
 use crate::support::caller::{Caller, with_code, with_key};
 use crate::support::consent::{code, control};
 use crate::support::database::runtime;
@@ -240,6 +241,12 @@ fn disk_two_servers() {
     assert_eq!(refused, rounds * (contenders - 1));
 }
 
+/// A token that is young and good would not be renewed.
+fn expire(ligand: &Ligand) {
+    let database = Database::at(format!("sqlite:{}", ligand.path(&format!("{DATA}/ligand.db")).display()));
+    database.execute("UPDATE credential SET expires_at = refreshed_at");
+}
+
 /// Killed right behind an acknowledged creation from a code: instance and grant are both there.
 #[test]
 fn disk_sandbox_restart() {
@@ -254,6 +261,7 @@ fn disk_sandbox_restart() {
                 Some(header) => Caller::anonymous(&server.url).with(header),
             };
             control(&server, json!({ "rotation": true })).await;
+            expire(&ligand);
             for instance in &made {
                 let shown = caller.get(&format!("/instances/{}?refresh=true", instance["id"])).await;
                 dead += usize::from(shown.status != 200 || shown.json()["valid"] != true);
