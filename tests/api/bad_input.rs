@@ -157,7 +157,7 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
     use ligand::service::budget::Budget;
     use tokio::io::AsyncWriteExt as _;
 
-    let setup = Setup { bodies: Budget::of(256 << 10), ..Setup::default() };
+    let setup = Setup { bodies: Budget::of(512 << 10), ..Setup::default() };
     run_with(crate::support::Database::sqlite(), setup, |server| async move {
         let caller = server.caller();
         let of_size = |size: usize| {
@@ -171,7 +171,7 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
         let authorization = caller.authorization.as_deref().expect("a header");
         let head = format!(
             "POST {BASE}/instances HTTP/1.1\r\nhost: ligand\r\nauthorization: {authorization}\r\n\
-             content-type: application/json\r\ncontent-length: 250000\r\n\r\n"
+             content-type: application/json\r\ncontent-length: 500000\r\n\r\n"
         );
         slow.write_all(head.as_bytes()).await.expect("the server reads");
         slow.write_all(&[b' '; 1000]).await.expect("the server reads");
@@ -188,10 +188,10 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
         drop(slow);
         caller.post("/instances", &of_size(50_000)).await.ok();
         // Few bytes can be many values.
-        let many = format!("{{\"name\":[{}0]}}", "0,".repeat(250_000));
+        let many = format!("{{\"name\":[{}0]}}", "0,".repeat(220_000));
         let request = caller.request("POST", "/instances").header("content-type", "application/json").body(many);
         crate::support::caller::read(request).await.fails(413, "body_too_large");
-        let fields = "&".repeat(1000);
+        let fields = "&".repeat(4000);
         caller.get(&format!("/instances?{fields}")).await.fails(400, "bad_parameter");
     });
 }
