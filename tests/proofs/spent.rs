@@ -14,8 +14,8 @@ use crate::support::{Caller, Reply};
 const FOR_EVER: Duration = Duration::from_secs(60);
 /// So soon after the database is back everything that was spent is stored, without anybody who asks.
 const UNASKED: Duration = Duration::from_secs(3);
-/// What a caller waits for the database at most, with room for a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(12);
+/// What a caller waits for the database at most is five seconds; with room for a busy machine and a hundred callers at once.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An instance whose token is over.
 pub struct Due {
