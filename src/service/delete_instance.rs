@@ -112,7 +112,7 @@ impl Services {
         let queued = match self.surely(|| self.revocation(element, credential, configuration)).await {
             Ok(Some(grant)) => {
                 let queue = move |conn: &mut AnyConn| revoke_unless_shared(conn, owner, grant, now);
-                self.commit_surely("a revocation", queue).await.map_err(|fault| ApiError::from(fault))
+                self.commit_surely("a revocation", queue).await.map_err(|fault| fault.into())
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
