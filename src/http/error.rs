@@ -1,5 +1,7 @@
 //! Failures as replies: one body for all, framework errors included.
 
+use std::num::NonZeroI64;
+
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -63,7 +65,7 @@ pub fn render(error: &ApiError, request_id: &str, headers: &mut HeaderMap) -> St
         message: error.message.clone(),
         code: error.code.name().to_owned(),
         provider_message: error.provider_message.clone(),
-        instance_id: error.instance_id,
+        instance_id: error.instance_id.map(NonZeroI64::get),
     };
     serde_json::to_string(&body).unwrap_or_default()
 }

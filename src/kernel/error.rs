@@ -1,6 +1,7 @@
 //! A failure with two texts: one for the caller, one for the log.
 
 use std::fmt;
+use std::num::NonZeroI64;
 use std::panic::Location;
 
 use super::code::Code;
@@ -15,9 +16,9 @@ pub struct ApiError {
     /// Seconds after which a further try makes sense.
     pub retry_after: Option<u64>,
     /// The instance that is being made or changed all the same: the call spent something that cannot be had again.
-    pub instance_id: Option<i64>,
+    pub instance_id: Option<NonZeroI64>,
     /// The methods that the address takes, where the one of the call is not among them.
-    pub allow: Option<String>,
+    pub allow: Option<Box<str>>,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
     pub location: &'static Location<'static>,
 }
@@ -85,7 +86,7 @@ impl ApiError {
 
     #[must_use]
     pub fn of_instance(mut self, id: Option<i64>) -> Self {
-        self.instance_id = id;
+        self.instance_id = id.and_then(NonZeroI64::new);
         self
     }
 
@@ -96,7 +97,7 @@ impl ApiError {
 
     #[must_use]
     pub fn with_allow(mut self, methods: impl Into<String>) -> Self {
-        self.allow = Some(methods.into());
+        self.allow = Some(methods.into().into_boxed_str());
         self
     }
 }

@@ -131,7 +131,7 @@ mod tests {
         let lateness = lateness.of_instance(7);
         lateness.begin(Code::VendorTimeout.into());
         let told = flight.arrival().await.unwrap_err();
-        assert_eq!((told.code, told.instance_id), (Code::VendorTimeout, Some(7)));
+        assert_eq!((told.code, told.instance_id), (Code::VendorTimeout, std::num::NonZeroI64::new(7)));
         lateness.end();
         lateness.begin(Code::DatabaseUnavailable.into());
         assert_eq!(flight.clone().arrival().await.unwrap_err().code, Code::DatabaseUnavailable);
