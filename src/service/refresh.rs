@@ -122,6 +122,11 @@ impl Refreshes {
     }
 }
 
+fn still_waiting() -> ApiError {
+    let message = "The credential is being renewed, which takes longer than a caller should wait: ask again.";
+    ApiError::new(Code::VendorTimeout, message).with_retry_after(5)
+}
+
 /// A refusal that passes says when; one for good does not.
 fn to_come_again(error: ApiError, rest: Duration) -> ApiError {
     let passes = error.code.status() >= 500 || error.code.status() == 429;
@@ -179,7 +184,7 @@ impl Services {
 
     /// Waits for another process's refresh, or does its own.
     async fn fly(&self, wanted: Wanted, lateness: &Lateness) -> Result<i64, Failure> {
-        let turn = lateness.within(TURN, || Code::VendorTimeout.into(), self.wait_for_turn(wanted)).await?;
+        let turn = lateness.within(TURN, still_waiting, self.wait_for_turn(wanted)).await?;
         match turn {
             Turn::Refreshed(version) => Ok(version),
             Turn::Ours { lease, asked, stored, permit } => {

@@ -186,7 +186,8 @@ impl Services {
             }
         };
         let instance = InstanceRow { connected, ..call.stored.instance.clone() };
-        let entry = Entry { lease: Some(Arc::clone(name)), ..Entry::new(owner, Act::Renew, instance, credential) };
+        let lease = Some((Arc::clone(name), self.process));
+        let entry = Entry { lease, ..Entry::new(owner, Act::Renew, instance, credential) };
         let entry = self.telling(entry);
         let held = self.unstored.hold(Arc::clone(&entry), call.client.clone());
         let fault = match self.store_entry(&entry, true, lateness).await {

@@ -102,6 +102,13 @@ pub fn release(conn: &mut AnyConn, name: &str, holder: i64) -> Result<(), StoreF
     Ok(())
 }
 
+/// The work is done, whether or not this holder was taken for dead meanwhile; whoever took it over keeps it.
+pub fn settle(conn: &mut AnyConn, name: &str, holder: i64) -> Result<(), StoreFault> {
+    let mine = dsl::holder.eq(holder).or(dsl::holder.eq(NOBODY));
+    diesel::delete(dsl::lease.filter(dsl::name.eq(name)).filter(mine)).execute(conn)?;
+    Ok(())
+}
+
 /// How the work ended is not known: whoever takes it up next is told.
 pub fn leave_unsettled(conn: &mut AnyConn, name: &str, holder: i64) -> Result<(), StoreFault> {
     let mine = dsl::lease.filter(dsl::name.eq(name)).filter(dsl::holder.eq(holder));

@@ -87,7 +87,7 @@ async fn after_a_kill(fleet: &mut Fleet, path: &str) -> (Value, Duration) {
 const AT_ONCE: Range<Duration> = Duration::ZERO..Duration::from_millis(1_500);
 const KNOWN: Range<Duration> = Duration::ZERO..Duration::from_secs(3);
 /// Behind a pooler nothing but silence tells.
-const SILENT: Range<Duration> = Duration::from_secs(8)..Duration::from_secs(20);
+const SILENT: Range<Duration> = Duration::from_secs(18)..Duration::from_secs(29);
 
 async fn dies_before_the_vendor_worked(database: Option<Database>, processes: usize, wait: Range<Duration>) {
     let Some(database) = database else { return };
@@ -205,6 +205,8 @@ async fn gives_its_lease_back(database: Option<Database>) {
     until("the token call runs", async || fleet.running_token_calls() == 1).await;
     fleet.servers[0].send(Signal::Terminate);
     until("it stops", async || fleet.servers[0].log().contains("stopping")).await;
+    // Two signals within a second are one.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     let (status, log) = fleet.terminate().await;
     assert_eq!(status, 1, "{log}");
     assert!(log.contains("a second signal came") && !log.contains("not given back"), "{log}");

@@ -51,9 +51,9 @@ pub struct Entry {
     /// The instance was invalid before.
     #[serde(default)]
     pub recovers: bool,
-    /// Given back with the commit. Not from a journal, whose process has none any more.
-    #[serde(skip)]
-    pub lease: Option<Arc<str>>,
+    /// The lease under which it came, and its holder: given back with the commit.
+    #[serde(default)]
+    pub lease: Option<(Arc<str>, i64)>,
     /// Drawn once, so that a commit that is tried again tells the same.
     #[serde(skip)]
     pub told: Vec<Notice>,
@@ -119,8 +119,8 @@ impl Services {
         if let Some((claimed, answer)) = &entry.answer {
             idempotency::finish(conn, owner, *claimed, answer)?;
         }
-        if let Some(lease) = &entry.lease {
-            leases::release(conn, lease, self.process)?;
+        if let Some((lease, holder)) = &entry.lease {
+            leases::settle(conn, lease, *holder)?;
         }
         if let (Some(end), Some(link)) = (&entry.link, link) {
             end.write(conn, self, *link)?;

@@ -13,6 +13,8 @@ const SUFFIX: &str = ".journal";
 pub(super) struct LeftBehind {
     _lock: File,
     path: PathBuf,
+    /// Who wrote it, as its last act.
+    pub process: Option<i64>,
     pub lines: Vec<String>,
 }
 
@@ -46,10 +48,8 @@ pub(super) fn claim(directory: &Path) -> io::Result<Vec<LeftBehind>> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        let is_journal = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
-        if !is_journal {
-            continue;
-        }
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+        let Some(process) = process.map(|text| text.parse().ok()) else { continue };
         let mut file = File::open(entry.path())?;
         match file.try_lock() {
             Ok(()) => {}
@@ -63,7 +63,7 @@ pub(super) fn claim(directory: &Path) -> io::Result<Vec<LeftBehind>> {
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         let lines = text.lines().map(str::to_owned).collect();
-        claimed.push(LeftBehind { _lock: file, path: entry.path(), lines });
+        claimed.push(LeftBehind { _lock: file, path: entry.path(), process, lines });
     }
     Ok(claimed)
 }

@@ -18,8 +18,8 @@ use crate::service::commit::Pauses;
 use crate::service::connect::{differ, ended_with};
 use crate::service::flight::Lateness;
 use crate::service::introspect::Connected;
-use crate::store::StoreFault;
 use crate::store::instances::Stored;
+use crate::store::{AnyConn, StoreFault, processes};
 use crate::vault::seal::Place;
 
 /// For revoking at the end of the process what cannot be kept.
@@ -128,6 +128,11 @@ impl Services {
                     tracing::error!(path, error, "an entry of a journal cannot be read: the file stays");
                 }
             }
+        }
+        // Whatever else it held is nobody's.
+        if let Some(process) = journal.process {
+            let leave = move |conn: &mut AnyConn| processes::leave(conn, process).map(drop);
+            let _ = self.commit_surely("the end of an earlier process", leave).await;
         }
         if unread == 0
             && let Err(error) = journal.remove()
