@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
 use serde_json::Value;
 
 use crate::support::caller::with_code;
@@ -146,10 +148,10 @@ fn refresh_in_the_background(caller: &Caller, path: &str) -> tokio::task::JoinHa
 /// The vendor has rotated and takes its time to say so. Meanwhile the holder loses every connection, again and again.
 async fn disturbed(mut fleet: Fleet, mut disturb: impl AsyncFnMut(&mut Fleet)) {
     let path = fleet.expired_instance().await;
-    fleet.token_calls_take(Duration::ZERO, Duration::from_secs(8));
+    fleet.token_calls_take(Duration::ZERO, Duration::from_secs(9));
     let holder = refresh_in_the_background(&fleet.callers[0], &path);
     until("the vendor rotates", async || fleet.sandbox().spent_refresh_tokens() == 1).await;
-    let stop = Instant::now() + Duration::from_secs(10);
+    let stop = Instant::now() + Duration::from_secs(20);
     let other = {
         let (caller, path) = (fleet.callers[1].clone(), format!("{path}?refresh=true"));
         // It asks all the time: whoever is told that the database is away asks again.
@@ -193,7 +195,13 @@ async fn last_to_come_back(postgres: &Postgres, goes_away: impl Fn()) {
     disturbed(fleet, async |fleet| {
         tokio::time::sleep(Duration::from_millis(500)).await;
         fleet.servers[0].send(Signal::Stop);
+        let mut witness = PgConnection::establish(&fleet.database.url).expect("PostgreSQL answers");
         goes_away();
+        while witness.batch_execute("SELECT 1").is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The other process is back by then, and has time to believe what is not so.
+        until("PostgreSQL answers", async || PgConnection::establish(&fleet.database.url).is_ok()).await;
         tokio::time::sleep(Duration::from_millis(3_500)).await;
         fleet.servers[0].send(Signal::Continue);
     })
