@@ -79,3 +79,41 @@ fn modules_import_downwards_only() {
     }
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
+
+/// Whoever takes a body takes it by `http/body.rs`, where it has a limit, a time and its share of memory.
+#[test]
+fn bodies_are_read_by_our_own_readers_alone() {
+    const FRAMEWORKS: &[&str] = &[
+        "web::Payload",
+        "web::Form",
+        "web::Either",
+        "web::BytesMut",
+        ": web::Bytes",
+        ": Bytes,",
+        ": web::Json",
+        "web::Json(",
+        "Multipart",
+        ": String)",
+        ": String,",
+        "payload: Payload",
+        "Payload::into_inner",
+        ".into_inner()",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    let mut complaints = Vec::new();
+    for path in paths.iter().filter(|path| !path.ends_with("http/body.rs")) {
+        let text = fs::read_to_string(path).unwrap();
+        // The parameters of functions: between the name of one and the brace of its body.
+        for function in text.split("async fn ").skip(1) {
+            let signature = function.split(" {\n").next().unwrap_or_default();
+            let parameters = signature.split(" -> ").next().unwrap_or_default();
+            let of_a_route = parameters.contains("HttpRequest") || text.contains("utoipa::path");
+            for extractor in FRAMEWORKS.iter().filter(|extractor| of_a_route && parameters.contains(**extractor)) {
+                complaints.push(format!("{}: {extractor} in fn {parameters}", path.display()));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}

@@ -6,6 +6,7 @@ mod keys;
 pub mod sandbox_vendor;
 pub mod serve;
 mod shutdown;
+mod sockets;
 mod users;
 
 use std::io::Write as _;

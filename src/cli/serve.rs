@@ -14,7 +14,7 @@ use url::Url;
 
 use super::sandbox_vendor::{self, SandboxVendor};
 use super::shutdown::{Running, StopSignals};
-use super::{Ended, first_login, key_ring, open_store, told};
+use super::{Ended, first_login, key_ring, open_store, sockets, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
 use crate::config::{Serve, unknown_variables};
@@ -96,6 +96,7 @@ impl Build {
 
 pub async fn serve(mut settings: Serve) -> Ended {
     telemetry::start(&settings.log)?;
+    sockets::raise_limit();
     // From the first moment on: a signal that comes while the server starts must not kill it half way.
     let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
     check_variables(settings.strict)?;
@@ -177,6 +178,8 @@ pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -
     // Common clients and proxies let go after 60 to 90 s: who closes first must not be us, in the middle of their next call.
     .keep_alive(Duration::from_secs(120))
     .tcp_nodelay(true)
+    .max_connections(sockets::of_each_worker())
+    .on_connect(|connection, _| sockets::accepted(connection))
     // Never the first to give up: the deadline of `shutdown` counts for everything.
     .shutdown_timeout(u64::from(u32::MAX))
     .disable_signals()

@@ -115,7 +115,11 @@ impl RawBody {
 
     /// What a page's form sends, up to so many bytes.
     pub(super) async fn form(self, request: &HttpRequest, most: usize) -> Result<Parameters, ApiError> {
-        let whole = tokio::time::timeout(BODY_DEADLINE.0, read_whole(self.0, None, most, budget(request).room()));
+        let length = announced(request);
+        if length.is_some_and(|length| length > most) {
+            return Err(too_large(most));
+        }
+        let whole = tokio::time::timeout(BODY_DEADLINE.0, read_whole(self.0, length, most, budget(request).room()));
         let whole = whole.await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))?;
         Parameters::read(&whole.bytes)
     }
@@ -127,16 +131,21 @@ impl RawBody {
     }
 }
 
+/// The length that the request says its body has.
+fn announced(request: &HttpRequest) -> Option<usize> {
+    let length: u64 = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    Some(usize::try_from(length).unwrap_or(usize::MAX))
+}
+
 /// The bytes of a body that is said to be JSON.
 fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Whole, ApiError>> + use<> {
     let media_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = announced(request);
     let payload = payload.take();
     let deadline = *request.app_data::<BodyDeadline>().unwrap_or(&BODY_DEADLINE);
     let room = budget(request).room();
     async move {
-        let length = length.map(|length: u64| usize::try_from(length).unwrap_or(usize::MAX));
         if length.is_some_and(|length| length > LARGEST_BODY) {
             return Err(too_large(LARGEST_BODY));
         }
@@ -198,7 +207,7 @@ impl AsRef<[u8]> for Whole {
     }
 }
 
-/// `announced`: its length, as far as that was said. It is believed a step at a time, as bytes come.
+/// `announced`: its length, as far as that was said. Memory is taken a step at a time, as bytes come.
 async fn read_whole(
     mut payload: Payload,
     announced: Option<usize>,
@@ -206,6 +215,11 @@ async fn read_whole(
     mut room: Room,
 ) -> Result<Whole, ApiError> {
     let mut bytes = Vec::new();
+    // Before anything is taken from the connection, which reads on as soon as something was; and all of it, because bodies
+    // that each have a part would wait for each other.
+    if announced.is_none_or(|length| length > SMALL) {
+        room.grow(announced.unwrap_or(STEP).min(most)).await?;
+    }
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(broken)?;
         let length = bytes.len().saturating_add(chunk.len());

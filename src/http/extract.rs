@@ -238,7 +238,7 @@ pub fn shortened(text: &str) -> String {
 }
 
 /// More than anybody means: a parameter takes two bytes to send and fifty to hold.
-const MOST_PARAMETERS: usize = 1000;
+const MOST_PARAMETERS: usize = 5000;
 
 /// Query parameters as sent.
 pub struct Parameters(Vec<(String, String)>);

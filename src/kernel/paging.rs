@@ -8,6 +8,11 @@ use super::error::ApiError;
 
 pub const MAX_PAGE_SIZE: i64 = 200;
 
+/// Bytes of a page's rows, about; one row is always a page.
+const MOST_BYTES: i64 = 2 << 20;
+/// What a row takes beside its large column, about.
+const OF_A_ROW: i64 = 4 << 10;
+
 /// A part of a list in ascending order of ids: at most `size` rows behind `after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -32,6 +37,26 @@ impl Page {
             })?,
         };
         Ok(Self { after, size })
+    }
+
+    /// Whether its rows must be weighed before they are read.
+    pub fn may_be_large(self) -> bool {
+        self.size > 1
+    }
+
+    /// The page that ends where its bytes do. `sizes`: of the large column of each row, in order.
+    pub fn within_bytes(self, sizes: &[i32]) -> Self {
+        let mut bytes = 0_i64;
+        let fitting = sizes.iter().take_while(|size| {
+            bytes = bytes.saturating_add(i64::from(**size)).saturating_add(OF_A_ROW);
+            bytes <= MOST_BYTES
+        });
+        let fitting = i64::try_from(fitting.count()).unwrap_or(i64::MAX);
+        // When all of them fit, what comes behind them decides.
+        if usize::try_from(fitting).is_ok_and(|fitting| fitting >= sizes.len()) {
+            return self;
+        }
+        Self { size: fitting.clamp(1, self.size), ..self }
     }
 
     /// Splits off the row that was read beyond the page, and names the page behind it.
@@ -71,6 +96,17 @@ mod tests {
         let (rows, next) = page.cut(vec![5, 7, 9], |row| *row);
         assert_eq!(rows, [5, 7]);
         assert_eq!(Page::read(None, next.as_deref()).unwrap(), Page { after: 7, size: 200 });
+    }
+
+    #[test]
+    fn a_page_ends_where_its_bytes_do() {
+        let page = Page { after: 0, size: 3 };
+        assert_eq!(page.within_bytes(&[100; 4]), page);
+        assert_eq!(page.within_bytes(&[]), page);
+        assert_eq!(page.within_bytes(&[1 << 20, 1 << 19, 1 << 20, 5]).size, 2);
+        assert_eq!(page.within_bytes(&[3 << 20, 1]).size, 1, "one row is always a page");
+        assert_eq!(page.within_bytes(&[1, 1, 1, 3 << 20]), page, "the row behind the page");
+        assert_eq!(Page { after: 0, size: 200 }.within_bytes(&[1000; 201]).size, 200);
     }
 
     #[test]

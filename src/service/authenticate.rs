@@ -150,6 +150,11 @@ impl PrincipalCache {
         }
     }
 
+    /// How many entries each memory has.
+    pub(super) fn counts(&self) -> [(&'static str, u64); 2] {
+        [("principals by secrets", self.by_secrets.count()), ("principals by user", self.by_user.count())]
+    }
+
     /// Changes of users and organizations are rare: forgetting all of them is cheaper than knowing which.
     pub fn clear(&self) {
         self.by_secrets.clear();

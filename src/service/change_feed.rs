@@ -51,6 +51,13 @@ impl Services {
         }
     }
 
+    /// How many entries each memory has that the feed makes forget, and what is noted of instances.
+    pub fn remembered(&self) -> Vec<(&'static str, u64)> {
+        let noted = u64::try_from(self.usage.count()).unwrap_or(u64::MAX);
+        let own = [("rendered instances", self.rendered.count()), ("uses", noted)];
+        self.principals.counts().into_iter().chain(self.warm.counts()).chain(own).collect()
+    }
+
     fn forget_everything(&self) {
         self.principals.clear();
         self.warm.clear();

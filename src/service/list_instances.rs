@@ -41,6 +41,9 @@ pub struct InstanceQuery {
     pub hydrate: bool,
 }
 
+/// Bytes of configuration that are opened without a pause.
+const AT_A_STRETCH: usize = 128 << 10;
+
 impl Services {
     pub async fn get_instance(&self, owner: Owner, id: i64) -> Result<InstanceView, ApiError> {
         self.view(&self.stored_instance(owner, id).await?, true)
@@ -71,9 +74,19 @@ impl Services {
             search_text: query.search_text,
             external_id: query.external_id,
         };
-        let rows = self.store.read(move |conn| instances::list(conn, owner, &filter, page)).await?;
+        let (rows, page) = self.store.read(move |conn| instances::list(conn, owner, &filter, page)).await?;
         let (rows, next) = page.cut(rows, |row| row.instance.id);
-        let views = rows.iter().map(|stored| self.view(stored, query.hydrate)).collect::<Result<Vec<_>, _>>()?;
+        let mut views = Vec::with_capacity(rows.len());
+        let mut worked = 0_usize;
+        for stored in rows {
+            worked = worked.saturating_add(stored.instance.configuration_sealed.len());
+            views.push(self.view(&stored, query.hydrate)?);
+            if worked > AT_A_STRETCH {
+                // Others on this thread want their turn.
+                tokio::task::yield_now().await;
+                worked = 0;
+            }
+        }
         Ok((views, next))
     }
 

@@ -91,6 +91,12 @@ where
         }
     }
 
+    /// How many entries there are.
+    pub fn count(&self) -> u64 {
+        self.entries.run_pending_tasks();
+        self.entries.entry_count()
+    }
+
     pub fn clear(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.entries.invalidate_all();

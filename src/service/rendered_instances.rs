@@ -45,6 +45,10 @@ impl RenderedInstances {
         self.0.forget(ids);
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.0.count()
+    }
+
     pub fn clear(&self) {
         self.0.clear();
     }

@@ -135,6 +135,8 @@ pub(super) fn withdrawn(reason: &str) -> ApiError {
 pub struct WarmInstances {
     by_id: Memory<i64, LiveInstance>,
     by_token: Memory<MemoryHash, NamedByToken>,
+    /// Where in `by_token` an instance is: changes name it by its id.
+    token_of: Memory<i64, MemoryHash>,
     key: MemoryKey,
     pub(super) organizations: Memory<i64, OrganizationSettings>,
     /// Whether an organization is told what happens.
@@ -149,6 +151,7 @@ impl WarmInstances {
         Self {
             by_id: Memory::of(CAPACITY),
             by_token: Memory::of(CAPACITY),
+            token_of: Memory::of(CAPACITY),
             key: MemoryKey::generate(&SystemEntropy),
             fixed_destinations: Memory::of(10_000),
             organizations: Memory::of(CAPACITY),
@@ -157,8 +160,22 @@ impl WarmInstances {
         }
     }
 
-    pub fn forget<'a>(&self, ids: impl IntoIterator<Item = &'a i64>) {
-        self.by_id.forget(ids);
+    pub fn forget<'a>(&self, ids: impl IntoIterator<Item = &'a i64> + Clone) {
+        self.by_id.forget(ids.clone());
+        let tokens: Vec<_> = ids.clone().into_iter().filter_map(|id| self.token_of.get(id)).collect();
+        self.by_token.forget(tokens.iter().map(AsRef::as_ref));
+        self.token_of.forget(ids);
+    }
+
+    /// How many entries each memory has.
+    pub(super) fn counts(&self) -> [(&'static str, u64); 5] {
+        [
+            ("instances", self.by_id.count()),
+            ("tokens", self.by_token.count()),
+            ("tokens of instances", self.token_of.count()),
+            ("organizations", self.organizations.count()),
+            ("webhooks", self.webhooks.count()),
+        ]
     }
 
     pub fn forget_organizations(&self) {
@@ -178,6 +195,7 @@ impl WarmInstances {
         self.forget_organizations();
         self.by_id.clear();
         self.by_token.clear();
+        self.token_of.clear();
     }
 }
 
@@ -231,9 +249,12 @@ impl Services {
 
     async fn named_by_token(&self, key: MemoryHash, token: &Secret) -> Result<(i64, Owner), ApiError> {
         let generation = self.warm.by_token.generation();
+        let of_instances = self.warm.token_of.generation();
         let hashes = self.lookup.hashes(Purpose::InstanceToken, token);
         let read = self.store.read(move |conn| instances::find_by_token(conn, &hashes)).await;
         let found = read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))?;
+        // First where it will be, so that a deletion in between finds it.
+        self.warm.token_of.remember(found.id, key, of_instances);
         let named = self.warm.by_token.remember(key, found, generation);
         Ok((named.id, named.owner))
     }

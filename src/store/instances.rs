@@ -166,31 +166,46 @@ pub fn find_by_token(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<NamedByTo
     Ok(NamedByToken { id, owner: Owner { organization, account }, token_hash })
 }
 
-/// One row more than the page, to know whether there is a next one. Ascending ids.
-pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Result<Vec<Stored>, StoreFault> {
-    let mut rows = with_credential!()
-        .filter(instance::organization_id.eq(owner.organization))
-        .filter(instance::account_id.eq(owner.account))
-        .filter(instance::id.gt(page.after))
-        .into_boxed();
-    if let Some(element_id) = filter.element_id {
-        rows = rows.filter(instance::element_id.eq(element_id));
-    }
-    if let Some(external_id) = &filter.external_id {
-        rows = rows.filter(instance::external_id.eq(external_id));
-    }
-    if let Some(text) = &filter.search_text {
-        rows = rows.filter(lower(instance::name).like(lower(contains(text))).escape('\\'));
-    }
-    for tag in &filter.tags {
-        let tagged = instance_tag::table
-            .filter(instance_tag::organization_id.eq(owner.organization))
-            .filter(instance_tag::account_id.eq(owner.account))
-            .filter(instance_tag::tag.eq(tag))
-            .select(instance_tag::instance_id);
-        rows = rows.filter(instance::id.eq_any(tagged));
-    }
-    Ok(rows.order(instance::id).limit(page.limit()).load(conn)?)
+/// What a list asks for, of any selection of columns.
+macro_rules! wanted {
+    ($rows:expr, $owner:ident, $filter:ident, $page:ident) => {{
+        let mut rows = $rows
+            .filter(instance::organization_id.eq($owner.organization))
+            .filter(instance::account_id.eq($owner.account))
+            .filter(instance::id.gt($page.after))
+            .into_boxed();
+        if let Some(element_id) = $filter.element_id {
+            rows = rows.filter(instance::element_id.eq(element_id));
+        }
+        if let Some(external_id) = &$filter.external_id {
+            rows = rows.filter(instance::external_id.eq(external_id));
+        }
+        if let Some(text) = &$filter.search_text {
+            rows = rows.filter(lower(instance::name).like(lower(contains(text))).escape('\\'));
+        }
+        for tag in &$filter.tags {
+            let tagged = instance_tag::table
+                .filter(instance_tag::organization_id.eq($owner.organization))
+                .filter(instance_tag::account_id.eq($owner.account))
+                .filter(instance_tag::tag.eq(tag))
+                .select(instance_tag::instance_id);
+            rows = rows.filter(instance::id.eq_any(tagged));
+        }
+        rows.order(instance::id).limit($page.limit())
+    }};
+}
+
+/// One row more than the page, to know whether there is a next one, and the page, which may end at a number of bytes.
+/// Ascending ids.
+pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Result<(Vec<Stored>, Page), StoreFault> {
+    // The sizes alone first: neither database reads a large value to tell how long it is.
+    let page = if page.may_be_large() {
+        let sizes = instance::table.select(octet_length(instance::configuration_sealed));
+        page.within_bytes(&wanted!(sizes, owner, filter, page).load::<i32>(conn)?)
+    } else {
+        page
+    };
+    Ok((wanted!(with_credential!(), owner, filter, page).load(conn)?, page))
 }
 
 /// How many instances the owner has of each element, by element id.
@@ -340,6 +355,11 @@ fn insert_tags(conn: &mut AnyConn, owner: Owner, id: i64, tags: &[String]) -> Re
 diesel::define_sql_function! {
     /// SQLite folds ASCII only, so the database folds both sides of a comparison.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+diesel::define_sql_function! {
+    /// Bytes of a value.
+    fn octet_length(value: diesel::sql_types::Binary) -> diesel::sql_types::Integer;
 }
 
 /// A LIKE pattern for a part of a text, with the pattern's own characters taken literally.

@@ -149,3 +149,49 @@ on_both!(without_credentials_nothing_happens, |server| async move {
     }
     assert_eq!(server.count().await, 0);
 });
+
+#[test]
+fn large_bodies_share_a_budget_and_small_ones_need_none() {
+    use crate::support::caller::{BASE, with_key};
+    use crate::support::server::{Setup, run_with};
+    use ligand::service::budget::Budget;
+    use tokio::io::AsyncWriteExt as _;
+
+    let setup = Setup { bodies: Budget::of(512 << 10), ..Setup::default() };
+    run_with(crate::support::Database::sqlite(), setup, |server| async move {
+        let caller = server.caller();
+        let of_size = |size: usize| {
+            let mut body = with_key("Large");
+            body["configuration"]["note"] = "x".repeat(size).into();
+            body
+        };
+        // Announced, begun and not ended.
+        let address = server.url.trim_start_matches("http://");
+        let mut slow = tokio::net::TcpStream::connect(address).await.expect("the server listens");
+        let authorization = caller.authorization.as_deref().expect("a header");
+        let head = format!(
+            "POST {BASE}/instances HTTP/1.1\r\nhost: ligand\r\nauthorization: {authorization}\r\n\
+             content-type: application/json\r\ncontent-length: 500000\r\n\r\n"
+        );
+        slow.write_all(head.as_bytes()).await.expect("the server reads");
+        slow.write_all(&[b' '; 1000]).await.expect("the server reads");
+        let refused = loop {
+            // Until the other one's body has come.
+            let reply = caller.post("/instances", &of_size(50_000)).await;
+            if reply.status != 200 {
+                break reply;
+            }
+        };
+        refused.fails(503, "busy");
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        caller.post("/instances", &of_size(1000)).await.ok();
+        drop(slow);
+        caller.post("/instances", &of_size(50_000)).await.ok();
+        // Few bytes can be many values.
+        let many = format!("{{\"name\":[{}0]}}", "0,".repeat(220_000));
+        let request = caller.request("POST", "/instances").header("content-type", "application/json").body(many);
+        crate::support::caller::read(request).await.fails(413, "body_too_large");
+        let fields = "&".repeat(5000);
+        caller.get(&format!("/instances?{fields}")).await.fails(400, "bad_parameter");
+    });
+}

@@ -212,3 +212,27 @@ on_both!(another_organization_sees_nothing_at_all, |server| async move {
     stranger.with_element(token).delete("/instances").await.fails(401, "bad_credentials");
     assert_eq!(caller.get(&path).await.ok(), instance, "untouched");
 });
+
+on_both!(a_page_ends_at_a_number_of_bytes_too, |server| async move {
+    let caller = server.caller();
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        let mut body = crate::support::caller::with_key(&format!("Large {number}"));
+        for note in ["one", "two", "three", "four"] {
+            body["configuration"][note] = "x".repeat(60_000).into();
+        }
+        ids.push(caller.post("/instances", &body).await.ok()["id"].clone());
+    }
+    let (mut listed, mut pages, mut next) = (Vec::new(), 0, String::new());
+    loop {
+        let page = caller.get_with("/instances", &[("nextPage", next.as_str())]).await;
+        assert!(page.text.len() < 3 << 20, "{} bytes", page.text.len());
+        listed.extend(page.ok().as_array().expect("a list").iter().map(|instance| instance["id"].clone()));
+        pages += 1;
+        match page.header("elements-next-page-token") {
+            Some(token) => next = token.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!((listed, pages), (ids, 2));
+});

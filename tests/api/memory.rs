@@ -130,3 +130,58 @@ on_both!(the_hub_of_one_server_follows_what_another_changed, in |database| {
     });
     runtime.shutdown_background();
 });
+
+on_both!(every_memory_forgets_what_is_deleted, |server| async move {
+    let (other, mut position) = two(&server).await;
+    let caller = server.caller();
+    let counts = async |position: &mut FeedPosition| {
+        server.services.follow_changes(&mut FeedPosition::default()).await;
+        other.services.follow_changes(position).await;
+        for services in [&server.services, &other.services] {
+            services.write_all_usage().await.expect("written");
+        }
+        (server.services.remembered(), other.services.remembered())
+    };
+    // What is remembered of callers and organizations stays.
+    let use_one = async |name: &str| {
+        let created = caller.create_with_code(server.sandbox(), name).await;
+        let (id, path) = (created["id"].as_i64().expect("an id"), format!("/instances/{}", created["id"]));
+        let token = created["token"].as_str().expect("a token").to_owned();
+        for at in [&server, &other] {
+            let beside = at.caller().with_element(&token);
+            beside.get("/instances/configuration").await.ok();
+            beside.get("/instances/configuration").await.ok();
+            at.caller().get(&path).await.ok();
+            live(at, id).await.expect("a token");
+        }
+        path
+    };
+    let kept = use_one("Kept").await;
+    let noted: u64 = other.services.remembered().iter().map(|(_, count)| count).sum();
+    assert!(noted >= 4, "{:?}", other.services.remembered());
+    caller.delete(&kept).await;
+    other.services.follow_changes(&mut position).await;
+    for (name, count) in other.services.remembered() {
+        if name.contains("instances") || name == "tokens" {
+            assert_eq!(count, 0, "{name}: {:?}", other.services.remembered());
+        }
+    }
+    let before = counts(&mut position).await.1;
+    for number in 0..10 {
+        let path = use_one(&format!("Gone {number}")).await;
+        if number % 2 == 0 {
+            // A token that was exchanged leaves nothing either.
+            caller.post(&format!("{path}/token-reset"), &Value::Null).await.ok();
+            other.services.follow_changes(&mut position).await;
+        }
+        assert_eq!(caller.delete(&path).await.status, 200);
+    }
+    let after = counts(&mut position).await;
+    for (name, count) in after.1 {
+        let known = before.iter().find(|(known, _)| *known == name).expect("the same memories").1;
+        assert!(count <= known.max(1), "{name}: {known}, then {count}");
+    }
+    for (name, count) in after.0 {
+        assert!(count <= 2, "{name}: {count} where they were deleted");
+    }
+});

@@ -1,6 +1,8 @@
 //! Long proofs that nothing which was acknowledged, spent or promised is lost. `make test` runs each small; `make prove` runs
 //! them at the sizes that closing notes quote. Each prints one line with its counts and fails on a loss.
 
+mod memory;
+
 use std::io::Write as _;
 
 /// How large a proof is, and the seed that its choices come from.

@@ -19,7 +19,7 @@ on_both_databases!(a_foreign_row_is_not_there, |database| async move {
         assert!(matches!(found, Err(StoreFault::NotFound)), "find: {found:?}");
         let tagged = Filter { tags: vec!["Docs".to_owned()], ..Filter::default() };
         for filter in [Filter::default(), tagged] {
-            let listed = store.read(move |conn| instances::list(conn, stranger, &filter, ALL)).await;
+            let listed = store.read(move |conn| Ok(instances::list(conn, stranger, &filter, ALL)?.0)).await;
             assert!(listed.unwrap().is_empty(), "list");
         }
         let counts = store.read(move |conn| instances::count_by_element(conn, stranger)).await;
@@ -47,7 +47,7 @@ on_both_databases!(a_foreign_row_is_not_there, |database| async move {
     let counts = store.read(move |conn| instances::count_by_element(conn, owner)).await.unwrap();
     assert_eq!(counts, [(168, 1)]);
     let tagged = Filter { tags: vec!["Docs".to_owned()], ..Filter::default() };
-    let listed = store.read(move |conn| instances::list(conn, owner, &tagged, ALL)).await.unwrap();
+    let listed = store.read(move |conn| Ok(instances::list(conn, owner, &tagged, ALL)?.0)).await.unwrap();
     assert_eq!(listed.len(), 1);
 });
 
@@ -67,7 +67,7 @@ on_both_databases!(the_second_of_two_changes_of_one_version_is_a_conflict, |data
     assert_eq!((stored.instance.name.as_str(), stored.instance.version), ("Third", 3));
     for (tag, count) in [("old", 0), ("Second", 0), ("Late", 0), ("Third", 1)] {
         let filter = Filter { tags: vec![tag.to_owned()], ..Filter::default() };
-        let listed = store.read(move |conn| instances::list(conn, owner, &filter, ALL)).await.unwrap();
+        let listed = store.read(move |conn| Ok(instances::list(conn, owner, &filter, ALL)?.0)).await.unwrap();
         assert_eq!(listed.len(), count, "{tag}");
     }
 });
@@ -112,7 +112,7 @@ on_both_databases!(a_search_takes_its_text_literally_and_ignores_case, |database
         ("'", vec!["it's"]),
     ] {
         let filter = Filter { search_text: Some(text.to_owned()), ..Filter::default() };
-        let listed = store.read(move |conn| instances::list(conn, owner, &filter, ALL)).await.unwrap();
+        let listed = store.read(move |conn| Ok(instances::list(conn, owner, &filter, ALL)?.0)).await.unwrap();
         let names: Vec<_> = listed.iter().map(|stored| stored.instance.name.as_str()).collect();
         assert_eq!(names, expected, "{text}");
     }
@@ -127,14 +127,14 @@ on_both_databases!(a_list_comes_in_pages_of_ascending_ids_and_needs_every_tag, |
         ids.push(organization.db_instance(&store, "One of three", &tags).await);
     }
     let page = Page { after: 0, size: 1 };
-    let listed = store.read(move |conn| instances::list(conn, owner, &Filter::default(), page)).await.unwrap();
+    let listed = store.read(move |conn| Ok(instances::list(conn, owner, &Filter::default(), page)?.0)).await.unwrap();
     let found: Vec<i64> = listed.iter().map(|stored| stored.instance.id).collect();
     assert_eq!(found, ids[..2], "one more than the page, to know whether there is a next one");
     let page = Page { after: ids[1], size: 1 };
-    let listed = store.read(move |conn| instances::list(conn, owner, &Filter::default(), page)).await.unwrap();
+    let listed = store.read(move |conn| Ok(instances::list(conn, owner, &Filter::default(), page)?.0)).await.unwrap();
     assert_eq!(listed.len(), 1);
     let filter = Filter { tags: vec!["a".to_owned(), "b".to_owned()], ..Filter::default() };
-    let listed = store.read(move |conn| instances::list(conn, owner, &filter, ALL)).await.unwrap();
+    let listed = store.read(move |conn| Ok(instances::list(conn, owner, &filter, ALL)?.0)).await.unwrap();
     let found: Vec<i64> = listed.iter().map(|stored| stored.instance.id).collect();
     assert_eq!(found, [ids[0], ids[2]]);
 });

@@ -99,7 +99,7 @@ on_both_databases!(a_write_whose_caller_went_away_is_whole_or_not_there, |databa
     let listed = async |tags: Vec<String>| -> Vec<i64> {
         let filter = instances::Filter { tags, ..Default::default() };
         let page = ligand::kernel::paging::Page { after: 0, size: 200 };
-        let rows = store.read(move |conn| instances::list(conn, owner, &filter, page)).await.unwrap();
+        let rows = store.read(move |conn| Ok(instances::list(conn, owner, &filter, page)?.0)).await.unwrap();
         rows.iter().map(|row| row.instance.id).collect()
     };
     // In this order: one that was begun before may still come to its end.
