@@ -54,9 +54,9 @@ impl Watch {
         if gone { usual.min(SUSPICIOUS) } else { usual }
     }
 
-    /// Whether the silence has lasted so much longer than a death needs.
-    pub fn is_silent_for(watch: Option<&Self>, longer: Duration) -> bool {
-        watch.is_some_and(|it| it.looked.duration_since(it.since) >= SILENT_FOR.saturating_add(longer))
+    /// Whether the silence has lasted so long.
+    pub fn is_silent_for(watch: Option<&Self>, time: Duration) -> bool {
+        watch.is_some_and(|it| it.looked.duration_since(it.since) >= time)
     }
 
     fn begin(lease: Lease, now: Instant) -> Self {

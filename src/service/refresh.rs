@@ -90,7 +90,7 @@ impl From<ApiError> for Failure {
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long callers wait for another process's refresh, or for a place among the token calls.
-const TURN: Duration = Duration::from_secs(30);
+const TURN: Duration = Duration::from_secs(40);
 /// Between two looks at another process's lease.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LATER_LOOKS: Duration = Duration::from_millis(500);

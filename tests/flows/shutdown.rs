@@ -5,30 +5,37 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 
-use crate::support::caller::{Caller, read, with_key};
+use crate::support::caller::{Caller, read, with_code, with_key};
+use crate::support::consent::code;
 use crate::support::database::runtime;
+use crate::support::fleet::until;
 use crate::support::part::Signal;
 use crate::support::program::{ADMIN, Ligand, Serving, with_admin};
 use crate::support::server::PASSWORD;
+use crate::support::vendor::elements;
 
 const DATABASE: &str = "ligand-data/sandbox/ligand.db";
 
-/// A server with a creation that waits for the database, which another process holds.
+/// A server with a creation whose code is spent and that waits for the database, which another process holds.
 async fn with_a_creation_that_cannot_end(ligand: &Ligand) -> (Serving, SqliteConnection) {
     let server = ligand.serve(&["--sandbox"]);
     let caller: Caller = server.sign_in(ADMIN, PASSWORD).await;
     caller.create_with_key("First").await;
+    let code = code(&server).await;
     let path = ligand.path(DATABASE);
     let mut other = SqliteConnection::establish(path.to_str().expect("a path")).expect("a connection");
     other.batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").expect("the file is locked");
     tokio::spawn(async move {
         let sent = caller.request("POST", "/instances").header("content-type", "application/json");
-        sent.body(with_key("Second").to_string()).send().await
+        sent.body(with_code("Second", &code).to_string()).send().await
     });
-    // Longer than a busy database makes it wait, so that it is surely at it.
-    while !server.log().contains("a credential waits for the database") {
+    let vendor = Caller::anonymous(&server.vendor);
+    while read(vendor.request_at_root("GET", "/control")).await.ok()["calls"]["POST /oauth/2026-03/token"]["total"] != 1
+    {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    // The reply is on its way.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     (server, other)
 }
 
@@ -63,17 +70,48 @@ fn a_second_signal_ends_it_at_once() {
 /// In real time, because a process has no other.
 #[test]
 fn what_is_not_finished_after_30_s_is_dropped() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let base = format!("http://{}", silent.local_addr().expect("an address"));
+    let changes = [("https://api.hubapi.com", base.as_str()), ("id = 168\n", "id = 168\ntimeout = 120\n")];
+    let elements = elements(&[("hubspotcrm", &changes)]);
+    let ligand = with_admin()
+        .set("LIGAND_ELEMENTS_DIR", elements.path().to_str().expect("a path"))
+        .set("LIGAND_OUTBOUND_ALLOW", "127.0.0.0/8");
     runtime().block_on(async {
-        let ligand = with_admin();
-        let (server, _lock) = with_a_creation_that_cannot_end(&ligand).await;
-        let before = Instant::now();
-        let (status, log) =
-            tokio::task::spawn_blocking(move || server.stop(Signal::Terminate)).await.expect("no panic");
-        let took = before.elapsed();
+        let server = ligand.serve(&[]);
+        let caller = server.sign_in(ADMIN, PASSWORD).await;
+        tokio::spawn(async move { caller.post("/instances", &with_key("Never")).await });
+        let asked = tokio::task::spawn_blocking(move || silent.accept().map(|(vendor, _)| (silent, vendor)));
+        let _vendor = asked.await.expect("no panic").expect("the key is verified");
+        let (took, status, log) = terminated(server).await;
         assert!((29..33).contains(&took.as_secs()), "{took:?}: {log}");
         assert_eq!(status, 1, "{log}");
         assert!(log.contains("because 30 s were over; dropped: requests (1), tasks (1)"), "{log}");
     });
+}
+
+/// Whoever kills what does not end does so after 30 s: the journal is written before.
+#[test]
+fn what_the_database_does_not_take_is_in_a_journal_after_20_s() {
+    runtime().block_on(async {
+        let ligand = with_admin();
+        let (server, lock) = with_a_creation_that_cannot_end(&ligand).await;
+        let (took, status, log) = terminated(server).await;
+        assert!((19..23).contains(&took.as_secs()), "{took:?}: {log}");
+        assert_eq!(status, 1, "{log}");
+        assert!(log.contains("because the database does not take what was got from vendors"), "{log}");
+        drop(lock);
+        let server = ligand.serve(&["--sandbox"]);
+        let caller = server.sign_in(ADMIN, PASSWORD).await;
+        until("the next start stores it", async || caller.get("/instances").await.ok()[1]["name"] == "Second").await;
+    });
+}
+
+async fn terminated(server: Serving) -> (Duration, i32, String) {
+    let before = Instant::now();
+    let stopped = tokio::task::spawn_blocking(move || server.stop(Signal::Terminate));
+    let (status, log) = stopped.await.expect("no panic");
+    (before.elapsed(), status, log)
 }
 
 /// Somebody reads in the file all the time, so that what was written last cannot come into it.
