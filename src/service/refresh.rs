@@ -91,13 +91,17 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long callers wait for another process's refresh, or for a place among the token calls.
 const TURN: Duration = Duration::from_secs(40);
+/// How long a failure is remembered, so that the next one has a longer pause.
+const REMEMBERED_FOR: Duration = Duration::from_secs(600);
 /// Between two looks at another process's lease.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LATER_LOOKS: Duration = Duration::from_millis(500);
 
 impl Default for Refreshes {
     fn default() -> Self {
-        Self { flights: Mutex::default(), setbacks: Cache::new(100_000), permits: Mutex::default() }
+        // Of deleted instances, too: nothing in it counts for longer.
+        let setbacks = Cache::builder().max_capacity(100_000).time_to_live(REMEMBERED_FOR).build();
+        Self { flights: Mutex::default(), setbacks, permits: Mutex::default() }
     }
 }
 
