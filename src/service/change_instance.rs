@@ -112,7 +112,7 @@ impl Services {
                         ..Entry::new(owner, Act::Change, change.stored.instance.clone(), credential)
                     };
                     let entry = self.telling(entry);
-                    held = Some(self.unstored.hold(Arc::clone(&entry), provisioning.client()));
+                    held = provisioning.spends().then(|| self.unstored.hold(Arc::clone(&entry), provisioning.client()));
                     self.store_entry(&entry, provisioning.spends(), lateness).await.map(drop)
                 }
             };

@@ -122,7 +122,7 @@ impl Services {
             }
         };
         let spends = draft.provisioning.spends();
-        let _held = self.unstored.hold(Arc::clone(&entry), draft.provisioning.client());
+        let _held = spends.then(|| self.unstored.hold(Arc::clone(&entry), draft.provisioning.client()));
         match self.store_entry(&entry, spends, lateness).await {
             Ok(_) => Ok(answer),
             // A commit whose acknowledgement was lost is tried again, and meets its own row.

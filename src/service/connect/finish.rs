@@ -150,7 +150,7 @@ impl Services {
         };
         let entry = self.telling(entry);
         let spends = draft.provisioning.spends();
-        let _held = self.unstored.hold(Arc::clone(&entry), draft.provisioning.client());
+        let _held = spends.then(|| self.unstored.hold(Arc::clone(&entry), draft.provisioning.client()));
         for _ in 0..TRIES {
             return match self.store_entry(&entry, spends, lateness).await {
                 Err(StoreFault::Conflict(_)) => continue,

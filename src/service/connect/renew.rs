@@ -80,7 +80,7 @@ impl Services {
                 drop(meanwhile);
             }
             let entry = self.telling(entry);
-            held = Some(self.unstored.hold(Arc::clone(&entry), client));
+            held = provisioning.spends().then(|| self.unstored.hold(Arc::clone(&entry), client));
             return match self.store_entry(&entry, provisioning.spends(), lateness).await {
                 Err(StoreFault::Conflict(_)) => continue,
                 Err(fault) => Err(fault.into()),
