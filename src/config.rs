@@ -160,7 +160,7 @@ pub struct Storage {
     /// Connections that the server opens at most
     #[arg(long, env = "LIGAND_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub database_connections: u32,
-    /// For the SQLite file, the key file and the first login
+    /// For the SQLite file, the key file, the first login, and the journal of credentials that the database has not taken
     #[arg(long, env = "LIGAND_DATA_DIR", default_value = "ligand-data", value_name = "DIR")]
     pub data_dir: PathBuf,
     /// The key ring `id:base64[,id:base64…]`: the first seals, all open. Required with PostgreSQL; default: a generated

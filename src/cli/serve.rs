@@ -1,6 +1,6 @@
 //! `ligand serve`: take the port, bring the database up, then open the port and serve; on SIGTERM finish what was begun.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::backup::directory_of;
 use super::data_lock::DataLock;
 use super::port::Port;
 use super::sandbox_vendor::{self, SandboxVendor};
@@ -39,9 +40,10 @@ use crate::service::organization::{ANY_LOCALHOST, OrganizationPatch};
 use crate::service::rendered_instances::RenderedInstances;
 use crate::service::sign_in_limits::SignInLimits;
 use crate::service::standstill::{self, Standstill};
+use crate::service::unstored::Journal;
 use crate::service::warm_instances::WarmInstances;
 use crate::service::{Detached, Parts, Services};
-use crate::store::{Address, Store, principals};
+use crate::store::{Address, Store, identity, principals};
 use crate::telemetry;
 use crate::vault::{KeyRing, Vault};
 
@@ -165,15 +167,18 @@ pub async fn serve(mut settings: Serve) -> Ended {
     tokio::select! {
         made = first_administrator(&services, &settings) => made?,
         // The terminal that it is shown on may stand still.
-        () = signals.asked() => return Ok(()),
+        () = signals.asked() => {
+            let _ = services.end_process().await;
+            return database::close_whole(&services.store, DEADLINE).await;
+        }
     }
     let mut position = Default::default();
     services.follow_changes(&mut position).await;
-    let jobs = Jobs::start(&services, position);
-    let journal = journal_directory(&settings.storage);
-    if let Some(directory) = journal.clone().filter(|_| !settings.clone) {
-        services.take_up_journals(directory);
+    let journal = journal_of(&settings.storage, &services.store).await?;
+    if let Some(journal) = journal.as_ref().filter(|_| !settings.clone) {
+        services.take_up_journals(journal).await;
     }
+    let jobs = Jobs::start(&services, position);
     let shared = web::Data::new(Shared {
         services: services.clone(),
         lifetime: Lifetime::default(),
@@ -229,15 +234,16 @@ pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -
     Ok(server.run())
 }
 
-/// A directory that outlives the process: the data directory, where there is one, or that of the SQLite file.
-fn journal_directory(storage: &Storage) -> Option<PathBuf> {
+/// In a directory that outlives the process: the data directory, where there is one, or that of the SQLite file.
+async fn journal_of(storage: &Storage, store: &Store) -> Result<Option<Journal>, String> {
     let of_file = match &storage.database_url {
-        Some(Address::Sqlite(path)) => {
-            path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
-        }
+        Some(Address::Sqlite(path)) => Some(directory_of(path)),
         Some(Address::Postgres(_)) | None => None,
     };
-    [Some(storage.data_dir.as_path()), of_file].into_iter().flatten().find(|path| path.is_dir()).map(Path::to_owned)
+    let directory = [Some(storage.data_dir.as_path()), of_file].into_iter().flatten().find(|path| path.is_dir());
+    let Some(directory) = directory.map(Path::to_owned) else { return Ok(None) };
+    let database = store.read(identity::find).await.map_err(|fault| fault.to_string())?.id;
+    Ok(Some(Journal { directory, database }))
 }
 
 pub fn complaints_text(complaints: &[Complaint]) -> String {

@@ -1,6 +1,5 @@
 //! The end of `serve`: what was begun is finished, all of it by one deadline.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
@@ -13,12 +12,13 @@ use super::sandbox_vendor::SandboxVendor;
 use crate::http::Shared;
 use crate::jobs::Jobs;
 use crate::service::Services;
+use crate::service::unstored::Journal;
 
 /// Seconds for finishing what was begun, once the port is closed.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// After so long credentials that the database does not take go to the journal: whoever ends this process by force does so
-/// after 30 s at the earliest.
+/// After so long credentials that the database does not take go to the journal: `deploy/` and Kubernetes leave a process 30 s
+/// or more.
 const JOURNAL_AFTER: Duration = Duration::from_secs(20);
 
 /// For giving leases back, when the database does not answer any more.
@@ -87,7 +87,7 @@ pub struct Running {
     pub services: Services,
     pub vendor: Option<SandboxVendor>,
     /// Where credentials go that the database does not take until the end.
-    pub journal: Option<PathBuf>,
+    pub journal: Option<Journal>,
 }
 
 impl Running {
@@ -113,12 +113,13 @@ impl Running {
             why = finished => why,
             () = signals.asked_again(first) => Some("a second signal came".to_owned()),
         };
-        rest.services.leave_unstored(journal.as_deref()).await;
         // The last act, also after a forced end: what is dropped dies with the process, and nobody need find that out.
         let given_back = tokio::time::timeout(GIVING_BACK, rest.services.end_process()).await;
         if !matches!(given_back, Ok(Ok(_))) {
             tracing::warn!("leases were not given back: others find out that nobody holds them");
         }
+        // The very last: a reply that came until now is in it.
+        rest.services.leave_unstored(journal.as_ref()).await;
         let Some(why) = why else { return Ok(()) };
         let dropped = rest.unfinished(shared.lifetime.open());
         if dropped.is_empty() {
@@ -152,8 +153,15 @@ impl Rest {
     /// Ends when there is little time left and still something that the database did not take.
     async fn unstored(&self) {
         tokio::time::sleep(JOURNAL_AFTER).await;
-        while self.services.unstored.count() == 0 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut before = None;
+        loop {
+            let oldest = self.services.unstored.oldest();
+            // An ordinary commit is over by the next look.
+            if oldest.is_some() && oldest == before {
+                return;
+            }
+            before = oldest;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 

@@ -57,6 +57,10 @@ impl Services {
     {
         let (mut tries, mut pauses) = (0_u64, Pauses::default());
         loop {
+            if self.unstored.is_closed() {
+                // It is in a journal, or revoked: the end of the process comes now.
+                std::future::pending::<()>().await;
+            }
             let fault = match self.store.write(transaction.clone()).await {
                 Err(fault) if !fault.is_verdict() => fault,
                 decided => return decided,

@@ -145,7 +145,7 @@ impl Services {
         let now = self.clock.steady();
         let rest = match &setback.host {
             // Not known to fail any more: it is back.
-            Some(host) => self.token_hosts.rest(host, now)?,
+            Some(host) => self.token_hosts.rest(host, now).filter(|rest| *rest < Duration::MAX)?,
             None => setback.until.saturating_duration_since(now),
         };
         (!rest.is_zero()).then(|| to_come_again(setback.error.copy(), rest))

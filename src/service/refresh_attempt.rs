@@ -188,32 +188,40 @@ impl Services {
         let instance = InstanceRow { connected, ..call.stored.instance.clone() };
         let lease = Some((Arc::clone(name), self.process));
         let entry = Entry { lease, ..Entry::new(owner, Act::Renew, instance, credential) };
-        let entry = self.telling(entry);
-        let held = self.unstored.hold(Arc::clone(&entry), call.client.clone());
-        let fault = match self.store_entry(&entry, true, lateness).await {
-            Ok(_) => return (Outcome::Refreshed, Ok(entry.credential.version.saturating_add(1))),
-            Err(fault) => fault,
+        let mut entry = self.telling(entry);
+        let fault = loop {
+            let _held = self.unstored.hold(Arc::clone(&entry), call.client.clone());
+            let fault = match self.store_entry(&entry, true, lateness).await {
+                Ok(_) => return (Outcome::Refreshed, Ok(entry.credential.version.saturating_add(1))),
+                Err(fault) => fault,
+            };
+            match self.stored_surely(owner, id).await {
+                // The acknowledgement of our own commit was lost.
+                Ok(stored) if stored.credential.sealed == entry.credential.sealed => {
+                    self.release(name, lateness).await;
+                    return (Outcome::Refreshed, Ok(stored.credential.version));
+                }
+                Ok(stored) if stored.credential.version > entry.credential.version => {
+                    self.release(name, lateness).await;
+                    return (Outcome::Overtaken, Ok(stored.credential.version));
+                }
+                // A failover or a restore brought an older one back: ours is still the newest.
+                Ok(stored) if stored.credential.version < entry.credential.version => {
+                    let version = stored.credential.version;
+                    let credential = CredentialRow { version, ..entry.credential.clone() };
+                    entry = Arc::new(Entry { credential, ..Entry::clone(&entry) });
+                }
+                // The instance was deleted meanwhile: the new token must not live on at the vendor.
+                Err(gone) if gone.code == Code::InstanceNotFound => {
+                    self.release(name, lateness).await;
+                    self.revoke_entry(&entry).await;
+                    return (Outcome::Overtaken, Err(gone));
+                }
+                Ok(_) | Err(_) => break fault,
+            }
         };
         self.release(name, lateness).await;
-        let stored = self.stored_surely(owner, id).await;
-        let ended = match stored {
-            // The acknowledgement of our own commit was lost.
-            Ok(stored) if stored.credential.sealed == entry.credential.sealed => {
-                (Outcome::Refreshed, Ok(stored.credential.version))
-            }
-            Ok(stored) if stored.credential.version > entry.credential.version => {
-                (Outcome::Overtaken, Ok(stored.credential.version))
-            }
-            // The instance was deleted meanwhile: the new token must not live on at the vendor.
-            Err(gone) if gone.code == Code::InstanceNotFound => {
-                self.revoke_entry(&entry).await;
-                (Outcome::Overtaken, Err(gone))
-            }
-            Err(error) => (Outcome::Dropped { reason: format!("{error:?}") }, Err(error)),
-            Ok(_) => (Outcome::Dropped { reason: fault.to_string() }, Err(fault.into())),
-        };
-        drop(held);
-        ended
+        (Outcome::Dropped { reason: fault.to_string() }, Err(fault.into()))
     }
 
     /// The credential's row with the new token.

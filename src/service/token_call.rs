@@ -20,7 +20,8 @@ use crate::protocol::{VendorFault, VendorRequest};
 
 /// How long a reply is waited for when nobody else does any more.
 const LONGEST: Duration = Duration::from_secs(300);
-/// Late calls at once: of an organization, and to a host.
+/// Late calls at once without a place among the element's: of an organization, and of those to one host. No organization's
+/// calls end another's.
 const OF_ORGANIZATION: usize = 16;
 const TO_HOST: usize = 4;
 
@@ -63,14 +64,29 @@ impl LateCalls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whoever keeps too many waiting loses the oldest.
-    fn enter(&self, organization: i64, host: &str) -> Place<'_> {
-        let closed = CancellationToken::new();
+    /// A place, while there is one: who has a permit keeps that otherwise, and nothing else begins meanwhile.
+    fn try_enter(&self, organization: i64, host: &str) -> Option<Place<'_>> {
         let mut calls = self.locked();
-        calls.push_back(Late { organization, host: host.to_owned(), closed: closed.clone() });
+        let open = |to_host: bool| {
+            let counts = |late: &&Late| late.organization == organization && (!to_host || late.host == host);
+            calls.iter().filter(counts).filter(|late| !late.closed.is_cancelled()).count()
+        };
+        let room = open(false) < OF_ORGANIZATION && open(true) < TO_HOST;
+        room.then(|| self.push(&mut calls, organization, host))
+    }
+
+    /// Whoever keeps too many waiting without a permit loses the oldest.
+    fn enter(&self, organization: i64, host: &str) -> Place<'_> {
+        let mut calls = self.locked();
+        let place = self.push(&mut calls, organization, host);
         close_oldest(&calls, OF_ORGANIZATION, |late| late.organization == organization);
-        close_oldest(&calls, TO_HOST, |late| late.host == host);
-        drop(calls);
+        close_oldest(&calls, TO_HOST, |late| late.organization == organization && late.host == host);
+        place
+    }
+
+    fn push(&self, calls: &mut VecDeque<Late>, organization: i64, host: &str) -> Place<'_> {
+        let closed = CancellationToken::new();
+        calls.push_back(Late { organization, host: host.to_owned(), closed: closed.clone() });
         Place { calls: self, closed }
     }
 }
@@ -104,11 +120,20 @@ impl Services {
             Err(_) => {
                 let Asker { owner, what, lateness, permit } = asker;
                 lateness.begin(late_answer(&element.name, what, lateness.instance()));
-                drop(permit);
-                let place = self.late_calls.enter(owner.organization, &host);
-                let reply = tokio::select! {
-                    reply = call => reply,
-                    () = place.closed.cancelled() => Err(VendorFault::Timeout),
+                let place = match permit {
+                    None => Some(self.late_calls.enter(owner.organization, &host)),
+                    Some(_) => self.late_calls.try_enter(owner.organization, &host),
+                };
+                let reply = match place {
+                    // With its permit.
+                    None => call.await,
+                    Some(place) => {
+                        drop(permit);
+                        tokio::select! {
+                            reply = call => reply,
+                            () = place.closed.cancelled() => Err(VendorFault::Timeout),
+                        }
+                    }
                 };
                 lateness.end();
                 reply
@@ -140,14 +165,17 @@ mod tests {
     fn the_oldest_makes_room_for_whoever_exceeds_a_share() {
         let calls = LateCalls::default();
         let mut places: Vec<_> = (0..TO_HOST).map(|_| calls.enter(1, "slow.example")).collect();
-        let other = calls.enter(2, "other.example");
-        assert!(places.iter().all(|place| !place.closed.is_cancelled()));
-        places.push(calls.enter(3, "slow.example"));
+        let other = calls.enter(2, "slow.example");
+        assert!(places.iter().all(|place| !place.closed.is_cancelled()), "another organization's");
+        assert!(calls.try_enter(1, "slow.example").is_none(), "who has a permit keeps it");
+        places.push(calls.enter(1, "slow.example"));
         let closed: Vec<_> = places.iter().map(|place| place.closed.is_cancelled()).collect();
         assert_eq!(closed, [true, false, false, false, false], "of the host");
+        assert!(!other.closed.is_cancelled());
         drop(places);
-        let places: Vec<_> = (0..=OF_ORGANIZATION).map(|at| calls.enter(2, &format!("{at}.example"))).collect();
-        assert!(other.closed.is_cancelled() && places[0].closed.is_cancelled() && !places[1].closed.is_cancelled());
+        assert!(calls.try_enter(1, "slow.example").is_some());
+        let places: Vec<_> = (0..OF_ORGANIZATION).map(|at| calls.enter(2, &format!("{at}.example"))).collect();
+        assert!(other.closed.is_cancelled() && places.iter().all(|place| !place.closed.is_cancelled()));
         drop((other, places));
         assert!(calls.locked().is_empty());
     }

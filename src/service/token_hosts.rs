@@ -10,6 +10,8 @@ use crate::protocol::VendorFault;
 /// Failures in a row after which the host is taken for down, and not one tenant's place on it.
 const DOWN_AFTER: u32 = 2;
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
+/// Hosts that nobody asks any more make room for others.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// A bound on what the customers' own hosts may take.
 const MOST: usize = 10_000;
 
@@ -71,7 +73,10 @@ impl TokenHosts {
             return;
         }
         if hosts.len() >= MOST && !hosts.contains_key(host) {
-            return;
+            hosts.retain(|_, failing| now.saturating_duration_since(failing.probe_at) < FORGOTTEN_AFTER);
+            if hosts.len() >= MOST {
+                return;
+            }
         }
         let probe_at = now.checked_add(BETWEEN_PROBES).unwrap_or(now);
         let failing = hosts.entry(host.to_owned()).or_insert(Failing { in_a_row: 0, probe_at });

@@ -1,5 +1,5 @@
-//! Long proofs that nothing which was acknowledged, spent or promised is lost. `make test` runs each small; `make prove` runs
-//! them at the sizes that closing notes quote. Each prints one line with its counts and fails on a loss.
+//! Long proofs that nothing which was acknowledged, spent or promised is lost. `make test` runs each small, `make prove` at full
+//! size. Each prints one line with its counts and fails on a loss.
 
 mod cancelled;
 mod codes;
@@ -44,7 +44,7 @@ impl Extent {
     pub fn report(self, name: &str, counts: &[(&str, u64)]) {
         let size = self.of("small", "full");
         let counts: String = counts.iter().map(|(what, count)| format!(" {what}={count}")).collect();
-        // Not `println!`: the test runner keeps that to itself when a test passes, and the line is to be quoted.
+        // Not `println!`: the test runner keeps that to itself when a test passes.
         let _ = writeln!(std::io::stderr(), "proof {name}: seed={} size={size}{counts}", self.seed);
     }
 }

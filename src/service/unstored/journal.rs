@@ -9,6 +9,14 @@ use std::path::{Path, PathBuf};
 const PREFIX: &str = "unstored-";
 const SUFFIX: &str = ".journal";
 
+/// Where the journals of a database are.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    pub directory: PathBuf,
+    /// The database's id: what is of another one is left alone.
+    pub database: String,
+}
+
 /// A journal that an earlier process left, locked for as long as this is held.
 pub(super) struct LeftBehind {
     _lock: File,
@@ -29,43 +37,72 @@ impl LeftBehind {
     }
 }
 
-/// Writes the whole journal of a process. It is on the disk when this returns.
-pub(super) fn write(directory: &Path, process: i64, lines: &[String]) -> io::Result<()> {
-    let path = directory.join(format!("{PREFIX}{process}{SUFFIX}"));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    // Nobody takes up half of it.
-    file.lock()?;
-    for line in lines {
-        writeln!(file, "{line}")?;
+impl Journal {
+    /// Writes the whole journal of a process. It is on the disk when this returns; where that fails there is none.
+    pub(super) fn write(&self, process: i64, lines: &[String]) -> io::Result<()> {
+        let path = self.directory.join(format!("{PREFIX}{}-{process}{SUFFIX}", self.database));
+        let written = self.write_to(&path, lines);
+        if written.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        written
     }
-    file.sync_all()?;
-    File::open(directory)?.sync_all()
+
+    fn write_to(&self, path: &Path, lines: &[String]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        // Nobody takes up half of it.
+        file.lock()?;
+        for line in lines {
+            writeln!(file, "{line}")?;
+        }
+        file.sync_all()?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    /// The journals of this database that no living process is writing or taking up. One that cannot be read stays, and keeps
+    /// no other from being taken up.
+    pub(super) fn claim(&self) -> io::Result<Vec<LeftBehind>> {
+        let mut claimed = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+            let Some((database, process)) = name.and_then(|name| name.rsplit_once('-')) else { continue };
+            if database != self.database {
+                tracing::warn!(path = %path.display(), "a journal of another database is left alone");
+                continue;
+            }
+            match lines_of(&path) {
+                Ok(Some((lock, lines))) => {
+                    let process = process.parse().ok();
+                    claimed.push(LeftBehind { _lock: lock, path, process, lines });
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(path = %path.display(), %error, "a journal cannot be read"),
+            }
+        }
+        Ok(claimed)
+    }
 }
 
-/// The journals that no living process is writing or taking up.
-pub(super) fn claim(directory: &Path) -> io::Result<Vec<LeftBehind>> {
-    let mut claimed = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
-        let Some(process) = process.map(|text| text.parse().ok()) else { continue };
-        let mut file = File::open(entry.path())?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => continue,
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-        // Whoever had it may have dealt with it between the opening and the lock.
-        if !entry.path().exists() {
-            continue;
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        let lines = text.lines().map(str::to_owned).collect();
-        claimed.push(LeftBehind { _lock: file, path: entry.path(), process, lines });
+/// None: somebody else has it, or it was dealt with.
+fn lines_of(path: &Path) -> io::Result<Option<(File, Vec<String>)>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
     }
-    Ok(claimed)
+    // Whoever had it may have dealt with it between the opening and the lock.
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(Some((file, text.lines().map(str::to_owned).collect())))
 }
 
 #[cfg(test)]
@@ -77,17 +114,30 @@ mod tests {
     #[test]
     fn one_process_takes_it_up_and_nobody_else_may_read_it() {
         let directory = tempfile::tempdir().unwrap();
-        write(directory.path(), 7, &["one".to_owned(), "two".to_owned()]).unwrap();
+        let journal = Journal { directory: directory.path().to_owned(), database: "ab-c".to_owned() };
+        journal.write(7, &["one".to_owned(), "two".to_owned()]).unwrap();
         fs::write(directory.path().join("ligand.db"), "").unwrap();
-        let mut claimed = claim(directory.path()).unwrap();
-        assert!(claim(directory.path()).unwrap().is_empty(), "it is locked");
-        let journal = claimed.pop().unwrap();
+        let mut claimed = journal.claim().unwrap();
+        assert!(journal.claim().unwrap().is_empty(), "it is locked");
+        let left = claimed.pop().unwrap();
         assert!(claimed.is_empty());
-        assert_eq!(journal.lines, ["one", "two"]);
-        assert_eq!(fs::metadata(journal.path()).unwrap().permissions().mode() & 0o777, 0o600);
-        drop(journal);
-        let again = claim(directory.path()).unwrap().pop().unwrap();
-        again.remove().unwrap();
-        assert!(claim(directory.path()).unwrap().is_empty());
+        assert_eq!((left.process, left.lines.as_slice()), (Some(7), &["one".to_owned(), "two".to_owned()][..]));
+        assert_eq!(fs::metadata(left.path()).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(left);
+        let other = Journal { database: "ab".to_owned(), ..journal.clone() };
+        assert!(other.claim().unwrap().is_empty(), "another database's");
+        journal.claim().unwrap().pop().unwrap().remove().unwrap();
+        assert!(journal.claim().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_and_what_cannot_be_read_stops_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal { directory: directory.path().to_owned(), database: "a".to_owned() };
+        fs::write(directory.path().join("unstored-a-1.journal"), [0xff, 0xfe]).unwrap();
+        journal.write(2, &["one".to_owned()]).unwrap();
+        assert_eq!(journal.claim().unwrap().len(), 1);
+        let gone = Journal { directory: directory.path().join("gone"), ..journal };
+        assert!(gone.write(3, &[]).is_err() && gone.claim().is_err());
     }
 }

@@ -1,6 +1,5 @@
 //! What a process could not store until its end, and what the next one makes of it.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 
 use super::entry::{Act, Entry};
-use super::journal::{self, LeftBehind};
+use super::journal::{Journal, LeftBehind};
 use crate::kernel::code::Code;
 use crate::protocol::account::VendorAccount;
 use crate::protocol::oauth2::token::Client;
@@ -18,12 +17,15 @@ use crate::service::commit::Pauses;
 use crate::service::connect::{differ, ended_with};
 use crate::service::flight::Lateness;
 use crate::service::introspect::Connected;
-use crate::store::instances::Stored;
-use crate::store::{AnyConn, StoreFault, processes};
+use crate::store::instances::{CredentialRow, Stored};
+use crate::store::{AnyConn, processes};
 use crate::vault::seal::Place;
 
 /// For revoking at the end of the process what cannot be kept.
 const REVOKING: Duration = Duration::from_secs(3);
+
+/// For what earlier processes left, before this one opens its port.
+const TAKING_UP: Duration = Duration::from_secs(10);
 
 fn place(row: i64) -> Place {
     Place { table: "journal", column: "entry", row }
@@ -39,15 +41,16 @@ enum TakenUp {
 }
 
 impl Services {
-    /// The last act for what is still held: a journal in `directory`, or, where there is none, a revocation at the vendor. How
-    /// many entries there were.
-    pub async fn leave_unstored(&self, directory: Option<&Path>) -> usize {
+    /// The last act for what is still held: a journal, or, where there is no place for one, a revocation at the vendor. From now
+    /// on nothing is stored any more. How many entries there were.
+    pub async fn leave_unstored(&self, journal: Option<&Journal>) -> usize {
+        self.unstored.close();
         let held = self.unstored.all();
         if held.is_empty() {
             return 0;
         }
         let count = held.len();
-        match directory.map(|directory| self.write_journal(directory, &held)) {
+        match journal.map(|journal| self.write_journal(journal, &held)) {
             Some(Ok(())) => {
                 tracing::warn!(
                     count,
@@ -68,9 +71,9 @@ impl Services {
         count
     }
 
-    fn write_journal(&self, directory: &Path, held: &[(Arc<Entry>, Client)]) -> Result<(), String> {
+    fn write_journal(&self, journal: &Journal, held: &[(Arc<Entry>, Client)]) -> Result<(), String> {
         let lines: Result<Vec<String>, String> = held.iter().map(|(entry, _)| self.line_of(entry)).collect();
-        journal::write(directory, self.process, &lines?).map_err(|error| format!("{}: {error}", directory.display()))
+        journal.write(self.process, &lines?).map_err(|error| format!("{}: {error}", journal.directory.display()))
     }
 
     fn line_of(&self, entry: &Entry) -> Result<String, String> {
@@ -89,54 +92,61 @@ impl Services {
     }
 
     async fn revoke_at_end(&self, entry: &Entry, client: &Client) {
+        let id = entry.instance.id;
+        if entry.act == Act::Change {
+            // Its own grant may be of the same account, which a revocation would end as well.
+            tracing::error!(instance = id, "a new grant of an instance is lost, and lives on at its vendor");
+            return;
+        }
         let revoked = async {
             let (credential, configuration) = self.opened(entry)?;
             self.revoke_now(entry.instance.element_id, &credential, &configuration, client).await
         };
         if let Err(error) = revoked.await {
-            tracing::error!(instance = entry.instance.id, ?error, "a grant that nobody keeps lives on at its vendor");
+            tracing::error!(instance = id, ?error, "a grant that nobody keeps lives on at its vendor");
         }
     }
 
-    /// Takes up the journals that earlier processes left in `directory`, beside everything else that the server does.
-    pub fn take_up_journals(&self, directory: PathBuf) {
-        let journals = match journal::claim(&directory) {
-            Ok(journals) => journals,
+    /// Takes up the journals that earlier processes left. Before anybody uses what they hold the newer token of; where the
+    /// database takes nothing, that goes on beside everything else.
+    pub async fn take_up_journals(&self, journal: &Journal) {
+        let left = match journal.claim() {
+            Ok(left) => left,
             Err(error) => {
-                tracing::error!(directory = %directory.display(), %error, "journals of earlier processes cannot be looked for");
+                let directory = journal.directory.display();
+                tracing::error!(%directory, %error, "journals of earlier processes cannot be looked for");
                 return;
             }
         };
-        for journal in journals {
+        let taking = left.into_iter().map(|left| {
             let services = self.clone();
-            self.detached.start(async move { services.take_up(journal).await });
-        }
+            self.detached.run(async move { Ok(services.take_up(left).await) })
+        });
+        let _ = tokio::time::timeout(TAKING_UP, join_all(taking)).await;
     }
 
     async fn take_up(&self, journal: LeftBehind) {
         let path = journal.path().display().to_string();
-        let mut unread: usize = 0;
-        for line in &journal.lines {
-            match self.read_line(line) {
-                Ok(entry) => {
-                    let (instance, act) = (entry.instance.id, entry.act);
-                    let became = self.take_up_entry(entry).await;
-                    tracing::info!(instance, ?act, ?became, "a credential from an earlier process's journal");
-                }
-                Err(error) => {
-                    unread = unread.saturating_add(1);
-                    tracing::error!(path, error, "an entry of a journal cannot be read: the file stays");
-                }
+        // At once, so that they share commits.
+        let lines = join_all(journal.lines.iter().map(async |line| match self.read_line(line) {
+            Ok(entry) => {
+                let (instance, act) = (entry.instance.id, entry.act);
+                let became = self.take_up_entry(entry).await;
+                tracing::info!(instance, ?act, ?became, "a credential from an earlier process's journal");
+                true
             }
-        }
+            Err(error) => {
+                tracing::error!(path, error, "an entry of a journal cannot be read: the file stays");
+                false
+            }
+        }));
+        let all_read = lines.await.into_iter().all(|read| read);
         // Whatever else it held is nobody's.
         if let Some(process) = journal.process {
             let leave = move |conn: &mut AnyConn| processes::leave(conn, process).map(drop);
             let _ = self.commit_surely("the end of an earlier process", leave).await;
         }
-        if unread == 0
-            && let Err(error) = journal.remove()
-        {
+        if all_read && let Err(error) = journal.remove() {
             tracing::warn!(path, %error, "a journal that was taken up cannot be removed");
         }
     }
@@ -151,23 +161,18 @@ impl Services {
                     return TakenUp::Superseded;
                 }
                 Ok(Some(_)) => None,
-                Err(StoreFault::Conflict(_) | StoreFault::Refused(_) | StoreFault::NotFound) => {
-                    Some(self.stored_instance(entry.owner, entry.instance.id).await)
-                }
-                Err(_) => continue,
+                // A verdict: nothing else ends it.
+                Err(_) => Some(self.stored_instance(entry.owner, entry.instance.id).await),
             };
             match decided {
                 Some(Ok(stored)) if is_same(&stored, &entry) => return TakenUp::Stored,
-                // The row was changed, its credential was not.
-                Some(Ok(stored)) if stored.credential.version == entry.credential.version => {
+                // The row was changed and its credential was not, or an older database is in its place.
+                Some(Ok(stored))
+                    if stored.credential.version <= entry.credential.version && !differs(&stored, &entry) =>
+                {
                     entry = Arc::new(over(&entry, stored));
                 }
-                Some(Ok(stored))
-                    if !differ(
-                        account(&stored.instance.connected).as_ref(),
-                        account(&entry.instance.connected).as_ref(),
-                    ) =>
-                {
+                Some(Ok(stored)) if !differs(&stored, &entry) => {
                     return TakenUp::Superseded;
                 }
                 Some(Err(error)) if error.code != Code::InstanceNotFound => {}
@@ -188,6 +193,10 @@ fn is_same(stored: &Stored, entry: &Entry) -> bool {
         || (entry.act == Act::Create && stored.instance.token_hash == entry.instance.token_hash)
 }
 
+fn differs(stored: &Stored, entry: &Entry) -> bool {
+    differ(account(&stored.instance.connected).as_ref(), account(&entry.instance.connected).as_ref())
+}
+
 fn account(connected: &Option<String>) -> Option<VendorAccount> {
     Connected::read(connected.as_deref()).account
 }
@@ -202,5 +211,6 @@ fn over(entry: &Entry, stored: Stored) -> Entry {
     instance.connected.clone_from(&theirs.connected);
     let recovers = instance.invalid_reason.take().is_some();
     let tags = serde_json::from_str(&instance.tags).unwrap_or_default();
-    Entry { instance, tags, recovers, ..entry.clone() }
+    let credential = CredentialRow { version: stored.credential.version, ..entry.credential.clone() };
+    Entry { instance, credential, tags, recovers, ..entry.clone() }
 }

@@ -6,7 +6,10 @@ pub(super) mod entry;
 mod journal;
 mod left_over;
 
+pub use journal::Journal;
+
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use entry::Entry;
@@ -27,7 +30,11 @@ use crate::store::{AnyConn, StoreFault};
 
 /// What this process holds.
 #[derive(Default)]
-pub struct Unstored(Mutex<Entries>);
+pub struct Unstored {
+    entries: Mutex<Entries>,
+    /// The process is at its end: what is held is held for good.
+    closed: AtomicBool,
+}
 
 #[derive(Default)]
 struct Entries {
@@ -50,11 +57,20 @@ impl Drop for Held {
 
 impl Unstored {
     fn locked(&self) -> std::sync::MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn count(&self) -> usize {
-        self.locked().held.len()
+    /// The number of what is held longest.
+    pub fn oldest(&self) -> Option<u64> {
+        self.locked().held.keys().next().copied()
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     fn all(&self) -> Vec<(Arc<Entry>, Client)> {
@@ -91,9 +107,7 @@ impl Services {
         self.warm.forget([&entry.instance.id]);
         stored
     }
-}
 
-impl Services {
     /// The instance as it is stored, whatever the database does meanwhile.
     pub(super) async fn stored_surely(&self, owner: Owner, id: i64) -> Result<Stored, ApiError> {
         self.surely(|| self.stored_instance(owner, id)).await
