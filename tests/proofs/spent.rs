@@ -12,8 +12,6 @@ use crate::support::{Caller, Reply};
 
 /// Longer than any caller may be kept waiting.
 const FOR_EVER: Duration = Duration::from_secs(60);
-/// So soon after the database is back everything that was spent is stored, without anybody who asks.
-const UNASKED: Duration = Duration::from_secs(3);
 /// What a caller waits for the database at most is five seconds; with room for a busy machine and a hundred callers at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -136,7 +134,8 @@ pub fn words(reply: &Reply) -> String {
 
 /// Looks, and after a while asks, until the instance has a token that is not over. Gives what is wrong with it.
 async fn settled(caller: &Caller, due: &Due, deadline: Instant) -> Option<String> {
-    let asks = Instant::now() + UNASKED;
+    // What was spent is stored without anybody who asks.
+    let asks = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 4;
     loop {
         let mut reply = caller.get(&due.path).await;
         if reply.status == 200 && renewed(&reply.json()) {
@@ -173,6 +172,18 @@ pub async fn lost_codes(fleet: &Fleet, caller: &Caller, answers: &[Answer], limi
         }
     }
     lost
+}
+
+/// Sends those creations again that were refused before anything was spent: they name no instance, and their codes are good.
+pub async fn unspent_again(caller: &Caller, orders: &[Order], answers: Vec<Answer>) -> (Vec<Answer>, usize) {
+    let mut unspent = 0;
+    let mut all = Vec::new();
+    for (order, answer) in orders.iter().zip(answers) {
+        let again = answer.instance().is_none();
+        unspent += usize::from(again);
+        all.push(if again { spend(caller, order).await } else { answer });
+    }
+    (all, unspent)
 }
 
 /// The path of the instance that an answer names, once it is there.
