@@ -169,7 +169,8 @@ async fn refused(database: Database) {
     );
     assert!(lost.is_empty(), "{lost:#?}");
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(fleet.token_calls(), many(2 * (due.len() + orders.len())), "each was spent once, and renewed once");
+    // A refresh token that is sent twice ends its grant.
+    assert!(spent <= many(due.len() + orders.len()), "{spent}: nothing was spent twice");
     assert_eq!(fleet.sandbox().live_grants(), due.len() + orders.len());
     assert_eq!(caller.get("/instances/count").await.ok()["totalInstances"], Value::from(due.len() + orders.len()));
 }

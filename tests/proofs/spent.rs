@@ -114,12 +114,22 @@ pub async fn lost_grants(fleet: &Fleet, caller: &Caller, due: &[Due], limit: Dur
     let deadline = Instant::now() + limit;
     let settled = join_all(due.iter().map(|due| settled(caller, due, deadline))).await;
     fleet.db_expire();
-    let afterwards = refresh_all(caller, due).await.into_iter().map(|answer| {
-        let shown: Value = serde_json::from_str(&answer.reply.text).unwrap_or_default();
-        let good = (answer.reply.status, &shown["valid"]) == (200, &Value::Bool(true));
-        (!good).then(|| format!("{} afterwards: {}", answer.name, words(&answer.reply)))
-    });
+    let afterwards = join_all(due.iter().map(|due| renewable(caller, due))).await;
     settled.into_iter().zip(afterwards).filter_map(|(at_first, afterwards)| at_first.or(afterwards)).collect()
+}
+
+/// Renews it. A refusal that passes is asked again. Gives what is wrong with it.
+async fn renewable(caller: &Caller, due: &Due) -> Option<String> {
+    for _ in 0..10 {
+        let reply = refresh(caller, due).await.reply;
+        let shown: Value = serde_json::from_str(&reply.text).unwrap_or_default();
+        match reply.status {
+            200 if shown["valid"] == true && shown["name"] == due.name.as_str() => return None,
+            500.. if reply.header("retry-after").is_some() => tokio::time::sleep(Duration::from_secs(1)).await,
+            _ => return Some(format!("{} afterwards: {}", due.name, words(&reply))),
+        }
+    }
+    Some(format!("{} is refused again and again", due.name))
 }
 
 /// What a reply says of an instance, or why it says nothing.
@@ -165,11 +175,7 @@ pub async fn lost_codes(fleet: &Fleet, caller: &Caller, answers: &[Answer], limi
     let mut lost = Vec::new();
     for (answer, found) in answers.iter().zip(found) {
         let Ok(path) = found.inspect_err(|why| lost.push(why.clone())) else { continue };
-        let reply = refresh(caller, &Due { name: answer.name.clone(), path }).await.reply;
-        let shown: Value = serde_json::from_str(&reply.text).unwrap_or_default();
-        if (reply.status, &shown["valid"], &shown["name"]) != (200, &Value::Bool(true), &answer.name.as_str().into()) {
-            lost.push(format!("{} afterwards: {}", answer.name, words(&reply)));
-        }
+        lost.extend(renewable(caller, &Due { name: answer.name.clone(), path }).await);
     }
     lost
 }
