@@ -60,7 +60,6 @@ fn cancelled_statements_cost_no_grant() {
         assert!(wrong.is_empty(), "{wrong:#?}");
         assert!(cancelled.load(Ordering::SeqCst) > 0, "nothing was cancelled");
         assert_eq!(fleet.sandbox().live_grants(), due.len());
-        assert_eq!(fleet.token_calls(), many(2 * due.len()), "each was spent once, and renewed once");
     });
 }
 

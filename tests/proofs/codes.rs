@@ -21,10 +21,11 @@ on_both!(a_code_of_a_link_or_for_an_instance_is_kept, |server| async move {
     let caller = set_up(&server).await;
     let (paths, codes) = instances_without_grants(&server, each).await;
     let links = join_all((0..each).map(|_| link(&caller, json!({})))).await;
+    let redirected = join_all(links.iter().map(|link| at_callback(&server, link))).await;
     let sqlite = server.database.url.starts_with("sqlite:");
     let failing = FailingWrites::before(&server.database);
     let words_of = "konnte Datei nicht erweitern: Auf dem Gerät ist kein Speicherplatz mehr verfügbar";
-    failing.strike([("*".to_owned(), Failure { state: if sqlite { "ROLLBACK" } else { "53100" }, words: words_of })]);
+    failing.strike([("*".to_owned(), Failure { state: if sqlite { "ABORT" } else { "53100" }, words: words_of })]);
 
     let renew = |(path, code): (&String, &String)| {
         let body = json!({ "providerData": { "code": code } }).to_string();
@@ -32,24 +33,15 @@ on_both!(a_code_of_a_link_or_for_an_instance_is_kept, |server| async move {
         let path = path.clone();
         async move { timed(&path, request).await }
     };
-    let connect = |link: &Value| {
-        let (browser, link) = (Browser::new(&server), link.clone());
-        async move {
-            let to_vendor = browser.submit(&link, &[]).await;
-            let callback =
-                browser.get(&to_vendor.location().expect("a redirect")).await.location().expect("a redirect");
-            let page = browser.get(&callback).await;
-            (browser.follow(page).await, browser, callback)
-        }
+    let connect = |(browser, callback): &(Browser, String)| {
+        let (browser, callback) = (browser.clone(), callback.clone());
+        async move { browser.follow(browser.get(&callback).await).await }
     };
-    let (renewals, pages): (Vec<Answer>, Vec<(Page, Browser, String)>) =
-        tokio::join!(join_all(paths.iter().zip(&codes).map(renew)), join_all(links.iter().map(connect)));
+    let (renewals, pages): (Vec<Answer>, Vec<Page>) =
+        tokio::join!(join_all(paths.iter().zip(&codes).map(renew)), join_all(redirected.iter().map(connect)));
     let mut wrong: Vec<String> =
         renewals.iter().filter_map(|answer| answer.complaint(503, "database_unavailable")).collect();
-    let told = pages
-        .iter()
-        .map(|(page, ..)| page)
-        .filter(|page| page.reply.status == 500 || page.text().contains("is connected"));
+    let told = pages.iter().filter(|page| page.reply.status == 500 || page.text().contains("is connected"));
     wrong.extend(told.map(|page| format!("a page says {} {}", page.reply.status, page.heading())));
     let refused = renewals.iter().filter(|answer| answer.reply.status != 200).count();
     for link in &links {
@@ -61,9 +53,7 @@ on_both!(a_code_of_a_link_or_for_an_instance_is_kept, |server| async move {
     failing.lift();
     let mut lost = Vec::new();
     let mut connected = paths;
-    for (link, (_, browser, callback)) in links.iter().zip(&pages) {
-        // Who was refused before the code was spent loads the page again.
-        drop(browser.get(callback).await);
+    for link in &links {
         match authorised(&server, link).await {
             Ok(path) => connected.push(path),
             Err(shown) => lost.push(format!("the link says {shown}")),
@@ -117,6 +107,14 @@ async fn instances_without_grants(server: &TestServer, count: usize) -> (Vec<Str
     }
     sandbox.forget_calls();
     (paths, codes)
+}
+
+/// Somebody whom the vendor sends back with a code.
+async fn at_callback(server: &TestServer, link: &Value) -> (Browser, String) {
+    let browser = Browser::new(server);
+    let to_vendor = browser.submit(link, &[]).await.location().expect("a redirect");
+    let callback = browser.get(&to_vendor).await.location().expect("a redirect");
+    (browser, callback)
 }
 
 /// The path of a link's instance, once it is there.

@@ -10,7 +10,8 @@ use ligand::store::StoreFault;
 
 use super::Extent;
 use super::spent::{
-    Answer, Due, Order, count, due, lost_codes, lost_grants, many, names, orders, refresh_all, spend_all, timed, words,
+    Answer, Due, Order, count, due, lost_codes, lost_grants, many, names, orders, refresh_all, spend_all, timed,
+    unspent_again, words,
 };
 use crate::support::caller::with_code;
 use crate::support::database::runtime;
@@ -64,12 +65,13 @@ impl Asked {
         let (refreshes, creations, ()) =
             tokio::join!(refresh_all(caller, &self.due), spend_all(caller, &self.orders), fill());
         let answers = || refreshes.iter().chain(&creations);
-        let refused = answers().filter(|answer| answer.reply.status != 200).count();
+        let (refused, all) = (answers().filter(|answer| answer.reply.status != 200).count(), answers().count());
         let wrong: Vec<String> = answers().filter_map(|answer| answer.complaint(503, "database_unavailable")).collect();
         let spent = fleet.token_calls();
         make_room();
         let limit = extent.of(Duration::from_secs(20), Duration::from_secs(60));
         let lost = lost_grants(fleet, caller, &self.due, limit).await;
+        let (creations, unspent) = unspent_again(caller, &self.orders, creations).await;
         let lost_codes = lost_codes(fleet, caller, &creations, limit).await;
         extent.report(
             how,
@@ -78,6 +80,7 @@ impl Asked {
                 ("codes", many(self.orders.len())),
                 ("refused", many(refused)),
                 ("spent_meanwhile", spent),
+                ("codes_unspent", many(unspent)),
                 ("wrong_answers", count(&wrong)),
                 ("lost_grants", count(&lost)),
                 ("lost_codes", count(&lost_codes)),
@@ -86,7 +89,9 @@ impl Asked {
         assert!(lost.is_empty() && lost_codes.is_empty(), "{lost:#?} {lost_codes:#?}");
         assert!(wrong.is_empty(), "{wrong:#?}");
         assert!(refused > 0, "nothing met the full disk");
-        assert_eq!(fleet.token_calls(), many(2 * answers().count()), "each was spent once, and renewed once");
+        // A refresh token that is sent twice ends its grant.
+        assert!(spent <= many(all), "{spent}: nothing was spent twice");
+        assert_eq!(fleet.sandbox().live_grants(), all);
     }
 }
 
@@ -128,7 +133,6 @@ fn what_comes_while_the_file_may_not_grow_is_stored_when_it_may() {
     runtime().block_on(async {
         let fleet = Fleet::start(Database::sqlite(), 1).await;
         let asked = Asked::of(&fleet, extent).await;
-        let file = fleet.database.url.trim_start_matches("sqlite:");
         let process = fleet.servers[0].pid().to_string();
         let limit = |bytes: &str| {
             let mut limit = std::process::Command::new("prlimit");
@@ -140,9 +144,8 @@ fn what_comes_while_the_file_may_not_grow_is_stored_when_it_may() {
             // Sixteen of an element's tokens are renewed at once.
             let spent = 16 + many(asked.orders.len());
             until("the vendor is at it", async || fleet.running_token_calls() == spent).await;
-            // As large as the log of writes is now; the program's own log is smaller.
-            let grown = std::fs::metadata(format!("{file}-wal")).expect("a log of writes").len();
-            limit(&grown.to_string());
+            // Of SQLite's log of writes this is the first pages, where it seldom is; its shared memory has this size.
+            limit("32768");
         };
         let make_room = || {
             fleet.token_calls_take(Duration::ZERO, Duration::ZERO);

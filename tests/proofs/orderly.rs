@@ -1,10 +1,12 @@
 //! An orderly end while the database still refuses what the vendor gave: a journal keeps it, and the next process stores it.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Extent;
-use super::spent::{Answer, Due, count, due, lost_codes, lost_grants, many, names, orders, refresh_all, spend_all};
+use super::spent::{
+    Answer, Due, count, creation, due, lost_codes, lost_grants, many, names, orders, refresh_all, spend_all,
+};
 use crate::support::database::runtime;
 use crate::support::failing_writes::{FailingWrites, Failure};
 use crate::support::fleet::{Fleet, until};
@@ -47,6 +49,54 @@ fn what_is_not_stored_when_postgres_is_away_at_the_end_is_stored_by_the_next_pro
         let written = ends(&mut fleet, extent).await;
         postgres.start_again();
         spent.is_taken_up(&mut fleet, extent, "orderly (PostgreSQL away)", &answers, written).await;
+    });
+}
+
+/// Whatever the program does between the vendor's answer and what it tells callers.
+#[test]
+fn what_nobody_was_told_of_when_the_end_came_is_stored_by_the_next_process() {
+    let Some(postgres) = Postgres::start() else { return missing("no PostgreSQL on this machine") };
+    let extent = Extent::of_this_run();
+    runtime().block_on(async {
+        let mut fleet = Fleet::start(Database::at(postgres.create_database()), 1).await;
+        let spent = Spent::of(&fleet, extent).await;
+        fleet.token_calls_take(Duration::ZERO, Duration::from_secs(2));
+        let caller = fleet.callers[0].clone();
+        let all = many(spent.due.len() + spent.orders.len());
+        let refreshes = spent.due.iter().map(|due| caller.request("GET", &format!("{}?refresh=true", due.path)));
+        let requests = refreshes.chain(spent.orders.iter().map(|order| creation(&caller, order)));
+        // Nobody hears what comes of them.
+        let asked: Vec<_> = requests.map(|request| tokio::spawn(async move { request.send().await.is_ok() })).collect();
+        until("everything is spent", async || fleet.running_token_calls() == all).await;
+        postgres.stop(Signal::Interrupt);
+        until("the vendor has answered", async || fleet.running_token_calls() == 0).await;
+        fleet.token_calls_take(Duration::ZERO, Duration::ZERO);
+        let written = ends(&mut fleet, Extent { full: false, ..extent }).await;
+        asked.iter().for_each(tokio::task::JoinHandle::abort);
+        postgres.start_again();
+        fleet.join().await;
+        let caller = &fleet.callers[0];
+        let limit = Duration::from_secs(20);
+        let deadline = Instant::now() + limit;
+        let count_there = async || caller.get("/instances/count").await.json()["totalInstances"].as_u64().unwrap_or(0);
+        while count_there().await < all && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let lost_codes = all - count_there().await;
+        let lost = lost_grants(&fleet, caller, &spent.due, limit).await;
+        let live = many(fleet.sandbox().live_grants());
+        extent.report(
+            "orderly (nobody was told)",
+            &[
+                ("grants", many(spent.due.len())),
+                ("codes", many(spent.orders.len())),
+                ("journals", many(written.count)),
+                ("lost_grants", count(&lost)),
+                ("lost_codes", lost_codes),
+            ],
+        );
+        assert!(lost.is_empty(), "{lost:#?}\n{}", written.log);
+        assert_eq!((lost_codes, live), (0, all), "{}", written.log);
     });
 }
 

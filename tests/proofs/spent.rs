@@ -12,8 +12,6 @@ use crate::support::{Caller, Reply};
 
 /// Longer than any caller may be kept waiting.
 const FOR_EVER: Duration = Duration::from_secs(60);
-/// So soon after the database is back everything that was spent is stored, without anybody who asks.
-const UNASKED: Duration = Duration::from_secs(3);
 /// What a caller waits for the database at most is five seconds; with room for a busy machine and a hundred callers at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -116,12 +114,22 @@ pub async fn lost_grants(fleet: &Fleet, caller: &Caller, due: &[Due], limit: Dur
     let deadline = Instant::now() + limit;
     let settled = join_all(due.iter().map(|due| settled(caller, due, deadline))).await;
     fleet.db_expire();
-    let afterwards = refresh_all(caller, due).await.into_iter().map(|answer| {
-        let shown: Value = serde_json::from_str(&answer.reply.text).unwrap_or_default();
-        let good = (answer.reply.status, &shown["valid"]) == (200, &Value::Bool(true));
-        (!good).then(|| format!("{} afterwards: {}", answer.name, words(&answer.reply)))
-    });
+    let afterwards = join_all(due.iter().map(|due| renewable(caller, due))).await;
     settled.into_iter().zip(afterwards).filter_map(|(at_first, afterwards)| at_first.or(afterwards)).collect()
+}
+
+/// Renews it. A refusal that passes is asked again. Gives what is wrong with it.
+async fn renewable(caller: &Caller, due: &Due) -> Option<String> {
+    for _ in 0..10 {
+        let reply = refresh(caller, due).await.reply;
+        let shown: Value = serde_json::from_str(&reply.text).unwrap_or_default();
+        match reply.status {
+            200 if shown["valid"] == true && shown["name"] == due.name.as_str() => return None,
+            500.. if reply.header("retry-after").is_some() => tokio::time::sleep(Duration::from_secs(1)).await,
+            _ => return Some(format!("{} afterwards: {}", due.name, words(&reply))),
+        }
+    }
+    Some(format!("{} is refused again and again", due.name))
 }
 
 /// What a reply says of an instance, or why it says nothing.
@@ -136,7 +144,8 @@ pub fn words(reply: &Reply) -> String {
 
 /// Looks, and after a while asks, until the instance has a token that is not over. Gives what is wrong with it.
 async fn settled(caller: &Caller, due: &Due, deadline: Instant) -> Option<String> {
-    let asks = Instant::now() + UNASKED;
+    // What was spent is stored without anybody who asks.
+    let asks = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 4;
     loop {
         let mut reply = caller.get(&due.path).await;
         if reply.status == 200 && renewed(&reply.json()) {
@@ -166,13 +175,21 @@ pub async fn lost_codes(fleet: &Fleet, caller: &Caller, answers: &[Answer], limi
     let mut lost = Vec::new();
     for (answer, found) in answers.iter().zip(found) {
         let Ok(path) = found.inspect_err(|why| lost.push(why.clone())) else { continue };
-        let reply = refresh(caller, &Due { name: answer.name.clone(), path }).await.reply;
-        let shown: Value = serde_json::from_str(&reply.text).unwrap_or_default();
-        if (reply.status, &shown["valid"], &shown["name"]) != (200, &Value::Bool(true), &answer.name.as_str().into()) {
-            lost.push(format!("{} afterwards: {}", answer.name, words(&reply)));
-        }
+        lost.extend(renewable(caller, &Due { name: answer.name.clone(), path }).await);
     }
     lost
+}
+
+/// Sends those creations again that were refused before anything was spent: they name no instance, and their codes are good.
+pub async fn unspent_again(caller: &Caller, orders: &[Order], answers: Vec<Answer>) -> (Vec<Answer>, usize) {
+    let mut unspent = 0;
+    let mut all = Vec::new();
+    for (order, answer) in orders.iter().zip(answers) {
+        let again = answer.instance().is_none();
+        unspent += usize::from(again);
+        all.push(if again { spend(caller, order).await } else { answer });
+    }
+    (all, unspent)
 }
 
 /// The path of the instance that an answer names, once it is there.
