@@ -112,8 +112,10 @@ impl Services {
         claimed: Option<Claimed>,
         lateness: &Lateness,
     ) -> Result<Answer, ApiError> {
+        // Before: once something is spent, nothing is awaited but its commit.
+        let told = self.may_have_webhook(draft.provisioning.owner.organization).await;
         let provisioned = self.provision(&draft.provisioning, lateness).await?;
-        let made = self.entry_of(id, &draft, &provisioned, claimed).await;
+        let made = self.entry_of(id, &draft, &provisioned, (claimed, told));
         let (entry, answer) = match made {
             Ok(made) => made,
             Err(error) => {
@@ -137,12 +139,12 @@ impl Services {
     }
 
     /// What is stored and what is answered.
-    async fn entry_of(
+    fn entry_of(
         &self,
         id: i64,
         draft: &Draft,
         provisioned: &Provisioned,
-        claimed: Option<Claimed>,
+        (claimed, told): (Option<Claimed>, bool),
     ) -> Result<(Arc<Entry>, Answer), ApiError> {
         let owner = draft.provisioning.owner;
         let token = base64_token(self.entropy.as_ref());
@@ -159,7 +161,6 @@ impl Services {
             answer: sealed.transpose()?,
             ..Entry::new(owner, Act::Create, stored.instance, stored.credential)
         };
-        let told = self.may_have_webhook(owner.organization).await;
         Ok((if told { self.telling(entry) } else { Arc::new(entry) }, answer))
     }
 

@@ -20,7 +20,11 @@ const OF_SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const OF_POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 fn sqlite(database: &Database) -> SqliteConnection {
-    SqliteConnection::establish(database.url.strip_prefix("sqlite:").expect("a path")).expect("a connection")
+    let path = database.url.strip_prefix("sqlite:").expect("a path");
+    let mut conn = SqliteConnection::establish(path).expect("a connection");
+    // A store that went a moment ago may still be writing its `-wal` back.
+    conn.batch_execute("PRAGMA busy_timeout = 5000").expect("a setting");
+    conn
 }
 
 fn postgres(database: &Database) -> PgConnection {
