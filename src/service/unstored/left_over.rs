@@ -120,7 +120,10 @@ impl Services {
         };
         let taking = left.into_iter().map(|left| {
             let services = self.clone();
-            self.detached.run(async move { Ok(services.take_up(left).await) })
+            self.detached.run(async move {
+                services.take_up(left).await;
+                Ok(())
+            })
         });
         let _ = tokio::time::timeout(TAKING_UP, join_all(taking)).await;
     }
