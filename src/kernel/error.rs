@@ -92,7 +92,7 @@ impl ApiError {
 
     /// Whether it says nothing about what was asked for, only that it cannot be done at the moment.
     pub fn is_passing(&self) -> bool {
-        matches!(self.code, Code::DatabaseUnavailable | Code::KeyUnavailable | Code::NotReady | Code::Internal)
+        matches!(self.code, Code::DatabaseUnavailable | Code::KeyUnavailable | Code::Internal)
     }
 
     #[must_use]

@@ -100,10 +100,7 @@ impl Services {
                 Some((provisioning, provisioned)) => {
                     let version = stored.credential.version;
                     let credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
-                    let row = &mut change.stored.instance;
-                    let recovers = row.invalid_reason.take().is_some();
-                    row.external_authentication = provisioned.external_authentication().to_owned();
-                    row.connected = provisioned.connected.text();
+                    let recovers = change.renew(provisioned);
                     change.stored.credential = credential.clone();
                     let entry = Entry {
                         tags: change.stored.tags(),
@@ -143,7 +140,7 @@ impl Services {
             let change = self.apply(&stored, input).await?;
             Ok((stored, change))
         };
-        if surely { self.surely(read).await } else { read().await }
+        if surely { self.retry_while_passing(read).await } else { read().await }
     }
 
     async fn write_change(&self, owner: Owner, change: &Change) -> Result<(), StoreFault> {
@@ -326,6 +323,14 @@ pub(super) struct Change {
 }
 
 impl Change {
+    /// What a new credential makes of the row. Whether it ends an invalid state.
+    pub fn renew(&mut self, provisioned: &Provisioned) -> bool {
+        let row = &mut self.stored.instance;
+        row.external_authentication = provisioned.external_authentication().to_owned();
+        row.connected = provisioned.connected.text();
+        row.invalid_reason.take().is_some()
+    }
+
     /// Whether the vendor's address changes, so that the key must be proven there.
     fn moves_host(&self) -> bool {
         let differing = self.configuration.differing(&self.before);

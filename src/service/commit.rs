@@ -50,7 +50,7 @@ impl Services {
     }
 
     /// Tries until the database takes it or has decided. `what`: for the log.
-    pub(super) async fn commit_surely<T, F>(&self, what: &'static str, transaction: F) -> Result<T, StoreFault>
+    pub(super) async fn commit_until_decided<T, F>(&self, what: &'static str, transaction: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Clone + Send + 'static,
@@ -75,7 +75,7 @@ impl Services {
     }
 
     /// Tries until it succeeds or fails for good: for what stands between an act that cannot be repeated and its commit.
-    pub(super) async fn surely<T, F>(&self, work: impl Fn() -> F) -> Result<T, ApiError>
+    pub(super) async fn retry_while_passing<T, F>(&self, work: impl Fn() -> F) -> Result<T, ApiError>
     where
         F: Future<Output = Result<T, ApiError>>,
     {

@@ -92,7 +92,7 @@ impl Services {
         let owner = draft.provisioning.owner;
         let claimed = match key {
             None => None,
-            Some(key) => match self.begin_once(owner, &key).await? {
+            Some(key) => match self.begin_once(owner, &key, draft.provisioning.spends_for()).await? {
                 Begun::First(claimed) => Some(claimed),
                 Begun::Repeated(answer) => return Ok(*answer),
             },
@@ -166,7 +166,7 @@ impl Services {
 
     async fn has_token(&self, entry: &Entry, spends: bool) -> Result<bool, ApiError> {
         let (owner, id) = (entry.owner, entry.instance.id);
-        let stored = if spends { self.stored_surely(owner, id).await } else { self.stored_instance(owner, id).await };
+        let stored = if spends { self.stored_once_readable(owner, id).await } else { self.stored_instance(owner, id).await };
         match stored {
             Ok(stored) => Ok(stored.instance.token_hash == entry.instance.token_hash),
             Err(gone) if gone.code == Code::InstanceNotFound => Ok(false),

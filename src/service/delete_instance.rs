@@ -109,10 +109,10 @@ impl Services {
         configuration: &Configuration,
     ) {
         let now = self.now();
-        let queued = match self.surely(|| self.revocation(element, credential, configuration)).await {
+        let queued = match self.retry_while_passing(|| self.revocation(element, credential, configuration)).await {
             Ok(Some(grant)) => {
                 let queue = move |conn: &mut AnyConn| revoke_unless_shared(conn, owner, grant, now);
-                self.commit_surely("a revocation", queue).await.map_err(|fault| fault.into())
+                self.commit_until_decided("a revocation", queue).await.map_err(|fault| fault.into())
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),

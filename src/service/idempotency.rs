@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Services;
 use super::create_instance::Answer;
 use super::leases::while_beating;
+use super::liveness::Death;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -77,8 +78,14 @@ impl Services {
     }
 
     /// Claims a key, or gives the answer that there is. While it is not known whether the first call lives it is watched:
-    /// the answer may come, its process may be dead, and otherwise the caller is told that it runs.
-    pub(super) async fn begin_once(&self, owner: Owner, key: &IdempotencyKey) -> Result<Begun, ApiError> {
+    /// the answer may come, its process may be dead, and otherwise the caller is told that it runs. `spends_for`: how
+    /// long the first call may be at what cannot be repeated. A process that is only silent may come back with its result.
+    pub(super) async fn begin_once(
+        &self,
+        owner: Owner,
+        key: &IdempotencyKey,
+        spends_for: TimeDelta,
+    ) -> Result<Begun, ApiError> {
         let mut hashes = self.idempotency_hashes(key);
         let (stored, others): (_, Arc<[Hashes]>) = (hashes.remove(0), hashes.into());
         let (id, process) = (self.store.next_id().await?, self.process);
@@ -99,17 +106,25 @@ impl Services {
                     )));
                 }
                 Ok(Claim::OtherRequest) => return Err(other_request()),
-                Ok(Claim::RunningSince(since)) => return Err(under_way(seconds_until_abandoned(since, now))),
-                Ok(Claim::Running(seen)) => {
+                Ok(Claim::RunningSince(since)) => return Err(unknown(seconds_until(since, ABANDONED_AFTER, now))),
+                Ok(Claim::Running { seen, since }) => {
                     if *first.get_or_insert(seen.lease) != seen.lease {
-                        return Err(under_way(1));
+                        return Err(under_way());
                     }
-                    if deadline.is_none_or(|deadline| asked >= deadline) {
-                        return Err(under_way(PATIENCE.as_secs()));
-                    }
-                    if self.watch(&mut watch, seen, asked).is_some() {
+                    let over = match self.watch(&mut watch, seen, asked) {
+                        None => false,
+                        Some(Death::Known) => true,
+                        Some(Death::Silent) if now.signed_duration_since(since) < spends_for => {
+                            return Err(unknown(seconds_until(since, spends_for, now)));
+                        }
+                        Some(Death::Silent) => true,
+                    };
+                    if over {
                         dead = Some(seen.lease);
                         continue;
+                    }
+                    if deadline.is_none_or(|deadline| asked >= deadline) {
+                        return Err(unknown(PATIENCE.as_secs()));
                     }
                 }
                 // Two first calls at once: the unique key lets one through.
@@ -125,7 +140,7 @@ impl Services {
         let Some(Claimed { id }) = claimed else { return work.await };
         let process = self.process;
         let beat = move |conn: &mut AnyConn| idempotency::beat(conn, id, process);
-        while_beating(&self.store, "of an idempotency key", beat, work).await
+        while_beating(&self.store, "an idempotency key", beat, work).await
     }
 
     /// The answer as it is kept; it holds an instance token.
@@ -141,19 +156,22 @@ impl Services {
     /// The call failed: the key may be used again.
     pub(super) async fn release_key(&self, owner: Owner, claimed: Claimed) {
         let release = move |conn: &mut AnyConn| idempotency::release(conn, owner, claimed.id);
-        let _ = self.commit_surely("the release of an idempotency key", release).await;
+        let _ = self.commit_until_decided("the release of an idempotency key", release).await;
     }
 }
 
-fn under_way(again_after: u64) -> ApiError {
-    let message = match again_after {
-        1 => "The first call with this Idempotency-Key is still under way: ask again in a moment.",
-        _ => "The first call with this Idempotency-Key has not ended, and nobody knows whether its process lives.",
-    };
+fn under_way() -> ApiError {
+    let message = "The first call with this Idempotency-Key is still under way: ask again in a moment.";
+    ApiError::new(Code::IdempotencyConflict, message).with_retry_after(1)
+}
+
+/// `again_after`: in seconds.
+fn unknown(again_after: u64) -> ApiError {
+    let message = "The first call with this Idempotency-Key has not ended, and nobody knows whether its process lives.";
     ApiError::new(Code::IdempotencyConflict, message).with_retry_after(again_after)
 }
 
-fn seconds_until_abandoned(since: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
-    let rest = ABANDONED_AFTER.checked_sub(&now.signed_duration_since(since)).unwrap_or(ABANDONED_AFTER);
+fn seconds_until(since: DateTime<Utc>, time: TimeDelta, now: DateTime<Utc>) -> u64 {
+    let rest = time.checked_sub(&now.signed_duration_since(since)).unwrap_or(time);
     u64::try_from(rest.num_seconds()).unwrap_or(0).saturating_add(1)
 }

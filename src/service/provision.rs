@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::Services;
@@ -291,6 +292,12 @@ impl Provisioning {
     pub(super) fn spends(&self) -> bool {
         let proven = |brought: &Brought| brought.refresh_token.is_some();
         self.authentication == AuthenticationType::OAuth2 && self.brought.as_ref().is_none_or(proven)
+    }
+
+    /// How long a call may be at it.
+    pub(super) fn spends_for(&self) -> TimeDelta {
+        let timeout = TimeDelta::from_std(Duration::from_secs(self.element.timeout)).unwrap_or(TimeDelta::MAX);
+        if self.spends() { timeout } else { TimeDelta::zero() }
     }
 
     fn asker<'a>(&self, what: &'static str, lateness: &'a Lateness) -> Asker<'a> {

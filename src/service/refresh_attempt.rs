@@ -195,7 +195,7 @@ impl Services {
                 Ok(_) => return (Outcome::Refreshed, Ok(entry.credential.version.saturating_add(1))),
                 Err(fault) => fault,
             };
-            match self.stored_surely(owner, id).await {
+            match self.stored_once_readable(owner, id).await {
                 // The acknowledgement of our own commit was lost.
                 Ok(stored) if stored.credential.sealed == entry.credential.sealed => {
                     self.release(name, lateness).await;
@@ -277,7 +277,7 @@ impl Services {
         let (lease, reason, version) = (Arc::clone(name), reason.to_owned(), stored.credential.version);
         let event = Event::of_instance(notices::Kind::InstanceInvalid, &stored.instance, Some(&reason));
         let told = self.notices(owner, &event, None);
-        let marked = self.commit_surely("the end of a grant", move |conn| {
+        let marked = self.commit_until_decided("the end of a grant", move |conn| {
             // Once: a commit whose acknowledgement was lost is tried again.
             if refreshes::mark_invalid(conn, owner, id, version, &reason, now)? {
                 notices::enqueue(conn, &told)?;
@@ -306,7 +306,7 @@ impl Services {
             true => leases::leave_unsettled(conn, &lease, process),
             false => leases::release(conn, &lease, process),
         };
-        let let_go = self.commit_surely("the end of a lease", write);
+        let let_go = self.commit_until_decided("the end of a lease", write);
         let _ = lateness.within(PATIENCE, || waits_for_database(None), let_go).await;
     }
 

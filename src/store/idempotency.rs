@@ -28,7 +28,7 @@ pub enum Claim {
     /// The key is the caller's now; `finish` or `release` it.
     New,
     /// The first call is still under way, as far as the lease of its process tells.
-    Running(Seen),
+    Running { seen: Seen, since: DateTime<Utc> },
     /// So it is in a process of an older version, which has no lease, since then.
     RunningSince(DateTime<Utc>),
     /// Another request came with this key.
@@ -76,12 +76,10 @@ pub fn claim(conn: &mut AnyConn, who: Claimant, hashes: Hashes, others: &[Hashes
             return Ok(Claim::Done { id: row.id, reply_sealed });
         }
         let old_lease = lease_name(row.id);
+        let since = row.created_at.into();
         let (free, running) = match leases::look(conn, &old_lease)? {
-            Some(seen) => (!seen.lease.is_held() || who.dead == Some(seen.lease), Claim::Running(seen)),
-            None => {
-                let since = row.created_at.into();
-                (since < who.abandoned, Claim::RunningSince(since))
-            }
+            Some(seen) => (!seen.lease.is_held() || who.dead == Some(seen.lease), Claim::Running { seen, since }),
+            None => (since < who.abandoned, Claim::RunningSince(since)),
         };
         if free {
             let taken = of(owner, key_hash).filter(dsl::id.eq(row.id)).filter(dsl::reply_sealed.is_null());

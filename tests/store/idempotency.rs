@@ -36,7 +36,7 @@ async fn claim_under(
 /// As who waits for the claim sees its lease.
 fn lease_of(claim: Result<Claim, StoreFault>) -> Lease {
     match claim {
-        Ok(Claim::Running(seen)) => seen.lease,
+        Ok(Claim::Running { seen, .. }) => seen.lease,
         other => panic!("it runs: {other:?}"),
     }
 }
@@ -47,7 +47,7 @@ on_both_databases!(a_claim_under_another_generation_of_the_key_is_the_same_claim
     assert!(matches!(claim(&store, owner, 1, "a").await, Ok(Claim::New)));
     let later = |request: &str| (hashes("new key", "new a"), [hashes("other", "other"), hashes("key", request)]);
     let (own, others) = later("a");
-    assert!(matches!(claim_under(&store, claimant(owner, 2), (own, &others)).await, Ok(Claim::Running(_))));
+    assert!(matches!(claim_under(&store, claimant(owner, 2), (own, &others)).await, Ok(Claim::Running { .. })));
     let (own, others) = later("b");
     assert!(matches!(claim_under(&store, claimant(owner, 2), (own, &others)).await, Ok(Claim::OtherRequest)));
     let (own, _) = later("a");
@@ -62,7 +62,7 @@ on_both_databases!(a_claim_is_held_until_it_is_finished_or_released, |database| 
     let organization = db_organization(&store).await;
     let owner = organization.owner;
     assert!(matches!(claim(&store, owner, 1, "a").await, Ok(Claim::New)));
-    assert!(matches!(claim(&store, owner, 2, "a").await, Ok(Claim::Running(_))));
+    assert!(matches!(claim(&store, owner, 2, "a").await, Ok(Claim::Running { .. })));
     assert!(matches!(claim(&store, owner, 2, "b").await, Ok(Claim::OtherRequest)));
     store.write(move |conn| idempotency::release(conn, owner, 1)).await.unwrap();
     assert!(matches!(claim(&store, owner, 3, "b").await, Ok(Claim::New)));
@@ -85,7 +85,7 @@ on_both_databases!(a_key_means_nothing_to_other_owners, |database| async move {
         let id = 10 + i64::try_from(number).unwrap();
         assert!(matches!(claim(&store, stranger, id, "b").await, Ok(Claim::New)));
     }
-    assert!(matches!(claim(&store, owner, 2, "a").await, Ok(Claim::Running(_))), "nobody touched it");
+    assert!(matches!(claim(&store, owner, 2, "a").await, Ok(Claim::Running { .. })), "nobody touched it");
 });
 
 on_both_databases!(the_claim_of_a_dead_process_is_taken_over_once, |database| async move {
@@ -101,11 +101,11 @@ on_both_databases!(the_claim_of_a_dead_process_is_taken_over_once, |database| as
     let claims = futures_util::future::join_all((4..12).map(|id| knowing(id, Some(dead)))).await;
     let new = claims.iter().filter(|claim| matches!(claim, Ok(Claim::New))).count();
     assert_eq!(new, 1, "{claims:?}");
-    assert!(claims.iter().all(|claim| matches!(claim, Ok(Claim::New | Claim::Running(_)))), "{claims:?}");
+    assert!(claims.iter().all(|claim| matches!(claim, Ok(Claim::New | Claim::Running { .. }))), "{claims:?}");
     // The late answer of the process that was thought dead does not count.
     store.write(move |conn| idempotency::finish(conn, owner, 1, b"late")).await.unwrap();
     assert!(!store.write(|conn| idempotency::beat(conn, 1, PROCESS)).await.unwrap());
-    assert!(matches!(claim(&store, owner, 12, "a").await, Ok(Claim::Running(_))));
+    assert!(matches!(claim(&store, owner, 12, "a").await, Ok(Claim::Running { .. })));
 });
 
 on_both_databases!(a_claim_without_a_lease_is_of_an_older_version_and_given_up_by_age, |database| async move {
@@ -148,6 +148,6 @@ on_both_databases!(of_many_first_claims_at_once_one_is_new, |database| async mov
     assert_eq!(claims.iter().filter(|claim| matches!(claim, Ok(Claim::New))).count(), 1, "{claims:?}");
     // On PostgreSQL a loser of the race meets the unique key, which the use case takes for the same.
     let lost =
-        |claim: &Result<Claim, StoreFault>| matches!(claim, Ok(Claim::Running(_)) | Err(StoreFault::Conflict(_)));
+        |claim: &Result<Claim, StoreFault>| matches!(claim, Ok(Claim::Running { .. }) | Err(StoreFault::Conflict(_)));
     assert_eq!(claims.iter().filter(|claim| lost(claim)).count(), 7, "{claims:?}");
 });

@@ -61,10 +61,7 @@ impl Services {
             let swapped = differ(before.account.as_ref(), provisioned.connected.account.as_ref());
             let version = stored.credential.version;
             let credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
-            let row = &mut change.stored.instance;
-            let recovers = row.invalid_reason.take().is_some();
-            row.external_authentication = provisioned.external_authentication().to_owned();
-            row.connected = provisioned.connected.text();
+            let recovers = change.renew(provisioned);
             let tags = change.stored.tags();
             let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
             let mut entry = Entry {
@@ -76,7 +73,7 @@ impl Services {
             let client = provisioning.client();
             if swapped {
                 let meanwhile = self.unstored.hold(Arc::new(entry.clone()), client.clone());
-                entry.replaces = self.surely(|| self.revocation_of(&stored)).await?;
+                entry.replaces = self.retry_while_passing(|| self.revocation_of(&stored)).await?;
                 drop(meanwhile);
             }
             let entry = self.telling(entry);

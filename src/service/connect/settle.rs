@@ -65,7 +65,7 @@ impl Services {
         comes: (Status, &Outcome),
         lateness: &Lateness,
     ) -> Result<Link, ApiError> {
-        let settling = self.surely(move || self.settle_link(owner, id, comes, None));
+        let settling = self.retry_while_passing(move || self.settle_link(owner, id, comes, None));
         lateness.within(PATIENCE, || waits_for_database(None), settling).await
     }
 

@@ -147,7 +147,7 @@ impl Services {
         // Whatever else it held is nobody's.
         if let Some(process) = journal.process {
             let leave = move |conn: &mut AnyConn| processes::leave(conn, process).map(drop);
-            let _ = self.commit_surely("the end of an earlier process", leave).await;
+            let _ = self.commit_until_decided("the end of an earlier process", leave).await;
         }
         if all_read && let Err(error) = journal.remove() {
             tracing::warn!(path, %error, "a journal that was taken up cannot be removed");

@@ -99,7 +99,7 @@ impl Services {
         let (services, written) = (self.clone(), Arc::clone(entry));
         let write = move |conn: &mut AnyConn| services.write_entry(conn, &written);
         let stored = if spent {
-            let commit = self.commit_surely("a vendor's credential", write);
+            let commit = self.commit_until_decided("a vendor's credential", write);
             lateness.within(PATIENCE, || waits_for_database(lateness.instance()), commit).await
         } else {
             self.commit(write).await
@@ -109,8 +109,8 @@ impl Services {
     }
 
     /// The instance as it is stored, whatever the database does meanwhile.
-    pub(super) async fn stored_surely(&self, owner: Owner, id: i64) -> Result<Stored, ApiError> {
-        self.surely(|| self.stored_instance(owner, id)).await
+    pub(super) async fn stored_once_readable(&self, owner: Owner, id: i64) -> Result<Stored, ApiError> {
+        self.retry_while_passing(|| self.stored_instance(owner, id)).await
     }
 
     /// An entry that is not kept: its grant must not live on at the vendor.
