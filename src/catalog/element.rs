@@ -335,7 +335,7 @@ impl Element {
         self.authentication.oauth2.as_ref().map(|oauth2| &oauth2.refresh).filter(|refresh| refresh.supported)
     }
 
-    /// Token calls at once, from one process.
+    /// Token calls at once to one host, from one process.
     pub fn concurrency(&self) -> usize {
         self.refresh().map_or(1, |refresh| usize::try_from(refresh.concurrency).unwrap_or(usize::MAX)).max(1)
     }

@@ -44,6 +44,13 @@ pub struct OAuth2 {
     pub placement: Placement,
 }
 
+impl OAuth2 {
+    /// Where refresh tokens go.
+    pub fn refresh_url(&self) -> &Template {
+        self.refresh.url.as_ref().unwrap_or(&self.token.url)
+    }
+}
+
 /// The authorization request (RFC 6749 section 4.1.1).
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -154,7 +161,8 @@ pub struct Refresh {
     /// Seconds after which an unused refresh token dies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_limit: Option<u64>,
-    /// Token calls at once, from one process; a quarter is kept for callers who wait.
+    /// Token calls at once to one host, from one process; a quarter is kept for callers who wait, an eighth for other
+    /// organizations.
     pub concurrency: u32,
 }
 

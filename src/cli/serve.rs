@@ -1,5 +1,6 @@
 //! `ligand serve`: take the port, bring the database up, then open the port and serve; on SIGTERM finish what was begun.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -96,13 +97,18 @@ impl Build {
             unstored: Arc::default(),
             usage: Arc::default(),
             metrics: Metrics::new(telemetry::dropped()),
-            password_gate: Arc::new(Semaphore::new(2)),
+            password_gate: Arc::new(Semaphore::new(hashes_at_once())),
             public_url: self.public_url,
             anonymous_catalog: self.anonymous_catalog,
             detached: Detached::new(Handle::current()),
             entropy: self.entropy,
         }))
     }
+}
+
+/// Each keeps a core busy, and one is left for everybody else.
+fn hashes_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).saturating_sub(1).clamp(1, 2)
 }
 
 pub async fn serve(mut settings: Serve) -> Ended {

@@ -62,11 +62,11 @@ impl Jobs {
 
     /// What sends something to somebody.
     fn call_out(&self, services: &Services) {
-        self.every(
-            Duration::from_secs(2),
-            services,
-            |services| async move { services.revoke_due_grants().await.map(drop) },
-        );
+        let stop = self.stop.clone();
+        self.every(Duration::from_secs(2), services, move |services| {
+            let stop = stop.clone();
+            async move { services.revoke_due_grants_until(stop.cancelled_owned()).await.map(drop) }
+        });
         let (due, looking) = (Arc::clone(&self.due_refreshes), Arc::clone(&self.due_refreshes));
         self.again_and_again(
             move || looking.pause(),

@@ -97,6 +97,11 @@ impl Template {
         })
     }
 
+    /// Whether its host depends on who is called.
+    pub fn has_variable_host(&self) -> bool {
+        self.places().any(|(_, place)| place != Place::Path)
+    }
+
     fn placed(&self) -> impl Iterator<Item = (&Part, Place)> {
         let mut slashes = 0;
         self.parts.iter().enumerate().map(move |(at, part)| {

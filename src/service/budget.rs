@@ -13,11 +13,14 @@ use crate::kernel::error::ApiError;
 pub const STEP: usize = 64 << 10;
 /// Somebody who is about to end may make room; longer it is not worth waiting for.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Who waits holds what its connection has read so far, so only so many may.
+const WAITING: usize = 32;
 
 /// So many bytes for all who share it.
 #[derive(Debug, Clone)]
 pub struct Budget {
     free: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     patience: Duration,
 }
 
@@ -30,7 +33,8 @@ pub struct Room {
 
 impl Budget {
     pub fn of(bytes: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(bytes / STEP)), patience: PATIENCE }
+        let free = Arc::new(Semaphore::new(bytes / STEP));
+        Self { free, waiting: Arc::new(Semaphore::new(WAITING)), patience: PATIENCE }
     }
 
     /// Nothing yet.
@@ -44,14 +48,19 @@ impl Room {
         self.taken.as_ref().map_or(0, |taken| taken.num_permits().saturating_mul(STEP))
     }
 
-    /// Takes what is lacking to so many bytes. After a moment's waiting it is a 503.
+    /// Takes what is lacking to so many bytes. After a moment's waiting, or where many wait already, it is a 503.
     pub async fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
         let steps = self.lacking(bytes)?;
         if steps == 0 {
             return Ok(());
         }
-        let more = Arc::clone(&self.budget.free).acquire_many_owned(steps);
-        self.add(tokio::time::timeout(self.budget.patience, more).await.ok().and_then(Result::ok))
+        let Budget { free, waiting, patience } = self.budget.clone();
+        if let Ok(more) = Arc::clone(&free).try_acquire_many_owned(steps) {
+            return self.add(Some(more));
+        }
+        let _waits = waiting.try_acquire().map_err(|_| busy())?;
+        let more = free.acquire_many_owned(steps);
+        self.add(tokio::time::timeout(patience, more).await.ok().and_then(Result::ok))
     }
 
     /// The same without waiting.

@@ -166,7 +166,8 @@ impl Services {
 
     async fn has_token(&self, entry: &Entry, spends: bool) -> Result<bool, ApiError> {
         let (owner, id) = (entry.owner, entry.instance.id);
-        let stored = if spends { self.stored_once_readable(owner, id).await } else { self.stored_instance(owner, id).await };
+        let stored =
+            if spends { self.stored_once_readable(owner, id).await } else { self.stored_instance(owner, id).await };
         match stored {
             Ok(stored) => Ok(stored.instance.token_hash == entry.instance.token_hash),
             Err(gone) if gone.code == Code::InstanceNotFound => Ok(false),

@@ -54,6 +54,7 @@ pub mod standstill;
 pub mod start_oauth;
 pub mod token_call;
 pub mod token_hosts;
+mod token_turns;
 pub mod unstored;
 pub mod usage;
 pub mod warm_instances;

@@ -301,7 +301,7 @@ impl Provisioning {
     }
 
     fn asker<'a>(&self, what: &'static str, lateness: &'a Lateness) -> Asker<'a> {
-        Asker { owner: self.owner, what, lateness, permit: None }
+        Asker { owner: self.owner, what, lateness, turn: None }
     }
 
     fn oauth2(&self) -> Result<&OAuth2, ApiError> {

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flight::{Flight, Lateness};
 use super::liveness::{Death, Watch};
+use super::token_turns::{self, TokenTurns};
 use super::warm_instances::withdrawn;
 use super::{Services, refresh_attempt::lease_name};
-use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -61,8 +60,7 @@ pub struct Refreshes {
     /// Each ends with the version that there is then.
     flights: Mutex<HashMap<i64, Flight<i64>>>,
     setbacks: Cache<i64, Setback>,
-    /// Token calls at once, by element.
-    permits: Mutex<HashMap<i64, Arc<Semaphore>>>,
+    turns: TokenTurns,
 }
 
 /// A refresh failed, and may do better later. Measured by a clock that nobody sets.
@@ -101,7 +99,7 @@ impl Default for Refreshes {
     fn default() -> Self {
         // Of deleted instances, too: nothing in it counts for longer.
         let setbacks = Cache::builder().max_capacity(100_000).time_to_live(REMEMBERED_FOR).build();
-        Self { flights: Mutex::default(), setbacks, permits: Mutex::default() }
+        Self { flights: Mutex::default(), setbacks, turns: TokenTurns::default() }
     }
 }
 
@@ -117,12 +115,6 @@ impl Refreshes {
         let until = now.checked_add(pause).unwrap_or(now);
         self.setbacks.insert(id, Setback { until, pause, host, error: Arc::clone(&error) });
         error
-    }
-
-    pub(super) fn permits(&self, element: &Element) -> Arc<Semaphore> {
-        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_element = permits.entry(element.id).or_insert_with(|| Arc::new(Semaphore::new(element.concurrency())));
-        Arc::clone(of_element)
     }
 }
 
@@ -191,9 +183,9 @@ impl Services {
         let turn = lateness.within(TURN, still_waiting, self.wait_for_turn(wanted)).await?;
         match turn {
             Turn::Refreshed(version) => Ok(version),
-            Turn::Ours { lease, asked, stored, permit } => {
+            Turn::Ours { lease, asked, stored, turn } => {
                 let name: Arc<str> = lease_name(wanted.id).into();
-                self.refresh_under(&name, (lease, asked), *stored, wanted, (lateness, permit)).await
+                self.refresh_under(&name, (lease, asked), *stored, wanted, (lateness, turn)).await
             }
         }
     }
@@ -227,11 +219,11 @@ impl Services {
             let held = held.map(|held| held.lease);
             if abandoned || held.is_none() {
                 // First: nobody holds a lease while it waits for its turn.
-                let permits = self.refreshes.permits(&element);
-                let permit = permits.acquire_owned().await.map_err(|error| ApiError::internal(error))?;
+                let turn = self.refreshes.turns.wait(&element, self.party(&stored, &element));
+                let turn = turn.await.map_err(|error| ApiError::internal(error))?;
                 let asked = Instant::now();
                 if let Some((lease, stored)) = self.take_lease(&name, held, wanted).await? {
-                    return Ok(Turn::Ours { lease, asked, stored: Box::new(stored), permit });
+                    return Ok(Turn::Ours { lease, asked, stored: Box::new(stored), turn });
                 }
             }
             tokio::time::sleep(Watch::pause(watch.as_ref(), pause)).await;
@@ -267,7 +259,7 @@ enum Turn {
         lease: Lease,
         asked: Instant,
         stored: Box<Stored>,
-        permit: OwnedSemaphorePermit,
+        turn: token_turns::Turn,
     },
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::commit::PATIENCE;
 use super::flight::Lateness;
@@ -15,6 +14,7 @@ use super::refresh::{Cause, Failure, Wanted};
 use super::refresh_outcomes::Outcome;
 use super::token_call::Asker;
 use super::token_hosts::Way;
+use super::token_turns::{Party, Turn};
 use super::unstored::entry::{Act, Entry};
 use super::unstored::waits_for_database;
 use super::warm_instances::{ahead, withdrawn};
@@ -57,7 +57,7 @@ impl Services {
         (lease, asked): (Lease, Instant),
         stored: Stored,
         wanted: Wanted,
-        (lateness, permit): (&Lateness, OwnedSemaphorePermit),
+        (lateness, turn): (&Lateness, Turn),
     ) -> Result<i64, Failure> {
         let started = Instant::now();
         let version = stored.credential.version;
@@ -92,7 +92,7 @@ impl Services {
                 }
             }
         }
-        let asker = Asker { owner: wanted.owner, what: "the refresh token", lateness, permit: Some(permit) };
+        let asker = Asker { owner: wanted.owner, what: "the refresh token", lateness, turn: Some(turn) };
         let reply = self
             .while_beating(name, async { self.token_call(&element, oauth2_of(&element)?, &call.request, asker).await });
         let reply = reply.await;
@@ -106,6 +106,22 @@ impl Services {
     /// Whoever asks by `?refresh=true` may always try.
     fn way_to(&self, host: &str, wanted: Wanted) -> Way {
         if wanted.cause == Cause::Asked { Way::Open } else { self.token_hosts.way(host, self.clock.steady()) }
+    }
+
+    /// Whose turn it is about. A credential that cannot be read has no host, and fails under the lease.
+    pub(super) fn party(&self, stored: &Stored, element: &Element) -> Party {
+        let host = || {
+            let url = element.authentication.oauth2.as_ref()?.refresh_url();
+            if !url.has_variable_host() {
+                return None;
+            }
+            let place = credential_place(stored.instance.id);
+            let credential = Credential::read(&self.vault.open(place, &stored.credential.sealed).ok()?).ok()?;
+            let configuration = self.configuration_of(stored).ok()?;
+            let url = with_values(element, &configuration, credential.variables(), |values| values.url(url)).ok()?;
+            url.host_str().map(Into::into)
+        };
+        Party { organization: stored.instance.organization_id, host: host() }
     }
 
     async fn prepare(&self, stored: Stored, wanted: Wanted) -> Result<Call, ApiError> {

@@ -1,6 +1,7 @@
 //! Renewing what is used before anybody has to wait for it. Instances that nobody used for a day cost nothing, but for
 //! refresh tokens that would die of it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,18 +15,21 @@ use super::Services;
 use super::leases::{Lead, Standing};
 use super::refresh::{Cause, Wanted};
 use super::refresh_attempt::idle_at;
+use crate::catalog::Catalog;
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::store::refreshes::{self, Due};
+use crate::store::refreshes::{self, Due, Full};
 
 /// An instance that was used so long ago is idle.
 const RECENT: TimeDelta = TimeDelta::days(1);
 /// Before a failed refresh is tried again, and before one that was put off because somebody else is at it.
 const AGAIN: TimeDelta = TimeDelta::minutes(1);
-/// How much is under way at most, as a multiple of the token calls that an element allows at once: enough to be busy
-/// until the next look.
+/// How much of an organization is under way at most, as a multiple of the token calls that an element allows at once: enough
+/// to be busy until the next look.
 const AHEAD: usize = 32;
+/// Of all organizations, as a multiple of that.
+const ORGANIZATIONS: usize = 8;
 const LOOK_FOR: i64 = 2000;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LEASE: &str = "job/refresh_due";
@@ -43,8 +47,59 @@ pub struct DueRefreshes {
 struct UnderWay {
     instances: HashSet<i64>,
     by_element: HashMap<i64, usize>,
+    by_organization: HashMap<i64, OfOne>,
+}
+
+/// What is under way of one organization.
+#[derive(Default)]
+struct OfOne {
+    count: usize,
     /// Token calls of this job at once, by element: some are left for callers who wait.
     permits: HashMap<i64, Arc<Semaphore>>,
+}
+
+impl UnderWay {
+    /// What it waits for; nothing when it is under way already, or when enough is.
+    fn begin(&mut self, element: &Element, row: &Due) -> Option<Arc<Semaphore>> {
+        let of_all = self.by_element.entry(element.id).or_default();
+        let count = self.by_organization.get(&row.organization_id).map_or(0, |of_one| of_one.count);
+        let enough = *of_all >= room_of_all(element) || count >= room(element);
+        if enough || !self.instances.insert(row.instance_id) {
+            return None;
+        }
+        let of_one = self.by_organization.entry(row.organization_id).or_default();
+        *of_all = of_all.saturating_add(1);
+        of_one.count = of_one.count.saturating_add(1);
+        let share = || Arc::new(Semaphore::new(element.concurrency().div_ceil(4).saturating_mul(3).max(1)));
+        Some(Arc::clone(of_one.permits.entry(element.id).or_insert_with(share)))
+    }
+
+    /// Of whom enough is under way.
+    fn full(&self, catalog: &Catalog) -> Full {
+        let all = |element: &Element| self.by_element.get(&element.id).copied().unwrap_or_default();
+        let elements = catalog.iter().filter(|element| all(element) >= room_of_all(element));
+        let room_of =
+            |of_one: &OfOne| of_one.permits.keys().filter_map(|id| catalog.by_id(*id).map(|it| room(it))).max();
+        let organizations =
+            self.by_organization.iter().filter(|(_, of_one)| room_of(of_one).is_some_and(|room| of_one.count >= room));
+        Full {
+            elements: elements.map(|element| element.id).collect(),
+            organizations: organizations.map(|(id, _)| *id).collect(),
+        }
+    }
+
+    fn end(&mut self, row: &Due) {
+        self.instances.remove(&row.instance_id);
+        if let Some(count) = self.by_element.get_mut(&row.element_id) {
+            *count = count.saturating_sub(1);
+        }
+        if let Entry::Occupied(mut of_one) = self.by_organization.entry(row.organization_id) {
+            of_one.get_mut().count = of_one.get().count.saturating_sub(1);
+            if of_one.get().count == 0 {
+                of_one.remove();
+            }
+        }
+    }
 }
 
 impl DueRefreshes {
@@ -83,14 +138,9 @@ impl Services {
             return Ok(0);
         }
         let now = self.now();
-        let (busy, running) = due.locked(|under_way| {
-            let full =
-                |element: &Element| under_way.by_element.get(&element.id).is_some_and(|count| *count >= room(element));
-            let busy: Vec<i64> = self.catalog.iter().filter(|it| full(it)).map(|element| element.id).collect();
-            (busy, under_way.instances.len())
-        });
+        let (full, running) = due.locked(|under_way| (under_way.full(&self.catalog), under_way.instances.len()));
         let limit = LOOK_FOR.saturating_add(i64::try_from(running).unwrap_or(LOOK_FOR));
-        let rows = self.store.read(move |conn| refreshes::due(conn, now, &busy, limit)).await?;
+        let rows = self.store.read(move |conn| refreshes::due(conn, now, &full, limit)).await?;
         // An idle server writes nothing, not even a sign of life.
         if rows.is_empty() && running == 0 {
             due.lead.waits_for_nobody();
@@ -125,16 +175,7 @@ impl Services {
 
     /// False when it is under way already, or when enough is.
     fn start_due(&self, due: &Arc<DueRefreshes>, element: &Element, row: Due) -> bool {
-        let room = room(element);
-        let permits = due.locked(|under_way| {
-            let count = under_way.by_element.entry(element.id).or_default();
-            if *count >= room || !under_way.instances.insert(row.instance_id) {
-                return None;
-            }
-            *count = count.saturating_add(1);
-            let share = || Arc::new(Semaphore::new(element.concurrency().div_ceil(4).saturating_mul(3).max(1)));
-            Some(Arc::clone(under_way.permits.entry(element.id).or_insert_with(share)))
-        });
+        let permits = due.locked(|under_way| under_way.begin(element, &row));
         let Some(permits) = permits else { return false };
         let (services, due_refreshes) = (self.clone(), Arc::clone(due));
         due.tasks.spawn(async move {
@@ -145,12 +186,7 @@ impl Services {
             if permit.is_some() {
                 services.refresh_one_due(&row).await;
             }
-            due_refreshes.locked(|under_way| {
-                under_way.instances.remove(&row.instance_id);
-                if let Some(count) = under_way.by_element.get_mut(&row.element_id) {
-                    *count = count.saturating_sub(1);
-                }
-            });
+            due_refreshes.locked(|under_way| under_way.end(&row));
         });
         true
     }
@@ -168,8 +204,13 @@ impl Services {
     }
 }
 
+/// For one organization.
 fn room(element: &Element) -> usize {
     element.concurrency().saturating_mul(AHEAD)
+}
+
+fn room_of_all(element: &Element) -> usize {
+    room(element).saturating_mul(ORGANIZATIONS)
 }
 
 /// Nothing when it is to be refreshed now; otherwise until when it is put off.

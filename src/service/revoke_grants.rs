@@ -1,8 +1,13 @@
-//! Revoking the grants of deleted instances at their vendors. Best effort: eight tries over two days, then given up.
+//! Revoking the grants of deleted instances at their vendors. Best effort: twelve tries over three days, then given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
 
 use super::Services;
@@ -19,8 +24,14 @@ use crate::protocol::oauth2::token::{self, Client};
 use crate::store::revocations::{self, Revocation};
 use crate::vault::seal::Place;
 
-const TRIES: i64 = 8;
-const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(20);
+const TRIES: i64 = 12;
+/// Longer than a vendor may take for an answer: nobody tries again meanwhile.
+const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(1);
+/// At once, and of one organization: a vendor that does not answer holds up those of nobody else.
+const AT_ONCE: usize = 32;
+const OF_ONE: usize = 8;
+/// Between two looks while something is under way.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn revocation_place(row: i64) -> Place {
     Place { table: "revocation", column: "sealed", row }
@@ -35,34 +46,111 @@ struct Remembered {
     configuration: Configuration,
 }
 
+/// What this round has begun.
+#[derive(Default)]
+struct UnderWay {
+    ids: HashSet<i64>,
+    by_organization: HashMap<i64, usize>,
+}
+
+impl UnderWay {
+    /// False when it is under way already, or when enough is.
+    fn begin(&mut self, owner: Owner, id: i64) -> bool {
+        let of_one = self.by_organization.entry(owner.organization).or_default();
+        if self.ids.len() >= AT_ONCE || *of_one >= OF_ONE || !self.ids.insert(id) {
+            return false;
+        }
+        *of_one = of_one.saturating_add(1);
+        true
+    }
+
+    fn end(&mut self, owner: Owner, id: i64) {
+        self.ids.remove(&id);
+        if let Some(of_one) = self.by_organization.get_mut(&owner.organization) {
+            *of_one = of_one.saturating_sub(1);
+        }
+    }
+
+    /// Who has enough under way.
+    fn full(&self) -> Vec<i64> {
+        self.by_organization.iter().filter(|(_, count)| **count >= OF_ONE).map(|(id, _)| *id).collect()
+    }
+}
+
+/// Twice as long after every try.
+fn again_at(tries: i64, now: DateTime<Utc>) -> DateTime<Utc> {
+    let factor = u32::try_from(tries).map_or(i32::MAX, |exponent| 2_i32.saturating_pow(exponent));
+    FIRST_PAUSE.checked_mul(factor).and_then(|pause| now.checked_add_signed(pause)).unwrap_or(now)
+}
+
 impl Services {
     /// Revokes everything that is due. How many were dealt with.
     pub async fn revoke_due_grants(&self) -> Result<usize, ApiError> {
-        let mut dealt_with: usize = 0;
-        while let Some((owner, revocation)) = self.take_due_revocation().await? {
-            dealt_with = dealt_with.saturating_add(1);
-            let (id, attempts) = (revocation.id, revocation.attempts);
-            match self.revoke(owner, &revocation).await {
-                Ok(()) => tracing::info!(revocation = id, "a grant was revoked at its vendor"),
-                Err(error) if attempts < TRIES => {
-                    tracing::warn!(revocation = id, attempts, ?error, "a grant could not be revoked yet");
-                    continue;
-                }
-                Err(error) => tracing::warn!(revocation = id, ?error, "a grant could not be revoked, given up"),
-            }
-            self.store.write(move |conn| revocations::delete(conn, id)).await?;
-        }
-        Ok(dealt_with)
+        self.revoke_due_grants_until(pending()).await
     }
 
-    async fn take_due_revocation(&self) -> Result<Option<(Owner, Revocation)>, ApiError> {
-        let now = self.now();
-        // Twice as long after every try; the first answer of a slow vendor is awaited before anybody tries again.
-        let again = move |attempt: i64| {
-            let factor = u32::try_from(attempt.saturating_sub(1)).map_or(1, |exponent| 2_i32.saturating_pow(exponent));
-            FIRST_PAUSE.checked_mul(factor).and_then(|pause| now.checked_add_signed(pause)).unwrap_or(now)
-        };
-        Ok(self.store.write(move |conn| revocations::take_due(conn, now, again)).await?)
+    /// The same, but from `stop` on none is begun.
+    pub async fn revoke_due_grants_until(&self, stop: impl Future<Output = ()>) -> Result<usize, ApiError> {
+        let mut stop = pin!(stop);
+        let (mut under_way, mut taken) = (FuturesUnordered::new(), UnderWay::default());
+        let mut dealt_with: usize = 0;
+        // Why none is begun any more. What was begun comes to its end.
+        let mut stopped: Option<Result<(), ApiError>> = None;
+        loop {
+            if stopped.is_none() {
+                match self.due_revocations(&taken).await {
+                    Ok(due) => {
+                        let due = due.into_iter().filter(|(owner, revocation)| taken.begin(*owner, revocation.id));
+                        under_way.extend(due.map(|(owner, revocation)| async move {
+                            (owner, revocation.id, self.try_revocation(owner, revocation).await)
+                        }));
+                    }
+                    Err(error) => stopped = Some(Err(error)),
+                }
+            }
+            tokio::select! {
+                ended = under_way.next() => {
+                    let Some((owner, id, ended)) = ended else { break };
+                    taken.end(owner, id);
+                    match ended {
+                        Ok(made) => dealt_with = dealt_with.saturating_add(usize::from(made)),
+                        Err(error) => stopped = Some(Err(error)),
+                    }
+                }
+                () = &mut stop, if stopped.is_none() => stopped = Some(Ok(())),
+                () = tokio::time::sleep(LOOK_EVERY), if stopped.is_none() => {}
+            }
+        }
+        stopped.unwrap_or(Ok(())).map(|()| dealt_with)
+    }
+
+    async fn due_revocations(&self, taken: &UnderWay) -> Result<Vec<(Owner, Revocation)>, ApiError> {
+        let (now, full) = (self.now(), taken.full());
+        let room = AT_ONCE.saturating_sub(taken.ids.len());
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+        Ok(self.store.read(move |conn| revocations::due(conn, now, &full, limit)).await?)
+    }
+
+    /// One attempt, unless another process makes it. Whether it was made here.
+    async fn try_revocation(&self, owner: Owner, revocation: Revocation) -> Result<bool, ApiError> {
+        let (id, before) = (revocation.id, revocation.attempts);
+        let (attempt, again) = (before.saturating_add(1), again_at(before, self.now()));
+        if !self.store.write(move |conn| revocations::take(conn, id, before, again)).await? {
+            return Ok(false);
+        }
+        match self.revoke(owner, &revocation).await {
+            Ok(()) => tracing::info!(revocation = id, "a grant was revoked at its vendor"),
+            Err(error) if attempt < TRIES => {
+                tracing::warn!(revocation = id, attempt, ?error, "a grant could not be revoked yet");
+                return Ok(true);
+            }
+            Err(error) => tracing::warn!(revocation = id, ?error, "a grant could not be revoked, given up"),
+        }
+        self.store.write(move |conn| revocations::delete(conn, id)).await?;
+        Ok(true)
     }
 
     async fn revoke(&self, owner: Owner, revocation: &Revocation) -> Result<(), ApiError> {

@@ -6,11 +6,11 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::Services;
 use super::flight::Lateness;
+use super::token_turns::Turn;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::OAuth2;
 use crate::kernel::error::ApiError;
@@ -32,7 +32,7 @@ pub(super) struct Asker<'a> {
     pub what: &'static str,
     pub lateness: &'a Lateness,
     /// A place among the element's token calls, given back when nobody waits any more.
-    pub permit: Option<OwnedSemaphorePermit>,
+    pub turn: Option<Turn>,
 }
 
 /// Calls that nobody waits for any more, oldest first.
@@ -118,17 +118,17 @@ impl Services {
         let reply = match tokio::time::timeout(request.timeout, &mut call).await {
             Ok(reply) => reply,
             Err(_) => {
-                let Asker { owner, what, lateness, permit } = asker;
+                let Asker { owner, what, lateness, turn } = asker;
                 lateness.begin(late_answer(&element.name, what, lateness.instance()));
-                let place = match permit {
+                let place = match turn {
                     None => Some(self.late_calls.enter(owner.organization, &host)),
                     Some(_) => self.late_calls.try_enter(owner.organization, &host),
                 };
                 let reply = match place {
-                    // With its permit.
+                    // With its turn.
                     None => call.await,
                     Some(place) => {
-                        drop(permit);
+                        drop(turn);
                         tokio::select! {
                             reply = call => reply,
                             () = place.closed.cancelled() => Err(VendorFault::Timeout),

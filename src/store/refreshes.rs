@@ -29,12 +29,20 @@ impl Due {
     }
 }
 
-/// What is due, oldest first, of all owners. `without`: elements that have enough under way.
-pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, without: &[i64], limit: i64) -> Result<Vec<Due>, StoreFault> {
+/// Of whom enough is under way.
+#[derive(Debug, Clone, Default)]
+pub struct Full {
+    pub elements: Vec<i64>,
+    pub organizations: Vec<i64>,
+}
+
+/// What is due, oldest first, of all owners.
+pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, without: &Full, limit: i64) -> Result<Vec<Due>, StoreFault> {
     let rows = credential::table
         .inner_join(instance::table.left_join(instance_usage::table))
         .filter(credential::due_at.le(UtcTime(now)))
-        .filter(instance::element_id.ne_all(without))
+        .filter(instance::element_id.ne_all(&without.elements))
+        .filter(credential::organization_id.ne_all(&without.organizations))
         .order(credential::due_at)
         .limit(limit)
         .select((

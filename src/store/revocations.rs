@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::connection::AnyConn;
+use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::schema::revocation::{self, dsl};
 use super::time::UtcTime;
@@ -29,6 +29,7 @@ pub struct Revocation {
     pub element_id: i64,
     /// Token and configuration, as the use case wrote them.
     pub sealed: Vec<u8>,
+    /// That were begun.
     pub attempts: i64,
 }
 
@@ -47,22 +48,34 @@ pub fn insert(conn: &mut AnyConn, owner: Owner, revocation: Revocation, now: Dat
     Ok(())
 }
 
-/// Takes the next due one, and puts it off so that no other process takes it meanwhile. `again`: to when, by the number
-/// of the try.
-pub fn take_due(
+/// What is due, oldest first, but for organizations that have enough under way.
+pub fn due(
     conn: &mut AnyConn,
     now: DateTime<Utc>,
-    again: impl Fn(i64) -> DateTime<Utc>,
-) -> Result<Option<(Owner, Revocation)>, StoreFault> {
-    let due = dsl::revocation.filter(dsl::due_at.le(UtcTime(now))).order(dsl::due_at);
-    let Some(row) = due.first::<Row>(conn).optional()? else { return Ok(None) };
-    let unchanged = dsl::revocation.filter(dsl::id.eq(row.id)).filter(dsl::attempts.eq(row.attempts));
-    let attempts = row.attempts.saturating_add(1);
-    let values = (dsl::attempts.eq(attempts), dsl::due_at.eq(UtcTime(again(attempts))));
-    let won = diesel::update(unchanged).set(values).execute(conn)? == 1;
-    let owner = Owner { organization: row.organization_id, account: row.account_id };
-    let revocation = Revocation { id: row.id, element_id: row.element_id, sealed: row.sealed, attempts };
-    Ok(won.then_some((owner, revocation)))
+    without: &[i64],
+    limit: i64,
+) -> Result<Vec<(Owner, Revocation)>, StoreFault> {
+    let due = dsl::revocation
+        .filter(dsl::due_at.le(UtcTime(now)))
+        .filter(dsl::organization_id.ne_all(without))
+        .order(dsl::due_at)
+        .limit(limit);
+    let rows: Vec<Row> = on_each!(conn, inner => due.load(inner)?);
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let Row { id, element_id, sealed, attempts, .. } = row;
+            let owner = Owner { organization: row.organization_id, account: row.account_id };
+            (owner, Revocation { id, element_id, sealed, attempts })
+        })
+        .collect())
+}
+
+/// Begins the next attempt at one, and puts it off so that no other process takes it meanwhile. False: one has.
+pub fn take(conn: &mut AnyConn, id: i64, attempts: i64, again: DateTime<Utc>) -> Result<bool, StoreFault> {
+    let unchanged = dsl::revocation.filter(dsl::id.eq(id)).filter(dsl::attempts.eq(attempts));
+    let values = (dsl::attempts.eq(attempts.saturating_add(1)), dsl::due_at.eq(UtcTime(again)));
+    Ok(diesel::update(unchanged).set(values).execute(conn)? == 1)
 }
 
 /// Done, or given up.

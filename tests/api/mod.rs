@@ -33,5 +33,6 @@ mod provisioning;
 mod refresh;
 mod refresh_due;
 mod secrecy;
+mod shares;
 mod story;
 mod webhooks;

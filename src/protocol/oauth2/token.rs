@@ -45,8 +45,8 @@ pub fn refresh(
     values: Values<'_>,
 ) -> Result<VendorRequest, VendorFault> {
     let fields = vec![("grant_type", Secret::new("refresh_token")), ("refresh_token", refresh_token.clone())];
-    let url = oauth2.refresh.url.as_ref().unwrap_or(&oauth2.token.url);
-    let mut request = request(oauth2, url, client, oauth2.token.client_authentication, fields, values)?;
+    let mut request =
+        request(oauth2, oauth2.refresh_url(), client, oauth2.token.client_authentication, fields, values)?;
     request.secrets.push(refresh_token.clone());
     Ok(request)
 }
