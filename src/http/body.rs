@@ -160,33 +160,24 @@ fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Outpu
 }
 
 /// Any JSON value, of methods that have a body. A body of the others is passed over (contract 1.2).
+#[derive(Default)]
 pub struct AnyBody {
     pub value: Option<Value>,
     /// As long as somebody has the body.
     _room: Option<Room>,
 }
 
-impl FromRequest for AnyBody {
-    type Error = ApiError;
-    type Future = Extraction<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        if matches!(request.method().as_str(), "GET" | "HEAD" | "DELETE") {
-            return Box::pin(ready(Ok(Self { value: None, _room: None })));
-        }
-        let body = json_bytes(request, payload);
-        Box::pin(async move {
-            let Whole { bytes, mut room } = body.await?;
-            make_room(&bytes, &mut room).await?;
-            Ok(Self { value: Some(read_json(&bytes)?), _room: Some(room) })
-        })
-    }
-}
-
 impl AnyBody {
+    /// Whether the request's method has a body.
+    pub(super) fn is_read(request: &HttpRequest) -> bool {
+        !matches!(request.method().as_str(), "GET" | "HEAD" | "DELETE")
+    }
+
     pub(super) async fn of(request: &HttpRequest, body: RawBody) -> Result<Self, ApiError> {
         let RawBody(mut payload) = body;
-        Self::from_request(request, &mut payload).await
+        let Whole { bytes, mut room } = json_bytes(request, &mut payload).await?;
+        make_room(&bytes, &mut room).await?;
+        Ok(Self { value: Some(read_json(&bytes)?), _room: Some(room) })
     }
 }
 

@@ -4,7 +4,7 @@
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, delete, get, patch, post, put, web};
 use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::{AnyBody, RawBody};
@@ -16,6 +16,7 @@ use super::urls::BASE;
 use super::{documents, openapi};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::protocol::hub::families::Form;
 use crate::protocol::hub::objects::{self, ObjectMetadata};
 use crate::service::call_hub::{HubAnswer, HubCall};
 
@@ -77,7 +78,7 @@ async fn ping_vendor(caller: HubCaller) -> HttpResponse {
 #[utoipa::path(params(ResourcePath, HubListQuery), responses((status = 200, description = "The objects", body = Vec<Value>)))]
 #[get("/hubs/{hub}/{objectName}")]
 async fn list_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
-    call(&caller, &request, None).await
+    call(&caller, &request, Form::InHub, None).await
 }
 
 /// Create an object of a resource
@@ -86,8 +87,8 @@ async fn list_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse 
 #[utoipa::path(params(ResourcePath), request_body = openapi::bodies::HubObject,
     responses((status = 200, description = "The object, with its `id`", body = Value)))]
 #[post("/hubs/{hub}/{objectName}")]
-async fn create_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.value).await
+async fn create_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
+    call(&caller, &request, Form::InHub, Some(body)).await
 }
 
 /// Get an object of a resource, or list a resource that is part of another
@@ -95,38 +96,38 @@ async fn create_resource(caller: HubCaller, request: HttpRequest, body: AnyBody)
     responses((status = 200, description = "The object, or the objects", body = Value)))]
 #[get("/hubs/{hub}/{objectName}/{objectId}")]
 async fn get_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
-    call(&caller, &request, None).await
+    call(&caller, &request, Form::InHub, None).await
 }
 
 /// Replace an object of a resource
 #[utoipa::path(params(ObjectIdPath), request_body = openapi::bodies::HubObject,
     responses((status = 200, description = "The object", body = Value)))]
 #[put("/hubs/{hub}/{objectName}/{objectId}")]
-async fn replace_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.value).await
+async fn replace_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
+    call(&caller, &request, Form::InHub, Some(body)).await
 }
 
 /// Change some of an object of a resource
 #[utoipa::path(params(ObjectIdPath), request_body = openapi::bodies::HubObject,
     responses((status = 200, description = "The object", body = Value)))]
 #[patch("/hubs/{hub}/{objectName}/{objectId}")]
-async fn update_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.value).await
+async fn update_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
+    call(&caller, &request, Form::InHub, Some(body)).await
 }
 
 /// Delete an object of a resource, or archive it where the vendor archives
 #[utoipa::path(params(ObjectIdPath), responses((status = 200, description = "Deleted; the body is empty")))]
 #[delete("/hubs/{hub}/{objectName}/{objectId}")]
 async fn delete_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
-    call(&caller, &request, None).await
+    call(&caller, &request, Form::InHub, None).await
 }
 
 /// Create an object of a resource that is part of another, or search
 #[utoipa::path(params(ObjectIdPath), request_body = openapi::bodies::HubObject,
     responses((status = 200, description = "What was created or found", body = Value)))]
 #[post("/hubs/{hub}/{objectName}/{objectId}")]
-async fn create_nested_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.value).await
+async fn create_nested_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
+    call(&caller, &request, Form::InHub, Some(body)).await
 }
 
 /// List what belongs to an object, or get a part of a resource
@@ -134,7 +135,7 @@ async fn create_nested_resource(caller: HubCaller, request: HttpRequest, body: A
     responses((status = 200, description = "The objects, or the object", body = Value)))]
 #[get("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn get_child_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
-    call(&caller, &request, None).await
+    call(&caller, &request, Form::InHub, None).await
 }
 
 /// Read, create, change or archive several objects at once
@@ -144,31 +145,31 @@ async fn get_child_resource(caller: HubCaller, request: HttpRequest) -> HttpResp
 #[utoipa::path(params(ChildPath), request_body = openapi::bodies::HubObject,
     responses((status = 200, description = "The results, and what failed", body = Value)))]
 #[post("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
-async fn create_child_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.value).await
+async fn create_child_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
+    call(&caller, &request, Form::InHub, Some(body)).await
 }
 
 /// Replace a part of a resource
 #[utoipa::path(params(ChildPath), request_body = openapi::bodies::HubObject,
     responses((status = 200, description = "The object", body = Value)))]
 #[put("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
-async fn replace_child_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.value).await
+async fn replace_child_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
+    call(&caller, &request, Form::InHub, Some(body)).await
 }
 
 /// Change some of a part of a resource
 #[utoipa::path(params(ChildPath), request_body = openapi::bodies::HubObject,
     responses((status = 200, description = "The object", body = Value)))]
 #[patch("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
-async fn update_child_resource(caller: HubCaller, request: HttpRequest, body: AnyBody) -> HttpResponse {
-    call(&caller, &request, body.value).await
+async fn update_child_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
+    call(&caller, &request, Form::InHub, Some(body)).await
 }
 
 /// Delete a part of a resource
 #[utoipa::path(params(ChildPath), responses((status = 200, description = "Deleted; the body is empty")))]
 #[delete("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn delete_child_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
-    call(&caller, &request, None).await
+    call(&caller, &request, Form::InHub, None).await
 }
 
 /// What lies deeper than the document says, and other methods: with a token the element knows which ones an address takes.
@@ -176,25 +177,26 @@ async fn any(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiErr
     if !names_instance(&request) && !openapi::methods_of(request.path()).is_empty() {
         return no_route(request).await;
     }
-    served(request, body).await
+    served(request, Form::InHub, body).await
 }
 
 fn names_instance(request: &HttpRequest) -> bool {
     presented(request).is_ok_and(|presented| presented.element.is_some())
 }
 
-/// The bare form: where nothing of ours has the address, the element of the token may have it.
+/// The bare form: where nothing of ours has the address, the element of the token may have it. What is the platform's by its
+/// name alone (contract 14.1) is nobody else's.
 pub async fn bare(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
     let path = path_of(&request)?;
     let first = path.first().map(String::as_str).unwrap_or_default();
     let named = matches!(first, "objects" | "ping") || services(&request)?.is_resource(&path);
-    if path.is_empty() || !(named || (names_instance(&request) && !openapi::has_below(first))) {
+    if path.is_empty() || !(named || (names_instance(&request) && !Form::Bare.reserves(first))) {
         return no_route(request).await;
     }
-    served(request, body).await
+    served(request, Form::Bare, body).await
 }
 
-async fn served(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
+async fn served(request: HttpRequest, form: Form, body: RawBody) -> Result<HttpResponse, ApiError> {
     let caller = HubCaller::extract(&request).await?;
     let path = path_of(&request)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -207,26 +209,38 @@ async fn served(request: HttpRequest, body: RawBody) -> Result<HttpResponse, Api
         (_, ["objects" | "ping"] | ["objects", _, "metadata" | "docs"]) => {
             finish(&caller, Err(wrong_method(&request, "GET")))
         }
-        _ => {
-            let body = AnyBody::of(&request, body).await?;
-            call(&caller, &request, body.value).await
-        }
+        _ => call(&caller, &request, form, Some(body)).await,
     })
 }
 
-async fn call(caller: &HubCaller, request: &HttpRequest, body: Option<Value>) -> HttpResponse {
-    finish(caller, called(caller, request, body).await)
+async fn call(caller: &HubCaller, request: &HttpRequest, form: Form, body: Option<RawBody>) -> HttpResponse {
+    finish(caller, called(caller, request, form, body).await)
 }
 
-async fn called(caller: &HubCaller, request: &HttpRequest, body: Option<Value>) -> Result<HttpResponse, ApiError> {
+async fn called(
+    caller: &HubCaller,
+    request: &HttpRequest,
+    form: Form,
+    body: Option<RawBody>,
+) -> Result<HttpResponse, ApiError> {
+    let path = path_of(request)?;
+    let body = match body {
+        Some(body) if AnyBody::is_read(request) => {
+            // Who asks for what is not there hears that, whatever was sent along.
+            caller.services.check_hub_route(&caller.through(), form, request.method().as_str(), &path).await?;
+            AnyBody::of(request, body).await?
+        }
+        _ => AnyBody::default(),
+    };
     let headers = request.headers().iter();
     let headers = headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
     let call = HubCall {
+        form,
         method: request.method().to_string(),
-        path: path_of(request)?,
+        path,
         query: Parameters::read(request.query_string().as_bytes())?.into_pairs(),
         headers: headers.collect(),
-        body,
+        body: body.value,
     };
     let answer = caller.services.call_hub(&caller.through(), call).await?;
     Ok(rendered(answer))

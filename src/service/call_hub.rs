@@ -11,6 +11,7 @@ use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::protocol::hub::families::Form;
 use crate::protocol::hub::objects::{self, Described, ObjectMetadata, ObjectName};
 use crate::protocol::hub::paging::{Position, Walk};
 use crate::protocol::hub::plan::{Call, Plan};
@@ -19,6 +20,7 @@ use crate::protocol::hub::{route, shape};
 
 /// A call as it came in.
 pub struct HubCall {
+    pub form: Form,
     pub method: String,
     /// Behind the hub, decoded.
     pub path: Vec<String>,
@@ -38,9 +40,22 @@ pub struct HubAnswer {
 }
 
 impl Services {
-    /// Whether some element has a resource of its own that begins with this segment.
+    /// Whether some element has a resource of its own at this bare path.
     pub fn is_resource(&self, path: &[String]) -> bool {
         self.catalog.iter().any(|element| route::has_own(element, path))
+    }
+
+    /// Whether a call leads to a resource, asked before its body is read.
+    pub async fn check_hub_route(
+        &self,
+        through: &Through<'_>,
+        form: Form,
+        method: &str,
+        path: &[String],
+    ) -> Result<(), ApiError> {
+        let live = self.live_instance(through.owner, through.instance).await?;
+        live.usable()?;
+        route::find(&live.element, form, method, path, false).map(drop)
     }
 
     pub async fn call_hub(&self, through: &Through<'_>, call: HubCall) -> Result<HubAnswer, ApiError> {
@@ -57,11 +72,12 @@ impl Services {
         let first = |list: &[(String, String)], name: &str| {
             list.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
-        let HubCall { method, path, query, headers, body } = call;
+        let HubCall { form, method, path, query, headers, body } = call;
         let query = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let plan = Plan::of(
             &element,
             Call {
+                form,
                 method: &method,
                 path: &path,
                 query: &query,

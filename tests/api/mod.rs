@@ -29,6 +29,7 @@ mod oauth_url;
 mod openapi;
 mod organizations;
 mod pkce;
+mod platform_calls;
 mod provisioning;
 mod refresh;
 mod refresh_due;

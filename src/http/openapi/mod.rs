@@ -84,8 +84,10 @@ fn without_property_names(value: &mut Value) {
             description = "Calls without an id: the instance is the one whose token is sent as `Element <token>`"),
         (name = "notifications", description = "Telling an organization what happens"),
         (name = "hubs",
-            description = "The vendor's objects in one shape for a hub, through the instance of the Element token. The same \
-                           addresses work without `/hubs/{hub}`, and without Organization"),
+            description = "The vendor's objects in one shape for a hub, through the instance of the Element token. \
+                           Organization may stay away. Without `/hubs/{hub}` an address is the element's where the element \
+                           has a resource of that name, and for reading any object, unless it is one of this API's own, \
+                           such as `/accounts/{id}`, `/users` or `/jobs`: those never reach a vendor"),
     ),
 )]
 struct Frame;
@@ -194,12 +196,6 @@ fn add_header(response: &mut Response, (name, description): NamedHeader) {
 }
 
 static ROUTES: LazyLock<Vec<(ResourceDef, Vec<Method>)>> = LazyLock::new(all_routes);
-
-/// Whether addresses of the document begin with this segment.
-pub fn has_below(segment: &str) -> bool {
-    let begins = |pattern: &str| pattern.split('/').nth(1) == Some(segment);
-    ROUTES.iter().any(|(route, _)| route.pattern().is_some_and(begins))
-}
 
 /// The methods that an address takes, with or without the base path.
 pub fn methods_of(path: &str) -> Vec<Method> {

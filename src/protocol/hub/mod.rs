@@ -4,6 +4,7 @@
 mod body;
 pub mod clause;
 pub mod document;
+pub mod families;
 mod filter;
 mod json;
 pub mod objects;

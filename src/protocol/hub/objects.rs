@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::families::Form;
 use super::json::{Scanner, pointer, text_of};
 use super::plan::{LARGEST_REPLY, vendor_url};
 use super::route::{Route, find};
@@ -91,7 +92,7 @@ pub enum Described<'a> {
 pub fn find_object<'a>(element: &'a Element, name: &str) -> Option<Route<'a>> {
     let known = whole(element).find(|it| it.path == name).or_else(|| whole(element).find(|it| it.vendor_name == name));
     let path = known.map_or(name, |resource| resource.path.as_str());
-    find(element, "GET", &[path.to_owned()], false).ok()
+    find(element, Form::InHub, "GET", &[path.to_owned()], false).ok()
 }
 
 /// None: the element has no such object.

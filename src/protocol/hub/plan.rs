@@ -8,6 +8,7 @@ use url::form_urlencoded::Serializer;
 
 use super::body;
 use super::clause::{self, Clause, Complaint, Field};
+use super::families::Form;
 use super::filter::{self, Limits, MODIFIED, Names};
 use super::paging::{Position, Wanted, fingerprint};
 use super::route::{self, Route, segment_text};
@@ -26,6 +27,7 @@ pub const LARGEST_REPLY: usize = 16 << 20;
 
 /// What a caller sent.
 pub struct Call<'a> {
+    pub form: Form,
     pub method: &'a str,
     /// Behind the hub, decoded.
     pub path: &'a [String],
@@ -63,7 +65,7 @@ impl<'a> Plan<'a> {
         let given = |name: &str| (call.query)(name).filter(|value| !value.is_empty());
         let (condition, order) = (given("where"), given("orderBy"));
         let filtered = condition.is_some() || order.is_some();
-        let mut route = route::find(element, call.method, call.path, filtered)?;
+        let mut route = route::find(element, call.form, call.method, call.path, filtered)?;
         let mut plan_body = call.body;
         let mut slots = Slots::default();
         for parameter in &route.operation.parameters {

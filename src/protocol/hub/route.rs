@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::families::Form;
 use crate::catalog::element::Element;
 use crate::catalog::resource::{Collection, Operation, Resource, segments, variable};
 use crate::kernel::code::Code;
@@ -17,30 +18,62 @@ pub struct Route<'a> {
     pub values: BTreeMap<&'a str, String>,
 }
 
-/// Whether the element has a resource of its own under this path: one that does not begin with a variable.
+/// Whether a bare path is one of the element's own, without any generic resource of it: it begins with a name that the
+/// element declares, and in a family of the platform it consists of such names.
 pub fn has_own(element: &Element, path: &[String]) -> bool {
-    let named = |resource: &Resource| {
-        segments(&resource.path).next().is_some_and(|first| path.first().is_some_and(|segment| segment == first))
-    };
-    element.resources.iter().any(named)
+    let first = path.first().map(String::as_str).unwrap_or_default();
+    if !Form::Bare.reserves(first) {
+        return is_named(element, first);
+    }
+    let mut resources = element.resources.iter().filter_map(|it| Some((it, element.collections.get(&it.collection)?)));
+    resources.any(|(resource, collection)| {
+        let mut operations = collection.operations.iter().filter(|operation| resource.has(operation));
+        operations.any(|operation| fit(resource, operation, path).is_some_and(|fit| fit.is_literal()))
+    })
+}
+
+fn is_named(element: &Element, first: &str) -> bool {
+    element.resources.iter().any(|resource| segments(&resource.path).next() == Some(first))
+}
+
+/// Whether a resource may take an address that it fits. The platform's calls never reach a vendor: not the bare ones of
+/// its families, unless the element declares that very path, and no bare ones but GETs through a resource that takes every
+/// name.
+fn may_take(form: Form, resource: &Resource, operation: &Operation, path: &[String], fit: &Fit<'_>) -> bool {
+    let generic = segments(&resource.path).next().is_some_and(|first| variable(first).is_some());
+    let reserved = path.first().is_some_and(|first| form.reserves(first));
+    match form {
+        Form::InHub => !(generic && reserved),
+        Form::Bare if reserved => fit.is_literal(),
+        Form::Bare => !generic || operation.method == "GET",
+    }
 }
 
 /// `filtered`: the caller gave a condition or an order.
-pub fn find<'a>(element: &'a Element, method: &str, path: &[String], filtered: bool) -> Result<Route<'a>, ApiError> {
+pub fn find<'a>(
+    element: &'a Element,
+    form: Form,
+    method: &str,
+    path: &[String],
+    filtered: bool,
+) -> Result<Route<'a>, ApiError> {
     let mut best: Option<(Rank, Route<'a>)> = None;
     let mut methods: Vec<&str> = Vec::new();
     for resource in &element.resources {
         let Some(collection) = element.collections.get(&resource.collection) else { continue };
         for operation in collection.operations.iter().filter(|operation| resource.has(operation)) {
-            let Some((rank, values)) = fit(resource, operation, path) else { continue };
+            let Some(fit) = fit(resource, operation, path) else { continue };
+            if !may_take(form, resource, operation, path, &fit) {
+                continue;
+            }
             if !methods.contains(&operation.method.as_str()) {
                 methods.push(&operation.method);
             }
-            let rank = Rank { literals: rank, fits: operation.filtered == filtered };
+            let rank = Rank { literals: fit.literals, fits: operation.filtered == filtered };
             // Without a twin for conditions an operation serves both.
             let may = filtered || !operation.filtered;
             if operation.method == method && may && best.as_ref().is_none_or(|(other, _)| rank > *other) {
-                best = Some((rank, Route { resource, collection, operation, values }));
+                best = Some((rank, Route { resource, collection, operation, values: fit.values }));
             }
         }
     }
@@ -50,7 +83,10 @@ pub fn find<'a>(element: &'a Element, method: &str, path: &[String], filtered: b
             route.values.insert("vendorName", name);
             Ok(route)
         }
-        None if methods.is_empty() => Err(no_resource(element, path)),
+        // That a resource could be read under any name says nothing of this one.
+        None if methods.is_empty() || (form == Form::Bare && !has_own(element, path)) => {
+            Err(no_resource(element, form, path))
+        }
         None => {
             let methods = methods.join(", ");
             let message = format!("{} takes {methods} here, not {method}.", element.name);
@@ -66,7 +102,18 @@ struct Rank {
     fits: bool,
 }
 
-type Fit<'a> = ((usize, Vec<bool>), BTreeMap<&'a str, String>);
+/// How a path fits a resource and an operation.
+struct Fit<'a> {
+    /// How many of its segments are literals, and which, from the right.
+    literals: (usize, Vec<bool>),
+    values: BTreeMap<&'a str, String>,
+}
+
+impl Fit<'_> {
+    fn is_literal(&self) -> bool {
+        self.values.is_empty()
+    }
+}
 
 fn fit<'a>(resource: &'a Resource, operation: &'a Operation, path: &[String]) -> Option<Fit<'a>> {
     let mut values = BTreeMap::new();
@@ -87,7 +134,7 @@ fn fit<'a>(resource: &'a Resource, operation: &'a Operation, path: &[String]) ->
         return None;
     }
     literals.reverse();
-    Some(((literals.iter().filter(|literal| **literal).count(), literals), values))
+    Some(Fit { literals: (literals.iter().filter(|literal| **literal).count(), literals), values })
 }
 
 /// The vendor's name of the objects. Where a variable names another resource, its vendor name is meant.
@@ -116,11 +163,18 @@ pub fn segment_text(name: &str, value: &str) -> Result<String, ApiError> {
     Ok(encoded.map(|piece| if piece == "+" { "%20" } else { piece }).collect())
 }
 
-fn no_resource(element: &Element, path: &[String]) -> ApiError {
+fn no_resource(element: &Element, form: Form, path: &[String]) -> ApiError {
     let shown: String = path.join("/").chars().filter(|c| !c.is_control()).take(100).collect();
     let known: Vec<&str> = element.resources.iter().map(|resource| resource.path.as_str()).collect();
     let message = if known.is_empty() {
         format!("{} has no resources yet.", element.name)
+    } else if form == Form::Bare {
+        format!(
+            "{} has no resource /{shown} that could be meant here: write /hubs/{}/{shown}, or one of {}.",
+            element.name,
+            element.hub,
+            known.join(", ")
+        )
     } else {
         format!("{} has no resource /{shown}: it has {}.", element.name, known.join(", "))
     };

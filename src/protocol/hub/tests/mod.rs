@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::Value;
 use url::Url;
 
+use super::families::Form;
 use super::paging::{Position, Walk};
 use super::plan::{Call, Plan};
 use crate::catalog::Catalog;
@@ -38,7 +39,16 @@ fn plan<'a>(
     let none = |_: &str| None;
     Plan::of(
         element,
-        Call { method, path: &path, query: &found, header: &none, configuration: &none, body, instance: 7 },
+        Call {
+            form: Form::InHub,
+            method,
+            path: &path,
+            query: &found,
+            header: &none,
+            configuration: &none,
+            body,
+            instance: 7,
+        },
     )
 }
 

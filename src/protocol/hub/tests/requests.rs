@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::families::Form;
 use super::super::paging::Position;
 use super::{element, first, plan, refused, request};
 
@@ -212,7 +213,7 @@ fn a_path_cannot_climb() {
     let element = element("hubspotcrm");
     for id in [".", "..", ""] {
         let path = ["contacts".to_owned(), id.to_owned()];
-        let found = super::super::route::find(&element, "GET", &path, false).unwrap();
+        let found = super::super::route::find(&element, Form::InHub, "GET", &path, false).unwrap();
         assert_eq!(found.operation.name, "get");
     }
     let climbing = plan(&element, "GET contacts/..", &[], None).unwrap();
@@ -237,6 +238,7 @@ proptest! {
         let id = format!("{id}{PROBE}");
         let path = vec!["contacts".to_owned(), id.clone()];
         let call = super::super::plan::Call {
+            form: Form::InHub,
             method: "GET", path: &path, query: &|_| None, header: &|_| None, configuration: &|_| None, body: None, instance: 1,
         };
         let sent = request(&super::super::plan::Plan::of(&hubspot, call).unwrap(), &Position::Start, 0);
