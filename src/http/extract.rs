@@ -176,11 +176,23 @@ pub(super) fn connections(request: &HttpRequest) -> Result<&Rc<Connections>, Api
     request.app_data().ok_or_else(|| ApiError::internal("the routes were set up without their connections"))
 }
 
+/// The one Authorization header. Of two, somebody in front may have read the other one (RFC 9110 section 5.3: it is no list).
+pub(super) fn authorization(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    match (headers.next(), headers.next()) {
+        (None, _) => Ok(None),
+        (Some(header), None) => header.to_str().map(Some).map_err(|_| broken_header()),
+        (Some(_), Some(_)) => {
+            let message = "The Authorization header stands there twice: send one, with its parts behind commas.";
+            Err(ApiError::new(Code::BadCredentials, message))
+        }
+    }
+}
+
 /// The parts of the Authorization header in any order (contract 2.3).
 pub(super) fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
     let mut presented = Presented::default();
-    for header in request.headers().get_all(header::AUTHORIZATION) {
-        let text = header.to_str().map_err(|_| broken_header())?;
+    if let Some(text) = authorization(request)? {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (label, value) = part.split_once([' ', '\t']).ok_or_else(broken_header)?;
             let place = match label {

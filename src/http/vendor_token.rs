@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
 
-use super::extract::presented;
+use super::extract::{authorization, presented};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
@@ -16,11 +15,11 @@ use crate::service::warm_instances::LiveInstance;
 
 /// By `Element <token>`, or by the token in a place where some vendor's credential would travel.
 pub async fn named_instance(services: &Services, request: &HttpRequest) -> Result<Arc<LiveInstance>, ApiError> {
-    let mut values = request.headers().get_all(header::AUTHORIZATION).filter_map(|value| value.to_str().ok());
-    if values.clone().any(is_ours) {
+    let value = authorization(request)?;
+    if value.is_some_and(is_ours) {
         return services.instance_of_element(&presented(request)?).await;
     }
-    let candidates = match values.next() {
+    let candidates = match value {
         Some(value) => {
             let tokens = of_authorization(value).into_iter();
             tokens.map(|token| Candidate { token, found_at: FoundAt::Authorization }).collect()

@@ -13,7 +13,7 @@ use crate::kernel::secret::Secret;
 use crate::store::principals::{self, Principal};
 use crate::store::{StoreFault, sessions};
 use crate::vault::lookup::Purpose;
-use crate::vault::{Audience, MemoryHash, MemoryKey};
+use crate::vault::{Audience, Known, LookupKey, MemoryHash, MemoryKey};
 
 /// The parts of an `Authorization` header (contract 2.3), as far as they were given.
 #[derive(Debug, Clone, Default)]
@@ -40,11 +40,21 @@ impl Services {
         }
     }
 
-    /// As `authenticate`; without an organization secret the user's is meant.
+    /// As `authenticate`; without an organization secret the user's is meant. Whatever is presented must be right, and of
+    /// one user.
     pub async fn authenticate_for_hub(&self, presented: &Presented) -> Result<Arc<Principal>, ApiError> {
         let refused = || ApiError::from(Code::BadCredentials);
         if let Some(token) = &presented.bearer {
-            return self.principal_of_session(Audience::Api, token).await?.ok_or_else(refused);
+            let principal = self.principal_of_session(Audience::Api, token).await?.ok_or_else(refused)?;
+            let agree = match (&presented.user, &presented.organization) {
+                (None, None) => true,
+                (None, Some(organization)) => is_organization_secret(&self.lookup.known(), &principal, organization),
+                (Some(user), organization) => {
+                    let other = self.principal_by_secrets(user, organization.as_ref()).await?;
+                    other.is_some_and(|other| other.user == principal.user)
+                }
+            };
+            return if agree { Ok(principal) } else { Err(refused()) };
         }
         let user = presented.user.as_ref().ok_or_else(|| missing("User"))?;
         self.principal_by_secrets(user, presented.organization.as_ref()).await?.ok_or_else(refused)
@@ -89,11 +99,7 @@ impl Services {
         let hashes = self.lookup.hashes(Purpose::UserSecret, user);
         let found = self.store.read(move |conn| principals::find_by_secret(conn, &hashes)).await?;
         let fits = |principal: &Principal| {
-            let Some(organization) = organization else { return true };
-            keys.all().any(|generation| {
-                let hash = generation.key.hash(Purpose::OrganizationSecret, organization);
-                hash.ct_eq(&principal.organization_secret_hash).into()
-            })
+            organization.is_none_or(|organization| is_organization_secret(&keys, principal, organization))
         };
         Ok(found.filter(fits).map(|principal| known.remember(both, principal, generation)))
     }
@@ -110,6 +116,14 @@ impl Services {
         });
         Ok(found.await?.map(|signed_in| known.remember(user, signed_in, generation)))
     }
+}
+
+/// Under any generation of the look-up key.
+fn is_organization_secret(keys: &Known<LookupKey>, principal: &Principal, secret: &Secret) -> bool {
+    keys.all().any(|generation| {
+        let hash = generation.key.hash(Purpose::OrganizationSecret, secret);
+        hash.ct_eq(&principal.organization_secret_hash).into()
+    })
 }
 
 fn missing(parts: &str) -> ApiError {

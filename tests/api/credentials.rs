@@ -91,9 +91,72 @@ on_both!(the_parts_come_in_any_order_and_case, |server| async move {
     for spelling in spellings {
         token_scoped(&with(spelling)).await.ok();
     }
-    // The same parts in several header lines (RFC 9110 section 5.3).
-    let request = server.anonymous().request("GET", "/instances/configuration");
-    read(request.header("authorization", user).header("Authorization", format!("{organization},{element}"))).await.ok();
+});
+
+on_both!(of_two_authorization_headers_none_counts, |server| async move {
+    let Parts { user, organization, element } = &Parts::of(&server).await;
+    let (pair, triple) = (format!("{user}, {organization}"), format!("{user}, {organization}, {element}"));
+    let bearer = bearer_of(&server).await;
+    let twice = [
+        (user.as_str(), format!("{organization},{element}")),
+        (triple.as_str(), triple.clone()),
+        (&bearer, bearer.clone()),
+        (&triple, "Bearer nonsense".to_owned()),
+        ("Bearer nonsense", triple.clone()),
+        (&pair, element.clone()),
+    ];
+    for (first, second) in &twice {
+        for path in ["/instances/configuration", "/instances/count", "/elements", "/hubs/crm/contacts"] {
+            let request = server.anonymous().request("GET", path).header("authorization", *first);
+            let message = read(request.header("Authorization", second)).await.fails(401, "bad_credentials");
+            assert!(message.contains("twice"), "{message}");
+        }
+    }
+    // The passthrough takes tokens where vendors do, and there as well.
+    let token = element.split_once(' ').unwrap().1;
+    for (first, second) in [(element.clone(), element.clone()), (format!("Bearer {token}"), "Bearer other".to_owned())]
+    {
+        let request = server.anonymous().request_at_root("GET", "/vendor/crm/v3/objects/contacts");
+        let reply = read(request.header("authorization", first).header("authorization", second)).await;
+        reply.fails(401, "bad_credentials");
+    }
+});
+
+on_both!(what_is_presented_beside_a_session_must_be_right_too, |server| async move {
+    let Parts { user, organization, element } = &Parts::of(&server).await;
+    let bearer = bearer_of(&server).await;
+    let stranger = server.stranger().await.authorization.unwrap();
+    let (foreign_user, foreign_organization) = stranger.split_once(", ").unwrap();
+    let colleague = server.colleague().await.authorization.unwrap();
+    let (colleague, _) = colleague.split_once(", ").unwrap();
+    for right in [organization.clone(), user.clone(), format!("{user}, {organization}")] {
+        let caller = server.anonymous().with(&format!("{bearer}, {right}"));
+        platform(&caller).await.ok();
+        token_scoped(&caller.with_element(element.split_once(' ').unwrap().1)).await.ok();
+    }
+    for wrong in [
+        "Organization wrong".to_owned(),
+        foreign_organization.to_owned(),
+        "User wrong".to_owned(),
+        foreign_user.to_owned(),
+        colleague.to_owned(),
+        format!("{user}, {foreign_organization}"),
+        format!("{foreign_user}, {organization}"),
+        format!("{colleague}, {organization}"),
+        stranger.clone(),
+    ] {
+        for header in [format!("{bearer}, {wrong}"), format!("{wrong}, {bearer}")] {
+            let caller = server.anonymous().with(&header);
+            assert_eq!(platform(&caller).await.fails(401, "bad_credentials"), REFUSED, "{header}");
+            caller.get("/elements").await.fails(401, "bad_credentials");
+            token_scoped(&caller.with_element("x")).await.fails(401, "bad_credentials");
+            let hub = caller.with_element(element.split_once(' ').unwrap().1).get("/hubs/crm/contacts").await;
+            hub.fails(401, "bad_credentials");
+        }
+    }
+    // The session's own user, but nobody's session.
+    let header = format!("Bearer nonsense, {user}, {organization}");
+    platform(&server.anonymous().with(&header)).await.fails(401, "bad_credentials");
 });
 
 on_both!(what_is_missing_is_named, |server| async move {

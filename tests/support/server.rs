@@ -19,6 +19,7 @@ use ligand::sandbox::Sandbox;
 use ligand::service::Services;
 use ligand::service::bootstrap::{CreatedUser, UserInput};
 use ligand::service::budget::Budget;
+use ligand::store::principals;
 use ligand::vault::KeyRing;
 
 use super::caller::Caller;
@@ -180,6 +181,15 @@ impl TestServer {
     pub async fn stranger(&self) -> Caller {
         let created = self.services.create_user(user("stranger@other.example", true), None).await.expect("a user");
         self.callers.signed(&created)
+    }
+
+    /// A caller of the administrator's organization who is no administrator.
+    pub async fn colleague(&self) -> Caller {
+        let admin = self.admin.email.clone();
+        let found = self.services.store.read(move |conn| principals::find_by_email(conn, &admin)).await;
+        let (admin, _) = found.expect("the database answers").expect("the administrator");
+        let created = self.services.create_user(user("colleague@example.com", false), Some(admin.owner)).await;
+        self.callers.signed(&created.expect("a user"))
     }
 
     /// The vendor behind hubspotcrm and hubspot.
