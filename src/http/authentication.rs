@@ -38,7 +38,8 @@ pub struct NewPassword {
 
 /// Sign in with user name and password
 ///
-/// Gives a session token, to be sent as `Authorization: Bearer`. Attempts are limited per address and per user name.
+/// Gives a session token, to be sent as `Authorization: Bearer`. Who fails too often, by address and by user name, waits: 429
+/// with `Retry-After`. Attempts that succeed are not counted.
 #[utoipa::path(security(()), request_body = SignIn,
     responses((status = 200, description = "Who signed in, with a session token", body = AuthenticatedUser)))]
 #[post("/authentication")]

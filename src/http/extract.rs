@@ -222,15 +222,16 @@ fn broken_header() -> ApiError {
 pub(super) fn address(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     let shared = shared(request).ok()?;
-    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = forwarded.flat_map(|text| text.split(',')).collect();
+    let forwarded = request.headers().get_all("x-forwarded-for").map(|value| value.as_bytes());
+    // As bytes: what a client wrote in front may be no text, and the proxy's own entry stands behind it.
+    let hops: Vec<&[u8]> = forwarded.flat_map(|bytes| bytes.split(|byte| *byte == b',')).collect();
     let mut nearest = peer.to_canonical();
     // From the nearest hop outwards, as far as trusted proxies vouch; what cannot be read ends the chain.
     for hop in hops.into_iter().rev() {
         if !shared.trusts(nearest) {
             break;
         }
-        match hop_address(hop.trim()) {
+        match std::str::from_utf8(hop).ok().and_then(|hop| hop_address(hop.trim())) {
             Some(address) => nearest = address,
             None => break,
         }

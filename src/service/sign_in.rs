@@ -96,7 +96,7 @@ impl Services {
     }
 
     async fn proven(&self, address: Option<IpAddr>, username: &str, password: Secret) -> Result<Principal, ApiError> {
-        self.sign_in_limits.check(address, username)?;
+        let attempt = self.sign_in_limits.begin(address, username)?;
         let refused = || ApiError::from(Code::LoginRefused);
         if username.contains('\0') || password.expose().len() > password::LONGEST {
             return Err(refused());
@@ -106,6 +106,7 @@ impl Services {
         let (principal, hash) = found.unzip();
         let fits = self.hashing(move || password::verify(&password, hash.as_deref())).await?;
         let principal = principal.filter(|_| fits).ok_or_else(refused)?;
+        self.sign_in_limits.succeeded(attempt);
         let (user, now) = (principal.user, self.now());
         self.store.write(move |conn| principals::record_login(conn, user, now)).await?;
         Ok(Principal { last_login_at: Some(now), ..principal })

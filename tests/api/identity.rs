@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use ligand::kernel::owner::Owner;
 use ligand::kernel::secret::Secret;
 use ligand::service::authenticate::Presented;
 use ligand::store::principals::Principal;
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
 use crate::support::caller::read;
-use crate::support::server::{PASSWORD, Setup, run_with, user};
+use crate::support::server::{PASSWORD, Setup, run_with};
 use crate::support::{Caller, Database, Reply, TestServer, on_both, on_sqlite};
 
 async fn sign_in(server: &TestServer, name: &str, password: &str) -> Reply {
@@ -29,13 +29,6 @@ async fn principal(server: &TestServer) -> Arc<Principal> {
         ..Presented::default()
     };
     server.services.authenticate(&presented).await.expect("the administrator")
-}
-
-/// Somebody of the administrator's organization who is no administrator.
-async fn colleague(server: &TestServer) -> Caller {
-    let of: Owner = principal(server).await.owner;
-    let created = server.services.create_user(user("colleague@example.com", false), Some(of)).await.expect("a user");
-    Caller::new(&server.url, &created)
 }
 
 async fn accepted(caller: &Caller) -> bool {
@@ -169,7 +162,7 @@ on_both!(a_user_secret_is_replaced_at_once, |server| async move {
 });
 
 on_both!(an_organization_secret_is_replaced_for_everybody, |server| async move {
-    let (admin, colleague) = (server.caller(), colleague(&server).await);
+    let (admin, colleague) = (server.caller(), server.colleague().await);
     assert!(accepted(&colleague).await);
     let refused = colleague.post("/authentication/organization-secret-reset", &Value::Null).await;
     assert_eq!(refused.fails(403, "not_allowed"), "Only an administrator of the organization may reset its secret.");
@@ -217,19 +210,68 @@ fn waits(reply: &Reply) -> i64 {
     seconds
 }
 
-on_sqlite!(attempts_are_limited_by_user_name, |server| async move {
-    for attempt in 0..10 {
-        // However it is spelled, it is one name.
-        let name = ["admin@example.com", "ADMIN@example.com", "  admin@example.com"][attempt % 3];
-        sign_in(&server, name, "wrong horse").await.fails(401, "login_refused");
+/// Trusts this machine, so that a test can come from anywhere.
+fn behind_a_proxy() -> Setup {
+    Setup { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Setup::default() }
+}
+
+async fn sign_in_from(server: &TestServer, address: &str, name: &str, password: &str) -> Reply {
+    let body = json!({ "username": name, "password": password }).to_string();
+    let request = server.anonymous().request("POST", "/authentication").header("content-type", "application/json");
+    read(request.header("x-forwarded-for", address).body(body)).await
+}
+
+#[test]
+fn strangers_who_guess_keep_nobody_out() {
+    run_with(Database::sqlite(), behind_a_proxy(), |server: TestServer| async move {
+        let admin = "admin@example.com";
+        // Too long for any hash: this test need not burn the processor.
+        let guess = "x".repeat(2000);
+        for number in 0..10 {
+            sign_in_from(&server, &format!("198.51.100.{number}"), admin, &guess).await.fails(401, "login_refused");
+        }
+        sign_in_from(&server, "203.0.113.7", admin, PASSWORD).await.ok();
+        for number in 0..990 {
+            // However it is spelled, it is one name.
+            let name = [admin, "ADMIN@example.com", "  admin@example.com"][number % 3];
+            let address = format!("198.51.100.{}", number % 200);
+            sign_in_from(&server, &address, name, &guess).await.fails(401, "login_refused");
+        }
+        let seconds = waits(&sign_in_from(&server, "192.0.2.1", " Admin@Example.com ", PASSWORD).await);
+        sign_in_from(&server, "203.0.113.7", admin, PASSWORD).await.ok();
+        sign_in_from(&server, "192.0.2.1", "nobody@example.com", PASSWORD).await.fails(401, "login_refused");
+        assert!(accepted(&server.caller()).await, "secrets are not passwords");
+        server.advance(TimeDelta::seconds(seconds));
+        sign_in_from(&server, "192.0.2.1", admin, PASSWORD).await.ok();
+    });
+}
+
+on_sqlite!(right_sign_ins_are_not_counted, |server| async move {
+    for _ in 0..70 {
+        sign_in(&server, "admin@example.com", PASSWORD).await.ok();
     }
-    let seconds = waits(&sign_in(&server, "admin@example.com", PASSWORD).await);
-    waits(&sign_in(&server, " Admin@Example.com ", PASSWORD).await);
-    sign_in(&server, "nobody@example.com", PASSWORD).await.fails(401, "login_refused");
-    assert!(accepted(&server.caller()).await, "secrets are not passwords");
-    server.advance(TimeDelta::seconds(seconds));
-    sign_in(&server, "admin@example.com", PASSWORD).await.ok();
+    sign_in(&server, "admin@example.com", "wrong horse").await.fails(401, "login_refused");
 });
+
+#[test]
+fn a_byte_that_is_no_text_hides_no_address() {
+    run_with(Database::sqlite(), behind_a_proxy(), |server: TestServer| async move {
+        let attempt = async |in_front: &[u8]| {
+            let header = [in_front, b", 203.0.113.9"].concat();
+            let body = json!({ "username": "admin@example.com", "password": "x".repeat(2000) }).to_string();
+            let request = server.anonymous().request("POST", "/authentication");
+            let header = HeaderValue::from_bytes(&header).expect("a header");
+            let request = request.header("content-type", "application/json").header("x-forwarded-for", header);
+            read(request.body(body)).await
+        };
+        for _ in 0..60 {
+            attempt(b"192.0.2.1").await.fails(401, "login_refused");
+        }
+        for in_front in [&b"\xff"[..], b"\xff\xfe", b"192.0.2.1, \xff", b"\xc3\xa9"] {
+            waits(&attempt(in_front).await);
+        }
+    });
+}
 
 /// An attempt of one of many users, said to come from the address `forwarded`.
 async fn attempt(server: &TestServer, user: u32, forwarded: &str) -> Reply {
@@ -252,8 +294,7 @@ on_sqlite!(attempts_are_limited_by_address, |server| async move {
 
 #[test]
 fn behind_a_trusted_proxy_the_forwarded_address_counts() {
-    let setup = Setup { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Setup::default() };
-    run_with(Database::sqlite(), setup, |server: TestServer| async move {
+    run_with(Database::sqlite(), behind_a_proxy(), |server: TestServer| async move {
         for number in 0..60 {
             // What the client itself wrote in front is not to be believed.
             let forged = format!("198.51.100.{number}, 203.0.113.7");
@@ -266,8 +307,7 @@ fn behind_a_trusted_proxy_the_forwarded_address_counts() {
 
 #[test]
 fn an_ipv6_network_counts_as_one_address() {
-    let setup = Setup { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Setup::default() };
-    run_with(Database::sqlite(), setup, |server: TestServer| async move {
+    run_with(Database::sqlite(), behind_a_proxy(), |server: TestServer| async move {
         for number in 0..60 {
             attempt(&server, number, &format!("2001:db8:0:7:{number:x}::1")).await.fails(401, "login_refused");
         }
