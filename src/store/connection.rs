@@ -25,6 +25,17 @@ pub enum AnyConn {
     Pg(diesel::PgConnection),
 }
 
+diesel::define_sql_function! {
+    /// Bytes of a value.
+    fn octet_length(value: diesel::sql_types::Binary) -> diesel::sql_types::Integer;
+}
+
+diesel::define_sql_function! {
+    /// Bytes of a text.
+    #[sql_name = "octet_length"]
+    fn octet_length_of_text(value: diesel::sql_types::Text) -> diesel::sql_types::Integer;
+}
+
 /// Runs the same diesel expression on the concrete connection, for what the enum cannot do (`on_conflict`, batches).
 macro_rules! on_each {
     ($conn:expr, $inner:ident => $body:expr) => {

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::changes::{self, Kind};
-use super::connection::{AnyConn, on_each};
+use super::connection::{AnyConn, octet_length, on_each};
 use super::fault::StoreFault;
 use super::schema::{app_user, credential, instance, instance_tag};
 use super::time::UtcTime;
@@ -356,11 +356,6 @@ fn insert_tags(conn: &mut AnyConn, owner: Owner, id: i64, tags: &[String]) -> Re
 diesel::define_sql_function! {
     /// SQLite folds ASCII only, so the database folds both sides of a comparison.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
-
-diesel::define_sql_function! {
-    /// Bytes of a value.
-    fn octet_length(value: diesel::sql_types::Binary) -> diesel::sql_types::Integer;
 }
 
 /// A LIKE pattern for a part of a text, with the pattern's own characters taken literally.

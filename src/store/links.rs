@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::connection::AnyConn;
+use super::connection::{AnyConn, octet_length};
 use super::fault::StoreFault;
 use super::schema::connect_link::{self, dsl};
 use super::time::UtcTime;
@@ -74,28 +74,38 @@ pub fn find_by_token(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<Option<Li
     Ok(dsl::connect_link.filter(dsl::token_hash.eq_any(hashes)).first(conn).optional()?)
 }
 
-/// One row more than the page. Ascending ids, or descending ones.
-pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Result<Vec<LinkRow>, StoreFault> {
-    let mut rows = owned(owner).into_boxed();
-    rows = match (filter.newest_first, page.after) {
-        (true, 0) => rows.order(dsl::id.desc()),
-        (true, before) => rows.filter(dsl::id.lt(before)).order(dsl::id.desc()),
-        (false, after) => rows.filter(dsl::id.gt(after)).order(dsl::id),
-    };
-    if let Some(external_id) = &filter.external_id {
-        rows = rows.filter(dsl::external_id.eq(external_id));
-    }
-    if let Some(StatusFilter { status, open, expired, now }) = &filter.status {
-        let now = UtcTime(*now);
-        rows = if status == expired {
-            rows.filter(dsl::status.eq(*status).or(dsl::status.eq_any(*open).and(dsl::expires_at.le(now))))
-        } else if open.contains(status) {
-            rows.filter(dsl::status.eq(*status)).filter(dsl::expires_at.gt(now))
-        } else {
-            rows.filter(dsl::status.eq(*status))
+/// One row more than the page, and the page, which may end at a number of bytes. Ascending ids, or descending ones.
+pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Result<(Vec<LinkRow>, Page), StoreFault> {
+    let wanted = || {
+        let mut rows = owned(owner).into_boxed();
+        rows = match (filter.newest_first, page.after) {
+            (true, 0) => rows.order(dsl::id.desc()),
+            (true, before) => rows.filter(dsl::id.lt(before)).order(dsl::id.desc()),
+            (false, after) => rows.filter(dsl::id.gt(after)).order(dsl::id),
         };
-    }
-    Ok(rows.limit(page.limit()).load(conn)?)
+        if let Some(external_id) = &filter.external_id {
+            rows = rows.filter(dsl::external_id.eq(external_id));
+        }
+        if let Some(StatusFilter { status, open, expired, now }) = &filter.status {
+            let now = UtcTime(*now);
+            rows = if status == expired {
+                rows.filter(dsl::status.eq(*status).or(dsl::status.eq_any(*open).and(dsl::expires_at.le(now))))
+            } else if open.contains(status) {
+                rows.filter(dsl::status.eq(*status)).filter(dsl::expires_at.gt(now))
+            } else {
+                rows.filter(dsl::status.eq(*status))
+            };
+        }
+        rows
+    };
+    // The sizes alone first: neither database reads a large value to tell how long it is.
+    let page = if page.may_be_large() {
+        let sizes = wanted().select(octet_length(dsl::settings_sealed)).limit(page.limit());
+        page.within_bytes(&sizes.load::<i32>(conn)?)
+    } else {
+        page
+    };
+    Ok((wanted().limit(page.limit()).load(conn)?, page))
 }
 
 /// Writes a changed row, unless somebody else did since it was read (`Conflict`). The token stays as it is by now.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::connection::{AnyConn, on_each};
+use super::connection::{AnyConn, octet_length_of_text, on_each};
 use super::fault::StoreFault;
 use super::schema::notice::{self, dsl};
 use super::time::{UtcTime, UtcTimestamp};
@@ -189,28 +189,43 @@ pub struct Filter {
     pub link_id: Option<i64>,
 }
 
-/// One row more than the page. Descending ids; `page.after`: below which, zero for the newest.
-pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Result<Vec<Delivery>, StoreFault> {
-    let mut rows = dsl::notice
-        .filter(dsl::organization_id.eq(owner.organization))
-        .filter(dsl::account_id.eq(owner.account))
-        .into_boxed();
-    if page.after > 0 {
-        rows = rows.filter(dsl::id.lt(page.after));
-    }
-    if let Some(status) = filter.status {
-        rows = rows.filter(dsl::status.eq(status));
-    }
-    if let Some(parked) = filter.parked {
-        rows = rows.filter(dsl::parked.eq(parked));
-    }
-    if let Some(subject) = &filter.subject {
-        rows = rows.filter(dsl::subject.eq(subject));
-    }
-    if let Some(link) = filter.link_id {
-        rows = rows.filter(dsl::subject.eq(format!("link:{link}")).or(dsl::link_id.eq(link)));
-    }
-    Ok(rows.order(dsl::id.desc()).limit(page.limit()).load(conn)?)
+/// One row more than the page, and the page, which may end at a number of bytes. Descending ids; `page.after`: below which,
+/// zero for the newest.
+pub fn list(
+    conn: &mut AnyConn,
+    owner: Owner,
+    filter: &Filter,
+    page: Page,
+) -> Result<(Vec<Delivery>, Page), StoreFault> {
+    let wanted = || {
+        let mut rows = dsl::notice
+            .filter(dsl::organization_id.eq(owner.organization))
+            .filter(dsl::account_id.eq(owner.account))
+            .into_boxed();
+        if page.after > 0 {
+            rows = rows.filter(dsl::id.lt(page.after));
+        }
+        if let Some(status) = filter.status {
+            rows = rows.filter(dsl::status.eq(status));
+        }
+        if let Some(parked) = filter.parked {
+            rows = rows.filter(dsl::parked.eq(parked));
+        }
+        if let Some(subject) = &filter.subject {
+            rows = rows.filter(dsl::subject.eq(subject));
+        }
+        if let Some(link) = filter.link_id {
+            rows = rows.filter(dsl::subject.eq(format!("link:{link}")).or(dsl::link_id.eq(link)));
+        }
+        rows.order(dsl::id.desc())
+    };
+    let page = if page.may_be_large() {
+        let sizes = wanted().select(octet_length_of_text(dsl::payload)).limit(page.limit());
+        page.within_bytes(&sizes.load::<i32>(conn)?)
+    } else {
+        page
+    };
+    Ok((wanted().limit(page.limit()).load(conn)?, page))
 }
 
 pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Delivery, StoreFault> {

@@ -148,3 +148,26 @@ on_both!(a_withdrawn_link_works_no_more, |server| async move {
     let message = caller.delete(&format!("/connect/links/{}", spent["id"])).await.fails(409, "link_ended");
     assert_eq!(message, "The link is authorised: it does not work any more.");
 });
+
+on_both!(a_page_of_links_ends_at_a_number_of_bytes_too, |server| async move {
+    let caller = set_up(&server).await;
+    let mut made = Vec::new();
+    for _ in 0..40 {
+        let configuration = json!({ "oauth.api.key": "x".repeat(60_000) });
+        made.push(
+            link(&caller, json!({ "elements": ["hubspotcrm"], "configuration": configuration })).await["id"].clone(),
+        );
+    }
+    let (mut listed, mut pages, mut next) = (Vec::new(), 0, String::new());
+    loop {
+        let page = caller.get_with("/connect/links", &[("nextPage", next.as_str())]).await;
+        assert!(page.text.len() < 3 << 20, "{} bytes", page.text.len());
+        listed.extend(page.ok().as_array().expect("a list").iter().map(|link| link["id"].clone()));
+        pages += 1;
+        match page.header("elements-next-page-token") {
+            Some(token) => next = token.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!((listed, pages), (made, 2));
+});

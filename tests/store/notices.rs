@@ -114,6 +114,6 @@ on_both_databases!(a_notice_is_its_owners_alone, |database| async move {
         let retried = store.write(move |conn| notices::retry(conn, stranger, id, now())).await;
         assert!(matches!(retried, Err(StoreFault::NotFound)));
         let listed = store.read(move |conn| notices::list(conn, stranger, &Filter::default(), page)).await;
-        assert!(listed.expect("a list").is_empty());
+        assert!(listed.expect("a list").0.is_empty());
     }
 });

@@ -247,7 +247,7 @@ impl Services {
             return Ok((Vec::new(), None));
         }
         let filter = Filter { external_id: query.external_id, status, newest_first: query.newest_first };
-        let found = self.store.read(move |conn| rows::list(conn, owner, &filter, page)).await?;
+        let (found, page) = self.store.read(move |conn| rows::list(conn, owner, &filter, page)).await?;
         let (found, next) = page.cut(found, |row| row.id);
         let views = found.into_iter().map(|row| Ok(self.link_view(self.open_link(row)?)));
         Ok((views.collect::<Result<_, ApiError>>()?, next))

@@ -117,7 +117,7 @@ impl Services {
         page: Page,
     ) -> Result<(Vec<DeliveryView>, Option<String>), ApiError> {
         let filter = filter(query)?;
-        let rows = self.store.read(move |conn| notices::list(conn, owner, &filter, page)).await?;
+        let (rows, page) = self.store.read(move |conn| notices::list(conn, owner, &filter, page)).await?;
         let (rows, next) = page.cut(rows, |row| row.id);
         Ok((rows.into_iter().map(DeliveryView::of).collect::<Result<_, _>>()?, next))
     }
