@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Ended, key_ring};
 use crate::config::Storage;
+use crate::store::address::may_be_in_the_clear;
 use crate::store::peek::{Peek, peek};
 use crate::store::{Address, Schema, Store, StoreFault};
 use crate::vault::KeyRing;
@@ -39,6 +40,12 @@ pub fn look(storage: &Storage) -> Result<Option<Peek>, String> {
 pub fn create(storage: &Storage) -> Result<Store, String> {
     if storage.database_url.is_none() {
         key_ring::private_directory(&storage.data_dir)?;
+    }
+    let of_environment = std::env::var("PGSSLMODE").ok();
+    if may_be_in_the_clear(&address(storage), of_environment.as_deref()) {
+        tracing::warn!(
+            "DATABASE_URL leads to another machine and does not ask for TLS: add sslmode=verify-full and sslrootcert=system"
+        );
     }
     open(storage)
 }

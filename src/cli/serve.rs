@@ -97,6 +97,7 @@ impl Build {
             unstored: Arc::default(),
             usage: Arc::default(),
             metrics: Metrics::new(telemetry::dropped()),
+            changes: Arc::default(),
             password_gate: Arc::new(Semaphore::new(hashes_at_once())),
             public_url: self.public_url,
             anonymous_catalog: self.anonymous_catalog,

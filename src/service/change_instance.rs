@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::configuration::{AUTHENTICATION_TYPE, CALLBACK_URL, Configuration};
 use super::create_instance::Answer;
@@ -85,6 +86,7 @@ impl Services {
         // What the end of the process would keep: each try makes it anew, on the row as it is by then.
         let mut held: Option<Held> = None;
         for _ in 0..TRIES {
+            let turn = self.turn_to_change(id).await?;
             let (stored, mut change) = self.changed_instance(owner, id, input, got.is_some()).await?;
             if got.is_none() && input.version.is_some_and(|meant| meant != stored.instance.version) {
                 return Err(Code::InstanceChanged.into());
@@ -92,8 +94,11 @@ impl Services {
             if got.is_none()
                 && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?
             {
+                // Others need not wait for the vendor; what they change meanwhile is read again.
+                drop(turn);
                 let provisioned = self.provision(&provisioning, lateness).await?;
                 *got = Some((provisioning, provisioned));
+                continue;
             }
             let written = match got.as_ref() {
                 None => self.write_change(owner, &change).await,
@@ -124,7 +129,12 @@ impl Services {
             }
         }
         drop(held);
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+        Err(ApiError::from(Code::InstanceChanged).with_retry_after(1))
+    }
+
+    /// One change of an instance at a time in this process.
+    pub(super) async fn turn_to_change(&self, id: i64) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.changes.wait(id, 1).await.map_err(|error| ApiError::internal(error))
     }
 
     /// The instance as it is, and as it will be. `surely`: something was spent for the change, so only a verdict ends it.
@@ -262,6 +272,7 @@ impl Services {
     pub async fn reset_instance_token(&self, owner: Owner, id: i64) -> Result<InstanceView, ApiError> {
         let token = base64_token(self.entropy.as_ref());
         let kept = self.keep(Purpose::InstanceToken, token_place(id), &token)?;
+        let _turn = self.turn_to_change(id).await?;
         for _ in 0..TRIES {
             let mut stored = self.stored_instance(owner, id).await?;
             stored.instance.token_hash.clone_from(&kept.hash);
@@ -275,7 +286,7 @@ impl Services {
             self.warm.forget([&id]);
             return self.view(&stored, true);
         }
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+        Err(ApiError::from(Code::InstanceChanged).with_retry_after(1))
     }
 
     pub async fn instance_configuration(&self, owner: Owner, id: i64) -> Result<Vec<InstanceConfiguration>, ApiError> {

@@ -39,6 +39,7 @@ pub mod overview;
 pub mod partner_app;
 pub mod pass_through;
 pub mod provision;
+mod queues;
 pub mod refresh;
 mod refresh_attempt;
 pub mod refresh_due;
@@ -148,6 +149,8 @@ pub struct Parts {
     pub sign_in_limits: Arc<SignInLimits>,
     pub link_limits: Arc<LinkLimits>,
     /// Password hashing is slow on purpose: this many at a time.
+    /// One change of a row at a time, by its id.
+    pub changes: Arc<queues::Queues<i64>>,
     pub password_gate: Arc<Semaphore>,
     /// Where browsers and callers reach this server.
     pub public_url: url::Url,

@@ -1,17 +1,15 @@
 //! Places among the token calls that an element allows at once. They are counted by the token endpoint's host, so that a
 //! customer's own host that answers nobody takes no place of others, and no organization takes the last ones.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 
+use super::queues::Queues;
 use crate::catalog::element::Element;
 
 /// Token calls of one organization at once, to all hosts: each holds a connection.
 const OF_ORGANIZATION: usize = 128;
-/// How many queues there may be before those are forgotten that nobody stands in.
-const SWEPT_AT: usize = 1024;
 
 /// Whose turn it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,7 +30,7 @@ enum Queue {
 }
 
 #[derive(Default)]
-pub(super) struct TokenTurns(Mutex<HashMap<Queue, Weak<Semaphore>>>);
+pub(super) struct TokenTurns(Queues<Queue>);
 
 /// A place; given back when it is dropped.
 #[derive(Debug)]
@@ -45,23 +43,10 @@ impl TokenTurns {
     pub async fn wait(&self, element: &Element, party: Party) -> Result<Turn, AcquireError> {
         let (all, host) = (element.concurrency(), party.host.clone());
         let organization = Queue::Organization(party.organization);
-        let at_host = self.queue(Queue::AtHost { element: element.id, party }, share_of(all)).acquire_owned().await?;
-        let organization = self.queue(organization, OF_ORGANIZATION).acquire_owned().await?;
-        let host = self.queue(Queue::Host { element: element.id, host }, all).acquire_owned().await?;
+        let at_host = self.0.wait(Queue::AtHost { element: element.id, party }, share_of(all)).await?;
+        let organization = self.0.wait(organization, OF_ORGANIZATION).await?;
+        let host = self.0.wait(Queue::Host { element: element.id, host }, all).await?;
         Ok(Turn { _places: [at_host, organization, host] })
-    }
-
-    fn queue(&self, queue: Queue, places: usize) -> Arc<Semaphore> {
-        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = queues.get(&queue).and_then(Weak::upgrade) {
-            return queue;
-        }
-        if queues.len() >= SWEPT_AT {
-            queues.retain(|_, queue| queue.strong_count() > 0);
-        }
-        let semaphore = Arc::new(Semaphore::new(places));
-        queues.insert(queue, Arc::downgrade(&semaphore));
-        semaphore
     }
 }
 

@@ -1,5 +1,6 @@
 //! `DATABASE_URL`: `postgres://…` or `sqlite:path`. Never guessed: a mistyped PostgreSQL URL must not become a new file.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -91,16 +92,48 @@ fn names_of(query: &str) -> Vec<String> {
     query.split('&').filter_map(|pair| Some(pair.split_once('=')?.0.to_owned())).collect()
 }
 
-/// `postgres://u:p@one:5432,two:5432/d`, or `…?host=one,two`.
+/// Whether secrets may travel in the clear to another machine: libpq encrypts only where the server offers it, unless
+/// `sslmode` says more (the manual on `sslmode`).
+pub fn may_be_in_the_clear(address: &Address, of_environment: Option<&str>) -> bool {
+    let Address::Postgres(url) = address else { return false };
+    let query = url.expose().split_once('?').map_or("", |(_, query)| query);
+    let mode = query.split('&').find_map(|pair| pair.strip_prefix("sslmode=")).or(of_environment);
+    let encrypts = mode.is_some_and(|mode| matches!(mode, "require" | "verify-ca" | "verify-full"));
+    !encrypts && hosts(url.expose()).iter().any(|host| !is_of_this_machine(host))
+}
+
+fn is_of_this_machine(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    // A directory is where a socket is.
+    let socket = host.is_empty() || host.starts_with('/') || host.starts_with("%2f");
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    socket || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn has_several_hosts(url: &str) -> bool {
+    hosts(url).len() > 1
+}
+
+/// Of `postgres://u:p@one:5432,two:5432/d`, or `…?host=one,two`.
+fn hosts(url: &str) -> Vec<String> {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let behind_scheme = base.split_once("://").map_or(base, |(_, rest)| rest);
     // libpq looks for the end of the user's part in the same way.
     let hosts = behind_scheme.split_once('@').map_or(behind_scheme, |(_, hosts)| hosts);
-    let hosts = hosts.split('/').next().unwrap_or_default();
+    let of_base = hosts.split('/').next().unwrap_or_default().replace("%2C", ",").replace("%2c", ",");
+    let of_base = of_base.split(',').map(|host| match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name.to_owned(),
+        _ => host.to_owned(),
+    });
+    let of_base: Vec<String> = of_base.collect();
     let named =
         query.split('&').filter_map(|pair| pair.strip_prefix("host=").or_else(|| pair.strip_prefix("hostaddr=")));
-    std::iter::once(hosts).chain(named).any(|hosts| hosts.contains(',') || hosts.to_ascii_lowercase().contains("%2c"))
+    let named: Vec<String> = named
+        .flat_map(|hosts| {
+            hosts.replace("%2C", ",").replace("%2c", ",").split(',').map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    if named.is_empty() { of_base } else { named }
 }
 
 /// A text of libpq's, which can repeat the URL or a part of it, without what the URL has of secrets. The URL is read
@@ -133,6 +166,34 @@ fn percent_encode(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_sends_secrets_in_the_clear_to_another_machine_is_known() {
+        let in_the_clear = |url: &str, mode| may_be_in_the_clear(&url.parse().unwrap(), mode);
+        for url in [
+            "postgres://u:p@db.example/d",
+            "postgres://u:p@10.0.0.1:5432/d?sslmode=prefer",
+            "postgres://localhost,db.example/d",
+            "postgres:///d?host=db.example",
+            "postgres://u@db.example/d?sslmode=disable",
+        ] {
+            assert!(in_the_clear(url, None), "{url}");
+        }
+        for url in [
+            "postgres://u:p@db.example/d?sslmode=require",
+            "postgres://u:p@db.example/d?application_name=x&sslmode=verify-full",
+            "postgres://localhost:5432/d",
+            "postgres://u@127.0.0.1/d",
+            "postgres://u@[::1]:5432/d",
+            "postgres:///d?host=/run/postgresql",
+            "postgres://%2Frun%2Fpostgresql/d",
+            "sqlite:a.db",
+        ] {
+            assert!(!in_the_clear(url, None), "{url}");
+        }
+        assert!(!in_the_clear("postgres://db.example/d", Some("require")));
+        assert!(in_the_clear("postgres://db.example/d?sslmode=allow", Some("require")));
+    }
 
     #[test]
     fn the_systems_certificates_are_found_and_never_checked_less() {

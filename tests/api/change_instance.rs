@@ -285,3 +285,17 @@ on_both!(what_does_not_exist_cannot_be_changed, |server| async move {
         caller.delete(&format!("{path}/enabled")).await.fails(404, "instance_not_found");
     }
 });
+
+on_both!(changes_at_once_wait_for_each_other, |server| async move {
+    let caller = server.caller();
+    let path = format!("/instances/{}", caller.create_with_key("Busy").await["id"]);
+    let changes = (0..24).map(|number| {
+        let (caller, path) = (caller.clone(), path.clone());
+        async move { caller.patch(&path, &json!({ "configuration": { format!("note.{number}"): "x" } })).await }
+    });
+    for reply in futures_util::future::join_all(changes).await {
+        reply.ok();
+    }
+    let configuration = caller.get(&path).await.ok()["configuration"].clone();
+    assert!((0..24).all(|number| configuration[format!("note.{number}")] == "x"), "{configuration}");
+});

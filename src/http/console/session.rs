@@ -91,7 +91,12 @@ pub fn local(text: &str) -> &str {
     let rest = text.strip_prefix(ROOT).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
     let plain = text.len() <= 2000 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let page = !["/sign-in", "/sign-out"].iter().any(|own| rest.is_some_and(|rest| rest.starts_with(own)));
-    if rest.is_some() && plain && page { text } else { ROOT }
+    // A browser resolves these before it asks, and some proxies do so in the other spellings, too.
+    let path =
+        rest.map(|rest| rest.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", "."));
+    let stays =
+        path.is_some_and(|path| !path.contains("//") && !path.contains("%2f") && !path.split('/').any(|it| it == ".."));
+    if stays && plain && page { text } else { ROOT }
 }
 
 #[cfg(test)]
@@ -116,6 +121,11 @@ mod tests {
             "/console/sign-in",
             "/console/sign-out",
             "javascript:alert(1)",
+            "/console/../../evil",
+            "/console/%2E%2e/evil",
+            "/console/.%2e%2fevil",
+            "/console/..//evil.example/console",
+            "/console//evil.example",
         ] {
             assert_eq!(local(text), "/console", "{text}");
         }
