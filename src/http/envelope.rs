@@ -12,12 +12,12 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use super::error::{of_framework, render};
 use super::lifetime::Open;
-use super::{Shared, head, urls, vendor};
+use super::vendor_reply::FromVendor;
+use super::{ELEMENTS_ERROR, Shared, head, urls, vendor};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::error::ApiError;
 
-const ELEMENTS_ERROR: HeaderName = HeaderName::from_static("elements-error");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("elements-request-id");
 
 pub async fn envelope(
@@ -30,7 +30,7 @@ pub async fn envelope(
     let shared = open.as_ref().map(Open::shared);
     let request_id = shared.map(|shared| hex_of(&public_bytes::<12>(shared.entropy.as_ref()))).unwrap_or_default();
     // The vendor's business from here on: its paths and methods stay as they are.
-    let to_vendor = request.path().starts_with(vendor::PREFIX);
+    let to_vendor = vendor::is_vendors(request.path());
     if !to_vendor {
         canonicalize(&mut request);
     }
@@ -54,7 +54,7 @@ pub async fn envelope(
             Err(error) => return Err(error),
         },
     };
-    let from_vendor = response.response().extensions().contains::<vendor::FromVendor>();
+    let from_vendor = response.response().extensions().contains::<FromVendor>();
     let failure = if from_vendor { None } else { take_failure(&response) };
     if let Some(error) = &failure {
         let body = render(error, &request_id, response.headers_mut());
@@ -151,7 +151,7 @@ fn is_expected(code: Code) -> bool {
 
 fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_id: &str, started: Instant) {
     let request = response.request();
-    let route = match request.path().starts_with(vendor::PREFIX) {
+    let route = match vendor::is_vendors(request.path()) {
         true => Cow::Borrowed("/vendor/{path}"),
         false => route_of(request).map_or(Cow::Borrowed("-"), Cow::Owned),
     };

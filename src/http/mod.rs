@@ -26,6 +26,7 @@ mod path;
 mod system;
 mod urls;
 mod vendor;
+mod vendor_reply;
 mod vendor_token;
 mod webhooks;
 
@@ -33,6 +34,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::guard::fn_guard;
+use actix_web::http::header::HeaderName;
 use actix_web::web;
 use ipnet::IpNet;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -46,6 +48,9 @@ pub use body::ALL_BODIES;
 pub use cors::CorsOrigins;
 pub use envelope::envelope;
 pub use lifetime::Lifetime;
+
+/// Says that an answer below `/vendor` is this server's own, or that it left something out.
+const ELEMENTS_ERROR: HeaderName = HeaderName::from_static("elements-error");
 
 /// What every handler can reach.
 pub struct Shared {

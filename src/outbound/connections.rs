@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
+use http::{Method, Request};
+use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::answer::Answer;
@@ -42,11 +43,15 @@ pub(super) struct Lent {
     to: Rc<Connections>,
     origin: Arc<str>,
     pub(super) connection: Connection,
+    /// Whether another exchange may follow.
+    reusable: bool,
 }
 
 impl Lent {
     pub(super) fn give_back(self) {
-        self.to.keep(self.origin, self.connection);
+        if self.reusable {
+            self.to.keep(self.origin, self.connection);
+        }
     }
 }
 
@@ -67,6 +72,7 @@ impl Connections {
             request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let progress = request.body().progress();
+        let reusable = request.body().is_end_stream() || defines_content(request.method());
         loop {
             let kept = self.kept.borrow_mut().take(to.origin());
             let reused = kept.is_some();
@@ -97,7 +103,7 @@ impl Connections {
                     return Err(malformed("an upgrade that nobody asked for"));
                 }
                 Ok(response) => {
-                    let lent = Lent { to: Rc::clone(self), origin: Arc::clone(to.origin()), connection };
+                    let lent = Lent { to: Rc::clone(self), origin: Arc::clone(to.origin()), connection, reusable };
                     return Answer::of(response, lent, patience).await.map_err(ExchangeFault::Vendor);
                 }
                 Err(mut error) => match error.take_message() {
@@ -129,6 +135,12 @@ impl Connections {
     }
 }
 
+/// Whether the method says what content means. A vendor that passes over the content of others (RFC 9110 section 9.3.1 knows
+/// such) takes it for the next request, and whoever came next on the connection would get that one's answer.
+fn defines_content(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
 async fn open(dialer: &Dialer, to: &Destination) -> Result<Connection, VendorFault> {
     Connection::open(dialer.connect(to.origin()).await?).await
 }
@@ -156,6 +168,7 @@ fn fault(error: &hyper::Error, reused: bool) -> ExchangeFault {
 /// The address of a call below a destination: its prefix, then the caller's path and query byte for byte.
 pub fn target(to: &Destination, path: &str, query: Option<&str>) -> Result<PathAndQuery, ExchangeFault> {
     let query_mark = if query.is_some() { "?" } else { "" };
+    let path = if path.is_empty() && to.prefix().is_empty() { "/" } else { path };
     let text = [to.prefix(), path, query_mark, query.unwrap_or_default()].concat();
     PathAndQuery::from_maybe_shared(bytes::Bytes::from(text)).map_err(|_| malformed("a bad path"))
 }

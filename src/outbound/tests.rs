@@ -164,7 +164,7 @@ async fn answers_once() -> String {
             tokio::spawn(async move {
                 for answers in [true, false] {
                     let mut asked = Vec::new();
-                    while !asked.ends_with(b"a=b") {
+                    while !(asked.ends_with(b"a=b") || (asked.ends_with(b"\r\n\r\n") && !asked.starts_with(b"POST"))) {
                         let mut buffer = [0; 4096];
                         let length = socket.read(&mut buffer).await.unwrap();
                         asked.extend_from_slice(&buffer[..length]);
@@ -182,7 +182,11 @@ async fn answers_once() -> String {
 #[tokio::test]
 async fn a_kept_connection_that_ends_costs_only_calls_that_change_something() {
     let url = answers_once().await;
-    let call = |method: &str| VendorRequest { method: method.to_owned(), ..request(&url, PATIENT) };
+    let call = |method: &str| {
+        let request = request(&url, PATIENT);
+        let body = request.body.clone().filter(|_| method == "POST");
+        VendorRequest { method: method.to_owned(), body, ..request }
+    };
     own(async |connections| {
         let dialer = dialer(loopback());
         let send = async |method: &str| connections.call(&dialer, &call(method)).await;

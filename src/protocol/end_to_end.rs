@@ -26,6 +26,20 @@ pub fn travels<'a>(name: &str, listed: impl IntoIterator<Item = &'a [u8]>) -> bo
             .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
 }
 
+/// Whether a header has another's name but for `_` in the place of `-`. Vendors behind CGI, WSGI or Rack know both by one name
+/// (RFC 3875 section 4.1.18).
+pub fn folds_to(name: &str, other: &str) -> bool {
+    let folded = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() == other.len()
+        && !name.eq_ignore_ascii_case(other)
+        && name.bytes().map(folded).eq(other.bytes().map(folded))
+}
+
+/// Whether a header would be taken for one that this side alone writes. `name` is in lower case.
+pub fn poses_as_ours(name: &str) -> bool {
+    name.contains('_') && OF_ONE_CONNECTION.iter().chain(&["authorization", "cookie"]).any(|ours| folds_to(name, ours))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +52,23 @@ mod tests {
         {
             assert_eq!(travels(name, listed), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_some_vendors_take_for_ours_is_known() {
+        for (name, expected) in [
+            ("transfer_encoding", true),
+            ("content_length", true),
+            ("content_type", false),
+            ("authorization", false),
+            ("transfer-encoding", false),
+            ("x_custom", false),
+        ] {
+            assert_eq!(poses_as_ours(name), expected, "{name}");
+        }
+        assert!(
+            folds_to("x_api_key", "X-Api-Key") && folds_to("api-key", "api_key") && folds_to("x_api-key", "x-api-key")
+        );
+        assert!(!folds_to("X-Api-Key", "x-api-key") && !folds_to("x_api_keys", "x-api-key"));
     }
 }

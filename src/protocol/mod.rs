@@ -2,6 +2,7 @@
 //! vendor rule is tested without a network.
 
 pub mod account;
+pub mod answer;
 pub mod api_key;
 pub mod credential;
 pub mod destination;
@@ -10,6 +11,7 @@ pub mod fault;
 pub mod hub;
 pub mod instance_token;
 pub mod oauth2;
+pub mod path;
 pub mod placement;
 pub mod request;
 pub mod standard_webhooks;

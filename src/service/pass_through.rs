@@ -1,4 +1,4 @@
-//! A caller's request to the vendor, unchanged but for the credential, and the vendor's answer, unchanged.
+//! A caller's request to the vendor, unchanged but for the credential, and the vendor's answer.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use http::header::{CONTENT_ENCODING, CONTENT_LOCATION, HeaderName, HeaderValue, LINK, LOCATION, REFRESH, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -16,13 +16,17 @@ use url::Url;
 use super::Services;
 use super::authenticate::Presented;
 use super::warm_instances::LiveInstance;
-use crate::catalog::element::Placement;
+use crate::catalog::element::{Element, Placement};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::outbound::{Answer, Connections, ExchangeFault, Upload, target};
 use crate::protocol::VendorFault;
+use crate::protocol::answer::addresses::Shape;
+use crate::protocol::answer::masking::masked;
+use crate::protocol::end_to_end::folds_to;
 use crate::protocol::instance_token::{self, FoundAt};
+use crate::protocol::path::{below, can_climb};
 use crate::protocol::placement::{Carrier, carrier_of};
 
 /// `Elements-Retries` at most.
@@ -42,6 +46,14 @@ pub struct Call<'a> {
     pub headers: &'a dyn Fn() -> HeaderMap,
     pub body: Upload,
     pub retries: u8,
+}
+
+/// What came of a call.
+pub struct Passed<'a> {
+    pub answer: Answer,
+    pub live: Arc<LiveInstance>,
+    /// What was asked for in the end, behind the vendor's prefix.
+    pub path: Cow<'a, str>,
 }
 
 /// A token that may be an instance's, and where it stood.
@@ -85,12 +97,12 @@ impl Services {
         Err(ApiError::new(Code::BadCredentials, message))
     }
 
-    pub async fn pass_through(
+    pub async fn pass_through<'a>(
         &self,
         connections: &Rc<Connections>,
         live: Arc<LiveInstance>,
-        call: Call<'_>,
-    ) -> Result<Answer, ApiError> {
+        call: Call<'a>,
+    ) -> Result<Passed<'a>, ApiError> {
         let id = live.id;
         let live = match &call.body {
             // It was waited for, and meanwhile the instance may have changed.
@@ -98,21 +110,21 @@ impl Services {
             _ => self.freshened(live).await?,
         };
         let outcome = self.attempt(connections, live, call).await;
-        let status = outcome.as_ref().map_or_else(|error| error.code.status(), |answer| answer.status.as_u16());
+        let status = outcome.as_ref().map_or_else(|error| error.code.status(), |passed| passed.answer.status.as_u16());
         self.usage.note_call(id, self.now(), status);
         outcome
     }
 
-    async fn attempt(
+    async fn attempt<'a>(
         &self,
         connections: &Rc<Connections>,
         mut live: Arc<LiveInstance>,
-        mut call: Call<'_>,
-    ) -> Result<Answer, ApiError> {
+        mut call: Call<'a>,
+    ) -> Result<Passed<'a>, ApiError> {
         let started = Instant::now();
         let mut tries =
             Tries { left: call.retries, pause: Duration::from_millis(250), renewed: false, stale: false, redirects: 5 };
-        loop {
+        let outcome = loop {
             let next = call.body.again();
             let body = std::mem::replace(&mut call.body, Upload::Whole(bytes::Bytes::new()));
             let request = request(&live, &call, body)?;
@@ -158,13 +170,15 @@ impl Services {
                     )
                     | ExchangeFault::Stale(_),
                 ) => None,
-                _ => return finished(&live, answer),
+                _ => break answer,
             };
             match tries.next(asked, started).filter(|_| harmless) {
                 Some(pause) => tokio::time::sleep(pause).await,
-                None => return finished(&live, answer),
+                None => break answer,
             }
-        }
+        };
+        let answer = finished(&live, outcome)?;
+        Ok(Passed { answer, live, path: call.path })
     }
 
     /// The answer that refused the credential, and the instance with a newer one where trying again makes sense.
@@ -213,6 +227,7 @@ fn request(live: &LiveInstance, call: &Call<'_>, body: Upload) -> Result<Request
             Placement::Authorization { .. } | Placement::Basic { .. } | Placement::Pair => {}
         }
     }
+    without_twins(&mut headers, &live.element);
     for (name, value) in &live.element.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.entry(name).or_insert(value);
@@ -239,8 +254,28 @@ fn request(live: &LiveInstance, call: &Call<'_>, body: Upload) -> Result<Request
     Ok(request)
 }
 
+/// Takes out headers that a vendor could take for those of its element.
+fn without_twins(headers: &mut HeaderMap, element: &Element) {
+    let placed = element.placements().filter_map(|placement| match placement {
+        Placement::Header { name } => Some(name),
+        _ => None,
+    });
+    for ours in placed.chain(element.headers.keys()) {
+        let twin = |headers: &HeaderMap| headers.keys().find(|name| folds_to(name.as_str(), ours)).cloned();
+        while let Some(twin) = twin(headers) {
+            headers.remove(twin);
+        }
+    }
+}
+
 fn address(live: &LiveInstance, call: &Call<'_>, query: Option<&str>) -> Result<PathAndQuery, ApiError> {
-    target(live.destination()?, &call.path, query).map_err(|_| {
+    let to = live.destination()?;
+    if !to.prefix().is_empty() && can_climb(&call.path) {
+        let message =
+            "The path has `..` in it, which would lead out of the instance's base address: write the path without.";
+        return Err(ApiError::new(Code::BadParameter, message));
+    }
+    target(to, &call.path, query).map_err(|_| {
         ApiError::new(Code::BadParameter, "The path or the query has characters that no request may have: encode them.")
     })
 }
@@ -259,7 +294,7 @@ fn redirect(live: &LiveInstance, call: &Call<'_>, answer: &Answer) -> Option<(St
     let to = live.destination().ok()?;
     let here = Url::parse(&[to.origin(), to.prefix(), &call.path].concat()).ok()?;
     let there = here.join(answer.headers.get(LOCATION)?.to_str().ok()?).ok()?;
-    let path = there.path().strip_prefix(to.prefix()).filter(|_| there.origin() == here.origin())?;
+    let path = below(there.path(), to.prefix()).filter(|path| there.origin() == here.origin() && !can_climb(path))?;
     Some((path.to_owned(), there.query().map(str::to_owned)))
 }
 
@@ -302,18 +337,25 @@ fn finished(live: &LiveInstance, outcome: Result<Answer, ExchangeFault>) -> Resu
     })
 }
 
-/// A vendor may repeat the query in an address, and with it the key.
+/// A vendor may repeat the query, and with it the key: in an address the parameter goes, so that who follows it can add it
+/// anew, and elsewhere the key is masked.
 fn without_key(live: &LiveInstance, mut answer: Answer) -> Answer {
     let Some(Carrier::Query { name, value }) = carrier_of(&live.element, &live.credential) else { return answer };
     let pair = instance_token::with(None, name, &value);
-    for header in [LOCATION, CONTENT_LOCATION, LINK, REFRESH] {
-        for said in answer.headers.iter_mut().filter(|(known, _)| **known == header).map(|(_, said)| said) {
-            let text = String::from_utf8_lossy(said.as_bytes()).into_owned();
-            if text.contains(pair.expose())
-                && let Ok(masked) = HeaderValue::try_from(text.replace(pair.expose(), ""))
-            {
-                *said = masked;
-            }
+    for (name, said) in answer.headers.iter_mut() {
+        let mut shown = None;
+        if Shape::of(name.as_str()).is_some()
+            && let Ok(text) = std::str::from_utf8(said.as_bytes())
+            && text.contains(pair.expose())
+        {
+            shown = Some(text.replace(pair.expose(), "").into_bytes());
+        }
+        if let Some(masked) = masked(shown.as_deref().unwrap_or(said.as_bytes()), value.expose()) {
+            shown = Some(masked);
+        }
+        if let Some(shown) = shown {
+            *said =
+                HeaderValue::from_maybe_shared(bytes::Bytes::from(shown)).unwrap_or(HeaderValue::from_static("***"));
         }
     }
     answer

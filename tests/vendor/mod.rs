@@ -1,5 +1,6 @@
 //! The passthrough: what reaches the vendor, what comes back, and what happens when something goes wrong on the way.
 
+mod answers;
 mod credentials;
 mod fault_table;
 mod faults;
@@ -8,6 +9,7 @@ mod hostile;
 mod proxy;
 mod refusals;
 mod retries;
+mod sharing;
 mod streaming;
 
 use serde_json::{Value, json};
@@ -43,12 +45,16 @@ impl Passthrough {
         changes: &[(&str, &str)],
         script: impl Fn(&Arrived, usize) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
-        let body = json!({
-            "element": { "key": "closeio" },
-            "configuration": { "authentication.type": "apiKey", "closeio.api.key": "the key" },
-            "name": "Close",
-        });
-        Self::of(&body, changes, script).await
+        Self::of(&with_key(), "", changes, script).await
+    }
+
+    /// With a base address that has a path.
+    async fn below(
+        base: &str,
+        changes: &[(&str, &str)],
+        script: impl Fn(&Arrived, usize) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(&with_key(), base, changes, script).await
     }
 
     /// With OAuth 2.0: an access token `at-0` that does not expire, and `rt-0`. `before` counts the token calls, too.
@@ -60,23 +66,25 @@ impl Passthrough {
                 "oauth.user.refresh_token": "rt-0" , "oauth.user.refresh_interval": "3600" },
             "name": "Close",
         });
-        Self::of(&body, &[("https://api.close.com/oauth2/", "{VENDOR}/oauth2/")], script).await
+        Self::of(&body, "", &[("https://api.close.com/oauth2/", "{VENDOR}/oauth2/")], script).await
     }
 
     async fn of(
         body: &Value,
+        base: &str,
         changes: &[(&str, &str)],
         script: impl Fn(&Arrived, usize) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
         let verified = body["configuration"]["authentication.type"] == "apiKey";
+        let verification = format!("{base}{VERIFICATION}");
         let vendor = WireVendor::start(move |arrived, before| match arrived.target() {
-            target if target.starts_with(VERIFICATION) => wire::json("{}"),
+            target if target.starts_with(&verification) => wire::json("{}"),
             // An API key is verified first.
             _ => script(arrived, before - usize::from(verified)),
         })
         .await;
         let address = format!("http://{}", vendor.address);
-        let base = format!("baseUrl = \"{address}\"");
+        let base = format!("baseUrl = \"{address}{base}\"");
         let changes: Vec<_> = changes.iter().map(|(from, to)| (*from, to.replace("{VENDOR}", &address))).collect();
         let mut all = vec![("baseUrl = \"https://api.close.com\"", base.as_str())];
         all.extend(changes.iter().map(|(from, to)| (*from, to.as_str())));
@@ -95,7 +103,7 @@ impl Passthrough {
 
     /// What the vendor got of calls through the instance.
     fn arrived(&self) -> Vec<Arrived> {
-        self.vendor.requests().into_iter().filter(|arrived| !arrived.target().starts_with(VERIFICATION)).collect()
+        self.vendor.requests().into_iter().filter(|arrived| !arrived.target().contains(VERIFICATION)).collect()
     }
 
     /// Another server on the same database, for whom the vendor is elsewhere.
@@ -117,6 +125,21 @@ impl Passthrough {
         let host = self.server.url.trim_start_matches("http://");
         format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Element {}\r\n{headers}\r\n{body}", self.token)
     }
+}
+
+/// The creation of an instance with a key.
+fn with_key() -> Value {
+    json!({
+        "element": { "key": "closeio" },
+        "configuration": { "authentication.type": "apiKey", "closeio.api.key": "the key" },
+        "name": "Close",
+    })
+}
+
+/// The values of a header in an answer's head.
+fn all<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
+    let lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
 }
 
 /// Runs an asynchronous test on the tests' runtime.

@@ -1,0 +1,120 @@
+//! Headers that hold addresses among other things: `Link` and `Refresh`.
+
+use super::addresses::Told;
+
+/// What becomes of one address.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    AsItIs,
+    /// Below `/vendor`.
+    Below(String),
+    Dropped,
+}
+
+/// `<address>; rel=next, <address>; rel=prev` (RFC 8288 section 3).
+pub fn links(text: &str, fate: &dyn Fn(&str) -> Target) -> Told {
+    let (mut kept, mut changed, mut dropped) = (Vec::new(), false, false);
+    for value in values(text) {
+        let read = value.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+        // Clients that look for `, <` find links within what is quoted.
+        let read = read.filter(|(address, parameters)| !address.contains(['<', '"']) && !parameters.contains('<'));
+        match read.map(|(address, parameters)| (fate(address), parameters)) {
+            Some((Target::AsItIs, _)) => kept.push(value.to_owned()),
+            Some((Target::Below(address), parameters)) => {
+                changed = true;
+                kept.push(["<", &address, ">", parameters].concat());
+            }
+            Some((Target::Dropped, _)) | None => dropped = true,
+        }
+    }
+    if !changed && !dropped {
+        return Told::AsItIs;
+    }
+    Told::Changed { text: (!kept.is_empty()).then(|| kept.join(", ")), dropped }
+}
+
+/// The values of a list, apart at commas that are neither within an address nor quoted.
+fn values(text: &str) -> impl Iterator<Item = &str> {
+    let (mut in_address, mut in_quotes, mut escaped) = (false, false, false);
+    let parts = text.split(move |c| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = in_quotes,
+            '"' if !in_address => in_quotes = !in_quotes,
+            '<' if !in_quotes => in_address = true,
+            '>' if !in_quotes => in_address = false,
+            _ => {}
+        }
+        c == ',' && !in_address && !in_quotes
+    });
+    parts.map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// `5; url=address`: separated by a semicolon or a comma, with or without the word, quoted or not.
+pub fn refresh(text: &str, fate: &dyn Fn(&str) -> Target) -> Told {
+    let Some(at) = text.find([';', ',']) else { return Told::AsItIs };
+    let (seconds, rest) = text.split_at(at);
+    let rest = rest.get(1..).unwrap_or_default().trim();
+    let word = rest.get(..3).filter(|word| word.eq_ignore_ascii_case("url"));
+    let behind_word = word.and_then(|word| rest.get(word.len()..)?.trim_start().strip_prefix('='));
+    let address = behind_word.unwrap_or(rest).trim();
+    let unquoted = ['"', '\''].iter().find_map(|quote| address.strip_prefix(*quote)?.strip_suffix(*quote));
+    let address = unquoted.unwrap_or(address);
+    if address.contains(['"', '\'']) {
+        return Told::Changed { text: None, dropped: true };
+    }
+    match fate(address) {
+        Target::AsItIs => Told::AsItIs,
+        Target::Below(address) => {
+            Told::Changed { text: Some([seconds.trim(), "; url=", &address].concat()), dropped: false }
+        }
+        Target::Dropped => Told::Changed { text: None, dropped: true },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fate(address: &str) -> Target {
+        match address.as_bytes().first() {
+            Some(b'/') => Target::Below(format!("/vendor{address}")),
+            Some(b'!') => Target::Dropped,
+            _ => Target::AsItIs,
+        }
+    }
+
+    fn changed(text: Option<&str>, dropped: bool) -> Told {
+        Told::Changed { text: text.map(str::to_owned), dropped }
+    }
+
+    #[test]
+    fn each_link_has_its_own_fate() {
+        let links = |text| links(text, &fate);
+        assert_eq!(links("<https://x/a,b>; rel=\"next\""), Told::AsItIs);
+        assert_eq!(
+            links("</a?x=1,2>;rel=\"next\"; title=\"a, b\" , <https://x>; rel=prev,"),
+            changed(Some("</vendor/a?x=1,2>;rel=\"next\"; title=\"a, b\", <https://x>; rel=prev"), false)
+        );
+        assert_eq!(links("<!>; rel=next, </a>; rel=prev"), changed(Some("</vendor/a>; rel=prev"), true));
+        for dropped in
+            ["<!>; rel=next", "/a; rel=next", "<https://x>; title=\", </instances>\"", "<\"</a\">; rel=x", "<https://x"]
+        {
+            assert_eq!(links(dropped), changed(None, true), "{dropped}");
+        }
+        assert_eq!(links(""), Told::AsItIs);
+    }
+
+    #[test]
+    fn a_refresh_is_read_as_browsers_do() {
+        let refresh = |text| refresh(text, &fate);
+        assert_eq!(refresh("5"), Told::AsItIs);
+        assert_eq!(refresh("5; url=https://x"), Told::AsItIs);
+        for text in ["5; url=/a", "5;URL = '/a'", "5 , \"/a\"", "5,/a"] {
+            assert_eq!(refresh(text), changed(Some("5; url=/vendor/a"), false), "{text}");
+        }
+        for text in ["0;url=!", "0; '/a' url=!", "0; url='/a"] {
+            assert_eq!(refresh(text), changed(None, true), "{text}");
+        }
+    }
+}
