@@ -1,3 +1,4 @@
+mod attacks;
 mod backup;
 mod cli;
 mod clones;
