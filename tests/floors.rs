@@ -22,8 +22,12 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// Where a library may be named.
-const LIBRARIES: &[(&str, &[&str])] =
-    &[("diesel::", &["store"]), ("reqwest::", &["outbound"]), ("actix_web::", &["http", "sandbox", "cli"])];
+const LIBRARIES: &[(&str, &[&str])] = &[
+    ("diesel::", &["store"]),
+    ("reqwest::", &["outbound"]),
+    ("actix_web::", &["http", "sandbox", "cli"]),
+    ("zxcvbn::", &["vault"]),
+];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {

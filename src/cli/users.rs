@@ -7,6 +7,8 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::bootstrap::{CreatedUser, UserInput, random_password};
+use crate::service::proof::Proof;
+use crate::service::sessions::OtherSessions;
 use crate::store::principals::{self, Principal};
 
 pub async fn run(command: Users) -> Ended {
@@ -56,7 +58,7 @@ async fn find(services: &Services, email: &str) -> Result<Principal, String> {
 
 async fn reset(services: &Services, user: &Principal, password: Secret) -> Result<CreatedUser, ApiError> {
     services.set_password(user, password.clone()).await?;
-    services.reset_user_secret(user).await?;
+    services.reset_user_secret(user, &Proof::Secrets, OtherSessions::End).await?;
     let secrets = services.secrets(user).await?;
     Ok(CreatedUser {
         email: user.email.clone(),

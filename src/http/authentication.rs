@@ -1,14 +1,17 @@
 //! `/authentication`: passwords, sessions, secrets (contract 2.2).
 
-use actix_web::{get, post, web};
+use actix_web::{HttpResponse, delete, get, post, web};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::JsonBody;
-use super::extract::{Anonymous, Caller};
+use super::extract::{Anonymous, Caller, Parameters, Whence};
+use super::openapi::queries::ResetQuery;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
+use crate::service::passwords::PasswordChange;
+use crate::service::sessions::{OtherSessions, SessionView};
 use crate::service::sign_in::{AuthenticatedUser, NewSecret, Secrets};
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -17,7 +20,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(get_secrets)
         .service(set_password)
         .service(reset_user_secret)
-        .service(reset_organization_secret);
+        .service(reset_organization_secret)
+        .service(list_sessions)
+        .service(end_session);
 }
 
 /// A user name and its password.
@@ -31,9 +36,34 @@ pub struct SignIn {
 
 /// A password to be.
 #[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct NewPassword {
-    #[schema(value_type = String, format = Password, min_length = 8)]
+    /// Not one of those that are tried first, and more than one's own name or address.
+    #[schema(value_type = String, format = Password, min_length = 12)]
     password: Secret,
+    /// The present one. Without it the call wants a session whose person gave it in the last five minutes.
+    #[schema(value_type = Option<String>, format = Password, nullable = false)]
+    current_password: Option<Secret>,
+    /// Whether all of the caller's sessions end, here and in the console.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    end_sessions: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn others(end: bool) -> OtherSessions {
+    if end { OtherSessions::End } else { OtherSessions::Keep }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct SessionPath {
+    /// The session's id
+    #[serde(rename = "sessionId")]
+    session_id: String,
 }
 
 /// Sign in with user name and password
@@ -50,37 +80,68 @@ async fn sign_in(anonymous: Anonymous, body: JsonBody<SignIn>) -> Result<web::Js
 
 /// Show the caller's user and organization secrets
 ///
-/// They make the `Authorization: User …, Organization …` header.
+/// They make the `Authorization: User …, Organization …` header. For a session whose person gave the password in the last
+/// 15 minutes; the log says who read them.
 #[utoipa::path(responses((status = 200, description = "The two secrets", body = Secrets)))]
 #[get("/authentication/secrets")]
-async fn get_secrets(caller: Caller) -> Result<web::Json<Secrets>, ApiError> {
-    caller.services.secrets(&caller.principal).await.map(web::Json)
+async fn get_secrets(caller: Caller, whence: Whence) -> Result<web::Json<Secrets>, ApiError> {
+    caller.services.show_secrets(whence.0, &caller.principal, &caller.proof).await.map(web::Json)
 }
 
 /// Set the caller's password
 ///
-/// Sessions that the old password opened end; the reply has a new token.
+/// Proven by the present password, or by a session that began with it in the last five minutes. Sessions that were open
+/// before end, unless `endSessions` is false; the reply has a new token.
 #[utoipa::path(request_body = NewPassword,
     responses((status = 200, description = "The caller, with a session token", body = AuthenticatedUser)))]
 #[post("/authentication/passwords")]
-async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web::Json<AuthenticatedUser>, ApiError> {
-    caller.services.set_password(&caller.principal, body.value.password).await.map(web::Json)
+async fn set_password(
+    caller: Caller,
+    whence: Whence,
+    body: JsonBody<NewPassword>,
+) -> Result<web::Json<AuthenticatedUser>, ApiError> {
+    let NewPassword { password, current_password, end_sessions } = body.value;
+    let change = PasswordChange { password, current: current_password, others: others(end_sessions) };
+    caller.services.change_password(whence.0, &caller.principal, &caller.proof, change).await.map(web::Json)
 }
 
 /// Replace the caller's user secret
 ///
-/// The old one is refused from now on.
-#[utoipa::path(responses((status = 200, description = "The new secret", body = NewSecret)))]
+/// The old one is refused from now on, and the caller's sessions end. One that made this call goes on with the `token` of the
+/// reply.
+#[utoipa::path(params(ResetQuery), responses((status = 200, description = "The new secret", body = NewSecret)))]
 #[post("/authentication/user-secret-reset")]
-async fn reset_user_secret(caller: Caller) -> Result<web::Json<NewSecret>, ApiError> {
-    caller.services.reset_user_secret(&caller.principal).await.map(web::Json)
+async fn reset_user_secret(caller: Caller, parameters: Parameters) -> Result<web::Json<NewSecret>, ApiError> {
+    let others = others(parameters.flag("endSessions", true)?);
+    caller.services.reset_user_secret(&caller.principal, &caller.proof, others).await.map(web::Json)
 }
 
 /// Replace the organization's secret
 ///
-/// For administrators of the organization. The old one is refused from now on, for every user.
-#[utoipa::path(responses((status = 200, description = "The new secret", body = NewSecret)))]
+/// For administrators of the organization. The old one is refused from now on, for every user, and the sessions of all of them
+/// end. One that made this call goes on with the `token` of the reply.
+#[utoipa::path(params(ResetQuery), responses((status = 200, description = "The new secret", body = NewSecret)))]
 #[post("/authentication/organization-secret-reset")]
-async fn reset_organization_secret(caller: Caller) -> Result<web::Json<NewSecret>, ApiError> {
-    caller.services.reset_organization_secret(&caller.principal).await.map(web::Json)
+async fn reset_organization_secret(caller: Caller, parameters: Parameters) -> Result<web::Json<NewSecret>, ApiError> {
+    let others = others(parameters.flag("endSessions", true)?);
+    caller.services.reset_organization_secret(&caller.principal, &caller.proof, others).await.map(web::Json)
+}
+
+/// List the caller's sessions
+///
+/// Those that go on, of the API and of the console; the newest first, 200 at most.
+#[utoipa::path(responses((status = 200, description = "The sessions", body = Vec<SessionView>)))]
+#[get("/authentication/sessions")]
+async fn list_sessions(caller: Caller) -> Result<web::Json<Vec<SessionView>>, ApiError> {
+    caller.services.sessions(&caller.principal, &caller.proof).await.map(web::Json)
+}
+
+/// End one of the caller's sessions
+///
+/// Its token is refused from now on.
+#[utoipa::path(params(SessionPath), responses((status = 200, description = "Ended; the body is empty")))]
+#[delete("/authentication/sessions/{sessionId}")]
+async fn end_session(caller: Caller, path: web::Path<SessionPath>) -> Result<HttpResponse, ApiError> {
+    caller.services.end_session_by_id(&caller.principal, path.into_inner().session_id).await?;
+    Ok(HttpResponse::Ok().finish())
 }

@@ -23,6 +23,7 @@ use crate::outbound::Connections;
 use crate::service::Services;
 use crate::service::authenticate::Presented;
 use crate::service::call_vendor::Through;
+use crate::service::proof::Proof;
 use crate::store::principals::Principal;
 
 pub(super) type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
@@ -31,6 +32,7 @@ pub(super) type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>
 pub struct Caller {
     pub services: Services,
     pub principal: Arc<Principal>,
+    pub proof: Proof,
 }
 
 impl Caller {
@@ -85,8 +87,8 @@ impl FromRequest for Caller {
         let request = request.clone();
         Box::pin(async move {
             let services = services(&request)?;
-            let principal = services.authenticate(&presented(&request)?).await?;
-            Ok(Self { services, principal })
+            let (principal, proof) = services.prove(&presented(&request)?).await?;
+            Ok(Self { services, principal, proof })
         })
     }
 }
@@ -158,6 +160,18 @@ impl FromRequest for Anonymous {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let found = services(request).map(|services| Self { services, address: address(request) });
         ready(found)
+    }
+}
+
+/// Where a request came from, as far as trusted proxies tell it.
+pub struct Whence(pub Option<IpAddr>);
+
+impl FromRequest for Whence {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(address(request))))
     }
 }
 

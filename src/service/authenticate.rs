@@ -6,14 +6,15 @@ use subtle::ConstantTimeEq as _;
 
 use super::Services;
 use super::memory::{FeedTrust, Memory};
+use super::proof::Proof;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, Principal};
-use crate::store::{StoreFault, sessions};
+use crate::store::sessions;
 use crate::vault::lookup::Purpose;
-use crate::vault::{Audience, Known, LookupKey, MemoryHash, MemoryKey};
+use crate::vault::{Audience, Known, LookupKey, MemoryHash, MemoryKey, Session};
 
 /// The parts of an `Authorization` header (contract 2.3), as far as they were given.
 #[derive(Debug, Clone, Default)]
@@ -33,19 +34,29 @@ impl Presented {
 impl Services {
     /// The caller behind a user secret with its organization secret, or behind a session token.
     pub async fn authenticate(&self, presented: &Presented) -> Result<Arc<Principal>, ApiError> {
+        self.prove(presented).await.map(|(principal, _)| principal)
+    }
+
+    /// As `authenticate`; without an organization secret the user's is meant.
+    pub async fn authenticate_for_hub(&self, presented: &Presented) -> Result<Arc<Principal>, ApiError> {
+        self.prove_for_hub(presented).await.map(|(principal, _)| principal)
+    }
+
+    /// As `authenticate`, with what the caller was known by.
+    pub async fn prove(&self, presented: &Presented) -> Result<(Arc<Principal>, Proof), ApiError> {
         match (&presented.bearer, &presented.user, &presented.organization) {
             (None, None, None) if presented.element.is_none() => Err(missing("User and Organization")),
             (None, Some(_), None) => Err(missing("Organization")),
-            _ => self.authenticate_for_hub(presented).await,
+            _ => self.prove_for_hub(presented).await,
         }
     }
 
-    /// As `authenticate`; without an organization secret the user's is meant. Whatever is presented must be right, and of
-    /// one user.
-    pub async fn authenticate_for_hub(&self, presented: &Presented) -> Result<Arc<Principal>, ApiError> {
+    /// Whatever is presented must be right, and of one user.
+    async fn prove_for_hub(&self, presented: &Presented) -> Result<(Arc<Principal>, Proof), ApiError> {
         let refused = || ApiError::from(Code::BadCredentials);
         if let Some(token) = &presented.bearer {
-            let principal = self.principal_of_session(Audience::Api, token).await?.ok_or_else(refused)?;
+            let found = self.principal_of_session(Audience::Api, token).await?;
+            let (principal, session) = found.ok_or_else(refused)?;
             let agree = match (&presented.user, &presented.organization) {
                 (None, None) => true,
                 (None, Some(organization)) => is_organization_secret(&self.lookup.known(), &principal, organization),
@@ -54,33 +65,24 @@ impl Services {
                     other.is_some_and(|other| other.user == principal.user)
                 }
             };
-            return if agree { Ok(principal) } else { Err(refused()) };
+            return if agree { Ok((principal, Proof::Session(session))) } else { Err(refused()) };
         }
         let user = presented.user.as_ref().ok_or_else(|| missing("User"))?;
-        self.principal_by_secrets(user, presented.organization.as_ref()).await?.ok_or_else(refused)
+        let found = self.principal_by_secrets(user, presented.organization.as_ref()).await?;
+        found.map(|principal| (principal, Proof::Secrets)).ok_or_else(refused)
     }
 
     /// Who signed in; none when the session is over.
-    pub async fn principal_of_session(&self, of: Audience, token: &Secret) -> Result<Option<Arc<Principal>>, ApiError> {
+    pub async fn principal_of_session(
+        &self,
+        of: Audience,
+        token: &Secret,
+    ) -> Result<Option<(Arc<Principal>, Session)>, ApiError> {
         let Some(session) = self.session.verify(of, token, self.now()) else { return Ok(None) };
         let Some(known) = self.signed_in(session.user).await? else { return Ok(None) };
-        let ended = session.id.is_some_and(|id| known.ended.contains(&id));
+        let ended = session.id.as_ref().is_some_and(|id| known.ended.contains(id));
         let holds = !ended && known.principal.session_generation == session.generation;
-        Ok(holds.then(|| Arc::clone(&known.principal)))
-    }
-
-    /// Ends this session of the console, in every process; the user's others go on.
-    pub async fn end_session(&self, token: &Secret) -> Result<(), ApiError> {
-        let now = self.now();
-        let Some(session) = self.session.verify(Audience::Console, token, now) else { return Ok(()) };
-        let Some(id) = session.id else { return Ok(()) };
-        let ended = self.store.write(move |conn| sessions::end(conn, session.user, &id, session.expires_at, now)).await;
-        self.principals.clear();
-        match ended {
-            // By another tab.
-            Ok(()) | Err(StoreFault::Conflict(_)) => Ok(()),
-            Err(fault) => Err(fault.into()),
-        }
+        Ok(holds.then(|| (Arc::clone(&known.principal), session)))
     }
 
     async fn principal_by_secrets(

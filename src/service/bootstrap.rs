@@ -9,6 +9,7 @@ use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, NewOrganization, NewUser};
 use crate::store::{AnyConn, StoreFault, data_keys};
+use crate::vault::password_rules::{Person, Rules};
 
 /// A user to be made.
 #[derive(Debug, Clone)]
@@ -70,7 +71,12 @@ impl Services {
         of: Option<Owner>,
     ) -> Result<CreatedUser, ApiError> {
         let now = self.now();
-        let password_hash = self.password_hash(input.password.clone()).await?;
+        let person = Person {
+            email: input.email.clone(),
+            first_name: input.first_name.clone(),
+            last_name: input.last_name.clone(),
+        };
+        let password_hash = self.password_hash(Rules::Typed, input.password.clone(), person).await?;
         let user = self.store.next_id().await?;
         let owner = match of {
             Some(owner) => owner,

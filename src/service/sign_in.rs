@@ -1,22 +1,28 @@
 //! Passwords, session tokens, and the secrets that they give access to.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Services;
+use super::passwords::told;
+use super::proof::Proof;
+use super::sessions::{OtherSessions, keep};
 use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::{base64_token, hex};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, KeptSecret, Principal};
+use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
 use crate::vault::password;
 use crate::vault::seal::Place;
 use crate::vault::{Audience, Session};
+
+/// Characters of a name that a line of the log has.
+const LOGGED: usize = 320;
 
 /// Who signed in.
 #[derive(Serialize, ToSchema)]
@@ -70,6 +76,10 @@ pub struct Secrets {
 #[derive(Serialize, ToSchema)]
 pub struct NewSecret {
     pub secret: String,
+    /// A session token in place of the one that the call came with, which ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub token: Option<String>,
 }
 
 impl Services {
@@ -80,7 +90,8 @@ impl Services {
         username: &str,
         password: Secret,
     ) -> Result<AuthenticatedUser, ApiError> {
-        self.authenticated(&self.proven(address, username, password).await?)
+        let (principal, session) = self.begin_session(Audience::Api, address, username, password).await?;
+        self.authenticated(&principal, session)
     }
 
     /// A session of the console: its token is none for the API.
@@ -90,12 +101,55 @@ impl Services {
         username: &str,
         password: Secret,
     ) -> Result<Secret, ApiError> {
-        let principal = self.proven(address, username, password).await?;
-        let id = Some(hex::<16>(self.entropy.as_ref()));
-        self.session_token(Audience::Console, id, &principal)
+        let (_, session) = self.begin_session(Audience::Console, address, username, password).await?;
+        self.token_of(Audience::Console, session)
     }
 
-    async fn proven(&self, address: Option<IpAddr>, username: &str, password: Secret) -> Result<Principal, ApiError> {
+    async fn begin_session(
+        &self,
+        audience: Audience,
+        address: Option<IpAddr>,
+        username: &str,
+        password: Secret,
+    ) -> Result<(Principal, Session), ApiError> {
+        let principal = self.whose_password(address, username, password).await?;
+        let (user, now) = (principal.user, self.now());
+        let session = self.new_session(user, principal.session_generation);
+        let session = self.store.write(move |conn| {
+            principals::record_login(conn, user, now)?;
+            keep(conn, audience, &session, address)?;
+            Ok(session)
+        });
+        let session = session.await?;
+        tracing::info!(
+            target: "ligand::people", act = "signed in", user, name = %principal.email, address = %told(address),
+            to = ?audience
+        );
+        Ok((Principal { last_login_at: Some(now), ..principal }, session))
+    }
+
+    /// Who has this name and password. A failure counts, and leaves a line with name and address that programs such as
+    /// fail2ban can read: the name is quoted and escaped, so that it cannot look like another line or address.
+    pub(super) async fn whose_password(
+        &self,
+        address: Option<IpAddr>,
+        username: &str,
+        password: Secret,
+    ) -> Result<Principal, ApiError> {
+        let found = self.look_for_password(address, username, password).await;
+        if found.as_ref().is_err_and(|error| matches!(error.code, Code::LoginRefused | Code::TooManyRequests)) {
+            let name: String = username.chars().take(LOGGED).collect();
+            tracing::warn!(target: "ligand::people", "sign-in refused address={} name={name:?}", told(address));
+        }
+        found
+    }
+
+    async fn look_for_password(
+        &self,
+        address: Option<IpAddr>,
+        username: &str,
+        password: Secret,
+    ) -> Result<Principal, ApiError> {
         let attempt = self.sign_in_limits.begin(address, username)?;
         let refused = || ApiError::from(Code::LoginRefused);
         if username.contains('\0') || password.expose().len() > password::LONGEST {
@@ -107,18 +161,23 @@ impl Services {
         let fits = self.hashing(move || password::verify(&password, hash.as_deref())).await?;
         let principal = principal.filter(|_| fits).ok_or_else(refused)?;
         self.sign_in_limits.succeeded(attempt);
-        let (user, now) = (principal.user, self.now());
-        self.store.write(move |conn| principals::record_login(conn, user, now)).await?;
-        Ok(Principal { last_login_at: Some(now), ..principal })
+        Ok(principal)
     }
 
-    /// Sets the caller's password; sessions that the old one opened end.
-    pub async fn set_password(&self, caller: &Principal, password: Secret) -> Result<AuthenticatedUser, ApiError> {
-        let hash = self.password_hash(password).await?;
-        let (user, now) = (caller.user, self.now());
-        let session_generation = self.store.write(move |conn| principals::set_password(conn, user, &hash, now)).await?;
-        self.principals.clear();
-        self.authenticated(&Principal { session_generation, ..caller.clone() })
+    /// For a person who signed in a moment ago: what the secrets open needs no password any more.
+    pub async fn show_secrets(
+        &self,
+        address: Option<IpAddr>,
+        caller: &Principal,
+        proof: &Proof,
+    ) -> Result<Secrets, ApiError> {
+        self.require_recent_sign_in(proof)?;
+        let secrets = self.secrets(caller).await?;
+        tracing::info!(
+            target: "ligand::people", act = "secrets read", user = caller.user, name = %caller.email,
+            address = %told(address)
+        );
+        Ok(secrets)
     }
 
     pub async fn secrets(&self, caller: &Principal) -> Result<Secrets, ApiError> {
@@ -132,25 +191,69 @@ impl Services {
         })
     }
 
-    pub async fn reset_user_secret(&self, caller: &Principal) -> Result<NewSecret, ApiError> {
+    /// The old one is refused from now on, and what it may have opened ends: a session tells the secrets to whoever has it.
+    pub async fn reset_user_secret(
+        &self,
+        caller: &Principal,
+        proof: &Proof,
+        others: OtherSessions,
+    ) -> Result<NewSecret, ApiError> {
         let (secret, kept) = self.new_user_secret(caller.user)?;
         let (user, now) = (caller.user, self.now());
-        self.store.write(move |conn| principals::set_user_secret(conn, user, &kept, now)).await?;
+        let next = self.successor(proof, others);
+        let next = self.store.write(move |conn| {
+            principals::set_user_secret(conn, user, &kept, now)?;
+            if others == OtherSessions::End {
+                principals::end_sessions(conn, user)?;
+            }
+            began(conn, user, next)
+        });
+        let next = next.await?;
         self.principals.clear();
-        Ok(NewSecret { secret: secret.expose().to_owned() })
+        tracing::info!(target: "ligand::people", act = "user secret reset", user, name = %caller.email);
+        self.new_secret(&secret, next)
     }
 
     /// For administrators of the organization: everybody in it needs the new secret.
-    pub async fn reset_organization_secret(&self, caller: &Principal) -> Result<NewSecret, ApiError> {
+    pub async fn reset_organization_secret(
+        &self,
+        caller: &Principal,
+        proof: &Proof,
+        others: OtherSessions,
+    ) -> Result<NewSecret, ApiError> {
         if !caller.organization_admin {
             let message = "Only an administrator of the organization may reset its secret.";
             return Err(ApiError::new(Code::NotAllowed, message));
         }
         let (secret, kept) = self.new_organization_secret(caller.owner.organization)?;
-        let (organization, now) = (caller.owner.organization, self.now());
-        self.store.write(move |conn| principals::set_organization_secret(conn, organization, &kept, now)).await?;
+        let (user, organization, now) = (caller.user, caller.owner.organization, self.now());
+        let next = self.successor(proof, others);
+        let next = self.store.write(move |conn| {
+            principals::set_organization_secret(conn, organization, &kept, now)?;
+            if others == OtherSessions::End {
+                principals::end_sessions_of(conn, organization)?;
+            }
+            began(conn, user, next)
+        });
+        let next = next.await?;
         self.principals.clear();
-        Ok(NewSecret { secret: secret.expose().to_owned() })
+        tracing::info!(
+            target: "ligand::people", act = "organization secret reset", user, name = %caller.email, organization
+        );
+        self.new_secret(&secret, next)
+    }
+
+    /// The session in which the caller goes on, where its own ends with the others. As old as that one, and no fresher proof.
+    fn successor(&self, proof: &Proof, others: OtherSessions) -> Option<Session> {
+        let own = proof.session().filter(|_| others == OtherSessions::End)?;
+        let new = self.new_session(own.user, own.generation);
+        Some(Session { proven_at: own.proven_at, expires_at: own.expires_at, ..new })
+    }
+
+    fn new_secret(&self, secret: &Secret, session: Option<Session>) -> Result<NewSecret, ApiError> {
+        let token = session.map(|session| self.token_of(Audience::Api, session)).transpose()?;
+        let token = token.map(|token| token.expose().to_owned());
+        Ok(NewSecret { secret: secret.expose().to_owned(), token })
     }
 
     /// 44 characters of base64 (contract 2.1).
@@ -172,41 +275,8 @@ impl Services {
         Ok(KeptSecret { hash: self.lookup.hash(purpose, secret), sealed })
     }
 
-    /// Checks the password's length, then hashes it off the async threads.
-    pub async fn password_hash(&self, password: Secret) -> Result<String, ApiError> {
-        let characters = password.expose().chars().count();
-        if characters < password::SHORTEST || password.expose().len() > password::LONGEST {
-            let message = format!(
-                "The password must have at least {} characters and at most {} bytes.",
-                password::SHORTEST,
-                password::LONGEST
-            );
-            return Err(ApiError::new(Code::BadPassword, message));
-        }
-        let entropy = Arc::clone(&self.entropy);
-        self.hashing(move || password::hash(&password, entropy.as_ref()))
-            .await?
-            .map_err(|error| ApiError::internal(error))
-    }
-
-    async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let permit =
-            Arc::clone(&self.password_gate).acquire_owned().await.map_err(|error| ApiError::internal(error))?;
-        let hashed = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work()
-        });
-        hashed.await.map_err(|error| ApiError::internal(error))
-    }
-
-    fn session_token(&self, of: Audience, id: Option<String>, principal: &Principal) -> Result<Secret, ApiError> {
-        let now = self.now();
-        let session = Session::begin(principal.user, principal.session_generation, id, now);
-        self.session.issue(of, session, now).map_err(|error| ApiError::internal(error))
-    }
-
-    fn authenticated(&self, principal: &Principal) -> Result<AuthenticatedUser, ApiError> {
-        let token = self.session_token(Audience::Api, None, principal)?;
+    pub(super) fn authenticated(&self, principal: &Principal, session: Session) -> Result<AuthenticatedUser, ApiError> {
+        let token = self.token_of(Audience::Api, session)?;
         let roles = if principal.organization_admin { vec![organization_admin_role()] } else { Vec::new() };
         Ok(AuthenticatedUser {
             id: principal.user,
@@ -229,6 +299,13 @@ impl Services {
             created_date: api_date(principal.created_at),
         })
     }
+}
+
+fn began(conn: &mut AnyConn, user: i64, next: Option<Session>) -> Result<Option<Session>, StoreFault> {
+    let Some(next) = next else { return Ok(None) };
+    let next = Session { generation: principals::session_generation(conn, user)?, ..next };
+    keep(conn, Audience::Api, &next, None)?;
+    Ok(Some(next))
 }
 
 fn organization_admin_role() -> Role {

@@ -6,7 +6,8 @@ use diesel::prelude::*;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
-use super::schema::{account, app_user, id_block, organization};
+use super::schema::{account, app_user, id_block, organization, session};
+use super::sessions;
 use super::time::UtcTime;
 use crate::kernel::owner::Owner;
 
@@ -195,11 +196,30 @@ pub fn sealed_secrets(conn: &mut AnyConn, user: i64) -> Result<(Vec<u8>, Vec<u8>
     Ok(row.first(conn)?)
 }
 
-/// A new password ends the sessions that the old one opened. Gives the generation of those to come.
-pub fn set_password(conn: &mut AnyConn, user: i64, hash: &str, now: DateTime<Utc>) -> Result<i64, StoreFault> {
-    let values = (app_user::password_hash.eq(hash), app_user::session_generation.eq(app_user::session_generation + 1));
-    diesel::update(app_user::table.find(user)).set(values).execute(conn)?;
-    changes::record(conn, Kind::User, user, now)?;
+pub fn set_password(conn: &mut AnyConn, user: i64, hash: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    diesel::update(app_user::table.find(user)).set(app_user::password_hash.eq(hash)).execute(conn)?;
+    changes::record(conn, Kind::User, user, now)
+}
+
+/// Ends all sessions of a user, in the transaction of the change that is the reason. Gives the generation of those to come.
+pub fn end_sessions(conn: &mut AnyConn, user: i64) -> Result<i64, StoreFault> {
+    let next = app_user::session_generation.eq(app_user::session_generation + 1);
+    diesel::update(app_user::table.find(user)).set(next).execute(conn)?;
+    sessions::forget(conn, user)?;
+    Ok(app_user::table.find(user).select(app_user::session_generation).first(conn)?)
+}
+
+/// As `end_sessions`, of all who belong to an organization.
+pub fn end_sessions_of(conn: &mut AnyConn, organization: i64) -> Result<(), StoreFault> {
+    let next = app_user::session_generation.eq(app_user::session_generation + 1);
+    diesel::update(app_user::table.filter(app_user::organization_id.eq(organization))).set(next).execute(conn)?;
+    let users = app_user::table.filter(app_user::organization_id.eq(organization)).select(app_user::id);
+    diesel::delete(session::table.filter(session::user_id.eq_any(users))).execute(conn)?;
+    Ok(())
+}
+
+/// The generation of a user's sessions.
+pub fn session_generation(conn: &mut AnyConn, user: i64) -> Result<i64, StoreFault> {
     Ok(app_user::table.find(user).select(app_user::session_generation).first(conn)?)
 }
 

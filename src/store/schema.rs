@@ -321,6 +321,20 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    session (user_id, id) {
+        user_id -> BigInt,
+        id -> Text,
+        audience -> Text,
+        address -> Nullable<Text>,
+        began_at -> UtcTimestamp,
+        expires_at -> UtcTimestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
 
     compatibility (oldest) {
         oldest -> Text,
@@ -350,5 +364,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     instance,
     instance_tag,
     instance_usage,
-    organization
+    organization,
+    session
 );

@@ -5,6 +5,7 @@ pub mod key_ring;
 pub mod lookup;
 pub mod memory_key;
 pub mod password;
+pub mod password_rules;
 pub mod seal;
 pub mod session;
 

@@ -7,8 +7,6 @@ use subtle::ConstantTimeEq as _;
 use crate::kernel::entropy::{Entropy, bytes};
 use crate::kernel::secret::Secret;
 
-/// Shortest password that is accepted, in characters (NIST SP 800-63B asks for at least eight).
-pub const SHORTEST: usize = 8;
 /// Longest, in bytes: a bound on the work that a caller can ask for.
 pub const LONGEST: usize = 1024;
 /// Address space of a hash's working memory at least: glibc maps what is larger than 32 MiB by itself and unmaps it when it

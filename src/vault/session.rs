@@ -46,9 +46,12 @@ pub struct Claims {
     pub sub: String,
     pub iat: i64,
     pub exp: i64,
-    /// Of the console's tokens: by which the session can be ended.
+    /// By which the session can be ended. Tokens for the API had none before 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
+    /// When the person gave the password last (OpenID Connect Core section 2). Without it: at `iat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
     /// The user's session generation: a password change makes earlier tokens worthless.
     pub generation: i64,
 }
@@ -59,15 +62,20 @@ pub struct Session {
     pub user: i64,
     /// The user's, not the key's.
     pub generation: i64,
-    /// Drawn at the sign-in; those of the API have none.
+    /// Drawn at the sign-in.
     pub id: Option<String>,
+    /// When the password was given last.
+    pub proven_at: DateTime<Utc>,
+    /// When the token was made: a console's is made anew while somebody works there.
+    pub issued_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
 
 impl Session {
     /// One that begins now.
     pub fn begin(user: i64, generation: i64, id: Option<String>, now: DateTime<Utc>) -> Self {
-        Self { user, generation, id, expires_at: now.checked_add_signed(LIFETIME).unwrap_or(now) }
+        let expires_at = now.checked_add_signed(LIFETIME).unwrap_or(now);
+        Self { user, generation, id, proven_at: now, issued_at: now, expires_at }
     }
 }
 
@@ -89,15 +97,16 @@ impl SessionKey {
     }
 
     /// `kid`: under which number those who verify find this key.
-    fn issue(&self, audience: Audience, kid: i64, session: Session, now: DateTime<Utc>) -> Result<Secret, Error> {
+    fn issue(&self, audience: Audience, kid: i64, session: Session) -> Result<Secret, Error> {
         install();
         let claims = Claims {
             iss: ISSUER.to_owned(),
             aud: audience.claim().map(str::to_owned),
             sub: session.user.to_string(),
-            iat: now.timestamp(),
+            iat: session.issued_at.timestamp(),
             exp: session.expires_at.timestamp(),
             jti: session.id,
+            auth_time: Some(session.proven_at.timestamp()),
             generation: session.generation,
         };
         let header = Header { kid: Some(kid.to_string()), ..Header::new(Algorithm::HS256) };
@@ -121,17 +130,19 @@ impl SessionKey {
         if claims.aud.as_deref() != audience.claim() || !endable {
             return None;
         }
-        let expires_at = DateTime::from_timestamp(claims.exp, 0)?;
-        let session = Session { user, generation: claims.generation, id: claims.jti, expires_at };
+        let at = |seconds| DateTime::from_timestamp(seconds, 0);
+        let (issued_at, expires_at) = (at(claims.iat)?, at(claims.exp)?);
+        let proven_at = at(claims.auth_time.unwrap_or(claims.iat))?;
+        let session = Session { user, generation: claims.generation, id: claims.jti, proven_at, issued_at, expires_at };
         (now < expires_at).then_some(session)
     }
 }
 
 impl Generations<SessionKey> {
-    pub fn issue(&self, of: Audience, session: Session, now: DateTime<Utc>) -> Result<Secret, Error> {
+    pub fn issue(&self, of: Audience, session: Session) -> Result<Secret, Error> {
         let known = self.known();
         let current = known.current(self.clock.as_ref());
-        current.key.issue(of, current.number, session, now)
+        current.key.issue(of, current.number, session)
     }
 
     /// Of a token that is ours and not expired.
@@ -235,7 +246,7 @@ mod tests {
     #[test]
     fn a_token_is_good_until_it_expires_and_only_under_its_key() {
         let own = keys(vec![generation(1, 1)]);
-        let token = own.issue(Audience::Api, begun(), now()).unwrap();
+        let token = own.issue(Audience::Api, begun()).unwrap();
         assert_eq!(own.verify(Audience::Api, &token, now()), Some(begun()));
         assert_eq!(own.verify(Audience::Api, &token, now() + LIFETIME), None);
         assert_eq!(keys(vec![generation(1, 2)]).verify(Audience::Api, &token, now()), None);
@@ -248,14 +259,14 @@ mod tests {
     fn a_token_is_for_the_console_or_for_the_api() {
         let keys = keys(vec![generation(1, 1)]);
         for (of, other) in [(Audience::Api, Audience::Console), (Audience::Console, Audience::Api)] {
-            let token = keys.issue(of, begun(), now()).unwrap();
+            let token = keys.issue(of, begun()).unwrap();
             assert_eq!((keys.verify(of, &token, now()), keys.verify(other, &token, now())), (Some(begun()), None));
         }
     }
 
     #[test]
     fn a_token_names_its_generation_which_is_good_until_it_retires() {
-        let token = keys(vec![generation(3, 1)]).issue(Audience::Api, begun(), now()).unwrap();
+        let token = keys(vec![generation(3, 1)]).issue(Audience::Api, begun()).unwrap();
         assert_eq!(jsonwebtoken::decode_header(token.expose()).unwrap().kid.as_deref(), Some("3"));
         let retires_at = now() + TimeDelta::hours(1);
         let old = Generation { retires_at: Some(retires_at), ..generation(3, 1) };

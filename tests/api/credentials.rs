@@ -12,6 +12,8 @@ use ligand::outbound::Guard;
 use ligand::service::Services;
 use ligand::service::authenticate::Presented;
 use ligand::service::memory::TRUSTED_FOR;
+use ligand::service::proof::Proof;
+use ligand::service::sessions::OtherSessions;
 use ligand::vault::KeyRing;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
@@ -206,9 +208,8 @@ on_both!(a_session_stands_for_user_and_organization, |server| async move {
 on_both!(every_wrong_part_is_refused, |server| async move {
     let Parts { user, organization, element } = &Parts::of(&server).await;
     let stranger = server.stranger().await;
-    let secrets = stranger.get("/authentication/secrets").await.ok();
-    let foreign_user = format!("User {}", secrets["userSecret"].as_str().unwrap());
-    let foreign_organization = format!("Organization {}", secrets["organizationSecret"].as_str().unwrap());
+    let secrets = stranger.authorization.clone().unwrap();
+    let (foreign_user, foreign_organization) = secrets.split_once(", ").unwrap();
     let swapped = format!(
         "User {}, Organization {}",
         server.admin.organization_secret.expose(),
@@ -310,7 +311,7 @@ on_both!(a_revocation_elsewhere_arrives_with_the_change_feed, |server| async mov
     platform(&session).await.ok();
 
     let principal = replica.authenticate(&presented(&server)).await.unwrap();
-    let fresh = replica.reset_user_secret(&principal).await.unwrap().secret;
+    let fresh = replica.reset_user_secret(&principal, &Proof::Secrets, OtherSessions::End).await.unwrap().secret;
     replica.set_password(&principal, Secret::new("another horse")).await.unwrap();
     // Warm: the feed has not been read since, and is less than five seconds old.
     platform(&caller).await.ok();
@@ -322,7 +323,8 @@ on_both!(a_revocation_elsewhere_arrives_with_the_change_feed, |server| async mov
     let renewed = |organization: &str| caller.with(&format!("User {fresh}, Organization {organization}"));
     let caller = renewed(server.admin.organization_secret.expose());
     platform(&caller).await.ok();
-    let organization = replica.reset_organization_secret(&principal).await.unwrap().secret;
+    let organization =
+        replica.reset_organization_secret(&principal, &Proof::Secrets, OtherSessions::End).await.unwrap().secret;
     platform(&caller).await.ok();
     server.services.follow_changes(&mut position).await;
     platform(&caller).await.fails(401, "bad_credentials");
@@ -336,7 +338,7 @@ on_both!(a_feed_that_is_not_read_is_not_trusted, |server| async move {
     platform(&caller).await.ok();
     platform(&session).await.ok();
     let principal = replica.authenticate(&presented(&server)).await.unwrap();
-    replica.reset_user_secret(&principal).await.unwrap();
+    replica.reset_user_secret(&principal, &Proof::Secrets, OtherSessions::End).await.unwrap();
     replica.set_password(&principal, Secret::new("another horse")).await.unwrap();
     server.advance(TimeDelta::seconds(TRUSTED_FOR));
     platform(&caller).await.ok();

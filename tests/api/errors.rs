@@ -322,7 +322,10 @@ on_both!(null_bytes_reach_no_database, |server| async move {
     }
     let body = json!({ "username": "a\u{0}", "password": "b\u{0}" });
     is(&server.anonymous().post("/authentication", &body).await, 401, "login_refused");
-    caller.post("/authentication/passwords", &json!({ "password": "null \u{0} byte" })).await.ok();
+    caller
+        .post("/authentication/passwords", &json!({ "password": "a null \u{0} byte", "currentPassword": PASSWORD }))
+        .await
+        .ok();
 });
 
 on_sqlite!(codes_are_unique_and_documented, |server| async move {

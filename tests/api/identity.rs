@@ -99,20 +99,33 @@ on_both!(a_session_shows_the_two_secrets, |server| async move {
     });
     let session = bearer(&server).await;
     assert_eq!(session.get("/authentication/secrets").await.ok(), expected);
-    assert_eq!(server.caller().get("/authentication/secrets").await.ok(), expected);
+    let again = "This call wants a session whose person gave the password in the last 15 minutes: sign in again and send \
+                 the new token.";
+    // Whoever has the secrets needs no telling, and whoever has one of them gets no other.
+    assert_eq!(server.caller().get("/authentication/secrets").await.fails(401, "sign_in_again"), again);
+    let (user, organization) = (server.admin.user_secret.expose(), server.admin.organization_secret.expose());
+    for one in [format!("Organization {organization}"), format!("User {user}")] {
+        let reply = server.anonymous().with(&one).get("/authentication/secrets").await;
+        reply.fails(401, "missing_credentials");
+    }
     server.anonymous().get("/authentication/secrets").await.fails(401, "missing_credentials");
     // Shapes of contract 2.1.
     let (user, organization) = (server.admin.user_secret.expose(), server.admin.organization_secret.expose());
     assert!(user.len() == 44 && !user.contains(['+', '/']), "{}", user.len());
     assert!(organization.len() == 32 && organization.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
-    let stranger = server.stranger().await.get("/authentication/secrets").await.ok();
-    assert_ne!(stranger["organizationSecret"], expected["organizationSecret"]);
+    server.advance(TimeDelta::minutes(15));
+    assert_eq!(session.get("/authentication/secrets").await.ok(), expected);
+    server.advance(TimeDelta::seconds(1));
+    session.get("/authentication/secrets").await.fails(401, "sign_in_again");
+    assert!(accepted(&session).await, "it is good for everything else");
+    assert_eq!(bearer(&server).await.get("/authentication/secrets").await.ok(), expected);
 });
 
 on_both!(a_new_password_ends_the_sessions_of_the_old_one, |server| async move {
     let (session, other) = (bearer(&server).await, bearer(&server).await);
     assert!(accepted(&session).await && accepted(&other).await);
-    for short in ["", "1234567", "\u{e9}\u{e9}\u{e9}"] {
+    for bad in ["", "1234567", "elevenchars", "\u{e9}\u{e9}\u{e9}", "passwordpassword", "admin@example.com"] {
+        let short = bad;
         session.post("/authentication/passwords", &json!({ "password": short })).await.fails(400, "bad_password");
     }
     session
@@ -130,15 +143,69 @@ on_both!(a_new_password_ends_the_sessions_of_the_old_one, |server| async move {
     anonymous.fails(401, "missing_credentials");
 });
 
-on_both!(of_two_password_changes_at_once_the_later_one_counts, |server| async move {
+on_both!(a_new_password_wants_the_present_one_or_a_sign_in_of_this_moment, |server| async move {
+    const PATH: &str = "/authentication/passwords";
+    let (caller, session) = (server.caller(), bearer(&server).await);
+    let new = json!({ "password": "another horse" });
+    caller.post(PATH, &new).await.fails(400, "current_password_required");
+    server.advance(TimeDelta::minutes(5));
+    server.advance(TimeDelta::seconds(1));
+    session.post(PATH, &new).await.fails(400, "current_password_required");
+    let with = |current: &str, new: &str| json!({ "password": new, "currentPassword": current });
+    for who in [&caller, &session] {
+        let message = who.post(PATH, &with("wrong horse", "another horse")).await.fails(401, "login_refused");
+        assert_eq!(message, "The current password is wrong.");
+        // A colleague's is as wrong, and nothing is said of the new one before the present one is right.
+        who.post(PATH, &with("wrong horse", "short")).await.fails(401, "login_refused");
+        who.post(PATH, &with(PASSWORD, "short")).await.fails(400, "bad_password");
+    }
+    sign_in(&server, "admin@example.com", PASSWORD).await.ok();
+    session.post(PATH, &with(PASSWORD, "another horse")).await.ok();
+    caller.post(PATH, &with("another horse", "a further horse")).await.ok();
+    sign_in(&server, "admin@example.com", "a further horse").await.ok();
+    // The contract's own form, with a session of this moment.
+    let fresh = sign_in(&server, "admin@example.com", "a further horse").await.ok()["token"].take();
+    let fresh = server.anonymous().with(&format!("Bearer {}", fresh.as_str().unwrap()));
+    server.advance(TimeDelta::minutes(5));
+    let changed = fresh.post(PATH, &json!({ "password": "the last horse" })).await.ok();
+    // Which makes nothing of its proof: the next one is asked for.
+    let next = server.anonymous().with(&format!("Bearer {}", changed["token"].as_str().unwrap()));
+    next.get("/authentication/secrets").await.ok();
+});
+
+on_sqlite!(guesses_of_the_present_password_are_counted, |server| async move {
     let caller = server.caller();
-    let change = async |password: &str| {
-        caller.post("/authentication/passwords", &json!({ "password": password })).await.ok()["token"].take()
-    };
-    let tokens = tokio::join!(change("the first horse"), change("the second horse"));
+    let guess = json!({ "password": "another horse", "currentPassword": "x".repeat(2000) });
+    for _ in 0..60 {
+        caller.post("/authentication/passwords", &guess).await.fails(401, "login_refused");
+    }
+    waits(&caller.post("/authentication/passwords", &guess).await);
+});
+
+on_both!(a_person_may_keep_the_other_sessions, |server| async move {
+    let (session, other) = (bearer(&server).await, bearer(&server).await);
+    let change = json!({ "password": "another horse", "endSessions": false });
+    session.post("/authentication/passwords", &change).await.ok();
+    session.post("/authentication/user-secret-reset?endSessions=false", &Value::Null).await.ok();
+    let reset = session.post("/authentication/organization-secret-reset?endSessions=false", &Value::Null).await.ok();
+    assert!(reset.get("token").is_none(), "{reset}");
+    assert!(accepted(&session).await && accepted(&other).await);
+    session.post("/authentication/user-secret-reset?endSessions=x", &Value::Null).await.fails(400, "bad_parameter");
+});
+
+on_both!(of_two_password_changes_at_once_the_later_one_counts, |server| async move {
+    let caller = bearer(&server).await;
+    let change =
+        async |password: &str| caller.post("/authentication/passwords", &json!({ "password": password })).await;
+    let (first, second) = tokio::join!(change("the first horse"), change("the second horse"));
+    // The one may have ended the other's session before that was looked at.
     let mut works = Vec::new();
-    for token in [tokens.0, tokens.1] {
-        works.push(accepted(&server.anonymous().with(&format!("Bearer {}", token.as_str().unwrap()))).await);
+    for reply in [first, second] {
+        let token = (reply.status == 200).then(|| reply.json()["token"].as_str().unwrap().to_owned());
+        works.push(match token {
+            Some(token) => accepted(&server.anonymous().with(&format!("Bearer {token}"))).await,
+            None => false,
+        });
     }
     assert_eq!(works.iter().filter(|works| **works).count(), 1, "{works:?}");
     let password = if works[0] { "the first horse" } else { "the second horse" };
@@ -149,16 +216,59 @@ on_both!(a_user_secret_is_replaced_at_once, |server| async move {
     let old = server.caller();
     let session = bearer(&server).await;
     assert!(accepted(&old).await);
-    let fresh = old.post("/authentication/user-secret-reset", &Value::Null).await.ok()["secret"].take();
-    let fresh = Secret::new(fresh.as_str().unwrap());
-    assert!(!accepted(&old).await && accepted(&session).await);
+    let fresh = old.post("/authentication/user-secret-reset", &Value::Null).await.ok();
+    assert!(fresh.get("token").is_none(), "{fresh}");
+    let fresh = Secret::new(fresh["secret"].as_str().unwrap());
+    assert!(!accepted(&old).await);
+    assert!(!accepted(&session).await, "a session that tells the secrets to whoever has it");
     let organization = server.admin.organization_secret.expose();
     let renewed = old.with(&format!("User {}, Organization {organization}", fresh.expose()));
     assert!(accepted(&renewed).await);
-    assert_eq!(renewed.get("/authentication/secrets").await.ok()["userSecret"], fresh.expose());
-    // No body and no content type, as clients send it.
-    read(renewed.request("POST", "/authentication/user-secret-reset").header("content-length", "0")).await.ok();
-    assert!(!accepted(&renewed).await);
+    let session = bearer(&server).await;
+    assert_eq!(session.get("/authentication/secrets").await.ok()["userSecret"], fresh.expose());
+    // No body and no content type, as clients send it. A session goes on with the token of the reply, and is no younger.
+    server.advance(TimeDelta::minutes(10));
+    let reset = session.request("POST", "/authentication/user-secret-reset").header("content-length", "0");
+    let reset = read(reset).await.ok();
+    assert!(!accepted(&renewed).await && !accepted(&session).await);
+    let next = server.anonymous().with(&format!("Bearer {}", reset["token"].as_str().unwrap()));
+    assert_eq!(next.get("/authentication/secrets").await.ok()["userSecret"], reset["secret"]);
+    server.advance(TimeDelta::minutes(6));
+    next.get("/authentication/secrets").await.fails(401, "sign_in_again");
+});
+
+on_both!(sessions_are_seen_and_ended_one_by_one, |server| async move {
+    const PATH: &str = "/authentication/sessions";
+    let first = bearer(&server).await;
+    server.advance(TimeDelta::minutes(1));
+    let second = bearer(&server).await;
+    let listed = second.get(PATH).await.ok();
+    let ids: Vec<_> = listed.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 2, "{listed}");
+    assert_eq!(
+        listed[1],
+        json!({
+            "id": ids[1], "kind": "api", "address": "127.0.0.1", "current": false,
+            "beganAt": "2026-03-01T12:00:00Z", "expiresAt": "2026-03-02T00:00:00Z",
+        })
+    );
+    assert_eq!(listed[0]["current"], true);
+    // Nobody else's.
+    let (stranger, colleague) = (server.stranger().await, server.colleague().await);
+    for other in [&stranger, &colleague] {
+        assert_eq!(other.get(PATH).await.ok(), json!([]));
+        other.delete(&format!("{PATH}/{}", ids[1])).await.fails(404, "session_not_found");
+    }
+    assert!(accepted(&first).await);
+    assert_eq!(second.delete(&format!("{PATH}/{}", ids[1])).await.status, 200);
+    assert!(!accepted(&first).await && accepted(&second).await);
+    second.delete(&format!("{PATH}/{}", ids[1])).await.fails(404, "session_not_found");
+    assert_eq!(second.get(PATH).await.ok().as_array().unwrap().len(), 1);
+    // By its secrets a program ends what a person left open.
+    assert_eq!(server.caller().delete(&format!("{PATH}/{}", ids[0])).await.status, 200);
+    assert!(!accepted(&second).await);
+    assert_eq!(server.caller().get(PATH).await.ok(), json!([]));
+    server.anonymous().get(PATH).await.fails(401, "missing_credentials");
 });
 
 on_both!(an_organization_secret_is_replaced_for_everybody, |server| async move {
@@ -168,9 +278,18 @@ on_both!(an_organization_secret_is_replaced_for_everybody, |server| async move {
     assert_eq!(refused.fails(403, "not_allowed"), "Only an administrator of the organization may reset its secret.");
     assert!(accepted(&admin).await && accepted(&colleague).await, "nothing happened");
     let stranger = server.stranger().await;
-    let fresh = admin.post("/authentication/organization-secret-reset", &Value::Null).await.ok()["secret"].take();
+    let signed_in = async |name: &str| {
+        let token = sign_in(&server, name, PASSWORD).await.ok()["token"].take();
+        server.anonymous().with(&format!("Bearer {}", token.as_str().unwrap()))
+    };
+    let sessions = [signed_in("admin@example.com").await, signed_in("colleague@example.com").await];
+    let elsewhere = signed_in("stranger@other.example").await;
+    let reset = sessions[0].post("/authentication/organization-secret-reset", &Value::Null).await.ok();
+    let fresh = reset["secret"].clone();
     assert!(!accepted(&admin).await && !accepted(&colleague).await);
-    assert!(accepted(&stranger).await, "another organization is not touched");
+    assert!(!accepted(&sessions[0]).await && !accepted(&sessions[1]).await, "each tells the new one");
+    assert!(accepted(&server.anonymous().with(&format!("Bearer {}", reset["token"].as_str().unwrap()))).await);
+    assert!(accepted(&stranger).await && accepted(&elsewhere).await, "another organization is not touched");
     let user = server.admin.user_secret.expose();
     assert!(accepted(&admin.with(&format!("User {user}, Organization {}", fresh.as_str().unwrap()))).await);
 });

@@ -161,7 +161,7 @@ fn data_keys_are_rotated_beside_running_servers() {
                     let (stop, calls) = (Arc::clone(&stop), Arc::clone(&calls));
                     tokio::spawn(async move {
                         while !stop.load(Ordering::Relaxed) {
-                            caller.get("/authentication/secrets").await.ok();
+                            caller.get("/organizations/me").await.ok();
                             calls.fetch_add(1, Ordering::Relaxed);
                             let created = caller.create_with_key("Found").await;
                             if caller.authorization.as_deref().is_some_and(|header| header.starts_with("User")) {

@@ -56,7 +56,7 @@ fn the_first_start_makes_a_key_and_a_login_that_only_the_owner_may_read() {
     runtime().block_on(async {
         assert_eq!(told(&login, "login"), "admin@localhost");
         server.try_to_sign_in("admin@localhost", &told(&login, "password")).await.ok();
-        caller_of(&server, &login).get("/authentication/secrets").await.ok();
+        caller_of(&server, &login).get("/organizations/me").await.ok();
     });
 }
 
@@ -146,18 +146,18 @@ fn users_are_managed_beside_a_running_server() {
         }
         server.try_to_sign_in("jo@example.com", &told(&colleague.output, "password")).await.ok();
         let jo = caller_of(&server, &colleague.output);
-        jo.get("/authentication/secrets").await.ok();
+        jo.get("/organizations/me").await.ok();
 
         let reset = ligand.run(&["users", "reset", "jo@example.com"]);
         assert!(reset.success, "{reset:?}");
         // The server remembers who Jo is, and reads once a second what others changed.
         let deadline = Instant::now() + Duration::from_secs(2);
-        while jo.get("/authentication/secrets").await.status == 200 {
+        while jo.get("/organizations/me").await.status == 200 {
             assert!(Instant::now() < deadline, "the old secret still works");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        jo.get("/authentication/secrets").await.fails(401, "bad_credentials");
-        caller_of(&server, &reset.output).get("/authentication/secrets").await.ok();
+        jo.get("/organizations/me").await.fails(401, "bad_credentials");
+        caller_of(&server, &reset.output).get("/organizations/me").await.ok();
         let old = told(&colleague.output, "password");
         server.try_to_sign_in("jo@example.com", &old).await.fails(401, "login_refused");
         server.try_to_sign_in("jo@example.com", &told(&reset.output, "password")).await.ok();

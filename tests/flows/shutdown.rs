@@ -166,7 +166,7 @@ fn who_drains_says_so_and_goes_on_serving() {
         assert_eq!(stopping.fails(503, "not_ready"), "The server is stopping.");
         assert!(stopping.header("retry-after").is_some());
         let live = health("/health/live").await;
-        let served = caller.get("/authentication/secrets").await;
+        let served = caller.get("/organizations/me").await;
         for reply in [&stopping, &live, &served, &caller.get("/instances/0").await] {
             assert_eq!(reply.header("connection"), Some("close"), "{reply:?}");
         }

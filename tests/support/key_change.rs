@@ -118,7 +118,7 @@ impl Traffic {
                     let own = caller.with_element(created["token"].as_str().expect("a token"));
                     assert_eq!(own.patch("/instances", &json!({ "name": "Found" })).await.ok()["id"], created["id"]);
                     assert_eq!(caller.delete(&format!("/instances/{}", created["id"])).await.status, 200);
-                    caller.get("/authentication/secrets").await.ok();
+                    caller.get("/organizations/me").await.ok();
                     calls.fetch_add(7, Ordering::Relaxed);
                     if stop.load(Ordering::Relaxed) {
                         return;

@@ -45,7 +45,8 @@ impl Operator {
     pub async fn of(request: &HttpRequest) -> Result<Self, Stop> {
         let services = services(request)?;
         let session = SESSION.read(request, &services.public_url).ok_or(Stop::SignIn)?;
-        let principal = services.principal_of_session(Audience::Console, &session).await?.ok_or(Stop::SignIn)?;
+        let found = services.principal_of_session(Audience::Console, &session).await?;
+        let (principal, _) = found.ok_or(Stop::SignIn)?;
         Ok(Self { services, principal, session })
     }
 

@@ -17,6 +17,14 @@ pub struct PageQuery {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ResetQuery {
+    /// `false`: sessions that were opened before go on
+    #[param(default = true)]
+    end_sessions: Option<bool>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ElementListQuery {
     /// Without configuration and resources
     abridged: Option<bool>,

@@ -196,7 +196,7 @@ on_both!(a_session_ends_after_twelve_hours_or_with_its_password, |server| async 
     assert_eq!((reply.status, reply.header("location").unwrap()), (303, to_sign_in("/console/organization").as_str()));
 
     let mut person = Person::admin(&server).await;
-    let new = json!({ "password": "another horse battery" });
+    let new = json!({ "password": "another horse battery", "currentPassword": PASSWORD });
     server.caller().post("/authentication/passwords", &new).await.ok();
     assert_eq!(person.get("/console").await.status, 303, "the old password opened it");
 });
