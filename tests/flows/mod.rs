@@ -5,6 +5,7 @@ mod clones;
 mod connect_replicas;
 mod data_directory;
 mod element_gone;
+mod fail2ban;
 mod gigabyte;
 mod hang_ups;
 mod hubspot_deals_connector;
