@@ -91,6 +91,7 @@ impl Services {
             if got.is_none() && input.version.is_some_and(|meant| meant != stored.instance.version) {
                 return Err(Code::InstanceChanged.into());
             }
+            change.refuse_secrets_of_old_host(input, input.renews()?)?;
             if got.is_none()
                 && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?
             {
@@ -213,7 +214,7 @@ impl Services {
         let switched = stored.instance.authentication_type != change.authentication.as_str();
         let asked = match change.authentication {
             AuthenticationType::OAuth2 => {
-                let brings = input.has_code() || brought.is_some();
+                let brings = input.renews()?;
                 if (switched || reauthenticate) && !brings {
                     return Err(missing_code(&change.element));
                 }
@@ -226,7 +227,7 @@ impl Services {
                 switched
                     || reauthenticate
                     || keys.any(|key| differing.contains_key(key.as_str()))
-                    || change.moves_host()
+                    || change.moves_address()
             }
         };
         Ok(asked.then(|| Provisioning {
@@ -342,8 +343,8 @@ impl Change {
         row.invalid_reason.take().is_some()
     }
 
-    /// Whether the vendor's address changes, so that the key must be proven there.
-    fn moves_host(&self) -> bool {
+    /// Whether a URL of the vendor changes, be it in its path alone, so that the key must be proven there.
+    fn moves_address(&self) -> bool {
         let differing = self.configuration.differing(&self.before);
         let mut keys = self.element.variables.values().filter_map(|variable| variable.configuration.as_deref());
         keys.any(|key| key != AUTHENTICATION_TYPE && differing.contains_key(key))

@@ -208,6 +208,12 @@ impl InstanceInput {
         self.has_code() || self.external_authentication.as_deref() == Some("initial")
     }
 
+    /// Whether it brings what a new OAuth credential comes from. An instance that is sent back as it was returned says
+    /// `initial` too, and brings nothing.
+    pub fn renews(&self) -> Result<bool, ApiError> {
+        Ok(self.has_code() || self.brought()?.is_some_and(|brought| !brought.is_empty()))
+    }
+
     pub fn has_code(&self) -> bool {
         self.provider_data.as_ref().is_some_and(|data| data.text("code").is_some())
     }

@@ -33,6 +33,7 @@ pub mod list_instances;
 mod liveness;
 pub mod memory;
 pub mod metrics;
+mod new_host;
 pub mod notices;
 pub mod organization;
 pub mod overview;

@@ -17,6 +17,7 @@ mod element_files;
 mod elements;
 mod errors;
 mod external_tokens;
+mod host_change;
 mod hub_story;
 mod hubs;
 mod idempotency;

@@ -48,7 +48,7 @@ url = "http://{desk}:PORT/token"
 url = "http://{desk}:PORT/revoke"
 "#;
 
-fn desk(port: u16) -> String {
+pub fn desk(port: u16) -> String {
     let entry = |key: &str, more: &str| {
         let texts = "name = \"A name\"\ndescription = \"A description.\"\ntype = \"TEXTFIELD_128\"";
         format!("\n[[configuration]]\nkey = \"{key}\"\n{texts}\n{more}\n")
@@ -110,7 +110,7 @@ impl Desk {
 }
 
 /// With a grant of its own.
-async fn connect(caller: &Caller, host: &str, number: usize) -> Value {
+pub async fn connect(caller: &Caller, host: &str, number: usize) -> Value {
     let body = json!({
         "element": { "key": "desk" },
         "name": "Desk",

@@ -40,7 +40,12 @@ impl Request {
 
 impl Vendor {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::start_at(("127.0.0.1", 0))
+    }
+
+    /// Port 0: any.
+    pub fn start_at(address: (&str, u16)) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let state = Arc::<State>::default();
         let shared = Arc::clone(&state);

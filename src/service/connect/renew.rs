@@ -34,14 +34,20 @@ impl Services {
             let (stored, mut change) = match self.changed_instance(owner, id, &input, got.is_some()).await {
                 Err(error) if error.code == Code::InstanceNotFound => {
                     let message = "The connection that was to be renewed is gone.";
-                    return self.refuse_gone(message, got.as_deref(), lateness).await;
+                    return self.refuse(Outcome::of(Reason::InstanceGone, message), got.as_deref(), lateness).await;
                 }
                 other => other?,
             };
             // Two customers never meet: it may have been given to another one since the link was made.
             if stored.instance.external_id.is_some() && stored.instance.external_id != link.row.external_id {
                 let message = "The connection belongs to another customer by now.";
-                return self.refuse_gone(message, got.as_deref(), lateness).await;
+                return self.refuse(Outcome::of(Reason::InstanceGone, message), got.as_deref(), lateness).await;
+            }
+            // The link brings a code or a key, but other secrets may have been stored for another host.
+            if let Err(error) = change.refuse_secrets_of_old_host(&input, true) {
+                return self
+                    .refuse(Outcome::of(Reason::VendorConfiguration, error.to_string()), got.as_deref(), lateness)
+                    .await;
             }
             let known = match &got {
                 Some(known) => Arc::clone(known),
@@ -123,17 +129,17 @@ impl Services {
         Some(Refusal(outcome))
     }
 
-    /// There is nothing to renew any more; `got`: what the vendor gave already.
-    async fn refuse_gone(
+    /// There is nothing to renew, or it cannot be; `got`: what the vendor gave already.
+    async fn refuse(
         &self,
-        message: &str,
+        outcome: Outcome,
         got: Option<&(Provisioning, Provisioned)>,
         lateness: &Lateness,
     ) -> Result<Option<Refusal>, ApiError> {
         if let Some((provisioning, provisioned)) = got {
             self.let_grant_go(provisioning, provisioned, lateness).await;
         }
-        Ok(Some(Refusal(Outcome::of(Reason::InstanceGone, message))))
+        Ok(Some(Refusal(outcome)))
     }
 }
 

@@ -1,0 +1,79 @@
+//! A change of the vendor's host: what was stored for the old one never goes to the new one.
+
+use serde_json::{Map, Value};
+
+use super::change_instance::Change;
+use super::configuration::{is_secret, text_of};
+use super::instance_input::InstanceInput;
+use crate::catalog::element::{AuthenticationType, Element};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::MASK;
+use crate::kernel::template::Place;
+
+impl Change {
+    /// Whoever may change an address need not know the secrets that would go there, so the same request brings all of them
+    /// anew. `renews`: it brings a code or tokens.
+    pub(super) fn refuse_secrets_of_old_host(&self, input: &InstanceInput, renews: bool) -> Result<(), ApiError> {
+        if !self.moves_host(input) {
+            return Ok(());
+        }
+        let sent = input.configuration.as_ref();
+        let kept = self.configuration.entries().filter_map(|(_, key, value)| {
+            let declared = self.element.entry(key);
+            let stored = value.is_some_and(|value| !value.is_empty());
+            // Tokens are replaced by what the vendor gives.
+            let ours = declared.is_some_and(|declared| declared.internal);
+            (stored && !ours && is_secret(declared, key) && !brings(sent, key)).then_some(key)
+        });
+        let mut needed: Vec<&str> = kept.collect();
+        if self.authentication == AuthenticationType::OAuth2 && !renews {
+            needed.push("providerData.code");
+        }
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "The vendor's host changes, and what is stored was given for the old one: send {} anew in the same request.",
+            needed.join(", ")
+        );
+        Err(ApiError::new(Code::SecretNeededForNewHost, message))
+    }
+
+    /// Whether a URL of the vendor leads to another host than before.
+    fn moves_host(&self, input: &InstanceInput) -> bool {
+        let element = &self.element;
+        let configured = element.variables.iter().any(|(name, variable)| {
+            let Some(key) = &variable.configuration else { return false };
+            let value = |text: Option<&str>| text.or(variable.default.as_deref()).map(str::to_owned);
+            stands_in_host(element, name, "") && value(self.before.get(key)) != value(self.configuration.get(key))
+        });
+        configured || self.is_told_by_caller(input)
+    }
+
+    /// Who brings tokens also says what the vendor would have said. Of the API's host that concerns these tokens alone; where
+    /// the client authenticates it concerns its secret.
+    fn is_told_by_caller(&self, input: &InstanceInput) -> bool {
+        let brings_tokens = input.external_authentication.as_deref() == Some("initial");
+        let told = |pointer: &str| {
+            let data = input.provider_data.as_ref();
+            data.is_some_and(|data| data.text(pointer.trim_start_matches('/')).is_some())
+        };
+        let mut replied = self.element.variables.iter().filter_map(|(name, it)| Some((name, it.reply.as_deref()?)));
+        brings_tokens
+            && replied.any(|(name, pointer)| stands_in_host(&self.element, name, "authentication/") && told(pointer))
+    }
+}
+
+/// Whether a variable is part of a host, in the URLs whose place in the element's file begins so.
+fn stands_in_host(element: &Element, variable: &str, below: &str) -> bool {
+    let templates = element.templates();
+    let mut places = templates.iter().filter(|(at, _)| at.starts_with(below)).flat_map(|(_, url)| url.places());
+    places.any(|(name, place)| name == variable && place != Place::Path)
+}
+
+/// `null` resets, so nothing stored is left.
+fn brings(sent: Option<&Map<String, Value>>, key: &str) -> bool {
+    let value = sent.and_then(|sent| sent.get(key));
+    value.is_some_and(|value| text_of(value.clone()).is_none_or(|text| text != MASK))
+}
