@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::commit::PATIENCE;
 use super::configuration::{AUTHENTICATION_TYPE, CALLBACK_URL, Configuration};
 use super::create_instance::Answer;
 use super::flight::{Flight, Lateness};
@@ -86,7 +87,8 @@ impl Services {
         // What the end of the process would keep: each try makes it anew, on the row as it is by then.
         let mut held: Option<Held> = None;
         for _ in 0..TRIES {
-            let turn = self.turn_to_change(id).await?;
+            // What was spent is stored whoever else changes the row: that may take as long as an outage, and nobody waits for it.
+            let turn = if got.is_none() { Some(self.turn_to_change(id).await?) } else { None };
             let (stored, mut change) = self.changed_instance(owner, id, input, got.is_some()).await?;
             if got.is_none() && input.version.is_some_and(|meant| meant != stored.instance.version) {
                 return Err(Code::InstanceChanged.into());
@@ -134,8 +136,9 @@ impl Services {
     }
 
     /// One change of an instance at a time in this process.
-    pub(super) async fn turn_to_change(&self, id: i64) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.changes.wait(id, 1).await.map_err(|error| ApiError::internal(error))
+    async fn turn_to_change(&self, id: i64) -> Result<OwnedSemaphorePermit, ApiError> {
+        let turn = tokio::time::timeout(PATIENCE, self.changes.wait(id, 1)).await;
+        turn.map_err(|_| ApiError::from(Code::Busy).with_retry_after(1))?.map_err(|error| ApiError::internal(error))
     }
 
     /// The instance as it is, and as it will be. `surely`: something was spent for the change, so only a verdict ends it.

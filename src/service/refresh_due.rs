@@ -48,6 +48,8 @@ struct UnderWay {
     instances: HashSet<i64>,
     by_element: HashMap<i64, usize>,
     by_organization: HashMap<i64, OfOne>,
+    /// Token calls of this job at once to a host that all customers share, by element.
+    permits: HashMap<i64, Arc<Semaphore>>,
 }
 
 /// What is under way of one organization.
@@ -60,7 +62,7 @@ struct OfOne {
 
 impl UnderWay {
     /// What it waits for; nothing when it is under way already, or when enough is.
-    fn begin(&mut self, element: &Element, row: &Due) -> Option<Arc<Semaphore>> {
+    fn begin(&mut self, element: &Element, row: &Due) -> Option<[Option<Arc<Semaphore>>; 2]> {
         let of_all = self.by_element.entry(element.id).or_default();
         let count = self.by_organization.get(&row.organization_id).map_or(0, |of_one| of_one.count);
         let enough = *of_all >= room_of_all(element) || count >= room(element);
@@ -71,7 +73,10 @@ impl UnderWay {
         *of_all = of_all.saturating_add(1);
         of_one.count = of_one.count.saturating_add(1);
         let share = || Arc::new(Semaphore::new(element.concurrency().div_ceil(4).saturating_mul(3).max(1)));
-        Some(Arc::clone(of_one.permits.entry(element.id).or_insert_with(share)))
+        let of_one = Arc::clone(of_one.permits.entry(element.id).or_insert_with(share));
+        let shared = !element.authentication.oauth2.as_ref().is_some_and(|it| it.refresh_url().has_variable_host());
+        let of_all = shared.then(|| Arc::clone(self.permits.entry(element.id).or_insert_with(share)));
+        Some([Some(of_one), of_all])
     }
 
     /// Of whom enough is under way.
@@ -137,17 +142,32 @@ impl Services {
         if self.standstill.holds() {
             return Ok(0);
         }
+        let mut started: usize = 0;
+        loop {
+            let (more, behind) = self.start_due_rows(due).await?;
+            started = started.saturating_add(more);
+            // Behind those of whom enough is under way by now others may be waiting.
+            if !behind {
+                return Ok(started);
+            }
+        }
+    }
+
+    /// How many were started, and whether a further look would find others.
+    async fn start_due_rows(&self, due: &Arc<DueRefreshes>) -> Result<(usize, bool), ApiError> {
         let now = self.now();
         let (full, running) = due.locked(|under_way| (under_way.full(&self.catalog), under_way.instances.len()));
         let limit = LOOK_FOR.saturating_add(i64::try_from(running).unwrap_or(LOOK_FOR));
+        let passed_over = full.organizations.len().saturating_add(full.elements.len());
         let rows = self.store.read(move |conn| refreshes::due(conn, now, &full, limit)).await?;
+        let all = i64::try_from(rows.len()).is_ok_and(|count| count < limit);
         // An idle server writes nothing, not even a sign of life.
         if rows.is_empty() && running == 0 {
             due.lead.waits_for_nobody();
-            return Ok(0);
+            return Ok((0, false));
         }
         if self.leads(LEASE, &due.lead).await? == Standing::None {
-            return Ok(0);
+            return Ok((0, false));
         }
         let mut started: usize = 0;
         let mut idle = Vec::new();
@@ -170,7 +190,9 @@ impl Services {
                 move |conn: &mut _| idle.iter().try_for_each(|(row, until)| refreshes::put_off(conn, row, *until));
             self.store.write(put_off).await?;
         }
-        Ok(started)
+        let full = due.locked(|under_way| under_way.full(&self.catalog));
+        let more_are_full = full.organizations.len().saturating_add(full.elements.len()) > passed_over;
+        Ok((started, !all && more_are_full))
     }
 
     /// False when it is under way already, or when enough is.
@@ -179,13 +201,21 @@ impl Services {
         let Some(permits) = permits else { return false };
         let (services, due_refreshes) = (self.clone(), Arc::clone(due));
         due.tasks.spawn(async move {
-            let permit = tokio::select! {
-                () = due_refreshes.stop.cancelled() => None,
-                permit = permits.acquire() => permit.ok(),
+            let places = async {
+                let mut places = Vec::with_capacity(2);
+                for permits in permits.into_iter().flatten() {
+                    places.push(permits.acquire_owned().await.ok()?);
+                }
+                Some(places)
             };
-            if permit.is_some() {
+            let places = tokio::select! {
+                () = due_refreshes.stop.cancelled() => None,
+                places = places => places,
+            };
+            if places.is_some() {
                 services.refresh_one_due(&row).await;
             }
+            drop(places);
             due_refreshes.locked(|under_way| under_way.end(&row));
         });
         true

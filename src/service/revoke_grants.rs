@@ -25,8 +25,9 @@ use crate::store::revocations::{self, Revocation};
 use crate::vault::seal::Place;
 
 const TRIES: i64 = 12;
-/// Longer than a vendor may take for an answer: nobody tries again meanwhile.
-const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(1);
+/// Doubled before each try, the first included: longer than a vendor may take for an answer, so that nobody tries again
+/// meanwhile.
+const PAUSE: TimeDelta = TimeDelta::minutes(1);
 /// At once, and of one organization: a vendor that does not answer holds up those of nobody else.
 const AT_ONCE: usize = 32;
 const OF_ONE: usize = 8;
@@ -78,9 +79,9 @@ impl UnderWay {
 }
 
 /// Twice as long after every try.
-fn again_at(tries: i64, now: DateTime<Utc>) -> DateTime<Utc> {
-    let factor = u32::try_from(tries).map_or(i32::MAX, |exponent| 2_i32.saturating_pow(exponent));
-    FIRST_PAUSE.checked_mul(factor).and_then(|pause| now.checked_add_signed(pause)).unwrap_or(now)
+fn again_at(attempt: i64, now: DateTime<Utc>) -> DateTime<Utc> {
+    let factor = u32::try_from(attempt).map_or(i32::MAX, |exponent| 2_i32.saturating_pow(exponent));
+    PAUSE.checked_mul(factor).and_then(|pause| now.checked_add_signed(pause)).unwrap_or(now)
 }
 
 impl Services {
@@ -97,13 +98,19 @@ impl Services {
         // Why none is begun any more. What was begun comes to its end.
         let mut stopped: Option<Result<(), ApiError>> = None;
         loop {
-            if stopped.is_none() {
+            while stopped.is_none() {
+                let passed_over = taken.full().len();
                 match self.due_revocations(&taken).await {
                     Ok(due) => {
+                        let all = due.len() < AT_ONCE;
                         let due = due.into_iter().filter(|(owner, revocation)| taken.begin(*owner, revocation.id));
                         under_way.extend(due.map(|(owner, revocation)| async move {
                             (owner, revocation.id, self.try_revocation(owner, revocation).await)
                         }));
+                        // Behind those of whom enough is under way by now others may be waiting.
+                        if all || taken.full().len() == passed_over {
+                            break;
+                        }
                     }
                     Err(error) => stopped = Some(Err(error)),
                 }
@@ -137,7 +144,8 @@ impl Services {
     /// One attempt, unless another process makes it. Whether it was made here.
     async fn try_revocation(&self, owner: Owner, revocation: Revocation) -> Result<bool, ApiError> {
         let (id, before) = (revocation.id, revocation.attempts);
-        let (attempt, again) = (before.saturating_add(1), again_at(before, self.now()));
+        let attempt = before.saturating_add(1);
+        let again = again_at(attempt, self.now());
         if !self.store.write(move |conn| revocations::take(conn, id, before, again)).await? {
             return Ok(false);
         }
@@ -199,5 +207,19 @@ impl Services {
             return Err(ApiError::internal(format!("the vendor answered {}", reply.status)));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tries_span_a_weekend() {
+        let start = DateTime::from_timestamp(1_772_366_400, 0).unwrap();
+        let last = (1..TRIES).fold(start, |now, attempt| again_at(attempt, now));
+        assert_eq!((last - start).num_hours(), 68);
+        assert_eq!(again_at(1, start) - start, TimeDelta::minutes(2));
+        assert!(again_at(i64::MAX, start) >= start);
     }
 }

@@ -156,10 +156,20 @@ impl Services {
             return Err(refused());
         }
         let email = username.to_owned();
-        let found = self.store.read(move |conn| principals::find_by_email(conn, &email)).await?;
-        let (principal, hash) = found.unzip();
-        let fits = self.hashing(move || password::verify(&password, hash.as_deref())).await?;
-        let principal = principal.filter(|_| fits).ok_or_else(refused)?;
+        let looked = async {
+            let found = self.store.read(move |conn| principals::find_by_email(conn, &email)).await?;
+            let (principal, hash) = found.unzip();
+            let fits = self.hashing(move || password::verify(&password, hash.as_deref())).await?;
+            Ok::<_, ApiError>(principal.filter(|_| fits))
+        };
+        let principal = match looked.await {
+            Ok(found) => found.ok_or_else(refused)?,
+            // Nobody looked at the password, so it was no guess.
+            Err(error) => {
+                self.sign_in_limits.take_back(&attempt);
+                return Err(error);
+            }
+        };
         self.sign_in_limits.succeeded(attempt);
         Ok(principal)
     }
@@ -198,6 +208,7 @@ impl Services {
         proof: &Proof,
         others: OtherSessions,
     ) -> Result<NewSecret, ApiError> {
+        self.require_recent_sign_in_of(proof)?;
         let (secret, kept) = self.new_user_secret(caller.user)?;
         let (user, now) = (caller.user, self.now());
         let next = self.successor(proof, others);
@@ -225,6 +236,7 @@ impl Services {
             let message = "Only an administrator of the organization may reset its secret.";
             return Err(ApiError::new(Code::NotAllowed, message));
         }
+        self.require_recent_sign_in_of(proof)?;
         let (secret, kept) = self.new_organization_secret(caller.owner.organization)?;
         let (user, organization, now) = (caller.user, caller.owner.organization, self.now());
         let next = self.successor(proof, others);

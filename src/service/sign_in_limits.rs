@@ -106,20 +106,27 @@ impl SignInLimits {
 
     /// It was the right password: nothing of it counts, and the address is familiar from now on.
     pub fn succeeded(&self, attempt: Attempt) {
-        let Attempt { address, name, at, before } = attempt;
-        let mut counts = self.locked();
-        if let Some(failures) = counts.by_name.get_mut(&name) {
-            failures.take_back(at, before.1);
-        }
+        self.take_back(&attempt);
+        let Attempt { address, name, at, .. } = attempt;
         let Some(address) = address else { return };
-        if let Some(failures) = counts.by_address.get_mut(&address) {
-            failures.take_back(at, before.0);
-        }
+        let mut counts = self.locked();
         if counts.familiar.len() >= MOST {
             counts.familiar.retain(|_, until| at < *until);
         }
         if counts.familiar.len() < MOST {
             counts.familiar.insert((name, address), at.checked_add_signed(FAMILIAR_FOR).unwrap_or(at));
+        }
+    }
+
+    /// It was no failure of whoever made it.
+    pub fn take_back(&self, attempt: &Attempt) {
+        let Attempt { address, name, at, before } = attempt;
+        let mut counts = self.locked();
+        if let Some(failures) = counts.by_name.get_mut(name) {
+            failures.take_back(*at, before.1);
+        }
+        if let Some(failures) = address.and_then(|address| counts.by_address.get_mut(&address)) {
+            failures.take_back(*at, before.0);
         }
     }
 

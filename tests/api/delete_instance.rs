@@ -75,11 +75,11 @@ on_both!(a_vendor_that_fails_is_asked_again_later, |server| async move {
     delete(&caller, &instance).await;
     assert_eq!(revoke(&server).await, 1);
     assert_eq!(revoke(&server).await, 0, "not at once");
-    server.advance(TimeDelta::minutes(1));
+    server.advance(TimeDelta::minutes(2));
     assert_eq!(revoke(&server).await, 1);
-    server.advance(TimeDelta::minutes(1));
+    server.advance(TimeDelta::minutes(2));
     assert_eq!(revoke(&server).await, 0, "the second pause is longer");
-    server.advance(TimeDelta::minutes(1));
+    server.advance(TimeDelta::minutes(2));
     assert_eq!(server.sandbox().live_grants(), 1);
     assert_eq!(revoke(&server).await, 1);
     assert_eq!(server.sandbox().live_grants(), 0);

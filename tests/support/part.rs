@@ -173,6 +173,12 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What went wrong may be said there alone.
+            let log = self.log();
+            let last: Vec<&str> = log.lines().rev().filter(|line| !line.contains(" INFO ")).take(40).collect();
+            last.iter().rev().for_each(|line| drop(writeln!(std::io::stderr(), "{line}")));
+        }
         drop(self.orders.take());
         // The supervisor's end means that the program has ended too; a failure to wait leaves nothing to do.
         let _ = self.supervisor.wait();

@@ -13,7 +13,8 @@ pub fn stricter<'a>(said: impl Iterator<Item = &'a [u8]>) -> Option<String> {
     let qualified = text.contains('"');
     let shared = |part: &&str| matches!(name(part).as_str(), "public" | "s-maxage" | "proxy-revalidate" | "private");
     let strict = directives.iter().any(|part| matches!(name(part).as_str(), "private" | "no-store"));
-    let loose = directives.iter().any(|part| matches!(name(part).as_str(), "public" | "s-maxage"));
+    // A cache that understands the status may pass over `no-store` where `must-understand` stands (section 5.2.2.3).
+    let loose = directives.iter().any(|part| matches!(name(part).as_str(), "public" | "s-maxage" | "must-understand"));
     if strict && !loose && !qualified {
         return None;
     }

@@ -50,11 +50,20 @@ fn values(text: &str) -> impl Iterator<Item = &str> {
     parts.map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// `5; url=address`: separated by a semicolon or a comma, with or without the word, quoted or not.
+/// `5; url=address`: separated by a semicolon, a comma or blanks, with or without the word, quoted or not (HTML, "shared
+/// declarative refresh steps").
 pub fn refresh(text: &str, fate: &dyn Fn(&str) -> Target) -> Told {
-    let Some(at) = text.find([';', ',']) else { return Told::AsItIs };
-    let (seconds, rest) = text.split_at(at);
-    let rest = rest.get(1..).unwrap_or_default().trim();
+    let text = text.trim();
+    let behind = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let seconds = text.strip_suffix(behind).unwrap_or_default();
+    let rest = behind.trim_start();
+    let rest = rest.strip_prefix([';', ',']).unwrap_or(rest).trim();
+    if seconds.is_empty() {
+        return Told::Changed { text: None, dropped: true };
+    }
+    if rest.is_empty() {
+        return Told::AsItIs;
+    }
     let word = rest.get(..3).filter(|word| word.eq_ignore_ascii_case("url"));
     let behind_word = word.and_then(|word| rest.get(word.len()..)?.trim_start().strip_prefix('='));
     let address = behind_word.unwrap_or(rest).trim();
@@ -65,9 +74,7 @@ pub fn refresh(text: &str, fate: &dyn Fn(&str) -> Target) -> Told {
     }
     match fate(address) {
         Target::AsItIs => Told::AsItIs,
-        Target::Below(address) => {
-            Told::Changed { text: Some([seconds.trim(), "; url=", &address].concat()), dropped: false }
-        }
+        Target::Below(address) => Told::Changed { text: Some([seconds, "; url=", &address].concat()), dropped: false },
         Target::Dropped => Told::Changed { text: None, dropped: true },
     }
 }
@@ -110,10 +117,11 @@ mod tests {
         let refresh = |text| refresh(text, &fate);
         assert_eq!(refresh("5"), Told::AsItIs);
         assert_eq!(refresh("5; url=https://x"), Told::AsItIs);
-        for text in ["5; url=/a", "5;URL = '/a'", "5 , \"/a\"", "5,/a"] {
+        for text in ["5; url=/a", "5;URL = '/a'", "5 , \"/a\"", "5,/a", " 5 url=/a", "5 /a", "5/a"] {
             assert_eq!(refresh(text), changed(Some("5; url=/vendor/a"), false), "{text}");
         }
-        for text in ["0;url=!", "0; '/a' url=!", "0; url='/a"] {
+        assert_eq!(refresh("0 url=/a;x"), changed(Some("0; url=/vendor/a;x"), false));
+        for text in ["0;url=!", "0; '/a' url=!", "0; url='/a", ";url=/a", "x;url=/a", ""] {
             assert_eq!(refresh(text), changed(None, true), "{text}");
         }
     }
