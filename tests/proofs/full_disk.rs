@@ -141,8 +141,8 @@ fn what_comes_while_the_file_may_not_grow_is_stored_when_it_may() {
         };
         fleet.token_calls_take(Duration::ZERO, Duration::from_secs(1));
         let fill = async || {
-            // Sixteen of an element's tokens are renewed at once.
-            let spent = 16 + many(asked.orders.len());
+            // Fourteen of the tokens that one organization has of an element are renewed at once.
+            let spent = 14 + many(asked.orders.len());
             until("the vendor is at it", async || fleet.running_token_calls() == spent).await;
             // Of SQLite's log of writes this is the first pages, where it seldom is; its shared memory has this size.
             limit("32768");
