@@ -26,7 +26,7 @@ use super::writer::Writer;
 const GROUP: usize = 64;
 /// How long a caller waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a server may take for a new connection.
+/// How long whoever has its turn waits for a new connection.
 const CONNECTING: Duration = Duration::from_secs(2);
 /// Between two attempts to connect: how soon a database is noticed that is back.
 const ATTEMPTS: Duration = Duration::from_millis(250);
@@ -58,8 +58,6 @@ struct Pool {
     size: u32,
     gate: Arc<Semaphore>,
     of_each_transaction: Option<&'static str>,
-    /// How long whoever has its turn waits for a new connection: a file does not vanish as a server does.
-    connecting: Duration,
 }
 
 /// Does the work in a savepoint of an open transaction, or fails with the reason why there is none.
@@ -213,10 +211,6 @@ impl Store {
 impl Pool {
     fn open(opener: Opener, size: u32) -> Result<Self, StoreFault> {
         let of_each_transaction = opener.of_each_transaction();
-        let connecting = match &opener.address {
-            Address::Sqlite(_) => PATIENCE,
-            Address::Postgres(_) => CONNECTING,
-        };
         let connections = r2d2::Pool::builder()
             .max_size(size)
             // None ahead: the end of a short command would find OpenSSL at work for a connection that nobody asked for,
@@ -230,7 +224,7 @@ impl Pool {
             .build_unchecked(opener);
         let gate = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
         let connections = Arc::new(RwLock::new(Some(connections)));
-        Ok(Self { connections, size, gate, of_each_transaction, connecting })
+        Ok(Self { connections, size, gate, of_each_transaction })
     }
 
     /// Waits for the queries that run, and closes their connections.
@@ -258,7 +252,7 @@ impl Pool {
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
         let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let (connections, settings) = (connections.ok_or_else(stopped)?, (self.of_each_transaction, self.connecting));
+        let (connections, settings) = (connections.ok_or_else(stopped)?, self.of_each_transaction);
         blocking(move || {
             // Dropped last: whoever has all permits knows that no connection is out.
             let _permit = permit;
@@ -289,10 +283,10 @@ struct Failed {
 fn tried<T>(
     connections: &r2d2::Pool<Opener>,
     access: Access,
-    (settings, connecting): (Option<&'static str>, Duration),
+    settings: Option<&'static str>,
     mut query: impl FnMut(&mut AnyConn) -> Result<T, StoreFault>,
 ) -> Result<T, Failed> {
-    let pooled = connections.get_timeout(connecting);
+    let pooled = connections.get_timeout(CONNECTING);
     let mut pooled =
         pooled.map_err(|error| Failed { fault: StoreFault::Unavailable(error.to_string()), lost: false })?;
     let conn = &mut pooled.conn;

@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ pub const ADMIN: &str = "admin@example.com";
 
 pub struct Ligand {
     program: PathBuf,
-    directory: TempDir,
+    directory: Arc<TempDir>,
     environment: BTreeMap<String, String>,
 }
 
@@ -44,7 +45,7 @@ impl Ligand {
         // For the callers: the program does so itself.
         ligand::tls::install();
         let directory = tempfile::Builder::new().prefix("ligand-program-").tempdir().expect("a directory");
-        Self { program: program.to_owned(), directory, environment: BTreeMap::new() }
+        Self { program: program.to_owned(), directory: Arc::new(directory), environment: BTreeMap::new() }
     }
 
     /// Another build with the same settings, in a directory of its own.
@@ -123,7 +124,12 @@ impl Ligand {
         command.arg("serve").args(arguments);
         self.surround(&mut command).env("LIGAND_LISTEN", &listen).env("LIGAND_SANDBOX_LISTEN", &sandbox);
         let part = Part::start(&mut command, logs);
-        Serving { url: format!("http://{listen}"), vendor: format!("http://{sandbox}"), part }
+        Serving {
+            url: format!("http://{listen}"),
+            vendor: format!("http://{sandbox}"),
+            part,
+            _directory: Arc::clone(&self.directory),
+        }
     }
 
     /// Starts the server with its standard error on the pipe `unread`, which it holds open itself and nobody reads.
@@ -143,7 +149,12 @@ impl Ligand {
         command.args(["-c", surroundings, "sh", PROGRAM, "serve"]).args(arguments);
         self.surround(&mut command).env("LIGAND_LISTEN", &listen).env("LIGAND_SANDBOX_LISTEN", &sandbox);
         let part = Part::start(&mut command, logs);
-        let server = Serving { url: format!("http://{listen}"), vendor: format!("http://{sandbox}"), part };
+        let server = Serving {
+            url: format!("http://{listen}"),
+            vendor: format!("http://{sandbox}"),
+            part,
+            _directory: Arc::clone(&self.directory),
+        };
         let deadline = Instant::now() + LIMIT;
         while server.readiness() != Some(200) {
             assert!(Instant::now() < deadline, "it does not get ready");
@@ -173,6 +184,8 @@ pub struct Serving {
     /// The sandbox, with `--sandbox`.
     pub vendor: String,
     part: Part,
+    /// Until it has ended: also where the test keeps no `Ligand`.
+    _directory: Arc<TempDir>,
 }
 
 impl Serving {
