@@ -142,32 +142,32 @@ impl Services {
         if self.standstill.holds() {
             return Ok(0);
         }
-        let mut started: usize = 0;
+        let (mut started, mut passed_over) = (0_usize, due.locked(|under_way| under_way.full(&self.catalog)));
         loop {
-            let (more, behind) = self.start_due_rows(due).await?;
+            let (more, all) = self.start_due_but(due, passed_over.clone()).await?;
             started = started.saturating_add(more);
-            // Behind those of whom enough is under way by now others may be waiting.
-            if !behind {
+            // Behind those of whom enough is under way by now others may be waiting. Whoever was passed over stays so: with a
+            // place that came free meanwhile its backlog would be read again and again.
+            let full = due.locked(|under_way| under_way.full(&self.catalog));
+            if all || !passed_over.extend(full) {
                 return Ok(started);
             }
         }
     }
 
-    /// How many were started, and whether a further look would find others.
-    async fn start_due_rows(&self, due: &Arc<DueRefreshes>) -> Result<(usize, bool), ApiError> {
-        let now = self.now();
-        let (full, running) = due.locked(|under_way| (under_way.full(&self.catalog), under_way.instances.len()));
+    /// How many were started, and whether those were all that is due.
+    async fn start_due_but(&self, due: &Arc<DueRefreshes>, full: Full) -> Result<(usize, bool), ApiError> {
+        let (now, running) = (self.now(), due.under_way());
         let limit = LOOK_FOR.saturating_add(i64::try_from(running).unwrap_or(LOOK_FOR));
-        let passed_over = full.organizations.len().saturating_add(full.elements.len());
         let rows = self.store.read(move |conn| refreshes::due(conn, now, &full, limit)).await?;
         let all = i64::try_from(rows.len()).is_ok_and(|count| count < limit);
         // An idle server writes nothing, not even a sign of life.
         if rows.is_empty() && running == 0 {
             due.lead.waits_for_nobody();
-            return Ok((0, false));
+            return Ok((0, true));
         }
         if self.leads(LEASE, &due.lead).await? == Standing::None {
-            return Ok((0, false));
+            return Ok((0, true));
         }
         let mut started: usize = 0;
         let mut idle = Vec::new();
@@ -190,9 +190,7 @@ impl Services {
                 move |conn: &mut _| idle.iter().try_for_each(|(row, until)| refreshes::put_off(conn, row, *until));
             self.store.write(put_off).await?;
         }
-        let full = due.locked(|under_way| under_way.full(&self.catalog));
-        let more_are_full = full.organizations.len().saturating_add(full.elements.len()) > passed_over;
-        Ok((started, !all && more_are_full))
+        Ok((started, all))
     }
 
     /// False when it is under way already, or when enough is.

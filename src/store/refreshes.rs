@@ -36,6 +36,23 @@ pub struct Full {
     pub organizations: Vec<i64>,
 }
 
+impl Full {
+    /// Whether anybody came to it.
+    pub fn extend(&mut self, others: Self) -> bool {
+        let mut more = false;
+        for (known, others) in [(&mut self.elements, others.elements), (&mut self.organizations, others.organizations)]
+        {
+            for id in others {
+                if !known.contains(&id) {
+                    known.push(id);
+                    more = true;
+                }
+            }
+        }
+        more
+    }
+}
+
 /// What is due, oldest first, of all owners.
 pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, without: &Full, limit: i64) -> Result<Vec<Due>, StoreFault> {
     let rows = credential::table

@@ -49,7 +49,8 @@ url = "https://{company}.acme.example/token"
 supported = false
 "#;
 
-fn entry(key: &str, more: &str) -> String {
+/// An entry of an element's configuration.
+pub fn entry(key: &str, more: &str) -> String {
     let texts = "name = \"A name\"\ndescription = \"A description.\"\ntype = \"TEXTFIELD_128\"";
     format!("\n[[configuration]]\nkey = \"{key}\"\n{texts}\n{more}\n")
 }

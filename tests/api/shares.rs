@@ -12,6 +12,7 @@ use ligand::kernel::clock::api_date;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::element_files::entry;
 use crate::support::server::{Setup, run_with};
 use crate::support::vendor::Vendor;
 use crate::support::{Caller, on_both};
@@ -49,10 +50,6 @@ url = "http://{desk}:PORT/revoke"
 "#;
 
 pub fn desk(port: u16) -> String {
-    let entry = |key: &str, more: &str| {
-        let texts = "name = \"A name\"\ndescription = \"A description.\"\ntype = \"TEXTFIELD_128\"";
-        format!("\n[[configuration]]\nkey = \"{key}\"\n{texts}\n{more}\n")
-    };
     let of_oauth = |more: &str| format!("authentication = \"oauth2\"\n{more}");
     [
         DESK.replace("PORT", &port.to_string()),
