@@ -1,19 +1,23 @@
 //! Settings: every flag is also an environment variable, and `--help` is their documentation.
 
+pub mod secret_source;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr as _;
+use std::sync::OnceLock;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use ipnet::IpNet;
 use url::Url;
 
 use crate::kernel::secret::Secret;
 use crate::store::{Address, Pooler};
+use secret_source::SecretFile;
 
 /// Connects your application to your customers' SaaS accounts.
 #[derive(Parser)]
@@ -21,6 +25,20 @@ use crate::store::{Address, Pooler};
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The command line and the environment.
+    ///
+    /// # Errors
+    /// What clap says, and a secret on the command line.
+    pub fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let refused =
+            |reason| clap::Error::raw(ErrorKind::ValueValidation, format!("{reason}\n")).with_cmd(&Self::command());
+        secret_source::refuse_on_command_line(&matches).map_err(refused)?;
+        Self::from_arg_matches(&matches)
+    }
 }
 
 #[derive(Subcommand)]
@@ -110,9 +128,8 @@ pub enum Users {
         /// The address of a user whose organization the new one joins
         #[arg(long, value_name = "EMAIL")]
         like: Option<String>,
-        /// The password; a random one is printed if none is given
-        #[arg(long, env = "LIGAND_USER_PASSWORD", hide_env_values = true)]
-        password: Option<Secret>,
+        #[command(flatten)]
+        password: UserPassword,
     },
     /// List the users
     List {
@@ -125,10 +142,26 @@ pub enum Users {
         storage: Storage,
         /// The user's address
         email: String,
-        /// The password; a random one is printed if none is given
-        #[arg(long, env = "LIGAND_USER_PASSWORD", hide_env_values = true)]
-        password: Option<Secret>,
+        #[command(flatten)]
+        password: UserPassword,
     },
+}
+
+/// The password of a user.
+#[derive(Args)]
+pub struct UserPassword {
+    #[arg(long, env = "LIGAND_USER_PASSWORD", hide = true, hide_env_values = true)]
+    password: Option<Secret>,
+    /// A file with the password, `-` for standard input, or LIGAND_USER_PASSWORD holds it; a random one is printed if none
+    /// is given
+    #[arg(long, env = "LIGAND_USER_PASSWORD_FILE", value_name = "FILE", value_parser = SecretFile::read, conflicts_with = "password")]
+    password_file: Option<SecretFile>,
+}
+
+impl UserPassword {
+    pub fn given(self) -> Option<Secret> {
+        self.password.or(self.password_file.map(|file| file.content))
+    }
 }
 
 #[derive(Subcommand)]
@@ -151,9 +184,13 @@ pub struct Catalogue {
 /// Where data rests, and the keys that seal it.
 #[derive(Args, Clone)]
 pub struct Storage {
-    /// `sqlite:PATH` or `postgres://…`; default: a SQLite file in the data directory
+    /// `sqlite:PATH` or `postgres://…`; default: a SQLite file in the data directory. One with a password is taken
+    /// from the variable or a file, and refused here
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", value_parser = Unrepeated(Address::from_str))]
-    pub database_url: Option<Address>,
+    database_url: Option<Address>,
+    /// A file with that URL, `-` for standard input
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", value_parser = address_in, conflicts_with = "database_url")]
+    database_url_file: Option<Address>,
     /// What stands between the server and PostgreSQL
     #[arg(long, env = "LIGAND_DATABASE_POOLER", value_enum, default_value_t)]
     pub database_pooler: Pooler,
@@ -163,10 +200,31 @@ pub struct Storage {
     /// For the SQLite file, the key file, the first login, and the journal of credentials that the database has not taken
     #[arg(long, env = "LIGAND_DATA_DIR", default_value = "ligand-data", value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// The key ring `id:base64[,id:base64…]`: the first seals, all open. Required with PostgreSQL; default: a generated
-    /// key file in the data directory
-    #[arg(long, env = "LIGAND_MASTER_KEY", hide_env_values = true, value_name = "RING")]
+    #[arg(long, env = "LIGAND_MASTER_KEY", hide = true, hide_env_values = true)]
     pub master_key: Option<Secret>,
+    /// A file with the key ring `id:base64[,id:base64…]`, of which the first seals and all open; `-` for standard input, or
+    /// LIGAND_MASTER_KEY holds the ring itself. Required with PostgreSQL; default: a generated key file in the data directory
+    #[arg(long, env = "LIGAND_MASTER_KEY_FILE", value_name = "FILE", value_parser = SecretFile::read, conflicts_with = "master_key")]
+    pub master_key_file: Option<SecretFile>,
+    /// A command that prints the key ring, as a key service's own program does; run by /bin/sh
+    #[arg(long, env = "LIGAND_MASTER_KEY_COMMAND", value_name = "COMMAND", hide_env_values = true, conflicts_with_all = ["master_key", "master_key_file"])]
+    pub master_key_command: Option<String>,
+    /// Accept a `master.key` in the data directory that other users may read
+    #[arg(long, env = "LIGAND_ALLOW_READABLE_KEY")]
+    pub allow_readable_key: bool,
+    /// What the command printed.
+    #[arg(skip)]
+    pub printed_key: OnceLock<Secret>,
+}
+
+impl Storage {
+    pub fn database_url(&self) -> Option<&Address> {
+        self.database_url.as_ref().or(self.database_url_file.as_ref())
+    }
+}
+
+fn address_in(path: &str) -> Result<Address, String> {
+    SecretFile::read(path)?.content.expose().parse()
 }
 
 /// Reads a value that may hold a password: a refusal says what is wrong without repeating it.
@@ -190,6 +248,10 @@ fn proxy_url(text: &str) -> Result<Secret, String> {
     }
 }
 
+fn proxy_url_in(path: &str) -> Result<Secret, String> {
+    proxy_url(SecretFile::read(path)?.content.expose())
+}
+
 #[derive(Args, Clone)]
 pub struct Serve {
     #[command(flatten)]
@@ -205,15 +267,21 @@ pub struct Serve {
     /// The first administrator's address, used on an empty database
     #[arg(long, env = "LIGAND_ADMIN_EMAIL", default_value = "admin@localhost", value_name = "EMAIL")]
     pub admin_email: String,
-    /// The first administrator's password; default: a random one, shown once
-    #[arg(long, env = "LIGAND_ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
-    pub admin_password: Option<Secret>,
+    #[arg(long, env = "LIGAND_ADMIN_PASSWORD", hide = true, hide_env_values = true)]
+    admin_password: Option<Secret>,
+    /// A file with the first administrator's password, `-` for standard input, or LIGAND_ADMIN_PASSWORD holds it; default: a
+    /// random one, shown once
+    #[arg(long, env = "LIGAND_ADMIN_PASSWORD_FILE", value_name = "FILE", value_parser = SecretFile::read, conflicts_with = "admin_password")]
+    admin_password_file: Option<SecretFile>,
     /// Inner networks that vendors may be reached in (CIDR, comma separated)
     #[arg(long, env = "LIGAND_OUTBOUND_ALLOW", value_delimiter = ',', value_name = "CIDR")]
     pub outbound_allow: Vec<IpNet>,
     /// The proxy for calls to vendors, by CONNECT; the environment's proxy settings are not used
     #[arg(long, env = "LIGAND_OUTBOUND_PROXY", hide_env_values = true, value_name = "URL", value_parser = Unrepeated(proxy_url))]
-    pub outbound_proxy: Option<Secret>,
+    outbound_proxy: Option<Secret>,
+    /// A file with that URL, for one with a password; `-` for standard input
+    #[arg(long, env = "LIGAND_OUTBOUND_PROXY_FILE", value_name = "FILE", value_parser = proxy_url_in, conflicts_with = "outbound_proxy")]
+    outbound_proxy_file: Option<Secret>,
     /// Origins of pages that may call from a browser (comma separated)
     #[arg(long, env = "LIGAND_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
     pub cors_origins: Vec<String>,
@@ -248,6 +316,15 @@ pub struct Serve {
 }
 
 impl Serve {
+    /// What the operator has set for the first administrator.
+    pub fn admin_password(&self) -> Option<&Secret> {
+        self.admin_password.as_ref().or(self.admin_password_file.as_ref().map(|file| &file.content))
+    }
+
+    pub fn outbound_proxy(&self) -> Option<&Secret> {
+        self.outbound_proxy.as_ref().or(self.outbound_proxy_file.as_ref())
+    }
+
     /// Without a trailing slash.
     pub fn public_url(&self) -> String {
         match &self.public_url {

@@ -1,9 +1,12 @@
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use ligand::cli;
 use ligand::config::Cli;
 
 fn main() -> ExitCode {
-    cli::main(Cli::parse())
+    cli::memory_image::keep_to_ourselves();
+    match Cli::read() {
+        Ok(cli) => cli::main(cli),
+        Err(error) => error.exit(),
+    }
 }

@@ -16,7 +16,7 @@ const CLOSING: Duration = Duration::from_secs(10);
 
 pub fn address(storage: &Storage) -> Address {
     let in_directory = || Address::Sqlite(storage.data_dir.join("ligand.db"));
-    storage.database_url.clone().unwrap_or_else(in_directory)
+    storage.database_url().cloned().unwrap_or_else(in_directory)
 }
 
 /// The SQLite file; none with PostgreSQL.
@@ -38,7 +38,7 @@ pub fn look(storage: &Storage) -> Result<Option<Peek>, String> {
 
 /// Opens the database, and makes it and the data directory where they are not there.
 pub fn create(storage: &Storage) -> Result<Store, String> {
-    if storage.database_url.is_none() {
+    if storage.database_url().is_none() {
         key_ring::private_directory(&storage.data_dir)?;
     }
     let of_environment = std::env::var("PGSSLMODE").ok();

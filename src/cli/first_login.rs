@@ -6,19 +6,21 @@ use std::path::Path;
 use super::key_ring::{private_directory, write_private};
 use crate::service::bootstrap::CreatedUser;
 
-pub fn text(created: &CreatedUser) -> String {
+/// `with_password`: it was made here. One that was given is known to whoever gave it.
+pub fn text(created: &CreatedUser, with_password: bool) -> String {
+    let password = if with_password { created.password.expose() } else { "as it was given" };
     format!(
         "  login         {}\n  password      {}\n  user          {}\n  organization  {}",
         created.email,
-        created.password.expose(),
+        password,
         created.user_secret.expose(),
         created.organization_secret.expose()
     )
 }
 
 /// Shows the login. Logs are collected and kept: without a terminal it goes to a file that only its owner may read.
-pub async fn show(created: &CreatedUser, data_dir: &Path) -> Result<(), String> {
-    let text = text(created);
+pub async fn show(created: &CreatedUser, with_password: bool, data_dir: &Path) -> Result<(), String> {
+    let text = text(created, with_password);
     if std::io::stdout().is_terminal() {
         return super::show(format!("The first administrator, shown only now:\n{text}\n")).await;
     }

@@ -6,6 +6,7 @@ mod database;
 mod first_login;
 mod key_ring;
 mod keys;
+pub mod memory_image;
 mod port;
 mod postgres_tools;
 mod restore;

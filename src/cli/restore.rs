@@ -30,7 +30,7 @@ pub async fn run(storage: &Storage, catalogue: &Catalogue, file: Option<PathBuf>
         (Some(file), Address::Postgres(url)) => postgres_tools::refuse_restore(&url, &file),
         (Some(file), Address::Sqlite(target)) => {
             let ring = key_ring::existing(storage)?;
-            if storage.database_url.is_none() {
+            if storage.database_url().is_none() {
                 key_ring::private_directory(&storage.data_dir)?;
             }
             let _alone = DataLock::take(storage)?;

@@ -129,7 +129,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
     }
     // Before anything is made: a signal that comes while the server starts must not kill it half way.
     let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
-    if settings.storage.database_url.is_none() {
+    if settings.storage.database_url().is_none() {
         key_ring::private_directory(&settings.storage.data_dir)?;
     }
     let _alone = DataLock::take(&settings.storage)?;
@@ -159,7 +159,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
             true => Guard::closed(),
             false => Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
         },
-        proxy: settings.outbound_proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
+        proxy: settings.outbound_proxy().map(|proxy| proxy.expose().to_owned()),
         clock,
         entropy: Arc::clone(&entropy),
         public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
@@ -243,7 +243,7 @@ pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -
 
 /// In a directory that outlives the process: the data directory, where there is one, or that of the SQLite file.
 async fn journal_of(storage: &Storage, store: &Store) -> Result<Option<Journal>, String> {
-    let of_file = match &storage.database_url {
+    let of_file = match storage.database_url() {
         Some(Address::Sqlite(path)) => Some(directory_of(path)),
         Some(Address::Postgres(_)) | None => None,
     };
@@ -311,7 +311,7 @@ fn start_sandbox(
 async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
     let input = UserInput {
         email: settings.admin_email.clone(),
-        password: settings.admin_password.clone().unwrap_or_else(|| random_password(&SystemEntropy)),
+        password: settings.admin_password().cloned().unwrap_or_else(|| random_password(&SystemEntropy)),
         first_name: "First".to_owned(),
         last_name: "Administrator".to_owned(),
         organization_admin: true,
@@ -321,7 +321,7 @@ async fn first_administrator(services: &Services, settings: &Serve) -> Ended {
     if settings.sandbox {
         allow_localhost(services).await?;
     }
-    first_login::show(&created, &settings.storage.data_dir).await
+    first_login::show(&created, settings.admin_password().is_none(), &settings.storage.data_dir).await
 }
 
 /// Whoever tries the sandbox has an application on this machine.

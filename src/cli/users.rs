@@ -25,10 +25,12 @@ async fn act(services: &Services, command: Users) -> Ended {
                 Some(colleague) => Some(find(services, colleague).await?.owner),
                 None => None,
             };
-            let password = password.unwrap_or_else(|| random_password(&SystemEntropy));
+            let given = password.given();
+            let generated = given.is_none();
+            let password = given.unwrap_or_else(|| random_password(&SystemEntropy));
             let input = UserInput { email, password, first_name, last_name, organization_admin: of.is_none() };
             let created = services.create_user(input, of).await.map_err(|error| told(&error))?;
-            print(&format!("created\n{}", first_login::text(&created)))
+            print(&format!("created\n{}", first_login::text(&created, generated)))
         }
         Users::List { .. } => {
             let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
@@ -37,9 +39,11 @@ async fn act(services: &Services, command: Users) -> Ended {
         }
         Users::Reset { email, password, .. } => {
             let user = find(services, &email).await?;
-            let password = password.unwrap_or_else(|| random_password(&SystemEntropy));
+            let given = password.given();
+            let generated = given.is_none();
+            let password = given.unwrap_or_else(|| random_password(&SystemEntropy));
             let created = reset(services, &user, password).await.map_err(|error| told(&error))?;
-            print(&format!("reset\n{}", first_login::text(&created)))
+            print(&format!("reset\n{}", first_login::text(&created, generated)))
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use crate::support::Database;
@@ -95,6 +96,7 @@ fn a_lost_key_is_told_and_nothing_is_written() {
             assert!(contents(&ligand) == before, "{arguments:?} wrote something: {:?}", ligand.files());
         }
         fs::write(&key, kept).expect("it is found again");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("and for its owner alone");
         let server = ligand.serve(&serve[1..]);
         runtime().block_on(server.sign_in(ADMIN, PASSWORD));
     }
@@ -149,8 +151,8 @@ fn a_second_server_on_a_file_is_refused_and_commands_are_not() {
         Caller::anonymous(&first.url).get("/elements").await.ok();
     });
     // Another database in the same directory is none of its business.
-    let key = fs::read_to_string(ligand.path("ligand-data/master.key")).expect("the key");
-    drop(ligand.serve(&["--database-url", "sqlite:ligand-data/other.db", "--master-key", key.trim()]));
+    let other = ["--database-url", "sqlite:ligand-data/other.db", "--master-key-file", "ligand-data/master.key"];
+    drop(ligand.serve(&other));
     // It is killed, and its lock dies with it.
     assert_eq!(first.stop(Signal::Kill).0, 128 + 9);
     let again = ligand.serve(&[]);

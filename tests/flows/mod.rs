@@ -22,5 +22,6 @@ mod readme;
 mod refresh_processes;
 mod replicas;
 mod sandbox_restart;
+mod secret_sources;
 mod server_process;
 mod shutdown;

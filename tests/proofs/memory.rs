@@ -37,8 +37,16 @@ impl Stage {
         // Beside the running server, on its database.
         let directory = ligand.path("ligand-data/sandbox");
         let directory = directory.to_str().expect("a path");
-        let created =
-            ligand.run(&["users", "create", "other@other.example", "--password", PASSWORD, "--data-dir", directory]);
+        std::fs::write(ligand.path("password"), PASSWORD).expect("it is written");
+        let created = ligand.run(&[
+            "users",
+            "create",
+            "other@other.example",
+            "--password-file",
+            "password",
+            "--data-dir",
+            directory,
+        ]);
         assert!(created.success, "{created:?}");
         let other = server.sign_in("other@other.example", PASSWORD).await;
         let instance = other.create_with_key("Other").await;

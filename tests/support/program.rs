@@ -34,6 +34,21 @@ pub struct Ended {
     pub errors: String,
 }
 
+impl Ended {
+    #[track_caller]
+    pub fn succeeds(&self) -> &str {
+        assert!(self.success, "{self:?}");
+        &self.output
+    }
+
+    /// One line that says why, without a panic.
+    #[track_caller]
+    pub fn fails(&self, reason: &str) {
+        assert!(!self.success && self.errors.contains(reason), "no {reason:?}: {self:?}");
+        assert!(!self.errors.contains("panicked"), "{self:?}");
+    }
+}
+
 impl Ligand {
     /// With SQLite in its own directory, where also relative paths lead.
     pub fn new() -> Self {
@@ -98,10 +113,20 @@ impl Ligand {
 
     /// `SIGKILL` ends it after `limit`.
     pub fn run_within(&self, limit: Duration, arguments: &[&str]) -> Ended {
+        self.run_reading(Stdio::null(), limit, arguments)
+    }
+
+    /// With a file of its directory as standard input.
+    pub fn run_with_input(&self, file: &str, arguments: &[&str]) -> Ended {
+        let input = fs::File::open(self.path(file)).expect("the input");
+        self.run_reading(input.into(), LIMIT, arguments)
+    }
+
+    fn run_reading(&self, input: Stdio, limit: Duration, arguments: &[&str]) -> Ended {
         let mut command = Command::new("timeout");
         command.args(["--signal=KILL", &format!("{:.3}", limit.as_secs_f64())]).arg(&self.program).args(arguments);
         self.surround(&mut command).env("LIGAND_LISTEN", free_address()).env("LIGAND_SANDBOX_LISTEN", free_address());
-        let output = command.stdin(Stdio::null()).output().expect("timeout can be started");
+        let output = command.stdin(input).output().expect("timeout can be started");
         Ended {
             success: output.status.success(),
             output: String::from_utf8_lossy(&output.stdout).into_owned(),
