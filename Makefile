@@ -9,7 +9,7 @@ host = $(shell rustc -vV | sed -n 's/^host: //p')
 trained = RUSTFLAGS="-Cprofile-use=$(CURDIR)/$(profile)" \
 	cargo bench --locked --target $(host) --target-dir target/trained --bench compare
 
-.PHONY: test lint prove release bench parts
+.PHONY: test lint prove release sbom bench parts
 
 # Everything: nothing is skipped for a missing part, and outside judges look at the running server.
 test: parts
@@ -33,11 +33,23 @@ lint: parts
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 	cargo deny --locked check bans licenses sources
+	tests/parts/advisories
 
 # The fastest build: the compiler has seen what a busy server does, and lays out for that.
 release: $(profile)
 	$(trained) --no-run
 	install target/trained/$(host)/release/ligand target/trained/ligand
+	$(MAKE) sbom
+
+# What the program is made of, as CycloneDX, beside it.
+sbom: .tools/bin/cargo-cyclonedx
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --target $(host) --override-filename ligand.cdx
+	mkdir -p target/trained
+	sed 's|$(CURDIR)|/ligand|g' ligand.cdx.json > target/trained/ligand.cdx.json
+	rm ligand.cdx.json
+
+.tools/bin/cargo-cyclonedx:
+	cargo install --quiet --locked --root .tools cargo-cyclonedx@0.5.9
 
 # A table, not a test: each row of that build against its own baseline in the same run.
 bench: release

@@ -261,6 +261,13 @@ pub struct Serve {
     /// The address to listen on
     #[arg(long, env = "LIGAND_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// An address of its own for what browsers of customers and vendors reach: the callback, and the connect pages with their
+    /// script. LIGAND_LISTEN does not serve them then
+    #[arg(long, env = "LIGAND_PUBLIC_LISTEN", value_name = "ADDRESS")]
+    pub public_listen: Option<SocketAddr>,
+    /// An address of its own for /metrics, /docs and the API's document. LIGAND_LISTEN does not serve them then
+    #[arg(long, env = "LIGAND_ADMIN_LISTEN", value_name = "ADDRESS")]
+    pub admin_listen: Option<SocketAddr>,
     /// Where browsers and callers reach this server; default: http://localhost:PORT
     #[arg(long, env = "LIGAND_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,

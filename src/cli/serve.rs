@@ -1,5 +1,6 @@
 //! `ligand serve`: take the port, bring the database up, then open the port and serve; on SIGTERM finish what was begun.
 
+use std::net::TcpListener;
 use std::num::NonZero;
 use std::path::Path;
 use std::rc::Rc;
@@ -22,7 +23,7 @@ use super::{Ended, database, first_login, key_ring, sockets, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
 use crate::config::{Serve, Storage, unknown_variables};
-use crate::http::{self, CorsOrigins, Lifetime, Shared};
+use crate::http::{self, CorsOrigins, Group, Lifetime, Listener, Listeners, Shared};
 use crate::jobs::Jobs;
 use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
@@ -142,8 +143,10 @@ pub async fn serve(mut settings: Serve) -> Ended {
         }
         false => (None, None),
     };
-    let taken = |error| format!("LIGAND_LISTEN {}: {error}", settings.listen);
-    let port = Port::reserve(settings.listen).map_err(taken)?;
+    let listeners = listeners_of(&settings);
+    let ports =
+        listeners.iter().map(|listener| Port::reserve(listener.address).map_err(|error| taken(listener, &error)));
+    let ports: Vec<Port> = ports.collect::<Result<_, _>>()?;
     let store = database::create(&settings.storage)?;
     tokio::select! {
         migrated = store.migrate() => drop(migrated.map_err(|fault| fault.to_string())?),
@@ -191,14 +194,20 @@ pub async fn serve(mut settings: Serve) -> Ended {
         lifetime: Lifetime::default(),
         entropy,
         cors: CorsOrigins { listed: settings.cors_origins.clone(), localhost: settings.sandbox },
+        listeners: listeners.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
         bodies: Budget::of(http::ALL_BODIES),
     });
     // Not earlier: who is refused asks another server, who gets a 503 does not.
-    let (listener, door) = port.open().map_err(taken)?;
-    let server = http_server(shared.clone(), listener)?;
+    let opened = ports.into_iter().zip(listeners.iter());
+    let opened = opened.map(|(port, listener)| port.open().map_err(|error| taken(listener, &error)));
+    let (sockets, doors): (Vec<_>, Vec<_>) = opened.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let server = http_server(shared.clone(), sockets)?;
     let handle = server.handle();
     let server = tokio::spawn(server);
+    for listener in listeners.iter().skip(1) {
+        tracing::info!(address = %listener.address, "{} listens", listener.name);
+    }
     tracing::info!(listen = %settings.listen, public_url = settings.public_url(), "ready");
     if let Some(vendor) = &vendor {
         introduce(vendor, &services, &settings).await?;
@@ -208,7 +217,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         () = signals.asked() => Ok(()),
     };
     let (asked, store, drain) = (Instant::now(), services.store.clone(), Duration::from_secs(settings.drain.into()));
-    let running = Running { server: handle, shared, door, drain, jobs, services, vendor, journal };
+    let running = Running { server: handle, shared, doors, drain, jobs, services, vendor, journal };
     let finished = running.finish(&mut signals).await;
     // A forced end has little time for it, and does not say that all is well.
     let until = drain.saturating_add(DEADLINE);
@@ -217,9 +226,19 @@ pub async fn serve(mut settings: Serve) -> Ended {
     ended.and(finished).and(closed)
 }
 
+fn listeners_of(settings: &Serve) -> Listeners {
+    let public = settings.public_listen.map(|address| ("LIGAND_PUBLIC_LISTEN", address, Group::Public));
+    let admin = settings.admin_listen.map(|address| ("LIGAND_ADMIN_LISTEN", address, Group::Admin));
+    Listeners::new(settings.listen, [public, admin].into_iter().flatten())
+}
+
+fn taken(listener: &Listener, error: &std::io::Error) -> String {
+    format!("{} {}: {error}", listener.name, listener.address)
+}
+
 /// The server itself, as `main` and the tests run it.
-pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -> Result<Server, String> {
-    let server = HttpServer::new(move || {
+pub fn http_server(shared: web::Data<Shared>, sockets: Vec<TcpListener>) -> Result<Server, String> {
+    let mut server = HttpServer::new(move || {
         App::new()
             // Of this worker alone: its connections do not leave their thread.
             .app_data(Rc::new(Connections::default()))
@@ -235,9 +254,10 @@ pub fn http_server(shared: web::Data<Shared>, listener: std::net::TcpListener) -
     .on_connect(|connection, _| sockets::accepted(connection))
     // Never the first to give up: the deadline of `shutdown` counts for everything.
     .shutdown_timeout(u64::from(u32::MAX))
-    .disable_signals()
-    .listen(listener)
-    .map_err(|error| error.to_string())?;
+    .disable_signals();
+    for socket in sockets {
+        server = server.listen(socket).map_err(|error| error.to_string())?;
+    }
     Ok(server.run())
 }
 
@@ -293,8 +313,8 @@ fn start_sandbox(
     catalog: &mut Catalog,
     drawn: (Arc<dyn Clock>, Arc<dyn Entropy>),
 ) -> Result<(SandboxVendor, Option<DataLock>), String> {
-    if !settings.listen.ip().is_loopback() {
-        return Err(format!("--sandbox serves loopback only: LIGAND_LISTEN is {}", settings.listen));
+    if let Some(open) = listeners_of(settings).iter().find(|listener| !listener.address.ip().is_loopback()) {
+        return Err(format!("--sandbox serves loopback only: {} is {}", open.name, open.address));
     }
     key_ring::private_directory(&settings.storage.data_dir)?;
     let file = settings.storage.data_dir.join("vendor.jsonl");

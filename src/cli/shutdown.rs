@@ -80,8 +80,8 @@ fn ignores_hangup() -> bool {
 pub struct Running {
     pub server: ServerHandle,
     pub shared: web::Data<Shared>,
-    pub door: Door,
-    /// How long the port stays open for who has not noticed yet.
+    pub doors: Vec<Door>,
+    /// How long the ports stay open for who has not noticed yet.
     pub drain: Duration,
     pub jobs: Jobs,
     pub services: Services,
@@ -99,10 +99,10 @@ impl Running {
             drain_s = self.drain.as_secs(),
             "stopping: what was begun is finished first, a second signal ends it at once"
         );
-        let Self { server, shared, door, drain, jobs, services, vendor, journal } = self;
+        let Self { server, shared, doors, drain, jobs, services, vendor, journal } = self;
         let rest = Rest { server, jobs, services, vendor };
         let finished = async {
-            drain_port(door, drain).await;
+            drain_ports(doors, drain).await;
             tokio::select! {
                 () = rest.finish_all() => None,
                 () = rest.unstored() => Some("the database does not take what was got from vendors".to_owned()),
@@ -131,15 +131,17 @@ impl Running {
 }
 
 /// Lets proxies find out. Their connections end with the next answer on each.
-async fn drain_port(door: Door, drain: Duration) {
+async fn drain_ports(doors: Vec<Door>, drain: Duration) {
     if drain.is_zero() {
         return;
     }
     tokio::time::sleep(drain).await;
-    match door.close_to_newcomers() {
-        Ok(()) => tokio::time::sleep(LAST_ARRIVALS).await,
-        Err(error) => tracing::warn!(%error, "who connects in this moment may be cut off"),
+    for door in doors {
+        if let Err(error) = door.close_to_newcomers() {
+            tracing::warn!(%error, "who connects in this moment may be cut off");
+        }
     }
+    tokio::time::sleep(LAST_ARRIVALS).await;
 }
 
 struct Rest {

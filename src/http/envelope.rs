@@ -13,7 +13,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 use super::error::{of_framework, render};
 use super::lifetime::Open;
 use super::vendor_reply::FromVendor;
-use super::{ELEMENTS_ERROR, Shared, head, urls, vendor};
+use super::{ELEMENTS_ERROR, Shared, head, security_headers, system, urls, vendor};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::error::ApiError;
@@ -41,7 +41,13 @@ pub async fn envelope(
     let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let origin = request.headers().get(header::ORIGIN).cloned();
     let preflight = shared.and_then(|shared| shared.cors.preflight(request.method(), request.headers()));
+    let is_served =
+        shared.is_none_or(|shared| shared.listeners.serve(request.app_config().local_addr(), request.path()));
     let mut response = match preflight {
+        _ if !is_served => {
+            let failure = system::not_there(request.method());
+            request.error_response(failure).map_into_boxed_body()
+        }
         Some(allowed) => {
             let mut response = HttpResponse::Ok();
             for header in allowed {
@@ -69,6 +75,11 @@ pub async fn envelope(
     // Replies carry tokens and secrets: no cache may keep one.
     if !from_vendor && !response.headers().contains_key(header::CACHE_CONTROL) {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Some(shared) = shared.filter(|_| !from_vendor) {
+        let https = shared.services.public_url.scheme() == "https";
+        let policy = security_headers::policy_of(response.request().path());
+        security_headers::add(response.headers_mut(), policy, https);
     }
     // actix ends such a connection with its reply, and would say `upgrade` there: clients that reuse it would fail.
     // Nor does one stay open to a server that stops: the next call on it would meet its end (RFC 9112 section 9.6).

@@ -19,10 +19,12 @@ mod hubs;
 mod instance_configuration;
 mod instances;
 mod lifetime;
+mod listeners;
 pub mod openapi;
 mod organizations;
 mod own_instance;
 mod path;
+mod security_headers;
 mod system;
 mod urls;
 mod vendor;
@@ -48,6 +50,7 @@ pub use body::ALL_BODIES;
 pub use cors::CorsOrigins;
 pub use envelope::envelope;
 pub use lifetime::Lifetime;
+pub use listeners::{Group, Listener, Listeners};
 
 /// Says that an answer below `/vendor` is this server's own, or that it left something out.
 const ELEMENTS_ERROR: HeaderName = HeaderName::from_static("elements-error");
@@ -58,6 +61,7 @@ pub struct Shared {
     pub lifetime: Lifetime,
     pub entropy: Arc<dyn Entropy>,
     pub cors: CorsOrigins,
+    pub listeners: Listeners,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
     /// What all request bodies together may take.

@@ -62,11 +62,15 @@ pub async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let page = PAGES.contains(&request.path());
     let allowed = if page { vec![Method::GET] } else { openapi::methods_of(request.path()) };
     if allowed.is_empty() {
-        let message = format!("There is no {} at this address: see {DOCS}.", request.method());
-        return Err(ApiError::new(Code::RouteNotFound, message));
+        return Err(not_there(request.method()));
     }
     let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
     Err(wrong_method(&request, &allowed.join(", ")))
+}
+
+pub fn not_there(method: &Method) -> ApiError {
+    let message = format!("There is no {method} at this address: see {DOCS}.");
+    ApiError::new(Code::RouteNotFound, message)
 }
 
 /// `allowed`: what the address takes, with commas between.

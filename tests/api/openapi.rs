@@ -320,4 +320,29 @@ on_both!(the_documents_and_their_page_are_served, |server| async move {
     assert_eq!(page.status, 200);
     assert!(!page.text.contains("https://"), "the page needs the network: {}", page.text);
     assert!(get("/docs/swagger-initializer.js").await.text.contains("\"/openapi.json\""));
+    for path in [
+        "/docs/",
+        "/openapi.json",
+        "/metrics",
+        "/health/live",
+        "/elements/api-v2/elements",
+        "/nothing",
+        "/connector/callback",
+    ] {
+        let reply = get(path).await;
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("x-robots-tag", "noindex"),
+            ("strict-transport-security", "max-age=31536000"),
+        ] {
+            assert_eq!(reply.header(name), Some(value), "{path}");
+        }
+        let policy = reply.header("content-security-policy").expect("a policy");
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+    }
 });

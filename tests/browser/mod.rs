@@ -5,6 +5,7 @@ mod attacks;
 mod connecting;
 mod console;
 mod detours;
+mod documents;
 mod gallery;
 mod others;
 mod popup;

@@ -129,6 +129,8 @@ const STORAGE: &[&str] = &[
 ];
 const OF_SERVE: &[&str] = &[
     "LIGAND_LISTEN",
+    "LIGAND_PUBLIC_LISTEN",
+    "LIGAND_ADMIN_LISTEN",
     "LIGAND_PUBLIC_URL",
     "LIGAND_ADMIN_EMAIL",
     "LIGAND_ADMIN_PASSWORD",

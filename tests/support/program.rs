@@ -289,7 +289,7 @@ pub fn with_admin() -> Ligand {
 }
 
 /// Below the range that the system takes ports of outgoing connections from, so that a restart finds it free again.
-fn free_address() -> String {
+pub fn free_address() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 12_000).expect("a small number");
     (0..12_000)

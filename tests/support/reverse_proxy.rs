@@ -35,18 +35,22 @@ fn deployed(file: &str, addresses: &[(&str, String)]) -> String {
 impl ReverseProxy {
     /// `servers`: HOST:PORT of both. None, and a printed skip, where there is no nginx.
     pub fn nginx(servers: &[&str; 2]) -> Option<Self> {
+        Self::nginx_at(free_port(), servers)
+    }
+
+    /// At a port that was chosen before, because a server must know it.
+    pub fn nginx_at(port: u16, servers: &[&str; 2]) -> Option<Self> {
         let Some(program) = find_program("nginx") else {
             missing("no nginx on this machine");
             return None;
         };
         let directory = tempfile::Builder::new().prefix("ligand-nginx-").tempdir().expect("a directory");
-        let port = free_port();
         let (listen, [one, two]) = (format!("listen 127.0.0.1:{port};"), servers.map(str::to_owned));
         let addresses = [("listen 80;", listen), ("127.0.0.1:8080", one), ("127.0.0.1:8082", two)];
         let path = directory.path().display().to_string();
         let text = format!(
             "daemon off; worker_processes 2; pid {path}/pid; error_log stderr warn;
-             events {{ worker_connections 512; }}
+             worker_rlimit_nofile 8192; events {{ worker_connections 4096; }}
              http {{
                  access_log off; client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
                  fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;

@@ -152,10 +152,11 @@ impl TestServer {
             lifetime: Lifetime::default(),
             entropy,
             cors: setup.cors,
+            listeners: Default::default(),
             trusted_proxies: setup.trusted_proxies,
             bodies: setup.bodies,
         };
-        let server = http_server(web::Data::new(shared), listener).expect("the server starts");
+        let server = http_server(web::Data::new(shared), vec![listener]).expect("the server starts");
         let handle = server.handle();
         tokio::spawn(server);
         let admin = created.or(admin).expect("the database is empty");
