@@ -26,6 +26,10 @@ pub struct OAuth2 {
     #[serde(default)]
     pub pkce: Pkce,
     pub token: TokenEndpoint,
+    /// The vendor registers an app once, and takes it on the hosts of all its customers. Otherwise, where these depend on the
+    /// customer, an organization's app is used on the hosts alone that it was stored for.
+    #[serde(default)]
+    pub one_app_for_all_hosts: bool,
     #[serde(default)]
     pub reply: Reply,
     #[serde(default)]
@@ -48,6 +52,18 @@ impl OAuth2 {
     /// Where refresh tokens go.
     pub fn refresh_url(&self) -> &Template {
         self.refresh.url.as_ref().unwrap_or(&self.token.url)
+    }
+
+    /// Where the client authenticates.
+    pub fn client_urls(&self) -> impl Iterator<Item = &Template> {
+        let Self { token, refresh, revoke, introspection, .. } = self;
+        let further = revoke.iter().map(|it| &it.url).chain(introspection.iter().map(|it| &it.url));
+        [&token.url].into_iter().chain(&refresh.url).chain(further)
+    }
+
+    /// Whether an app of an organization speaks on the hosts alone that it was stored for.
+    pub fn binds_apps_to_hosts(&self) -> bool {
+        !self.one_app_for_all_hosts && self.client_urls().any(Template::has_variable_host)
     }
 }
 

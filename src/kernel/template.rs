@@ -168,6 +168,25 @@ impl Template {
         web_address(&text)
     }
 
+    /// Whether some value leads to this host.
+    pub fn may_lead_to(&self, host: &str, hosts: &[String]) -> bool {
+        let mut chosen = self.places().filter(|(_, place)| *place != Place::Path);
+        let Some((name, place)) = chosen.next() else { return false };
+        let value = match (self.text.split_once(&format!("{{{name}}}")), place) {
+            (_, Place::Origin) => Some(format!("https://{host}")),
+            // What is fixed around it must be around it.
+            (Some((before, after)), _) if chosen.next().is_none() => {
+                let before = before.split_once("://").map_or(before, |(_, host)| host);
+                let after = after.split([':', '/', '?', '#']).next().unwrap_or_default();
+                host.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).map(str::to_owned)
+            }
+            _ => return is_host_name(host) && host.contains('.'),
+        };
+        let value = value.unwrap_or_default();
+        let url = self.url(|asked| Some(if asked == name { value.clone() } else { "x".to_owned() }), hosts);
+        url.is_ok_and(|url| url.host_str() == Some(host))
+    }
+
     /// The same path and query at another origin (`http://127.0.0.1:8081`); variables of the old host fall away.
     pub fn at_origin(&self, origin: &str) -> Self {
         let mut path = String::new();

@@ -33,6 +33,9 @@ pub enum VendorFault {
     Clone,
     #[error("an answer that cannot be read: {0}")]
     Malformed(&'static str),
+    /// The client belongs to other hosts than this one.
+    #[error("the OAuth app is not for the host {0}")]
+    HostOfAnotherApp(String),
     #[error(transparent)]
     Template(#[from] TemplateFault),
 }
@@ -83,6 +86,13 @@ impl VendorFault {
             Self::Clone => Code::ServerIsAClone.into(),
             Self::Malformed(_) => {
                 ApiError::new(Code::VendorUnreachable, format!("{vendor} answered in a way that cannot be understood."))
+            }
+            Self::HostOfAnotherApp(host) => {
+                let text = format!(
+                    "The OAuth app for {vendor} was not stored for {host}: name one of its hosts, or have an administrator \
+                     add this one to them."
+                );
+                ApiError::new(Code::AppNotForHost, text)
             }
             Self::Template(fault) => template_error(vendor, fault),
         }

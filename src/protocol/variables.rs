@@ -38,6 +38,17 @@ impl Values<'_> {
         missing
     }
 
+    /// Whether a variable has a value that is the vendor's own: what its reply `told`, or what the element's file says.
+    pub fn is_vendors_own(&self, name: &str, told: bool) -> bool {
+        let replied = self.given_by_vendor.is_some_and(|given| given.get(name).is_some_and(|text| !text.is_empty()));
+        let declared = || self.element.variables.get(name).and_then(|variable| variable.default.as_ref());
+        if replied && told {
+            true
+        } else {
+            declared().is_some_and(|default| self.value(name).as_ref() == Some(default))
+        }
+    }
+
     pub fn value(&self, name: &str) -> Option<String> {
         let from_vendor = self.given_by_vendor.and_then(|given| given.get(name).cloned());
         let variable = self.element.variables.get(name);

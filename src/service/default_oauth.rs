@@ -19,6 +19,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::authorize::{self, Authorization};
+use crate::protocol::oauth2::client::Told;
 use crate::protocol::variables::Values;
 use crate::store::principals::Principal;
 
@@ -69,6 +70,9 @@ impl Services {
         let state = value("state");
         check_state(state)?;
         let app = self.partner_app(owner, &element).await?.ok_or_else(|| no_app(&element))?;
+        app.client(oauth2)
+            .refuse_foreign_host(oauth2, values, Told::ByCaller)
+            .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;
         let call = Layer {
             scopes: value("scope"),
             optional_scopes: value("optionalScope").or_else(|| value("optional_scope")),

@@ -8,9 +8,10 @@ use super::Services;
 use super::provision::{Provisioning, with_values};
 use crate::kernel::error::ApiError;
 use crate::protocol::account::VendorAccount;
+use crate::protocol::oauth2::client::Client;
 use crate::protocol::oauth2::introspection::{self, Introspected};
 use crate::protocol::oauth2::reply::Token;
-use crate::protocol::oauth2::token::{self, Client};
+use crate::protocol::oauth2::token;
 
 /// A spent code waits for its commit meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);

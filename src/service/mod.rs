@@ -1,5 +1,6 @@
 //! Floor 4: the use cases, one file each. What a caller wants done, whichever protocol it came by.
 
+mod app_hosts;
 pub mod authenticate;
 pub mod bootstrap;
 pub mod budget;

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::Services;
+use super::app_hosts::hosts_of;
 use super::configuration::Configuration;
 use super::scope_choice::{self, Layer, ScopeChoice};
 use crate::catalog::element::{AuthenticationType, Element};
@@ -16,7 +17,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::{MASK, Secret};
-use crate::protocol::oauth2::token::Client;
+use crate::protocol::oauth2::client::{Client, Hosts};
 use crate::store::StoreFault;
 use crate::store::partner_apps::{self, SealedApp};
 use crate::store::principals::Principal;
@@ -36,6 +37,8 @@ pub struct PartnerApp {
     pub scopes: Option<String>,
     pub optional_scopes: Option<String>,
     pub preset: Option<String>,
+    /// Where the client may authenticate, where that is the customer's to name; none before apps had hosts.
+    pub hosts: Option<Vec<String>>,
 }
 
 /// What is to be stored.
@@ -56,6 +59,10 @@ pub struct PartnerAppInput {
     pub optional_scopes: Option<String>,
     /// A set of scopes that the element names.
     pub preset: Option<String>,
+    /// The hosts that the app was made for (`acme.acmedesk.example`), where every customer of the vendor has a host of its
+    /// own: id and secret are sent to these alone. A further host wants the secret anew. Absent: the stored ones stay.
+    #[schema(nullable = false)]
+    pub hosts: Option<Vec<String>>,
 }
 
 /// The organization's OAuth app for an element, and what must be known to register it at the vendor.
@@ -78,6 +85,9 @@ pub struct PartnerAppView {
     pub optional_scopes: Option<String>,
     #[schema(required)]
     pub preset: Option<String>,
+    /// The hosts that the app was stored for. Null: it serves all of the vendor's.
+    #[schema(required)]
+    pub hosts: Option<Vec<String>>,
     /// To be registered at the vendor, exactly so.
     #[schema(example = "https://ligand.example/connector/callback")]
     pub redirect_url: String,
@@ -109,14 +119,18 @@ fn place(row: i64) -> Place {
 }
 
 impl PartnerApp {
-    pub fn client(&self) -> Client {
-        Client { id: self.client_id.clone(), secret: self.client_secret.clone() }
+    pub fn client(&self, oauth2: &OAuth2) -> Client {
+        let hosts = match oauth2.binds_apps_to_hosts() {
+            true => Hosts::These(self.hosts.clone().unwrap_or_default().into()),
+            false => Hosts::Any,
+        };
+        Client { id: self.client_id.clone(), secret: self.client_secret.clone(), hosts }
     }
 
     fn document(&self) -> Zeroizing<String> {
         let document = json!({
             "clientId": self.client_id.expose(), "clientSecret": self.client_secret.expose(), "scopes": self.scopes,
-            "optionalScopes": self.optional_scopes, "preset": self.preset,
+            "optionalScopes": self.optional_scopes, "preset": self.preset, "hosts": self.hosts,
         });
         Zeroizing::new(document.to_string())
     }
@@ -145,6 +159,7 @@ impl PartnerAppInput {
             scopes: filled(&self.scopes),
             optional_scopes: self.optional_scopes.as_deref().map(|text| text.trim().to_owned()),
             preset: filled(&self.preset),
+            hosts: hosts_of(element, oauth2_of(element)?, self.hosts.as_deref(), (before, sent))?,
         };
         scope_choice::check(element, Layer::of_app(&app))?;
         Ok(app)
@@ -163,11 +178,22 @@ impl Services {
 
     async fn stored_app(&self, owner: Owner, element: &Element) -> Result<Option<(SealedApp, PartnerApp)>, ApiError> {
         let id = element.id;
-        let Some(stored) = self.store.read(move |conn| partner_apps::find(conn, owner, id)).await? else {
-            return Ok(None);
-        };
-        let app = self.open_app(&stored)?;
-        Ok(Some((stored, app)))
+        for _ in 0..TRIES {
+            let Some(stored) = self.store.read(move |conn| partner_apps::find(conn, owner, id)).await? else {
+                return Ok(None);
+            };
+            let app = self.open_app(&stored)?;
+            let bound = element.authentication.oauth2.as_ref().is_some_and(OAuth2::binds_apps_to_hosts);
+            if !bound || app.hosts.is_some() {
+                return Ok(Some((stored, app)));
+            }
+            // Stored when apps had no hosts: from now on it has those at which it is in use.
+            let app = PartnerApp { hosts: Some(self.hosts_in_use(owner, element).await?), ..app };
+            if let Some(saved) = self.replace_app(owner, element, Some(stored), &app).await? {
+                return Ok(Some((saved, app)));
+            }
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
     /// All of the owner's, by element id.
@@ -199,23 +225,37 @@ impl Services {
         administrator(caller)?;
         let element = self.element(key_or_id)?;
         let oauth2 = oauth2_of(&element)?;
-        let (owner, now, element_id) = (caller.owner, self.now(), element.id);
+        let owner = caller.owner;
         for _ in 0..TRIES {
             let (before, stored) = self.stored_app(owner, &element).await?.unzip();
             let app = input.checked(&element, stored.as_ref())?;
-            let id = match &before {
-                Some(before) => before.id,
-                None => self.store.next_id().await?,
-            };
-            let sealed = SealedApp { id, sealed: self.vault.seal(place(id), app.document().as_bytes())? };
-            let save = move |conn: &mut _| partner_apps::save(conn, owner, element_id, before.as_ref(), &sealed, now);
-            match self.store.write(save).await {
-                Err(StoreFault::Conflict(_)) => continue,
-                other => other?,
+            if self.replace_app(owner, &element, before, &app).await?.is_some() {
+                return Ok(self.partner_app_view(&element, oauth2, Some(&app)));
             }
-            return Ok(self.partner_app_view(&element, oauth2, Some(&app)));
         }
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+
+    /// Writes the app in the place of what was read; none when somebody else was quicker.
+    async fn replace_app(
+        &self,
+        owner: Owner,
+        element: &Element,
+        before: Option<SealedApp>,
+        app: &PartnerApp,
+    ) -> Result<Option<SealedApp>, ApiError> {
+        let (now, element_id) = (self.now(), element.id);
+        let id = match &before {
+            Some(before) => before.id,
+            None => self.store.next_id().await?,
+        };
+        let sealed = SealedApp { id, sealed: self.vault.seal(place(id), app.document().as_bytes())? };
+        let saved = sealed.clone();
+        let save = move |conn: &mut _| partner_apps::save(conn, owner, element_id, before.as_ref(), &sealed, now);
+        match self.store.write(save).await {
+            Err(StoreFault::Conflict(_)) => Ok(None),
+            other => Ok(other.map(|()| Some(saved))?),
+        }
     }
 
     /// For administrators of the organization. Instances that use it cannot renew their tokens until there is another.
@@ -253,7 +293,8 @@ impl Services {
             return Ok(own);
         }
         let app = self.partner_app(owner, element).await?;
-        app.map(|app| app.client()).ok_or_else(|| {
+        let oauth2 = oauth2_of(element)?;
+        app.map(|app| app.client(oauth2)).ok_or_else(|| {
             let message = format!(
                 "The connection uses the organization's OAuth app for {}, which is gone: PUT /elements/{}/app.",
                 element.name, element.key
@@ -272,6 +313,7 @@ impl Services {
             scopes: app.and_then(|app| app.scopes.clone()),
             optional_scopes: app.and_then(|app| app.optional_scopes.clone()),
             preset: app.and_then(|app| app.preset.clone()),
+            hosts: oauth2.binds_apps_to_hosts().then(|| app.and_then(|app| app.hosts.clone()).unwrap_or_default()),
             redirect_url: self.redirect_url(),
             config_description: element.config_description.clone(),
             presets: oauth2
@@ -295,8 +337,11 @@ impl Services {
 pub(super) fn own_client(configuration: &Configuration) -> Option<Client> {
     let value = |key: &str| configuration.get(key).filter(|value| *value != MASK).map(Secret::new);
     let (id, secret) = (value("oauth.api.key"), value("oauth.api.secret"));
-    (id.is_some() || secret.is_some())
-        .then(|| Client { id: id.unwrap_or_default(), secret: secret.unwrap_or_default() })
+    (id.is_some() || secret.is_some()).then(|| Client {
+        id: id.unwrap_or_default(),
+        secret: secret.unwrap_or_default(),
+        hosts: Hosts::Any,
+    })
 }
 
 pub(super) fn oauth2_of(element: &Element) -> Result<&OAuth2, ApiError> {

@@ -23,9 +23,10 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
+use crate::protocol::oauth2::client::{Client, Told};
 use crate::protocol::oauth2::reply;
 use crate::protocol::oauth2::reply::Token;
-use crate::protocol::oauth2::token::{self, Client};
+use crate::protocol::oauth2::token;
 use crate::protocol::variables::{Values, given_by_verification};
 use crate::protocol::{Credential, VendorFault, account, api_key};
 use crate::store::grants;
@@ -81,6 +82,7 @@ pub struct Started {
 impl Services {
     /// Spends what the caller brought. Runs detached: its result must be committed even when the caller is gone.
     pub(super) async fn provision(&self, input: &Provisioning, lateness: &Lateness) -> Result<Provisioned, ApiError> {
+        input.refuse_foreign_host()?;
         let provisioned = match (input.authentication, &input.brought) {
             (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought, lateness).await?,
             (AuthenticationType::OAuth2, None) => Box::pin(self.exchange_code(input, lateness)).await?,
@@ -331,7 +333,8 @@ impl Provisioning {
 
     /// The app that speaks: the instance's own, or else the organization's.
     pub(super) fn client(&self) -> Client {
-        let of_organization = || self.app.as_ref().map(PartnerApp::client);
+        let oauth2 = self.element.authentication.oauth2.as_ref();
+        let of_organization = || Some(self.app.as_ref()?.client(oauth2?));
         own_client(&self.configuration).or_else(of_organization).unwrap_or_default()
     }
 
@@ -343,13 +346,27 @@ impl Provisioning {
         with_values(&self.element, &self.configuration, given, |values| values.url(&self.element.base_url)).map(drop)
     }
 
+    /// The organization's app speaks on the hosts alone that it was stored for, whoever names another one.
+    fn refuse_foreign_host(&self) -> Result<(), ApiError> {
+        let oauth2 = self.element.authentication.oauth2.as_ref();
+        let Some(oauth2) = oauth2.filter(|_| self.authentication == AuthenticationType::OAuth2) else { return Ok(()) };
+        let named = self.brought.as_ref().map(|_| self.named_by_caller());
+        with_values(&self.element, &self.configuration, named.as_ref(), |values| {
+            self.client().refuse_foreign_host(oauth2, values, Told::ByCaller)
+        })
+    }
+
     fn brought(&self, access_token: Secret, refresh_token: Option<Secret>) -> Credential {
-        // What the vendor would have said in its reply, the caller may say in providerData.
+        Credential::OAuth2 { access_token, refresh_token, variables: self.named_by_caller(), scopes: None }
+    }
+
+    /// What the vendor would have said in its reply, who brings tokens may say in providerData.
+    fn named_by_caller(&self) -> BTreeMap<String, String> {
         let named = self.element.variables.iter().filter_map(|(name, variable)| {
             let member = variable.reply.as_deref()?.trim_start_matches('/');
             Some((name.clone(), self.provider_data.text(member)?))
         });
-        Credential::OAuth2 { access_token, refresh_token, variables: named.collect(), scopes: None }
+        named.collect()
     }
 }
 

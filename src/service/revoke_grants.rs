@@ -20,7 +20,8 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
-use crate::protocol::oauth2::token::{self, Client};
+use crate::protocol::oauth2::client::Client;
+use crate::protocol::oauth2::token;
 use crate::store::revocations::{self, Revocation};
 use crate::vault::seal::Place;
 

@@ -43,14 +43,14 @@ options = [{ value = "oauth2", description = "OAuth2" }, { value = "apiKey", des
 "#;
 
 /// One vendor on two hosts of which the second is somebody else's.
-struct Hosts {
-    own: Vendor,
-    other: Vendor,
+pub struct Hosts {
+    pub own: Vendor,
+    pub other: Vendor,
     elements: TempDir,
 }
 
 impl Hosts {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let own = Vendor::start();
         let other = Vendor::start_at(("127.0.0.2", own.address.port()));
         for vendor in [&own, &other] {
@@ -64,7 +64,7 @@ impl Hosts {
         Self { own, other, elements }
     }
 
-    fn setup(&self) -> Setup {
+    pub fn setup(&self) -> Setup {
         Setup { elements: Some(self.elements.path().to_owned()), ..Setup::default() }
     }
 }

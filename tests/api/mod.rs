@@ -1,3 +1,4 @@
+mod app_hosts;
 mod apps;
 mod bad_input;
 mod change_instance;

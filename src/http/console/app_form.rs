@@ -29,6 +29,10 @@ pub fn render(operator: &Operator, app: &PartnerAppView, entered: Option<&Parame
             (operator.sealed(Some("save-app")))
             (parts::Input::text("clientId", "Client ID", &client_id).required().render())
             (parts::Input { kind: "password", ..parts::Input::text("clientSecret", "Client secret", "") }.hint(kept).render())
+            @if let Some(hosts) = &app.hosts {
+                @let shown = entered.and_then(|form| form.get("hosts")).map_or_else(|| hosts.join("\n"), str::to_owned);
+                (parts::lines("hosts", "Hosts", &shown, texts::APP_HOSTS_HINT))
+            }
             (parts::Input::text("scopes", "Scopes", &scopes).hint(texts::SCOPES_HINT).render())
             (parts::Input::text("optionalScopes", "OptionalScopes", &optional).hint(texts::OPTIONAL_SCOPES_HINT).render())
             (parts::check("none", texts::OPTIONAL_SCOPES_NONE, none))
@@ -72,5 +76,6 @@ pub fn read(form: &Parameters) -> PartnerAppInput {
         scopes: text("scopes"),
         optional_scopes,
         preset: text("preset"),
+        hosts: form.get("hosts").map(|text| text.split_whitespace().map(str::to_owned).collect()),
     }
 }

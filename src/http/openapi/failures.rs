@@ -26,6 +26,7 @@ const CONNECTION: &[Code] = &[
     VendorRefused,
     VendorConfiguration,
     IdMismatch,
+    AppNotForHost,
 ];
 
 const LINK: &[Code] = &[
@@ -39,6 +40,7 @@ const LINK: &[Code] = &[
     IdMismatch,
     ElementNotFound,
     AppNotFound,
+    AppNotForHost,
     InstanceNotFound,
 ];
 
@@ -76,7 +78,7 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("expand", &[&[BadParameter]]),
     ("hydrate", &[&[BadParameter]]),
     ("reAuthenticate", &[&[BadParameter]]),
-    ("refresh", &[&[BadParameter, VendorRefused, VendorConfiguration], ADDRESS, VENDOR]),
+    ("refresh", &[&[BadParameter, VendorRefused, VendorConfiguration, AppNotForHost], ADDRESS, VENDOR]),
     ("emptyList", &[&[NothingFound]]),
     ("Idempotency-Key", &[&[BadIdempotencyKey, IdempotencyConflict]]),
     ("hub", &[HUB, ADDRESS, VENDOR]),
@@ -97,11 +99,12 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("ConfigurationChange", &[BODY, CONNECTION, ADDRESS, VENDOR, &[SecretNeededForNewHost]]),
     ("OAuthUrlRequest", &[BODY, OAUTH_URL, ADDRESS]),
     ("UpdateOrganization", &[BODY, &[NotAllowed]]),
-    ("SavePartnerApp", &[BODY, &[NotAllowed, NoOauth, BadScopes]]),
+    ("SavePartnerApp", &[BODY, &[NotAllowed, NoOauth, BadScopes, SecretNeededForNewHost]]),
     (
         "get_default_oauth_url",
         &[
             &[MissingParameter, BadParameter, BadCallbackUrl, AddressNotAllowed, BadScopes, NoOauth, AppNotFound],
+            &[AppNotForHost],
             ADDRESS,
         ],
     ),

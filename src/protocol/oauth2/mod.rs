@@ -1,6 +1,7 @@
 //! OAuth 2.0 as vendors speak it (RFC 6749, 7636, 7009, 9700).
 
 pub mod authorize;
+pub mod client;
 pub mod expired;
 pub mod introspection;
 pub mod pkce;

@@ -3,8 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::client::{Client, Hosts};
 use super::reply::{self, Token};
-use super::token::{self, Client};
+use super::token;
 use crate::catalog::Catalog;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::{BodyEncoding, ClientAuthentication, OAuth2, Revoke};
@@ -29,7 +30,7 @@ fn values(element: &Element) -> Values<'_> {
 }
 
 fn exchange(element: &Element, id: &str, secret: &str, verifier: Option<&str>) -> VendorRequest {
-    let client = Client { id: Secret::new(id), secret: Secret::new(secret) };
+    let client = Client { id: Secret::new(id), secret: Secret::new(secret), hosts: Hosts::Any };
     let verifier = verifier.map(Secret::new);
     let code = Secret::new("the code/+");
     token::exchange(oauth2(element), &client, &code, "https://a.example/cb?x=1", verifier.as_ref(), values(element))
@@ -90,7 +91,7 @@ fn a_refresh_may_go_elsewhere_and_a_revocation_may_authenticate_differently() {
         oauth2.refresh.url = Some(serde_json::from_value(json!(elsewhere)).unwrap());
         oauth2.token.headers.insert("X-Own".to_owned(), "yes".to_owned());
     });
-    let client = Client { id: Secret::new("id"), secret: Secret::new("secret") };
+    let client = Client { id: Secret::new("id"), secret: Secret::new("secret"), hosts: Hosts::Any };
     let refresh_token = Secret::new("the refresh token");
     let request = token::refresh(oauth2(&bent), &client, &refresh_token, values(&bent)).unwrap();
     assert_eq!((request.url.as_str(), header(&request, "x-own")), (elsewhere, Some("yes")));

@@ -2,19 +2,13 @@
 
 use url::form_urlencoded::byte_serialize;
 
+use super::client::{Client, Told};
 use crate::catalog::oauth2::{BodyEncoding, ClientAuthentication, Introspection, OAuth2, Revoke};
 use crate::kernel::secret::Secret;
 use crate::kernel::template::Template;
 use crate::protocol::fault::VendorFault;
 use crate::protocol::request::VendorRequest;
 use crate::protocol::variables::Values;
-
-/// The OAuth app that speaks.
-#[derive(Debug, Clone, Default)]
-pub struct Client {
-    pub id: Secret,
-    pub secret: Secret,
-}
 
 /// A code for a token (RFC 6749 section 4.1.3). Exactly the fields that the standard names, and the verifier with PKCE.
 pub fn exchange(
@@ -89,7 +83,7 @@ fn request(
     mut fields: Vec<(&str, Secret)>,
     values: Values<'_>,
 ) -> Result<VendorRequest, VendorFault> {
-    let mut request = VendorRequest::new(values.element, "POST", values.url(url)?);
+    let mut request = VendorRequest::new(values.element, "POST", client.url(url, values, Told::ByVendor)?);
     for (name, value) in &oauth2.token.headers {
         request.set_header(name, Secret::new(value));
     }

@@ -12,11 +12,12 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::authorize::{self, Authorization};
+use crate::protocol::oauth2::client::Told;
 use crate::protocol::variables::Values;
 use crate::service::callback::{LinkWaiting, Waiting};
 use crate::service::flight::Lateness;
 use crate::service::instance_input::ProviderData;
-use crate::service::partner_app::{PartnerApp, own_client};
+use crate::service::partner_app::own_client;
 use crate::service::provision::needless;
 use crate::service::scope_choice::ScopeChoice;
 
@@ -94,13 +95,18 @@ impl Services {
             let services = self.clone();
             return self.detached.run(async move { services.connect_key(attempt).await }).await.map(|()| Next::Result);
         };
-        let of_app = || app.as_ref().map(PartnerApp::client);
-        let client_id = own_client(&configuration).or_else(of_app).unwrap_or_default().id;
+        let of_app = || app.as_ref().map(|app| app.client(oauth2));
+        let client = own_client(&configuration).or_else(of_app).unwrap_or_default();
+        let value = |key: &str| configuration.get(key).map(str::to_owned);
+        let values = Values { element, parameters: &|_| None, configuration: &value, given_by_vendor: None };
+        // Before the person is sent there, and the code could not be exchanged.
+        client
+            .refuse_foreign_host(oauth2, values, Told::ByCaller)
+            .map_err(|fault| fault.into_error(&element.name, "the settings"))?;
+        let client_id = client.id;
         let waiting = LinkWaiting { link: id, popup: chosen.popup, configuration: given, scopes: mandatory };
         let begun =
             self.begin_callback(owner, element, client_id.clone(), Waiting::Link(waiting), Some(browser)).await?;
-        let value = |key: &str| configuration.get(key).map(str::to_owned);
-        let values = Values { element, parameters: &|_| None, configuration: &value, given_by_vendor: None };
         let joined = |list: fn(&ScopeChoice) -> &Vec<String>| scopes.as_ref().map(|choice| list(choice).join(" "));
         let scope = joined(|choice| &choice.mandatory).filter(|text| !text.is_empty());
         let optional = joined(|choice| &choice.optional).filter(|text| !text.is_empty());
@@ -139,6 +145,7 @@ pub fn is_correctable(error: &ApiError) -> bool {
         Code::BadConfiguration
             | Code::MissingConfiguration
             | Code::VendorHost
+            | Code::AppNotForHost
             | Code::VendorRefused
             | Code::VendorUnreachable
             | Code::VendorTimeout

@@ -280,7 +280,7 @@ impl Refusal {
             Code::VendorRefused | Code::VendorHost | Code::BadConfiguration | Code::MissingConfiguration => {
                 Reason::VendorError
             }
-            Code::VendorConfiguration => Reason::VendorConfiguration,
+            Code::VendorConfiguration | Code::AppNotForHost => Reason::VendorConfiguration,
             Code::VendorUnreachable | Code::VendorTimeout | Code::VendorAddressRefused => Reason::VendorUnavailable,
             _ => return None,
         };

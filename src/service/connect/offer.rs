@@ -11,9 +11,11 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::account::VendorAccount;
+use crate::protocol::oauth2::client::Told;
 use crate::service::configuration::{AUTHENTICATION_TYPE, Configuration};
 use crate::service::introspect::Connected;
 use crate::service::partner_app::{PartnerApp, no_app, own_client};
+use crate::service::provision::with_values;
 use crate::service::scope_choice::{self, Layer, ScopeChoice};
 use crate::store::instances::Stored;
 
@@ -97,6 +99,12 @@ impl Services {
         let Some(oauth2) = element.authentication.oauth2.as_ref().filter(|_| offer.scopes.is_some()) else {
             return Ok(None);
         };
+        // What the link itself names; what the person enters is looked at when it is entered.
+        if let Some(app) = &offer.app {
+            with_values(element, &offer.configuration, None, |values| {
+                app.client(oauth2).refuse_foreign_host(oauth2, values, Told::ByCaller)
+            })?;
+        }
         let presets = settings.preset.as_deref();
         let layer = Layer {
             scopes: settings.scopes.as_deref(),

@@ -11,7 +11,7 @@ use super::entry::{Act, Entry};
 use super::journal::{Journal, LeftBehind};
 use crate::kernel::code::Code;
 use crate::protocol::account::VendorAccount;
-use crate::protocol::oauth2::token::Client;
+use crate::protocol::oauth2::client::Client;
 use crate::service::Services;
 use crate::service::commit::Pauses;
 use crate::service::connect::{differ, ended_with};

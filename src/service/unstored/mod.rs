@@ -23,7 +23,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::Credential;
-use crate::protocol::oauth2::token::Client;
+use crate::protocol::oauth2::client::Client;
 use crate::store::instances::Stored;
 use crate::store::links::LinkRow;
 use crate::store::{AnyConn, StoreFault};
