@@ -41,6 +41,13 @@ pub struct Element {
     /// Hosts that a variable may name: `login.example.com` exactly, `.example.com` with everything below it.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// False: below none of its hosts' suffixes do the vendor's customers run servers of their own, whatever their names say.
+    /// `sources` names the vendor's page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customers_run_servers: Option<bool>,
+    /// Where the vendor says what the file claims, by member.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, String>,
     /// Headers that every call to the vendor carries.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,

@@ -27,7 +27,8 @@ pub struct OAuth2 {
     pub pkce: Pkce,
     pub token: TokenEndpoint,
     /// The vendor registers an app once, and takes it on the hosts of all its customers. Otherwise, where these depend on the
-    /// customer, an organization's app is used on the hosts alone that it was stored for.
+    /// customer, an organization's app is used on the hosts alone that it was stored for. `sources` of the element names the
+    /// vendor's page.
     #[serde(default)]
     pub one_app_for_all_hosts: bool,
     #[serde(default)]

@@ -3,6 +3,7 @@
 mod authentication;
 mod configuration;
 mod resources;
+mod suffixes;
 mod templates;
 
 use super::element::Element;
@@ -40,6 +41,7 @@ pub fn check_element(element: &Element) -> Vec<Finding> {
     let mut findings = Findings::default();
     check_identity(element, &mut findings);
     templates::check(element, &mut findings);
+    suffixes::check(element, &mut findings);
     authentication::check(element, &mut findings);
     configuration::check(element, &mut findings);
     resources::check(element, &mut findings);

@@ -1,6 +1,6 @@
 //! Complaints about identity, URLs and variables.
 
-use super::{CLOSEIO, PIPEDRIVE, SFDC, complaints, directory, refused, refused_at};
+use super::{CLOSEIO, FRESHDESK, PIPEDRIVE, SFDC, complaints, directory, refused, refused_at};
 use crate::catalog::load::check;
 
 #[test]
@@ -113,4 +113,60 @@ fn variables_come_in_time_and_fit_their_place() {
         "parameter = \"siteAddress\"",
         "the variable `site_address` needs a configuration key beside its parameter",
     );
+}
+
+#[test]
+fn a_suffix_below_which_customers_run_servers_is_refused() {
+    let open = |suffix: &str| {
+        format!(
+            "customers run servers of their own below `{suffix}`, and secrets would go to them: name hosts of the vendor's, \
+             or say `customersRunServers = false` with the vendor's page below `sources`"
+        )
+    };
+    let hosts = "hosts = [\".pipedrive.com\"]";
+    for suffix in [
+        "herokuapp.com",
+        "azurewebsites.net",
+        "amazonaws.com",
+        "eu-west-1.amazonaws.com",
+        "s3.amazonaws.com",
+        "compute.amazonaws.com",
+        "cloudfront.net",
+        "github.io",
+        "workers.dev",
+        "a.run.app",
+        "force.com",
+        "my.site.com",
+        "myshopify.com",
+        "co.uk",
+    ] {
+        refused(PIPEDRIVE, hosts, &format!("hosts = [\".pipedrive.com\", \".{suffix}\"]"), &open(suffix));
+    }
+    // In the URL itself, too.
+    let base = "baseUrl = \"https://{subdomain}.freshdesk.com\"";
+    for (host, suffix) in [("{subdomain}.vercel.app", "vercel.app"), ("{subdomain}-api.fly.dev", "fly.dev")] {
+        refused(FRESHDESK, base, &format!("baseUrl = \"https://{host}/v1\""), &open(suffix));
+    }
+    // A host, and what one customer has below such a suffix, are the vendor's own.
+    for fine in
+        ["acme.herokuapp.com", ".acme.herokuapp.com", ".acme.azurewebsites.net", ".zendesk.com", ".acme.example"]
+    {
+        let text = PIPEDRIVE.replace(hosts, &format!("hosts = [\".pipedrive.com\", \"{fine}\"]"));
+        assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(7), "{fine}");
+    }
+    let claimed = "hosts = [\".myshopify.com\"]\ncustomersRunServers = false";
+    let source = "sources = { customersRunServers = \"https://shopify.dev/hosts\" }";
+    let text = PIPEDRIVE.replace(hosts, &format!("{claimed}\n{source}"));
+    assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(7));
+    let page = |claim: &str| format!("`{claim}` needs a source: name the vendor's page as `sources.{claim}`");
+    refused_at(PIPEDRIVE, hosts, claimed, "customersRunServers", &page("customersRunServers"));
+    let line = "oneAppForAllHosts = \"https://developer.salesforce.com";
+    let at = "oneAppForAllHosts = true";
+    refused_at(SFDC, line, "# \"", at, &page("oneAppForAllHosts"));
+    refused(SFDC, line, "oneAppForAllHosts = \"http://a.example", "a source is an address that begins with https://");
+    refused_at(SFDC, at, "", line, "`oneAppForAllHosts` is not claimed");
+    let other = "name = \"https://a.example\"";
+    refused_at(SFDC, "[sources]", &format!("[sources]\n{other}"), other, "`name` needs no source");
+    let never = "hosts where customers run servers get no secrets: leave `customersRunServers` away, or say false";
+    refused_at(PIPEDRIVE, hosts, &format!("{hosts}\ncustomersRunServers = true"), "customersRunServers", never);
 }
