@@ -8,5 +8,6 @@ pub mod owner;
 pub mod paging;
 pub mod patch;
 pub mod plain_text;
+pub mod queues;
 pub mod secret;
 pub mod template;

@@ -72,7 +72,8 @@ impl Services {
         let (mut hosts, mut after) = (BTreeSet::new(), 0);
         loop {
             let (filter, page) = (filter.clone(), Page { after, size: MAX_PAGE_SIZE });
-            let (rows, page) = self.store.read(move |conn| instances::list(conn, owner, &filter, page)).await?;
+            let (rows, page) =
+                self.store.read_for(owner, move |conn| instances::list(conn, owner, &filter, page)).await?;
             let more = rows.len() > usize::try_from(page.size).unwrap_or(usize::MAX);
             for stored in &rows {
                 hosts.extend(self.hosts_of_instance(element, stored)?);

@@ -178,14 +178,14 @@ impl Services {
             link_id,
             browser_hash: browser.map(|cookie| self.lookup.hash(Purpose::Browser, cookie)),
         };
-        self.store.write(move |conn| grants::insert(conn, owner, grant, &[], now)).await?;
+        self.store.write_for(owner, move |conn| grants::insert(conn, owner, grant, &[], now)).await?;
         Ok(Begun { grant: id, state, challenge })
     }
 
     /// The owner's authorization under way with this id.
     pub async fn under_way(&self, owner: Owner, grant: i64) -> Result<Option<(Grant, UnderWay)>, ApiError> {
         let now = self.now();
-        let found = self.store.read(move |conn| grants::get(conn, owner, grant, now)).await?;
+        let found = self.store.read_for(owner, move |conn| grants::get(conn, owner, grant, now)).await?;
         found.map_or(Ok(None), |grant| self.open_under_way(grant))
     }
 
@@ -224,7 +224,7 @@ impl Services {
             let sealed = self.vault.seal(grant_place(id), under_way.document().as_bytes())?;
             let before = grant.sealed.clone();
             let used = move |conn: &mut AnyConn| grants::replace_document(conn, owner, id, (&before, &sealed));
-            match self.store.write(used).await {
+            match self.store.write_for(owner, used).await {
                 // Somebody was quicker, or a rotation sealed the document anew: look again.
                 Err(StoreFault::Conflict(_)) => continue,
                 other => other?,

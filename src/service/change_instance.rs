@@ -21,9 +21,9 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::store::StoreFault;
 use crate::store::instances::{self, InstanceRow, Stored};
 use crate::store::time::UtcTime;
+use crate::store::{StoreFault, Whose};
 use crate::vault::lookup::Purpose;
 
 /// How often a change is applied again because somebody else changed the row meanwhile.
@@ -159,7 +159,8 @@ impl Services {
 
     async fn write_change(&self, owner: Owner, change: &Change) -> Result<(), StoreFault> {
         let (row, tags) = (change.stored.instance.clone(), change.stored.tags());
-        let committed = self.commit(move |conn| instances::update(conn, owner, &row, &tags)).await;
+        let whose = Whose::from(owner).writing(row.configuration_sealed.len());
+        let committed = self.commit(whose, move |conn| instances::update(conn, owner, &row, &tags)).await;
         self.warm.forget([&change.stored.instance.id]);
         committed
     }
@@ -264,7 +265,7 @@ impl Services {
     }
 
     pub async fn stored_instance(&self, owner: Owner, id: i64) -> Result<Stored, ApiError> {
-        self.store.read(move |conn| instances::find(conn, owner, id)).await.map_err(of_instance(id))
+        self.store.read_for(owner, move |conn| instances::find(conn, owner, id)).await.map_err(of_instance(id))
     }
 
     pub async fn enable_instance(&self, owner: Owner, id: i64, enabled: bool) -> Result<InstanceView, ApiError> {
@@ -283,7 +284,7 @@ impl Services {
             stored.instance.token_sealed.clone_from(&kept.sealed);
             stored.instance.updated_at = UtcTime(self.now());
             let row = stored.instance.clone();
-            match self.store.write(move |conn| instances::update_token(conn, owner, &row)).await {
+            match self.store.write_for(owner, move |conn| instances::update_token(conn, owner, &row)).await {
                 Err(StoreFault::Conflict(_)) => continue,
                 other => other?,
             }

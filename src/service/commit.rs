@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Services;
 use crate::kernel::error::ApiError;
-use crate::store::{AnyConn, StoreFault};
+use crate::store::{AnyConn, StoreFault, Whose};
 
 /// How long callers wait for the database.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,14 +34,14 @@ impl Pauses {
 
 impl Services {
     /// Tries for as long as a caller waits.
-    pub(super) async fn commit<T, F>(&self, transaction: F) -> Result<T, StoreFault>
+    pub(super) async fn commit<T, F>(&self, whose: impl Into<Whose>, transaction: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Clone + Send + 'static,
     {
-        let (began, mut pauses) = (Instant::now(), Pauses::default());
+        let (whose, began, mut pauses) = (whose.into(), Instant::now(), Pauses::default());
         loop {
-            match self.store.write(transaction.clone()).await {
+            match self.store.write_for(whose, transaction.clone()).await {
                 Err(StoreFault::Unavailable(_)) if began.elapsed() < TRIES_FOR => {}
                 other => return other,
             }
@@ -50,18 +50,23 @@ impl Services {
     }
 
     /// Tries until the database takes it or has decided. `what`: for the log.
-    pub(super) async fn commit_until_decided<T, F>(&self, what: &'static str, transaction: F) -> Result<T, StoreFault>
+    pub(super) async fn commit_until_decided<T, F>(
+        &self,
+        whose: impl Into<Whose>,
+        what: &'static str,
+        transaction: F,
+    ) -> Result<T, StoreFault>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Clone + Send + 'static,
     {
-        let (mut tries, mut pauses) = (0_u64, Pauses::default());
+        let (whose, mut tries, mut pauses) = (whose.into(), 0_u64, Pauses::default());
         loop {
             if self.unstored.is_closed() {
                 // It is in a journal, or revoked: the end of the process comes now.
                 std::future::pending::<()>().await;
             }
-            let fault = match self.store.write(transaction.clone()).await {
+            let fault = match self.store.write_for(whose, transaction.clone()).await {
                 Err(fault) if !fault.is_verdict() => fault,
                 decided => return decided,
             };

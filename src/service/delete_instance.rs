@@ -48,7 +48,7 @@ impl Services {
             let stored = self.stored_instance(owner, id).await?;
             let (version, revocation) = (stored.credential.version, self.revocation_of(&stored).await?);
             let now = self.now();
-            let deleted = self.store.write(move |conn| {
+            let deleted = self.store.write_for(owner, move |conn| {
                 instances::delete(conn, owner, id, version, now)?;
                 leases::forget(conn, &lease_name(id))?;
                 revocation.map_or(Ok(()), |revocation| revoke_unless_shared(conn, owner, revocation, now))
@@ -112,7 +112,7 @@ impl Services {
         let queued = match self.retry_while_passing(|| self.revocation(element, credential, configuration)).await {
             Ok(Some(grant)) => {
                 let queue = move |conn: &mut AnyConn| revoke_unless_shared(conn, owner, grant, now);
-                self.commit_until_decided("a revocation", queue).await.map_err(|fault| fault.into())
+                self.commit_until_decided(owner, "a revocation", queue).await.map_err(|fault| fault.into())
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),

@@ -96,7 +96,8 @@ impl Services {
             let abandoned = now.checked_sub_signed(ABANDONED_AFTER).unwrap_or(now);
             let claimant = Claimant { owner, id, process, now, abandoned, dead };
             let (stored, others) = (stored.clone(), Arc::clone(&others));
-            let claim = self.store.write(move |conn| idempotency::claim(conn, claimant, stored, &others)).await;
+            let claim =
+                self.store.write_for(owner, move |conn| idempotency::claim(conn, claimant, stored, &others)).await;
             match claim {
                 Ok(Claim::New) => return Ok(Begun::First(Claimed { id })),
                 Ok(Claim::Done { id, reply_sealed }) => {
@@ -156,7 +157,7 @@ impl Services {
     /// The call failed: the key may be used again.
     pub(super) async fn release_key(&self, owner: Owner, claimed: Claimed) {
         let release = move |conn: &mut AnyConn| idempotency::release(conn, owner, claimed.id);
-        let _ = self.commit_until_decided("the release of an idempotency key", release).await;
+        let _ = self.commit_until_decided(owner, "the release of an idempotency key", release).await;
     }
 }
 

@@ -75,7 +75,7 @@ impl Services {
             search_text: query.search_text,
             external_id: query.external_id,
         };
-        let (rows, page) = self.store.read(move |conn| instances::list(conn, owner, &filter, page)).await?;
+        let (rows, page) = self.store.read_for(owner, move |conn| instances::list(conn, owner, &filter, page)).await?;
         let (rows, next) = page.cut(rows, |row| row.instance.id);
         let mut views = Vec::with_capacity(rows.len());
         let mut worked = 0_usize;
@@ -92,7 +92,7 @@ impl Services {
     }
 
     pub async fn count_instances(&self, owner: Owner) -> Result<InstanceCount, ApiError> {
-        let counts = self.store.read(move |conn| instances::count_by_element(conn, owner)).await?;
+        let counts = self.store.read_for(owner, move |conn| instances::count_by_element(conn, owner)).await?;
         let total_instances = counts.iter().map(|(_, count)| count).sum();
         let key_of = |id: i64| self.catalog.by_id(id).map_or_else(|| id.to_string(), |element| element.key.clone());
         let by_element = counts.into_iter();

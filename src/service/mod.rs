@@ -43,7 +43,6 @@ pub mod pass_through;
 pub mod passwords;
 pub mod proof;
 pub mod provision;
-mod queues;
 pub mod refresh;
 mod refresh_attempt;
 pub mod refresh_due;
@@ -80,6 +79,7 @@ use crate::kernel::clock::Clock;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
+use crate::kernel::queues::Queues;
 use crate::outbound::{Dialer, Sender};
 use crate::protocol::instance_token::CredentialNames;
 use crate::store::{Probe, Store, StoreFault};
@@ -155,7 +155,7 @@ pub struct Parts {
     pub link_limits: Arc<LinkLimits>,
     /// Password hashing is slow on purpose: this many at a time.
     /// One change of a row at a time, by its id.
-    pub changes: Arc<queues::Queues<i64>>,
+    pub changes: Arc<Queues<i64>>,
     pub password_gate: Arc<Semaphore>,
     /// Where browsers and callers reach this server.
     pub public_url: url::Url,

@@ -11,6 +11,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
 use crate::kernel::plain_text::plain_text;
+use crate::store::Whose;
 use crate::store::organization_settings::{self, Brand, Choices, OrganizationSettings};
 use crate::store::principals::Principal;
 
@@ -87,7 +88,7 @@ pub struct BrandPatch {
 impl Services {
     pub async fn organization(&self, caller: &Principal) -> Result<OrganizationView, ApiError> {
         let id = caller.owner.organization;
-        let settings = self.store.read(move |conn| organization_settings::find(conn, id)).await?;
+        let settings = self.store.read_for(Whose::of(id), move |conn| organization_settings::find(conn, id)).await?;
         Ok(view(caller, settings))
     }
 
@@ -104,7 +105,7 @@ impl Services {
         let (id, now) = (caller.owner.organization, self.now());
         let origins = patch.allowed_origins.map(|origins| checked_origins(&origins)).transpose()?;
         let brand = patch.brand.map(BrandPatch::checked).transpose()?;
-        let changed = self.store.write(move |conn| {
+        let changed = self.store.write_for(Whose::of(id), move |conn| {
             let mut settings = organization_settings::find_to_change(conn, id)?;
             settings.vendor_bearer = patch.vendor_bearer.unwrap_or(settings.vendor_bearer);
             if let Some(origins) = origins {
@@ -127,7 +128,7 @@ impl Services {
             return Ok(known);
         }
         let generation = self.warm.organizations.generation();
-        let read = self.store.read(move |conn| organization_settings::find(conn, id)).await?;
+        let read = self.store.read_for(Whose::of(id), move |conn| organization_settings::find(conn, id)).await?;
         Ok(self.warm.organizations.remember(id, read, generation))
     }
 

@@ -25,7 +25,7 @@ impl Services {
         if filter.text.as_deref().is_some_and(|text| text.contains('\0')) {
             return Ok((Vec::new(), None));
         }
-        let rows = self.store.read(move |conn| overview::list(conn, owner, &filter, page)).await?;
+        let rows = self.store.read_for(owner, move |conn| overview::list(conn, owner, &filter, page)).await?;
         Ok(page.cut(rows, |row| row.id))
     }
 
@@ -55,7 +55,7 @@ impl Services {
 
     /// The elements that the owner has an OAuth app for, by id.
     pub async fn elements_with_app(&self, owner: Owner) -> Result<BTreeSet<i64>, ApiError> {
-        let ids = self.store.read(move |conn| partner_apps::elements(conn, owner)).await?;
+        let ids = self.store.read_for(owner, move |conn| partner_apps::elements(conn, owner)).await?;
         Ok(ids.into_iter().collect())
     }
 }

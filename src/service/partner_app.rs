@@ -179,7 +179,8 @@ impl Services {
     async fn stored_app(&self, owner: Owner, element: &Element) -> Result<Option<(SealedApp, PartnerApp)>, ApiError> {
         let id = element.id;
         for _ in 0..TRIES {
-            let Some(stored) = self.store.read(move |conn| partner_apps::find(conn, owner, id)).await? else {
+            let Some(stored) = self.store.read_for(owner, move |conn| partner_apps::find(conn, owner, id)).await?
+            else {
                 return Ok(None);
             };
             let app = self.open_app(&stored)?;
@@ -198,7 +199,7 @@ impl Services {
 
     /// All of the owner's, by element id.
     pub(super) async fn partner_apps(&self, owner: Owner) -> Result<BTreeMap<i64, PartnerApp>, ApiError> {
-        let stored = self.store.read(move |conn| partner_apps::list(conn, owner)).await?;
+        let stored = self.store.read_for(owner, move |conn| partner_apps::list(conn, owner)).await?;
         stored.into_iter().map(|(element, stored)| Ok((element, self.open_app(&stored)?))).collect()
     }
 
@@ -252,7 +253,7 @@ impl Services {
         let sealed = SealedApp { id, sealed: self.vault.seal(place(id), app.document().as_bytes())? };
         let saved = sealed.clone();
         let save = move |conn: &mut _| partner_apps::save(conn, owner, element_id, before.as_ref(), &sealed, now);
-        match self.store.write(save).await {
+        match self.store.write_for(owner, save).await {
             Err(StoreFault::Conflict(_)) => Ok(None),
             other => Ok(other.map(|()| Some(saved))?),
         }
@@ -264,7 +265,7 @@ impl Services {
         let element = self.element(key_or_id)?;
         oauth2_of(&element)?;
         let (owner, id) = (caller.owner, element.id);
-        let deleted = self.store.write(move |conn| partner_apps::delete(conn, owner, id)).await?;
+        let deleted = self.store.write_for(owner, move |conn| partner_apps::delete(conn, owner, id)).await?;
         if deleted { Ok(()) } else { Err(no_app(&element)) }
     }
 

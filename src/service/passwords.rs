@@ -39,7 +39,7 @@ impl Services {
         let hash = self.password_hash(Rules::Typed, change.password, person(caller)).await?;
         let (user, now, others) = (caller.user, self.now(), change.others);
         let session = self.new_session(user, caller.session_generation);
-        let session = self.store.write(move |conn| {
+        let session = self.store.write_for(caller.owner, move |conn| {
             principals::set_password(conn, user, &hash, now)?;
             let generation = match others {
                 OtherSessions::End => principals::end_sessions(conn, user)?,
@@ -59,7 +59,7 @@ impl Services {
     pub async fn set_password(&self, user: &Principal, password: Secret) -> Result<(), ApiError> {
         let hash = self.password_hash(Rules::Typed, password, person(user)).await?;
         let (id, now) = (user.user, self.now());
-        let set = self.store.write(move |conn| {
+        let set = self.store.write_for(user.owner, move |conn| {
             principals::set_password(conn, id, &hash, now)?;
             principals::end_sessions(conn, id)
         });

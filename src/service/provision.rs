@@ -120,7 +120,7 @@ impl Services {
         if let (Some(id), Err(VendorFault::Refused { .. })) = (*grant, &outcome) {
             // The code is spent: the verifier will never be of use again.
             let owner = input.owner;
-            let forgotten = self.store.write(move |conn| grants::delete(conn, owner, id)).await;
+            let forgotten = self.store.write_for(owner, move |conn| grants::delete(conn, owner, id)).await;
             if let Err(fault) = forgotten {
                 tracing::warn!(%fault, "a used grant could not be deleted");
             }
@@ -254,7 +254,7 @@ impl Services {
         let (owner, element, now) = (input.owner, input.element.id, self.now());
         let mut found = None;
         for hash in self.lookup.hashes(Purpose::State, &state) {
-            found = self.store.read(move |conn| grants::find(conn, owner, element, &hash, now)).await?;
+            found = self.store.read_for(owner, move |conn| grants::find(conn, owner, element, &hash, now)).await?;
             if found.is_some() {
                 break;
             }

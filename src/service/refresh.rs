@@ -199,7 +199,7 @@ impl Services {
             let of_lease = Arc::clone(&name);
             let asked = Instant::now();
             let look = move |conn: &mut _| Ok((instances::find(conn, owner, id)?, leases::look(conn, &of_lease)?));
-            let (stored, lease) = self.store.read(look).await.map_err(super::of_instance(id))?;
+            let (stored, lease) = self.store.read_for(owner, look).await.map_err(super::of_instance(id))?;
             if stored.credential.version > seen {
                 return Ok(Turn::Refreshed(stored.credential.version));
             }
@@ -239,7 +239,7 @@ impl Services {
         Wanted { owner, id, .. }: Wanted,
     ) -> Result<Option<(Lease, Stored)>, ApiError> {
         let (name, process) = (Arc::clone(name), self.process);
-        let taken = self.store.write(move |conn| {
+        let taken = self.store.write_for(owner, move |conn| {
             let lease = match held {
                 Some(held) => leases::take_over(conn, &name, held, process)?,
                 None => leases::take(conn, &name, process)?.mine(),

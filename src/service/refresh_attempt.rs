@@ -31,7 +31,7 @@ use crate::protocol::{Credential, VendorFault, VendorRequest};
 use crate::store::instances::{CredentialRow, InstanceRow, Stored};
 use crate::store::leases::{self, Lease};
 use crate::store::time::UtcTime;
-use crate::store::{AnyConn, StoreFault, refreshes};
+use crate::store::{AnyConn, StoreFault, Whose, refreshes};
 use crate::vault::lookup::Purpose;
 
 /// So long after it was asked for a lease is certainly ours.
@@ -294,7 +294,7 @@ impl Services {
         let (lease, reason, version) = (Arc::clone(name), reason.to_owned(), stored.credential.version);
         let event = Event::of_instance(notices::Kind::InstanceInvalid, &stored.instance, Some(&reason));
         let told = self.notices(owner, &event, None);
-        let marked = self.commit_until_decided("the end of a grant", move |conn| {
+        let marked = self.commit_until_decided(owner, "the end of a grant", move |conn| {
             // Once: a commit whose acknowledgement was lost is tried again.
             if refreshes::mark_invalid(conn, owner, id, version, &reason, now)? {
                 notices::enqueue(conn, &told)?;
@@ -323,7 +323,7 @@ impl Services {
             true => leases::leave_unsettled(conn, &lease, process),
             false => leases::release(conn, &lease, process),
         };
-        let let_go = self.commit_until_decided("the end of a lease", write);
+        let let_go = self.commit_until_decided(Whose::SERVER, "the end of a lease", write);
         let _ = lateness.within(PATIENCE, || waits_for_database(None), let_go).await;
     }
 

@@ -59,7 +59,7 @@ impl Services {
     pub async fn instance_body(&self, owner: Owner, id: i64) -> Result<InstanceBody, ApiError> {
         let known = &self.rendered.0;
         if let Some(rendered) = known.get(&id) {
-            let stored = self.store.read(move |conn| instances::versions(conn, owner, id)).await;
+            let stored = self.store.read_for(owner, move |conn| instances::versions(conn, owner, id)).await;
             if stored.map_err(of_instance(id))? == rendered.versions {
                 return Ok(InstanceBody(rendered));
             }

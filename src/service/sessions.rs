@@ -49,7 +49,7 @@ impl Services {
     /// The caller's own that go on, the newest first.
     pub async fn sessions(&self, caller: &Principal, proof: &Proof) -> Result<Vec<SessionView>, ApiError> {
         let (user, now) = (caller.user, self.now());
-        let known = self.store.read(move |conn| sessions::list(conn, user, SHOWN, now)).await?;
+        let known = self.store.read_for(caller.owner, move |conn| sessions::list(conn, user, SHOWN, now)).await?;
         let current = proof.session().and_then(|session| session.id.as_deref());
         Ok(known.into_iter().map(|session| view(session, current)).collect())
     }
@@ -57,7 +57,7 @@ impl Services {
     /// Ends one of the caller's own, in every process.
     pub async fn end_session_by_id(&self, caller: &Principal, id: String) -> Result<(), ApiError> {
         let (user, now) = (caller.user, self.now());
-        let ended = self.store.write(move |conn| {
+        let ended = self.store.write_for(caller.owner, move |conn| {
             let expires_at = sessions::expiry(conn, user, &id)?.ok_or(StoreFault::NotFound)?;
             sessions::end(conn, user, &id, expires_at, now)
         });

@@ -115,7 +115,7 @@ impl Services {
         let principal = self.whose_password(address, username, password).await?;
         let (user, now) = (principal.user, self.now());
         let session = self.new_session(user, principal.session_generation);
-        let session = self.store.write(move |conn| {
+        let session = self.store.write_for(principal.owner, move |conn| {
             principals::record_login(conn, user, now)?;
             keep(conn, audience, &session, address)?;
             Ok(session)
@@ -212,7 +212,7 @@ impl Services {
         let (secret, kept) = self.new_user_secret(caller.user)?;
         let (user, now) = (caller.user, self.now());
         let next = self.successor(proof, others);
-        let next = self.store.write(move |conn| {
+        let next = self.store.write_for(caller.owner, move |conn| {
             principals::set_user_secret(conn, user, &kept, now)?;
             if others == OtherSessions::End {
                 principals::end_sessions(conn, user)?;
@@ -240,7 +240,7 @@ impl Services {
         let (secret, kept) = self.new_organization_secret(caller.owner.organization)?;
         let (user, organization, now) = (caller.user, caller.owner.organization, self.now());
         let next = self.successor(proof, others);
-        let next = self.store.write(move |conn| {
+        let next = self.store.write_for(caller.owner, move |conn| {
             principals::set_organization_secret(conn, organization, &kept, now)?;
             if others == OtherSessions::End {
                 principals::end_sessions_of(conn, organization)?;

@@ -113,7 +113,7 @@ impl Services {
             link_id: None,
             browser_hash: None,
         };
-        let written = self.store.write(move |conn| grants::insert(conn, owner, grant, &hashes, now)).await;
+        let written = self.store.write_for(owner, move |conn| grants::insert(conn, owner, grant, &hashes, now)).await;
         written.map_err(|fault| match fault {
             StoreFault::Conflict(_) => {
                 let message = "This state already belongs to an open authorization of yours: send another, or none.";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 
-use super::queues::Queues;
 use crate::catalog::element::Element;
+use crate::kernel::queues::Queues;
 
 /// Token calls of one organization at once, to all hosts: each holds a connection.
 const OF_ORGANIZATION: usize = 128;

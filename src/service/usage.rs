@@ -132,7 +132,8 @@ impl Services {
 
     /// What the owner's instance was used for, as far as it is written.
     pub async fn instance_usage(&self, owner: Owner, id: i64) -> Result<UsageView, ApiError> {
-        let found = self.store.read(move |conn| usage::find(conn, owner, id)).await.map_err(of_instance(id))?;
+        let found =
+            self.store.read_for(owner, move |conn| usage::find(conn, owner, id)).await.map_err(of_instance(id))?;
         Ok(UsageView {
             calls: found.map_or(0, |found| found.calls),
             failures: found.map_or(0, |found| found.failures),

@@ -1,29 +1,26 @@
 //! How queries reach the database: a read lane and a write lane, neither of which holds a thread while it waits.
 //!
-//! SQLite has one writer, so its write lane is one connection with a fair queue; writes that queued up meanwhile share a
-//! commit (group commit). PostgreSQL has one pool behind both lanes.
+//! SQLite has one writer, so its write lane is one connection (`writer.rs`). PostgreSQL has one pool behind both lanes. In
+//! either no organization takes all the places (`turns.rs`).
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use diesel::backend::Backend;
 use diesel::connection::{Connection as _, SimpleConnection as _};
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::{QueryResult, RunQueryDsl};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::address::{Address, Pooler};
-use super::connection::{Access, AnyConn, Opener, on_each};
+use super::connection::{Access, AnyConn, Opener};
 use super::fault::StoreFault;
 use super::ids::IdBlocks;
 use super::migrate::{self, Schema};
+use super::turns::Whose;
 use super::writability::{self, Writability};
-use super::writer::Writer;
+use super::writer::{Done, Write, Writer};
+use crate::kernel::queues::Queues;
 
-/// Writes that share one commit at most: a bound on what one failing commit takes along.
-const GROUP: usize = 64;
 /// How long a caller waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long whoever has its turn waits for a new connection.
@@ -45,7 +42,7 @@ pub struct Store {
 
 #[derive(Clone)]
 enum Writes {
-    /// To the thread that owns SQLite's only writing connection.
+    /// Of the thread that owns SQLite's only writing connection.
     Queue(Arc<Writer>),
     Pool(Pool),
 }
@@ -57,17 +54,10 @@ struct Pool {
     connections: Arc<RwLock<Option<r2d2::Pool<Opener>>>>,
     size: u32,
     gate: Arc<Semaphore>,
+    /// Of each organization, so many at once.
+    shares: Arc<Queues<i64>>,
+    share: usize,
     of_each_transaction: Option<&'static str>,
-}
-
-/// Does the work in a savepoint of an open transaction, or fails with the reason why there is none.
-pub(super) type Write = Box<dyn FnOnce(Result<&mut AnyConn, StoreFault>) -> Done + Send>;
-
-/// A write that waits for its commit.
-pub(super) struct Done {
-    failed: bool,
-    /// Is told the fate of the commit.
-    finish: Box<dyn FnOnce(Result<(), StoreFault>) + Send>,
 }
 
 impl Store {
@@ -104,27 +94,46 @@ impl Store {
         blocking(move || migrate::schema(&mut opener.open()?)).await
     }
 
-    /// A read. Must not write: SQLite refuses it, PostgreSQL would not. It may run twice: its connection may turn out to be lost.
+    /// A read of nobody's in particular. Must not write: SQLite refuses it, PostgreSQL would not. It may run twice: its
+    /// connection may turn out to be lost.
     pub async fn read<T, F>(&self, query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
         F: Fn(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
-        self.reads.run(Access::Read, query).await
+        self.read_for(Whose::SERVER, query).await
     }
 
-    /// A transaction. It is durable when this returns `Ok`.
+    /// The same for somebody, within its share.
+    pub async fn read_for<T, F>(&self, whose: impl Into<Whose>, query: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: Fn(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    {
+        self.reads.run(Access::Read, whose.into(), query).await
+    }
+
+    /// A transaction of nobody's in particular. It is durable when this returns `Ok`.
     pub async fn write<T, F>(&self, transaction: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
-        let result = self.write_unnoted(transaction).await;
+        self.write_for(Whose::SERVER, transaction).await
+    }
+
+    /// The same for somebody: others go first when it is their turn.
+    pub async fn write_for<T, F>(&self, whose: impl Into<Whose>, transaction: F) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    {
+        let result = self.write_unnoted(whose.into(), transaction).await;
         self.writability.note(&result);
         result
     }
 
-    async fn write_unnoted<T, F>(&self, transaction: F) -> Result<T, StoreFault>
+    async fn write_unnoted<T, F>(&self, whose: Whose, transaction: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
@@ -134,7 +143,7 @@ impl Store {
                 // What has not begun can begin again, on another connection; what has begun cannot.
                 let mut transaction = Some(transaction);
                 let run = move |conn: &mut AnyConn| transaction.take().map_or_else(|| Err(stopped()), |it| it(conn));
-                pool.run(Access::Write, run).await
+                pool.run(Access::Write, whose, run).await
             }
             Writes::Queue(queue) => {
                 let (tell, told) = oneshot::channel();
@@ -145,7 +154,9 @@ impl Store {
                         move |commit: Result<(), _>| tell.send(result.and_then(|value| commit.map(|()| value)));
                     Done { failed, finish: Box::new(|commit| drop(tell_all(commit))) }
                 });
-                queue.sender().ok_or_else(stopped)?.send(write).await.map_err(|_| stopped())?;
+                if !queue.take(whose, write) {
+                    return Err(stopped());
+                }
                 told.await.map_err(|_| stopped())?
             }
         }
@@ -198,7 +209,7 @@ impl Store {
 
     /// Finds out by a write of no consequence whether writes succeed. `own`: a number that no other process uses.
     pub async fn probe(&self, own: i64, room: Vec<u8>) {
-        let result = self.write_unnoted(move |conn| writability::write(conn, own, &room)).await;
+        let result = self.write_unnoted(Whose::SERVER, move |conn| writability::write(conn, own, &room)).await;
         self.writability.note_probe(&result);
     }
 
@@ -222,9 +233,11 @@ impl Pool {
             .connection_timeout(ATTEMPTS.saturating_mul(2))
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .build_unchecked(opener);
-        let gate = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
+        let places = usize::try_from(size).unwrap_or(1);
+        let gate = Arc::new(Semaphore::new(places));
         let connections = Arc::new(RwLock::new(Some(connections)));
-        Ok(Self { connections, size, gate, of_each_transaction })
+        let share = places.saturating_sub((places / 4).max(1)).max(1);
+        Ok(Self { connections, size, gate, shares: Arc::default(), share, of_each_transaction })
     }
 
     /// Waits for the queries that run, and closes their connections.
@@ -244,12 +257,12 @@ impl Pool {
 
     /// A write in a transaction; a read only where its settings need one. An idle connection does not tell that it was lost until
     /// it is used: then a read, or a write that has not begun, is tried once more.
-    async fn run<T, F>(&self, access: Access, mut query: F) -> Result<T, StoreFault>
+    async fn run<T, F>(&self, access: Access, whose: Whose, mut query: F) -> Result<T, StoreFault>
     where
         T: Send + 'static,
         F: FnMut(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
-        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
+        let permit = tokio::time::timeout(PATIENCE, self.place(whose));
         let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (connections, settings) = (connections.ok_or_else(stopped)?, self.of_each_transaction);
@@ -271,6 +284,17 @@ impl Pool {
             .map_err(|failed| failed.fault)
         })
         .await
+    }
+}
+
+impl Pool {
+    /// A place, in the share of whose it is: all but a quarter of them.
+    async fn place(&self, whose: Whose) -> Result<(Option<OwnedSemaphorePermit>, OwnedSemaphorePermit), AcquireError> {
+        let of_share = match whose {
+            Whose::SERVER => None,
+            Whose { organization, .. } => Some(self.shares.wait(organization, self.share).await?),
+        };
+        Ok((of_share, Arc::clone(&self.gate).acquire_owned().await?))
     }
 }
 
@@ -308,63 +332,6 @@ fn tried<T>(
         Err(panic) => Err(Failed { fault: StoreFault::Other(panic_text(panic.as_ref())), lost: false }),
     }
 }
-
-/// One commit for the first write and for those that queued up behind it.
-pub(super) fn write_group(conn: &mut AnyConn, first: Write, queue: &mut mpsc::Receiver<Write>) {
-    if let Err(error) = command(conn, "BEGIN IMMEDIATE") {
-        return (first(Err(error.into())).finish)(Ok(()));
-    }
-    let mut group = Vec::new();
-    let mut next = Some(first);
-    let mut intact = Ok(());
-    while let Some(write) = next.filter(|_| intact.is_ok()) {
-        let (done, ended) = in_savepoint(conn, write);
-        group.push(done);
-        intact = ended;
-        next = if intact.is_ok() && group.len() < GROUP { queue.try_recv().ok() } else { None };
-    }
-    let failure = intact.and_then(|()| command(conn, "COMMIT")).err().map(|error| {
-        // Without this the next BEGIN would find an open transaction.
-        let _ = conn.batch_execute("ROLLBACK");
-        error.to_string()
-    });
-    for done in group {
-        (done.finish)(failure.clone().map_or(Ok(()), |text| Err(StoreFault::Unavailable(text))));
-    }
-}
-
-/// Runs one write so that its failure undoes only itself. Fails when the whole transaction is gone, as after a full disk.
-fn in_savepoint(conn: &mut AnyConn, write: Write) -> (Done, QueryResult<()>) {
-    if let Err(error) = command(conn, "SAVEPOINT one") {
-        return (write(Err(StoreFault::Unavailable(error.to_string()))), Err(error));
-    }
-    let done = write(Ok(conn));
-    let undone = if done.failed { command(conn, "ROLLBACK TO one") } else { Ok(()) };
-    let ended = undone.and_then(|()| command(conn, "RELEASE one"));
-    (done, ended)
-}
-
-/// A statement that the connection keeps prepared; a batch would be parsed at every call.
-struct Command(&'static str);
-
-fn command(conn: &mut AnyConn, text: &'static str) -> QueryResult<()> {
-    on_each!(conn, inner => Command(text).execute(inner)).map(drop)
-}
-
-impl QueryId for Command {
-    type QueryId = Self;
-    /// The text is the key.
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<DB: Backend> QueryFragment<DB> for Command {
-    fn walk_ast<'b>(&'b self, mut statement: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        statement.push_sql(self.0);
-        Ok(())
-    }
-}
-
-impl<Conn> RunQueryDsl<Conn> for Command {}
 
 /// A panic in a query is that query's failure; the thread and the connection go on.
 fn catching<T>(query: impl FnOnce() -> Result<T, StoreFault>) -> Result<T, StoreFault> {

@@ -1,12 +1,14 @@
 //! The lanes: a failure is that of one write, whoever shares its commit or its connection.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use futures_util::future::join_all;
 use ligand::store::instances;
 use ligand::store::principals;
-use ligand::store::{Store, StoreFault};
+use ligand::store::{AnyConn, Store, StoreFault, Whose};
 
 use super::on_both_databases;
 use super::rows::{Organization, db_organization};
@@ -62,6 +64,42 @@ on_both_databases!(of_200_writes_at_once_only_those_that_fail_fail, |database| a
         write(&store, &organization, id, End::Commits).await.expect("the store goes on");
         assert!(organization.db_exists(&witness, id).await);
     }
+});
+
+// One organization has 200 writes under way, another one comes with one.
+on_both_databases!(who_writes_as_fast_as_it_can_lets_others_go_first, |database| async move {
+    const PLACES: u32 = 4;
+    let store = open(&database.url, PLACES);
+    let (busy, other) = (db_organization(&store).await, db_organization(&store).await);
+    // All that begin wait until everything is queued; then each notes when it was done.
+    let (all_are_here, gate) = std::sync::mpsc::channel::<()>();
+    let (gate, order) = (Arc::new(Mutex::new(gate)), Arc::new(Mutex::new(Vec::new())));
+    let write_of = |organization: &Organization, bytes: usize| {
+        let (gate, order, id) = (Arc::clone(&gate), Arc::clone(&order), organization.owner.organization);
+        let whose = Whose::from(organization.owner).writing(bytes);
+        let store = store.clone();
+        tokio::spawn(async move {
+            let write = move |_: &mut AnyConn| {
+                // Fails at once when the sender is gone.
+                let _ = gate.lock().unwrap().recv();
+                order.lock().unwrap().push(id);
+                Ok(())
+            };
+            store.write_for(whose, write).await
+        })
+    };
+    let flood: Vec<_> = (0..200).map(|_| write_of(&busy, 60_000)).collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let late = write_of(&other, 0);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(all_are_here);
+    for write in flood.into_iter().chain([late]) {
+        write.await.expect("it ends").expect("a commit");
+    }
+    let order = order.lock().unwrap();
+    let place = order.iter().position(|id| *id == other.owner.organization).expect("its write");
+    // Behind those that had begun.
+    assert!(order.len() == 201 && place <= 4, "{place} of {}", order.len());
 });
 
 on_both_databases!(a_panicking_read_is_one_failure, |database| async move {

@@ -15,10 +15,10 @@ use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
-use crate::store::StoreFault;
 use crate::store::links::{self as rows, Filter, LinkRow, StatusFilter};
 use crate::store::principals::Principal;
 use crate::store::time::UtcTime;
+use crate::store::{StoreFault, Whose};
 use crate::vault::lookup::Purpose;
 
 const MOST_ELEMENTS: usize = 100;
@@ -67,7 +67,8 @@ impl Services {
             expires_at: UtcTime(now.checked_add_signed(lifetime).unwrap_or(now)),
         };
         let stored = row.clone();
-        self.store.write(move |conn| rows::insert(conn, &stored)).await?;
+        let whose = Whose::from(owner).writing(stored.settings_sealed.len());
+        self.store.write_for(whose, move |conn| rows::insert(conn, &stored)).await?;
         let view = self.link_view(Link { row, token, status: Status::Pending, settings, outcome });
         Ok(LinkView { warning, ..view })
     }
@@ -247,7 +248,7 @@ impl Services {
             return Ok((Vec::new(), None));
         }
         let filter = Filter { external_id: query.external_id, status, newest_first: query.newest_first };
-        let (found, page) = self.store.read(move |conn| rows::list(conn, owner, &filter, page)).await?;
+        let (found, page) = self.store.read_for(owner, move |conn| rows::list(conn, owner, &filter, page)).await?;
         let (found, next) = page.cut(found, |row| row.id);
         let views = found.into_iter().map(|row| Ok(self.link_view(self.open_link(row)?)));
         Ok((views.collect::<Result<_, ApiError>>()?, next))
@@ -266,7 +267,7 @@ impl Services {
             }
             let changed = self.changed(&link.row, Status::Revoked, &link.outcome)?;
             let (services, row) = (self.clone(), changed.clone());
-            let written = self.store.write(move |conn| {
+            let written = self.store.write_for(owner, move |conn| {
                 rows::update(conn, owner, &row)?;
                 services.tell_link(conn, &row)
             });
@@ -308,7 +309,7 @@ impl Services {
         let link = self.open_link(row)?;
         let changed = self.changed(&link.row, Status::Expired, &link.outcome)?;
         let (services, owner) = (self.clone(), link.owner());
-        let written = self.store.write(move |conn| {
+        let written = self.store.write_for(owner, move |conn| {
             rows::update(conn, owner, &changed)?;
             services.tell_link(conn, &changed)
         });

@@ -83,7 +83,7 @@ impl Services {
     }
 
     pub async fn link(&self, owner: Owner, id: i64) -> Result<Link, ApiError> {
-        let row = self.store.read(move |conn| rows::find(conn, owner, id)).await.map_err(of_link(id))?;
+        let row = self.store.read_for(owner, move |conn| rows::find(conn, owner, id)).await.map_err(of_link(id))?;
         self.open_link(row)
     }
 

@@ -3,7 +3,7 @@
 use super::Services;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::store::principals;
+use crate::store::{Whose, principals};
 
 #[derive(Debug, Clone)]
 pub struct Presentation {
@@ -21,7 +21,7 @@ impl Services {
         let brand = settings.choices.brand.clone();
         let name = match brand.display_name {
             Some(name) => name,
-            None => self.store.read(move |conn| principals::organization_name(conn, id)).await?,
+            None => self.store.read_for(Whose::of(id), move |conn| principals::organization_name(conn, id)).await?,
         };
         Ok(Presentation { name, logo: brand.logo_url, colour: brand.colour })
     }

@@ -44,7 +44,7 @@ impl Services {
             let mut changed = self.changed(&link.row, status, outcome)?;
             changed.element_id = element.or(changed.element_id);
             let (services, written) = (self.clone(), changed.clone());
-            let commit = self.commit(move |conn| {
+            let commit = self.commit(owner, move |conn| {
                 rows::update(conn, owner, &written)?;
                 if comes { services.tell_link(conn, &written) } else { Ok(()) }
             });

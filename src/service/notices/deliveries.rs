@@ -117,20 +117,25 @@ impl Services {
         page: Page,
     ) -> Result<(Vec<DeliveryView>, Option<String>), ApiError> {
         let filter = filter(query)?;
-        let (rows, page) = self.store.read(move |conn| notices::list(conn, owner, &filter, page)).await?;
+        let (rows, page) = self.store.read_for(owner, move |conn| notices::list(conn, owner, &filter, page)).await?;
         let (rows, next) = page.cut(rows, |row| row.id);
         Ok((rows.into_iter().map(DeliveryView::of).collect::<Result<_, _>>()?, next))
     }
 
     pub async fn delivery(&self, owner: Owner, id: i64) -> Result<DeliveryView, ApiError> {
-        let row = self.store.read(move |conn| notices::find(conn, owner, id)).await.map_err(of_delivery(id))?;
+        let row =
+            self.store.read_for(owner, move |conn| notices::find(conn, owner, id)).await.map_err(of_delivery(id))?;
         DeliveryView::of(row)
     }
 
     /// Sends it once more, whatever became of it before.
     pub async fn retry_delivery(&self, owner: Owner, id: i64) -> Result<DeliveryView, ApiError> {
         let now = self.now();
-        let row = self.store.write(move |conn| notices::retry(conn, owner, id, now)).await.map_err(of_delivery(id))?;
+        let row = self
+            .store
+            .write_for(owner, move |conn| notices::retry(conn, owner, id, now))
+            .await
+            .map_err(of_delivery(id))?;
         DeliveryView::of(row)
     }
 }

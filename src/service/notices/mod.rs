@@ -15,7 +15,7 @@ use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::owner::Owner;
 use crate::store::instances::InstanceRow;
 use crate::store::notices::{self, Notice};
-use crate::store::{AnyConn, StoreFault, webhooks};
+use crate::store::{AnyConn, StoreFault, Whose, webhooks};
 
 /// What is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +168,8 @@ impl Services {
             return *known;
         }
         let generation = known.generation();
-        let read = self.store.read(move |conn| webhooks::has_address(conn, organization)).await;
+        let read =
+            self.store.read_for(Whose::of(organization), move |conn| webhooks::has_address(conn, organization)).await;
         read.map_or(true, |has| *known.remember(organization, has, generation))
     }
 }

@@ -13,10 +13,10 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::standard_webhooks::new_secret;
 use crate::service::Services;
-use crate::store::StoreFault;
 use crate::store::principals::Principal;
 use crate::store::time::UtcTime;
 use crate::store::webhooks::{self, WebhookRow};
+use crate::store::{StoreFault, Whose};
 use crate::vault::seal::Place;
 
 const LONGEST_ADDRESS: usize = 2000;
@@ -96,7 +96,7 @@ impl Services {
     /// For administrators of the organization, as all that follows.
     pub async fn webhook(&self, caller: &Principal) -> Result<WebhookView, ApiError> {
         let organization = of_administrators(caller)?;
-        let row = self.store.read(move |conn| webhooks::find(conn, organization)).await?;
+        let row = self.store.read_for(Whose::of(organization), move |conn| webhooks::find(conn, organization)).await?;
         row.map_or(Ok(WebhookView { url: None, secrets: Vec::new() }), |row| self.webhook_view(&row, None))
     }
 
@@ -106,7 +106,11 @@ impl Services {
         let url = self.checked_receiver(&address.url)?;
         let row = self.webhook_row(organization).await?;
         let (sealed, now) = (self.vault.seal(url_place(row.id), url.as_str().as_bytes())?, self.now());
-        self.store.write(move |conn| webhooks::set_address(conn, organization, Some(&sealed), now)).await?;
+        self.store
+            .write_for(Whose::of(organization), move |conn| {
+                webhooks::set_address(conn, organization, Some(&sealed), now)
+            })
+            .await?;
         self.warm.forget_organizations();
         let unseen = self.show_unseen(organization).await?;
         self.webhook_view(&self.webhook_row(organization).await?, unseen.map(|kept| kept.id))
@@ -115,7 +119,9 @@ impl Services {
     /// From now on nothing is told; what waits is given up. The secrets stay: links may use them.
     pub async fn remove_webhook(&self, caller: &Principal) -> Result<(), ApiError> {
         let (organization, now) = (of_administrators(caller)?, self.now());
-        self.store.write(move |conn| webhooks::set_address(conn, organization, None, now)).await?;
+        self.store
+            .write_for(Whose::of(organization), move |conn| webhooks::set_address(conn, organization, None, now))
+            .await?;
         self.warm.forget_organizations();
         Ok(())
     }
@@ -234,7 +240,7 @@ impl Services {
     /// The organization's row; where there is none yet, one with a first secret.
     async fn webhook_row(&self, organization: i64) -> Result<WebhookRow, ApiError> {
         let find = move |conn: &mut _| webhooks::find(conn, organization);
-        if let Some(row) = self.store.read(find).await? {
+        if let Some(row) = self.store.read_for(Whose::of(organization), find).await? {
             return Ok(row);
         }
         let (id, now) = (self.store.next_id().await?, UtcTime(self.now()));
@@ -248,10 +254,12 @@ impl Services {
             updated_at: now,
         };
         let new = row.clone();
-        match self.store.write(move |conn| webhooks::insert(conn, &new)).await {
+        match self.store.write_for(Whose::of(organization), move |conn| webhooks::insert(conn, &new)).await {
             Ok(()) => Ok(row),
             // Somebody else was first: that row counts.
-            Err(StoreFault::Conflict(fault)) => Ok(self.store.read(find).await?.ok_or(StoreFault::Conflict(fault))?),
+            Err(StoreFault::Conflict(fault)) => {
+                Ok(self.store.read_for(Whose::of(organization), find).await?.ok_or(StoreFault::Conflict(fault))?)
+            }
             Err(fault) => Err(fault.into()),
         }
     }
@@ -266,7 +274,13 @@ impl Services {
             let mut secrets = self.secrets_of(&row)?;
             change(&mut secrets)?;
             let (old, new, now) = (row.secrets_sealed.clone(), self.seal_secrets(row.id, &secrets)?, self.now());
-            match self.store.write(move |conn| webhooks::set_secrets(conn, organization, (&old, &new), now)).await {
+            match self
+                .store
+                .write_for(Whose::of(organization), move |conn| {
+                    webhooks::set_secrets(conn, organization, (&old, &new), now)
+                })
+                .await
+            {
                 Err(StoreFault::Conflict(_)) => continue,
                 other => return Ok(other?),
             }

@@ -77,6 +77,13 @@ impl Entry {
         }
     }
 
+    /// What is sealed in it.
+    pub(super) fn bytes(&self) -> usize {
+        let answer = self.answer.as_ref().map_or(0, |(_, sealed)| sealed.len());
+        let documents = [self.instance.configuration_sealed.len(), self.credential.sealed.len(), answer];
+        documents.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes))
+    }
+
     /// What its commit tells, where it does.
     fn event(&self) -> Event {
         let kind = if self.act == Act::Create { Kind::InstanceCreated } else { Kind::InstanceRecovered };

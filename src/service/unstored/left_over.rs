@@ -18,7 +18,7 @@ use crate::service::connect::{differ, ended_with};
 use crate::service::flight::Lateness;
 use crate::service::introspect::Connected;
 use crate::store::instances::{CredentialRow, Stored};
-use crate::store::{AnyConn, processes};
+use crate::store::{AnyConn, Whose, processes};
 use crate::vault::seal::Place;
 
 /// For revoking at the end of the process what cannot be kept.
@@ -147,7 +147,7 @@ impl Services {
         // Whatever else it held is nobody's.
         if let Some(process) = journal.process {
             let leave = move |conn: &mut AnyConn| processes::leave(conn, process).map(drop);
-            let _ = self.commit_until_decided("the end of an earlier process", leave).await;
+            let _ = self.commit_until_decided(Whose::SERVER, "the end of an earlier process", leave).await;
         }
         if all_read && let Err(error) = journal.remove() {
             tracing::warn!(path, %error, "a journal that was taken up cannot be removed");

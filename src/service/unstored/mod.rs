@@ -26,7 +26,7 @@ use crate::protocol::Credential;
 use crate::protocol::oauth2::client::Client;
 use crate::store::instances::Stored;
 use crate::store::links::LinkRow;
-use crate::store::{AnyConn, StoreFault};
+use crate::store::{AnyConn, StoreFault, Whose};
 
 /// What this process holds.
 #[derive(Default)]
@@ -97,12 +97,13 @@ impl Services {
         lateness: &Lateness,
     ) -> Result<Option<Box<LinkRow>>, StoreFault> {
         let (services, written) = (self.clone(), Arc::clone(entry));
+        let whose = Whose::from(entry.owner).writing(entry.bytes());
         let write = move |conn: &mut AnyConn| services.write_entry(conn, &written);
         let stored = if spent {
-            let commit = self.commit_until_decided("a vendor's credential", write);
+            let commit = self.commit_until_decided(whose, "a vendor's credential", write);
             lateness.within(PATIENCE, || waits_for_database(lateness.instance()), commit).await
         } else {
-            self.commit(write).await
+            self.commit(whose, write).await
         };
         self.warm.forget([&entry.instance.id]);
         stored

@@ -20,7 +20,7 @@ impl<K> Default for Queues<K> {
 
 impl<K: Eq + Hash> Queues<K> {
     /// Waits for one of so many places.
-    pub(super) async fn wait(&self, key: K, places: usize) -> Result<OwnedSemaphorePermit, AcquireError> {
+    pub async fn wait(&self, key: K, places: usize) -> Result<OwnedSemaphorePermit, AcquireError> {
         self.queue(key, places).acquire_owned().await
     }
 
