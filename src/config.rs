@@ -131,11 +131,21 @@ pub enum Users {
         #[command(flatten)]
         password: UserPassword,
     },
-    /// List the users
+    /// List the users, those that are disabled included
     List {
         #[command(flatten)]
         storage: Storage,
     },
+    /// Refuse a user's secret, bearers and sessions, within two seconds on every server
+    Disable(OneUser),
+    /// Let a disabled user call and sign in again
+    Enable(OneUser),
+    /// Remove a user for good; instances and links that the user made stay
+    Remove(OneUser),
+    /// Make a user an administrator of the organization
+    Promote(OneUser),
+    /// Make an administrator a plain user
+    Demote(OneUser),
     /// Give a user a new password and a new secret
     Reset {
         #[command(flatten)]
@@ -162,6 +172,14 @@ impl UserPassword {
     pub fn given(self) -> Option<Secret> {
         self.password.or(self.password_file.map(|file| file.content))
     }
+}
+
+#[derive(Args)]
+pub struct OneUser {
+    #[command(flatten)]
+    pub storage: Storage,
+    /// The user's address
+    pub email: String,
 }
 
 #[derive(Subcommand)]

@@ -9,10 +9,17 @@ use crate::service::Services;
 use crate::service::bootstrap::{CreatedUser, UserInput, random_password};
 use crate::service::proof::Proof;
 use crate::service::sessions::OtherSessions;
+use crate::service::users::Actor;
 use crate::store::principals::{self, Principal};
+use crate::store::users::{self, Change, User};
 
 pub async fn run(command: Users) -> Ended {
-    let (Users::Create { storage, .. } | Users::List { storage } | Users::Reset { storage, .. }) = &command;
+    let storage = match &command {
+        Users::Create { storage, .. } | Users::List { storage } | Users::Reset { storage, .. } => storage,
+        Users::Disable(one) | Users::Enable(one) | Users::Remove(one) | Users::Promote(one) | Users::Demote(one) => {
+            &one.storage
+        }
+    };
     let services = services(storage).await?;
     let ended = act(&services, command).await;
     database::close(&services.store, ended).await
@@ -33,9 +40,21 @@ async fn act(services: &Services, command: Users) -> Ended {
             print(&format!("created\n{}", first_login::text(&created, generated)))
         }
         Users::List { .. } => {
-            let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
+            let users = services.store.read(users::list_everywhere).await.map_err(|fault| fault.to_string())?;
             let lines: Vec<_> = users.iter().map(line).collect();
             print(&lines.join("\n"))
+        }
+        Users::Disable(one) => change(services, &one.email, "disabled", active(false)).await,
+        Users::Enable(one) => change(services, &one.email, "enabled", active(true)).await,
+        Users::Promote(one) => change(services, &one.email, "promoted", administrator(true)).await,
+        Users::Demote(one) => change(services, &one.email, "demoted", administrator(false)).await,
+        Users::Remove(one) => {
+            let removed = async {
+                let user = services.user_anywhere(&one.email).await?;
+                services.erase(Actor::Operator, user).await
+            };
+            removed.await.map_err(|error| told(&error))?;
+            print(&format!("removed {}", one.email))
         }
         Users::Reset { email, password, .. } => {
             let user = find(services, &email).await?;
@@ -48,16 +67,34 @@ async fn act(services: &Services, command: Users) -> Ended {
     }
 }
 
-fn line(user: &Principal) -> String {
+fn active(active: bool) -> Change {
+    Change { active: Some(active), ..Change::default() }
+}
+
+fn administrator(administrator: bool) -> Change {
+    Change { organization_admin: Some(administrator), ..Change::default() }
+}
+
+async fn change(services: &Services, email: &str, done: &str, change: Change) -> Ended {
+    let changed = async {
+        let user = services.user_anywhere(email).await?;
+        services.apply_to_user(Actor::Operator, user, change, None).await
+    };
+    let user = changed.await.map_err(|error| told(&error))?;
+    print(&format!("{done} {}", user.email))
+}
+
+fn line((user, organization): &(User, String)) -> String {
     let role = if user.organization_admin { "administrator" } else { "user" };
-    format!("{:>6}  {:<32} {:<14} {}", user.user, user.email, role, user.organization_name)
+    let state = if user.active { "" } else { "  disabled" };
+    format!("{:>6}  {:<32} {role:<14} {organization}{state}", user.id, user.email)
 }
 
 async fn find(services: &Services, email: &str) -> Result<Principal, String> {
     let address = email.to_owned();
     let found = services.store.read(move |conn| principals::find_by_email(conn, &address)).await;
     let found = found.map_err(|fault| fault.to_string())?;
-    found.map(|(principal, _)| principal).ok_or_else(|| format!("there is no user {email}"))
+    found.map(|(principal, _)| principal).ok_or_else(|| format!("there is no user {email} who is enabled"))
 }
 
 async fn reset(services: &Services, user: &Principal, password: Secret) -> Result<CreatedUser, ApiError> {

@@ -13,7 +13,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 use super::error::{of_framework, render};
 use super::lifetime::Open;
 use super::vendor_reply::FromVendor;
-use super::{ELEMENTS_ERROR, Shared, head, security_headers, system, urls, vendor};
+use super::{ELEMENTS_ERROR, Shared, head, own_names, security_headers, system, urls, vendor};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::error::ApiError;
@@ -37,6 +37,9 @@ pub async fn envelope(
     // What answers GET answers HEAD (RFC 9110 section 9.3.2); the connection leaves the body out.
     if !to_vendor && request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
+    }
+    if !to_vendor {
+        own_names::note(&request).await;
     }
     let offers_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let origin = request.headers().get(header::ORIGIN).cloned();

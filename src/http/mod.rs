@@ -1,5 +1,6 @@
 //! Floor 5: routes, extractors, error rendering, the OpenAPI document. Handlers extract, call one use case, answer.
 
+mod administrator;
 mod apps;
 mod authentication;
 mod body;
@@ -23,10 +24,12 @@ mod listeners;
 pub mod openapi;
 mod organizations;
 mod own_instance;
+mod own_names;
 mod path;
 mod security_headers;
 mod system;
 mod urls;
+mod users;
 mod vendor;
 mod vendor_reply;
 mod vendor_token;
@@ -113,6 +116,7 @@ enum Callers {
 const AREAS: &[Area] = &[
     Area { first: "authentication", tag: "authentication", callers: Callers::Known, routes: authentication::routes },
     Area { first: "organizations", tag: "organizations", callers: Callers::Known, routes: organizations::routes },
+    Area { first: "users", tag: "users", callers: Callers::Known, routes: users::routes },
     Area { first: "elements", tag: "elements", callers: Callers::Anyone, routes: elements::routes },
     Area { first: "elements", tag: "apps", callers: Callers::Known, routes: apps::routes },
     Area { first: "elements", tag: "instances", callers: Callers::Known, routes: element_instances::routes },
@@ -130,7 +134,9 @@ const AREAS: &[Area] = &[
 fn api(config: &mut web::ServiceConfig) {
     for areas in AREAS.chunk_by(|one, next| one.first == next.first) {
         let first = areas.iter().map(|area| area.first).next().unwrap_or_default();
-        let scope = web::scope("").guard(fn_guard(move |context| urls::begins_with(context.head().uri.path(), first)));
+        let scope = web::scope("").guard(fn_guard(move |context| {
+            urls::begins_with(context.head().uri.path(), first) && own_names::is_ours(context)
+        }));
         config.service(scope.configure(|config| {
             let mut config = ServiceConfig::new(config);
             for area in areas {

@@ -8,6 +8,7 @@ use utoipa::IntoParams;
 use super::extract::shortened;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::store::users::By;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -88,6 +89,25 @@ pub struct DeliveryPath {
     /// The delivery's id
     #[param(value_type = i64)]
     delivery_id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct UserPath {
+    /// The user's e-mail address or id
+    #[param(example = "jo@example.com")]
+    email_or_id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRolePath {
+    /// The user's e-mail address or id
+    #[param(example = "jo@example.com")]
+    email_or_id: String,
+    /// The role's key
+    #[param(example = "org-admin")]
+    pub role_key: String,
 }
 
 /// A hub, whose name is not looked at: the Element token says which element is meant.
@@ -203,6 +223,23 @@ impl DeliveryPath {
     pub fn id(&self) -> Result<i64, ApiError> {
         id(&self.delivery_id, "delivery", Code::DeliveryNotFound)
     }
+}
+
+impl UserPath {
+    pub fn by(&self) -> By {
+        by(&self.email_or_id)
+    }
+}
+
+impl UserRolePath {
+    pub fn by(&self) -> By {
+        by(&self.email_or_id)
+    }
+}
+
+/// A number is an id; one that cannot be is nobody's address either.
+fn by(text: &str) -> By {
+    text.parse().map_or_else(|_| By::Email(text.to_owned()), By::Id)
 }
 
 fn instance_id(text: &str) -> Result<i64, ApiError> {

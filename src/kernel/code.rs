@@ -56,6 +56,7 @@ codes! {
     BadWebhookUrl "bad_webhook_url" 400 "Notices cannot be sent to this address.";
     BadPassword "bad_password" 400 "The password is not acceptable.";
     CurrentPasswordRequired "current_password_required" 400 "A new password wants the present one: send it as currentPassword, or sign in and send the new one within five minutes.";
+    UnknownRole "unknown_role" 400 "There is no role with this key.";
     BadLink "bad_link" 400 "The connect link cannot be made as it was asked for.";
     AddressNotAllowed "address_not_allowed" 400 "The address is not on one of the organization's allowed origins.";
     BadIdempotencyKey "bad_idempotency_key" 400 "The Idempotency-Key is not acceptable.";
@@ -68,6 +69,8 @@ codes! {
     NotAllowed "not_allowed" 403 "The caller may not do this.";
     InstanceDisabled "instance_disabled" 403 "The instance is disabled.";
     VendorForbidden "vendor_forbidden" 403 "The vendor does not let this connection do that: a scope, a seat or a right is missing.";
+    UserNotFound "user_not_found" 404 "The organization has no such user.";
+    RoleNotGranted "role_not_granted" 404 "The user does not have this role.";
     SessionNotFound "session_not_found" 404 "The caller has no such session, or it is over.";
     RouteNotFound "route_not_found" 404 "No such address.";
     ElementNotFound "element_not_found" 404 "No such element.";
@@ -82,6 +85,9 @@ codes! {
     DeliveryNotFound "delivery_not_found" 404 "No such delivery.";
     MethodNotAllowed "method_not_allowed" 405 "The address exists, the method does not.";
     StateInUse "state_in_use" 409 "The state already belongs to an open authorization.";
+    UserExists "user_exists" 409 "A user with this e-mail address exists.";
+    RoleGranted "role_granted" 409 "The user has this role already.";
+    LastAdministrator "last_administrator" 409 "This is the organization's last administrator who can sign in: make somebody else one first.";
     LinkEnded "link_ended" 409 "The connect link does not work any more.";
     InstanceChanged "instance_changed" 409 "The instance was changed meanwhile, so nothing was saved: look at its current values, and save again.";
     SecretNeededForNewHost "secret_needed_for_new_host" 409 "The vendor's host changes, so every stored secret must be sent anew in the same request.";

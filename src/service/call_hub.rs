@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Services;
+use super::authenticate::Presented;
 use super::call_vendor::{Build, Through};
 use super::warm_instances::LiveInstance;
 use crate::catalog::element::Element;
@@ -43,6 +44,19 @@ impl Services {
     /// Whether some element has a resource of its own at this bare path.
     pub fn is_resource(&self, path: &[String]) -> bool {
         self.catalog.iter().any(|element| route::has_own(element, path))
+    }
+
+    /// The owner's instance whose token was presented, as callers of hubs are known.
+    pub async fn instance_presented(&self, presented: &Presented) -> Result<(Owner, i64), ApiError> {
+        let principal = self.authenticate_for_hub(presented).await?;
+        let token = presented.element.as_ref().ok_or(Code::MissingCredentials)?;
+        Ok((principal.owner, self.instance_of_token(principal.owner, token).await?))
+    }
+
+    /// Whether this instance's element has a resource of its own at this bare path.
+    pub async fn has_own_resource(&self, (owner, instance): (Owner, i64), path: &[String]) -> Result<bool, ApiError> {
+        let live = self.live_instance(owner, instance).await?;
+        Ok(route::has_own(&live.element, path))
     }
 
     /// Whether a call leads to a resource, asked before its body is read.

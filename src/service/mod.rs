@@ -49,6 +49,7 @@ pub mod refresh_due;
 mod refresh_outcomes;
 pub mod rendered_instances;
 pub mod revoke_grants;
+pub mod roles;
 pub mod rotate_data_keys;
 pub mod rotate_keys;
 pub mod scope_choice;
@@ -62,6 +63,8 @@ pub mod token_hosts;
 mod token_turns;
 pub mod unstored;
 pub mod usage;
+pub mod user_account;
+pub mod users;
 pub mod warm_instances;
 
 use std::future::Future;

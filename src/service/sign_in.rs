@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Services;
 use super::passwords::told;
 use super::proof::Proof;
+use super::roles::{Role, granted};
 use super::sessions::{OtherSessions, keep};
 use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
@@ -49,19 +50,6 @@ pub struct AuthenticatedUser {
     #[schema(required)]
     pub last_login_date: Option<String>,
     pub created_date: String,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Role {
-    pub id: i64,
-    pub key: String,
-    pub name: String,
-    pub description: String,
-    pub active: bool,
-    pub hide: bool,
-    pub features: Vec<String>,
-    pub privileges: Vec<String>,
 }
 
 /// The two secrets of the `Authorization: User …, Organization …` header.
@@ -289,7 +277,6 @@ impl Services {
 
     pub(super) fn authenticated(&self, principal: &Principal, session: Session) -> Result<AuthenticatedUser, ApiError> {
         let token = self.token_of(Audience::Api, session)?;
-        let roles = if principal.organization_admin { vec![organization_admin_role()] } else { Vec::new() };
         Ok(AuthenticatedUser {
             id: principal.user,
             username: principal.email.clone(),
@@ -300,7 +287,7 @@ impl Services {
             account_name: principal.account_name.clone(),
             organization_id: principal.owner.organization,
             organization_name: principal.organization_name.clone(),
-            roles,
+            roles: granted(principal.organization_admin),
             sys_admin: false,
             organization_admin: principal.organization_admin,
             account_admin: principal.organization_admin,
@@ -318,19 +305,6 @@ fn began(conn: &mut AnyConn, user: i64, next: Option<Session>) -> Result<Option<
     let next = Session { generation: principals::session_generation(conn, user)?, ..next };
     keep(conn, Audience::Api, &next, None)?;
     Ok(Some(next))
-}
-
-fn organization_admin_role() -> Role {
-    Role {
-        id: 1,
-        key: "org-admin".to_owned(),
-        name: "Organization administrator".to_owned(),
-        description: "May reset the organization's secret and manage its users.".to_owned(),
-        active: true,
-        hide: false,
-        features: Vec::new(),
-        privileges: Vec::new(),
-    }
 }
 
 pub(super) fn user_place(row: i64) -> Place {

@@ -29,6 +29,7 @@ pub mod sessions;
 pub mod time;
 mod turns;
 pub mod usage;
+pub mod users;
 pub mod webhooks;
 mod writability;
 mod writer;

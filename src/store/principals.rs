@@ -95,11 +95,16 @@ pub fn find(conn: &mut AnyConn, user: i64) -> Result<Option<Principal>, StoreFau
 }
 
 pub fn find_by_email(conn: &mut AnyConn, email: &str) -> Result<Option<(Principal, String)>, StoreFault> {
-    let email = email.trim().to_lowercase();
+    let email = address(email);
     let hash = app_user::table.filter(app_user::email.eq(&email)).select(app_user::password_hash);
     let Some(hash) = hash.get_result::<String>(conn).optional()? else { return Ok(None) };
     let row = active_users().filter(app_user::email.eq(&email));
     Ok(row.get_result::<Columns>(conn).optional()?.map(|columns| (columns.into(), hash)))
+}
+
+/// An e-mail address as it is kept and compared.
+pub fn address(email: &str) -> String {
+    email.trim().to_lowercase()
 }
 
 pub fn list(conn: &mut AnyConn) -> Result<Vec<Principal>, StoreFault> {
@@ -169,7 +174,7 @@ pub fn insert_user(conn: &mut AnyConn, new: &NewUser, now: DateTime<Utc>) -> Res
             app_user::id.eq(new.id),
             app_user::organization_id.eq(new.owner.organization),
             app_user::account_id.eq(new.owner.account),
-            app_user::email.eq(new.email.trim().to_lowercase()),
+            app_user::email.eq(address(&new.email)),
             app_user::first_name.eq(&new.first_name),
             app_user::last_name.eq(&new.last_name),
             app_user::password_hash.eq(&new.password_hash),

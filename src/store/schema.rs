@@ -13,6 +13,7 @@ diesel::table! {
         created_at -> UtcTimestamp,
         vendor_bearer -> Bool,
         settings -> Text,
+        users_see_tokens -> Bool,
     }
 }
 
@@ -47,6 +48,7 @@ diesel::table! {
         session_generation -> BigInt,
         last_login_at -> Nullable<UtcTimestamp>,
         created_at -> UtcTimestamp,
+        removed_at -> Nullable<UtcTimestamp>,
     }
 }
 

@@ -38,4 +38,5 @@ mod refresh_due;
 mod secrecy;
 mod shares;
 mod story;
+mod users;
 mod webhooks;

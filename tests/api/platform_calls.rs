@@ -4,11 +4,13 @@
 use serde_json::json;
 
 use super::hubs::connected;
-use crate::support::on_both;
-use crate::support::vendor::Vendor;
+use crate::support::caller::with_key;
+use crate::support::server::Setup;
+use crate::support::vendor::{Vendor, elements};
+use crate::support::{TestServer, on_both};
 
 /// Families of the contract that no route of ours has yet, with what clients append.
-const FAMILIES: [&str; 32] = [
+const FAMILIES: [&str; 29] = [
     "/accounts/12",
     "/accounts/12/objects/definitions",
     "/accounts/settings",
@@ -37,9 +39,6 @@ const FAMILIES: [&str; 32] = [
     "/signup-partners",
     "/transformations/contacts/execute",
     "/usage/12",
-    "/users",
-    "/users/12",
-    "/users/12/roles",
     "/vdrs/12",
 ];
 
@@ -66,6 +65,18 @@ on_both_with_vendor!(no_call_of_the_platform_reaches_a_vendor, |caller, vendor| 
             assert!(matches!(reply.status, 404 | 405), "{method} {path}: {reply:?}");
             assert_eq!(vendor.requests().len(), before, "{method} {path} reached {:?}", vendor.requests().last());
         }
+    }
+    for (method, path, status) in [
+        ("GET", "/users", 200),
+        ("POST", "/users", 400),
+        ("DELETE", "/users/12", 404),
+        ("PATCH", "/users/12", 404),
+        ("DELETE", "/users", 405),
+        ("PUT", "/users/12/roles/org-admin", 404),
+    ] {
+        let reply = caller.send(method, path, &json!({})).await;
+        assert_eq!(reply.status, status, "{method} {path}: {reply:?}");
+        assert_eq!(vendor.requests().len(), before, "{method} {path} reached {:?}", vendor.requests().last());
     }
     for path in ["bulk", "bulk/contacts", "bulk/12/cancel", "BULK/query", "objects/contacts", "ping/12", "objects/a/b"]
     {
@@ -133,4 +144,49 @@ on_both_with_vendor!(an_address_is_looked_for_before_a_body_is_read, |caller, ve
         assert_eq!(crate::support::caller::read(request).await.status, status, "{path}");
     }
     assert_eq!(vendor.requests().len(), before);
+});
+
+/// The same vendor's element once more, with a resource of the platform's name.
+const OWN_USERS: (&str, &str) = (
+    "modified = \"hs_lastmodifieddate\"\n\n[[resources]]\npath = \"line-items\"",
+    "modified = \"hs_lastmodifieddate\"\n\n[[resources]]\npath = \"users\"\ndescription = \"Users\"\ncollection = \"objects\"\n\
+     vendorName = \"users\"\n\n[[resources]]\npath = \"line-items\"",
+);
+
+on_both!(with_its_token_a_name_that_an_element_declares_is_the_elements, in |database| {
+    let runtime = crate::support::database::runtime();
+    runtime.block_on(async {
+        let vendor = Vendor::start();
+        let base = format!("baseUrl = \"http://{}\"", vendor.address);
+        let changes = [
+            ("id = 168", "id = 10000"),
+            ("key = \"hubspotcrm\"", "key = \"ourcrm\""),
+            ("baseUrl = \"https://api.hubapi.com\"", base.as_str()),
+            OWN_USERS,
+        ];
+        vendor.answers("/account-info/v3/details", 200, json!({ "portalId": 1 }));
+        vendor.answers("/crm/v3/objects/users", 200, json!({ "results": [{ "id": "7", "properties": {} }] }));
+        let directory = elements(&[("hubspotcrm", &changes)]);
+        let setup = Setup { elements: Some(directory.path().to_owned()), ..Setup::default() };
+        let server = TestServer::start(database, setup).await;
+        let admin = server.caller();
+        let mut body = with_key("Own");
+        let plain = admin.post("/instances", &body).await.ok();
+        body["element"]["key"] = "ourcrm".into();
+        let own = admin.post("/instances", &body).await.ok();
+        let [plain, own] = [plain, own].map(|made| admin.with_element(made["token"].as_str().expect("a token")));
+        assert_eq!(own.get("/users").await.ok()[0]["id"], "7");
+        let before = vendor.requests().len();
+        // What it does not declare, and what is without its token, or with that of another element.
+        for path in ["/users/7", "/users/7/roles"] {
+            own.get(path).await.fails(404, "user_not_found");
+        }
+        for caller in [&plain, &admin] {
+            assert_eq!(caller.get("/users").await.ok()[0]["email"], "admin@example.com");
+            caller.delete("/users/7").await.fails(404, "user_not_found");
+        }
+        admin.with_element("nobodys").get("/users").await.ok();
+        assert_eq!(vendor.requests().len(), before);
+    });
+    runtime.shutdown_background();
 });

@@ -19,6 +19,7 @@ mod notices;
 pub mod oidc_provider;
 mod oidc_refresh;
 mod outage_under_load;
+mod people;
 mod previous;
 mod readme;
 mod refresh_processes;

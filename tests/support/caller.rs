@@ -46,6 +46,11 @@ impl Caller {
         Self { authorization: Some(authorization.to_owned()), ..self.clone() }
     }
 
+    /// The same without credentials.
+    pub fn without_authorization(&self) -> Self {
+        Self { authorization: None, ..self.clone() }
+    }
+
     /// The same with an Element part behind the others.
     pub fn with_element(&self, token: &str) -> Self {
         let authorization = self.authorization.as_deref().unwrap_or_default();
@@ -173,6 +178,12 @@ impl Reply {
     pub fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{self:?}");
         self.json()
+    }
+
+    /// A success without a body.
+    #[track_caller]
+    pub fn ok_empty(&self) {
+        assert_eq!((self.status, self.text.as_str()), (200, ""), "{self:?}");
     }
 
     /// Asserts a failure with its code, in the one shape of all failures; gives its message.

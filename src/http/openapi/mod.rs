@@ -76,6 +76,7 @@ fn without_property_names(value: &mut Value) {
     tags(
         (name = "authentication", description = "Passwords, sessions and secrets"),
         (name = "organizations", description = "What an organization chooses for all its callers"),
+        (name = "users", description = "The people of an organization, for its administrators"),
         (name = "elements", description = "The kinds of connections that are offered"),
         (name = "apps", description = "The organization's own OAuth apps, which serve all its connections of an element"),
         (name = "connect", description = "Links with which customers connect their own accounts"),

@@ -57,8 +57,12 @@ impl Person {
     }
 
     pub async fn sign_in(&mut self, email: &str) {
+        self.sign_in_with(email, PASSWORD).await;
+    }
+
+    pub async fn sign_in_with(&mut self, email: &str, password: &str) {
         self.get("/console/sign-in").await;
-        let reply = self.send("/console/sign-in", &[("email", email), ("password", PASSWORD)]).await;
+        let reply = self.send("/console/sign-in", &[("email", email), ("password", password)]).await;
         assert_eq!((reply.status, reply.header("location")), (303, Some("/console")), "{reply:?}");
         // The token of a page.
         self.shown("/console").await;

@@ -1,0 +1,49 @@
+//! What only administrators of the organization call: refused before anything else of the call is looked at.
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::extract::{Caller, Extraction, address};
+use crate::kernel::error::ApiError;
+use crate::service::users::{Actor, require_administrator};
+
+/// A caller who administers the organization.
+pub struct Administrator(pub Caller);
+
+impl Administrator {
+    /// As who changes users, from the address of this request.
+    pub fn actor<'a>(&'a self, request: &HttpRequest) -> Actor<'a> {
+        Actor::Administrator(&self.0.principal, address(request))
+    }
+}
+
+impl FromRequest for Administrator {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        Box::pin(async move {
+            let caller = caller.await?;
+            require_administrator(&caller.principal)?;
+            Ok(Self(caller))
+        })
+    }
+}
+
+/// One after the other. Of several extractors the framework takes whichever fails first.
+pub struct Then<First, Second>(pub First, pub Second);
+
+impl<First, Second> FromRequest for Then<First, Second>
+where
+    First: FromRequest<Error = ApiError> + 'static,
+    Second: FromRequest<Error = ApiError> + 'static,
+{
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (first, second) = (First::from_request(request, payload), Second::from_request(request, payload));
+        Box::pin(async move { Ok(Self(first.await?, second.await?)) })
+    }
+}
