@@ -3,7 +3,7 @@
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::extract::{Caller, Extraction, address};
+use super::extract::{Caller, Extraction};
 use crate::kernel::error::ApiError;
 use crate::service::users::{Actor, require_administrator};
 
@@ -11,9 +11,9 @@ use crate::service::users::{Actor, require_administrator};
 pub struct Administrator(pub Caller);
 
 impl Administrator {
-    /// As who changes users, from the address of this request.
-    pub fn actor<'a>(&'a self, request: &HttpRequest) -> Actor<'a> {
-        Actor::Administrator(&self.0.principal, address(request))
+    /// As who changes users.
+    pub fn actor(&self) -> Actor<'_> {
+        Actor::Administrator(&self.0.principal, self.0.address)
     }
 }
 

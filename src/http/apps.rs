@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, delete, get, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::administrator::{Administrator, Then};
 use super::body::JsonBody;
 use super::extract::{Caller, Parameters};
 use super::openapi::queries::DefaultOAuthUrlQuery;
@@ -53,9 +54,8 @@ async fn get_partner_app(caller: Caller, path: web::Path<ElementPath>) -> Result
     responses((status = 200, description = "The app", body = PartnerAppView)))]
 #[put("/elements/{keyOrId}/app")]
 async fn save_partner_app(
-    caller: Caller,
     path: web::Path<ElementPath>,
-    body: JsonBody<PartnerAppInput>,
+    Then(Administrator(caller), body): Then<Administrator, JsonBody<PartnerAppInput>>,
 ) -> Result<web::Json<PartnerAppView>, ApiError> {
     caller.services.save_partner_app(&caller.principal, &path.key_or_id, &body.value).await.map(web::Json)
 }
@@ -65,7 +65,10 @@ async fn save_partner_app(
 /// For administrators of the organization. Instances that use it stay, and cannot renew their tokens until there is another.
 #[utoipa::path(params(ElementPath), responses((status = 200, description = "The app is gone")))]
 #[delete("/elements/{keyOrId}/app")]
-async fn delete_partner_app(caller: Caller, path: web::Path<ElementPath>) -> Result<HttpResponse, ApiError> {
+async fn delete_partner_app(
+    Administrator(caller): Administrator,
+    path: web::Path<ElementPath>,
+) -> Result<HttpResponse, ApiError> {
     caller.services.delete_partner_app(&caller.principal, &path.key_or_id).await?;
     Ok(HttpResponse::Ok().finish())
 }

@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::JsonBody;
-use super::extract::{Anonymous, Caller, Parameters, Whence};
+use super::extract::{Anonymous, Caller, Parameters};
 use super::openapi::queries::ResetQuery;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
@@ -84,8 +84,8 @@ async fn sign_in(anonymous: Anonymous, body: JsonBody<SignIn>) -> Result<web::Js
 /// 15 minutes; the log says who read them.
 #[utoipa::path(responses((status = 200, description = "The two secrets", body = Secrets)))]
 #[get("/authentication/secrets")]
-async fn get_secrets(caller: Caller, whence: Whence) -> Result<web::Json<Secrets>, ApiError> {
-    caller.services.show_secrets(whence.0, &caller.principal, &caller.proof).await.map(web::Json)
+async fn get_secrets(caller: Caller) -> Result<web::Json<Secrets>, ApiError> {
+    caller.services.show_secrets(caller.address, &caller.principal, &caller.proof).await.map(web::Json)
 }
 
 /// Set the caller's password
@@ -95,14 +95,10 @@ async fn get_secrets(caller: Caller, whence: Whence) -> Result<web::Json<Secrets
 #[utoipa::path(request_body = NewPassword,
     responses((status = 200, description = "The caller, with a session token", body = AuthenticatedUser)))]
 #[post("/authentication/passwords")]
-async fn set_password(
-    caller: Caller,
-    whence: Whence,
-    body: JsonBody<NewPassword>,
-) -> Result<web::Json<AuthenticatedUser>, ApiError> {
+async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web::Json<AuthenticatedUser>, ApiError> {
     let NewPassword { password, current_password, end_sessions } = body.value;
     let change = PasswordChange { password, current: current_password, others: others(end_sessions) };
-    caller.services.change_password(whence.0, &caller.principal, &caller.proof, change).await.map(web::Json)
+    caller.services.change_password(caller.address, &caller.principal, &caller.proof, change).await.map(web::Json)
 }
 
 /// Replace the caller's user secret

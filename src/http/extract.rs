@@ -33,6 +33,8 @@ pub struct Caller {
     pub services: Services,
     pub principal: Arc<Principal>,
     pub proof: Proof,
+    /// From where, as far as trusted proxies tell it.
+    pub address: Option<IpAddr>,
 }
 
 impl Caller {
@@ -88,7 +90,7 @@ impl FromRequest for Caller {
         Box::pin(async move {
             let services = services(&request)?;
             let (principal, proof) = services.prove(&presented(&request)?).await?;
-            Ok(Self { services, principal, proof })
+            Ok(Self { services, principal, proof, address: address(&request) })
         })
     }
 }
@@ -160,18 +162,6 @@ impl FromRequest for Anonymous {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let found = services(request).map(|services| Self { services, address: address(request) });
         ready(found)
-    }
-}
-
-/// Where a request came from, as far as trusted proxies tell it.
-pub struct Whence(pub Option<IpAddr>);
-
-impl FromRequest for Whence {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(address(request))))
     }
 }
 

@@ -131,7 +131,7 @@ async fn delete_instance(caller: Caller, path: web::Path<InstancePath>) -> Resul
     responses((status = 200, description = "The instance, enabled", body = InstanceView)))]
 #[put("/instances/{id}/enabled")]
 async fn enable_instance(caller: Caller, path: web::Path<InstancePath>) -> Result<web::Json<InstanceView>, ApiError> {
-    caller.services.enable_instance(caller.owner(), path.id()?, true).await.map(web::Json)
+    switch(&caller, path.id()?, true).await
 }
 
 /// Disable an instance
@@ -141,7 +141,7 @@ async fn enable_instance(caller: Caller, path: web::Path<InstancePath>) -> Resul
     responses((status = 200, description = "The instance, disabled", body = InstanceView)))]
 #[delete("/instances/{id}/enabled")]
 async fn disable_instance(caller: Caller, path: web::Path<InstancePath>) -> Result<web::Json<InstanceView>, ApiError> {
-    caller.services.enable_instance(caller.owner(), path.id()?, false).await.map(web::Json)
+    switch(&caller, path.id()?, false).await
 }
 
 /// Replace an instance's token
@@ -154,7 +154,8 @@ async fn reset_instance_token(
     caller: Caller,
     path: web::Path<InstancePath>,
 ) -> Result<web::Json<InstanceView>, ApiError> {
-    caller.services.reset_instance_token(caller.owner(), path.id()?).await.map(web::Json)
+    let instance = caller.services.reset_instance_token(caller.owner(), path.id()?).await?;
+    caller.sees(instance).await.map(web::Json)
 }
 
 /// Show what an instance was used for
@@ -177,7 +178,7 @@ pub async fn create(
         IdempotencyKey::read(text, element.as_deref().unwrap_or_default(), &body.bytes)
     });
     let created = caller.services.create_instance(&caller.principal, element.as_deref(), body.value, key.transpose()?);
-    instance_reply(&created.await?)
+    instance_reply(&caller, created.await?).await
 }
 
 pub async fn list(caller: Caller, element: Option<String>, parameters: Parameters) -> Result<HttpResponse, ApiError> {
@@ -188,17 +189,23 @@ pub async fn list(caller: Caller, element: Option<String>, parameters: Parameter
         external_id: parameters.get("externalId").map(str::to_owned),
         hydrate: parameters.flag("hydrate", true)?,
     };
-    let (instances, next) = caller.services.list_instances(caller.owner(), query, parameters.page()?).await?;
+    let (mut instances, next) = caller.services.list_instances(caller.owner(), query, parameters.page()?).await?;
     if instances.is_empty() && parameters.get("emptyList") != Some("200") {
         return Err(nothing_found("instances"));
     }
+    caller.services.show_tokens(&caller.principal, caller.address, &mut instances).await?;
     Ok(page_of(&instances, next))
 }
 
 /// With `refresh=true` after a refresh. One that failed while the old token is still good is no failure of the call.
 pub async fn show(caller: &Caller, id: i64, parameters: &Parameters) -> Result<HttpResponse, ApiError> {
     if !parameters.flag("refresh", false)? {
+        if !caller.services.sees_every_token(&caller.principal).await? {
+            let instance = caller.services.get_instance(caller.owner(), id).await?;
+            return Ok(HttpResponse::Ok().json(caller.sees(instance).await?));
+        }
         let body = caller.services.instance_body(caller.owner(), id).await?;
+        caller.services.note_token_read(&caller.principal, caller.address, id);
         return Ok(HttpResponse::Ok().content_type(ContentType::json()).body(web::Bytes::from_owner(body)));
     }
     let (instance, failure) = caller.services.refresh_instance(caller.owner(), id).await?;
@@ -206,7 +213,7 @@ pub async fn show(caller: &Caller, id: i64, parameters: &Parameters) -> Result<H
     if let Some(failure) = failure {
         response.insert_header(("elements-error", failure.code.name()));
     }
-    Ok(response.json(instance))
+    Ok(response.json(caller.sees(instance).await?))
 }
 
 pub async fn change(
@@ -217,7 +224,12 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let reauthenticate = parameters.flag("reAuthenticate", false)?;
     let answer = caller.services.change_instance(caller.owner(), id, body.value, reauthenticate).await?;
-    instance_reply(&answer)
+    instance_reply(caller, answer).await
+}
+
+pub async fn switch(caller: &Caller, id: i64, enabled: bool) -> Result<web::Json<InstanceView>, ApiError> {
+    let instance = caller.services.enable_instance(caller.owner(), id, enabled).await?;
+    caller.sees(instance).await.map(web::Json)
 }
 
 pub async fn remove(caller: &Caller, id: i64) -> Result<HttpResponse, ApiError> {
@@ -225,7 +237,7 @@ pub async fn remove(caller: &Caller, id: i64) -> Result<HttpResponse, ApiError> 
     Ok(HttpResponse::Ok().finish())
 }
 
-fn instance_reply(answer: &Answer) -> Result<HttpResponse, ApiError> {
+async fn instance_reply(caller: &Caller, answer: Answer) -> Result<HttpResponse, ApiError> {
     let mut response = HttpResponse::Ok();
     if let Some(header) = without_effect_header(&answer.without_effect) {
         response.insert_header(("elements-error", header));
@@ -233,7 +245,16 @@ fn instance_reply(answer: &Answer) -> Result<HttpResponse, ApiError> {
     if answer.trace {
         response.insert_header(("elements-trace-id", answer.instance.id.to_string()));
     }
-    Ok(response.content_type(ContentType::json()).body(answer.instance.json()?))
+    Ok(response.content_type(ContentType::json()).body(caller.sees(answer.instance).await?.json()?))
+}
+
+impl Caller {
+    /// The instance as this caller may see it: whatever a reply says of one goes through here, or through `show_tokens`.
+    async fn sees(&self, mut instance: InstanceView) -> Result<InstanceView, ApiError> {
+        let one = std::slice::from_mut(&mut instance);
+        self.services.show_tokens(&self.principal, self.address, one).await?;
+        Ok(instance)
+    }
 }
 
 /// Said rather than silently ignored: what was stored has no effect in this version.

@@ -3,6 +3,7 @@
 use actix_web::{get, patch, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::administrator::{Administrator, Then};
 use super::body::JsonBody;
 use super::extract::Caller;
 use crate::kernel::error::ApiError;
@@ -26,8 +27,7 @@ async fn get_organization(caller: Caller) -> Result<web::Json<OrganizationView>,
     responses((status = 200, description = "The organization", body = OrganizationView)))]
 #[patch("/organizations/me")]
 async fn update_organization(
-    caller: Caller,
-    body: JsonBody<OrganizationPatch>,
+    Then(Administrator(caller), body): Then<Administrator, JsonBody<OrganizationPatch>>,
 ) -> Result<web::Json<OrganizationView>, ApiError> {
     caller.services.change_organization(&caller.principal, body.value).await.map(web::Json)
 }

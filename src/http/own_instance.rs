@@ -8,7 +8,7 @@ use super::body::JsonBody;
 use super::documents;
 use super::extract::{CallerInstance, Parameters};
 use super::instance_configuration::change_entry;
-use super::instances::{change, remove};
+use super::instances::{change, remove, switch};
 use super::openapi::bodies::{ConfigurationChange, UpdateInstance};
 use super::openapi::queries::ChangeQuery;
 use super::path::OwnEntryPath;
@@ -98,12 +98,12 @@ async fn update_own_instance_configuration(
 #[utoipa::path(responses((status = 200, description = "The instance, enabled", body = InstanceView)))]
 #[put("/instances/enabled")]
 async fn enable_own_instance(own: CallerInstance) -> Result<web::Json<InstanceView>, ApiError> {
-    own.caller.services.enable_instance(own.caller.owner(), own.instance, true).await.map(web::Json)
+    switch(&own.caller, own.instance, true).await
 }
 
 /// Disable the instance of the Element token
 #[utoipa::path(responses((status = 200, description = "The instance, disabled", body = InstanceView)))]
 #[delete("/instances/enabled")]
 async fn disable_own_instance(own: CallerInstance) -> Result<web::Json<InstanceView>, ApiError> {
-    own.caller.services.enable_instance(own.caller.owner(), own.instance, false).await.map(web::Json)
+    switch(&own.caller, own.instance, false).await
 }

@@ -1,6 +1,6 @@
 //! `/users`: the people of the caller's organization (contract 10.1).
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};
+use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::administrator::{Administrator, Then};
@@ -43,10 +43,9 @@ async fn list_users(caller: Administrator, parameters: Parameters) -> Result<Htt
 #[utoipa::path(request_body = UserDraft, responses((status = 200, description = "The user", body = UserAccount)))]
 #[post("/users")]
 async fn create_user(
-    request: HttpRequest,
     Then(caller, body): Then<Administrator, JsonBody<UserDraft>>,
 ) -> Result<web::Json<UserAccount>, ApiError> {
-    let (actor, Administrator(of)) = (caller.actor(&request), &caller);
+    let (actor, Administrator(of)) = (caller.actor(), &caller);
     of.services.make_user(actor, &of.principal, Rules::Made, body.value).await.map(web::Json)
 }
 
@@ -67,11 +66,10 @@ async fn get_user(caller: Caller, path: web::Path<UserPath>) -> Result<web::Json
     responses((status = 200, description = "The user", body = UserAccount)))]
 #[patch("/users/{emailOrId}")]
 async fn update_user(
-    request: HttpRequest,
     path: web::Path<UserPath>,
     Then(caller, body): Then<Administrator, JsonBody<UserPatch>>,
 ) -> Result<web::Json<UserAccount>, ApiError> {
-    let (actor, Administrator(of)) = (caller.actor(&request), &caller);
+    let (actor, Administrator(of)) = (caller.actor(), &caller);
     of.services.change_user(actor, &of.principal, path.by(), body.value).await.map(web::Json)
 }
 
@@ -82,12 +80,8 @@ async fn update_user(
 /// a new user, who begins with nothing.
 #[utoipa::path(params(UserPath), responses((status = 200, description = "Removed; the body is empty")))]
 #[delete("/users/{emailOrId}")]
-async fn delete_user(
-    caller: Administrator,
-    request: HttpRequest,
-    path: web::Path<UserPath>,
-) -> Result<HttpResponse, ApiError> {
-    let (actor, Administrator(of)) = (caller.actor(&request), &caller);
+async fn delete_user(caller: Administrator, path: web::Path<UserPath>) -> Result<HttpResponse, ApiError> {
+    let (actor, Administrator(of)) = (caller.actor(), &caller);
     of.services.remove_user(actor, &of.principal, path.by()).await?;
     Ok(HttpResponse::Ok().finish())
 }
@@ -106,12 +100,8 @@ async fn list_user_roles(caller: Caller, path: web::Path<UserPath>) -> Result<we
 /// For administrators of the organization; nobody changes their own roles.
 #[utoipa::path(params(UserRolePath), responses((status = 200, description = "The role", body = Role)))]
 #[put("/users/{emailOrId}/roles/{roleKey}")]
-async fn grant_user_role(
-    caller: Administrator,
-    request: HttpRequest,
-    path: web::Path<UserRolePath>,
-) -> Result<web::Json<Role>, ApiError> {
-    set(&caller, &request, &path, true).await?;
+async fn grant_user_role(caller: Administrator, path: web::Path<UserRolePath>) -> Result<web::Json<Role>, ApiError> {
+    set(&caller, &path, true).await?;
     Ok(web::Json(roles::organization_admin()))
 }
 
@@ -120,22 +110,13 @@ async fn grant_user_role(
 /// For administrators of the organization; nobody changes their own roles. The last administrator who is active stays one.
 #[utoipa::path(params(UserRolePath), responses((status = 200, description = "Taken away; the body is empty")))]
 #[delete("/users/{emailOrId}/roles/{roleKey}")]
-async fn revoke_user_role(
-    caller: Administrator,
-    request: HttpRequest,
-    path: web::Path<UserRolePath>,
-) -> Result<HttpResponse, ApiError> {
-    set(&caller, &request, &path, false).await?;
+async fn revoke_user_role(caller: Administrator, path: web::Path<UserRolePath>) -> Result<HttpResponse, ApiError> {
+    set(&caller, &path, false).await?;
     Ok(HttpResponse::Ok().finish())
 }
 
-async fn set(
-    caller: &Administrator,
-    request: &HttpRequest,
-    path: &UserRolePath,
-    granted: bool,
-) -> Result<(), ApiError> {
+async fn set(caller: &Administrator, path: &UserRolePath, granted: bool) -> Result<(), ApiError> {
     roles::grantable(&path.role_key)?;
-    let (actor, Administrator(of)) = (caller.actor(request), caller);
+    let (actor, Administrator(of)) = (caller.actor(), caller);
     of.services.set_administrator(actor, &of.principal, path.by(), granted).await
 }

@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, delete, get, post, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::administrator::{Administrator, Then};
 use super::body::JsonBody;
 use super::elements::page_of;
 use super::extract::{Caller, Parameters};
@@ -29,7 +30,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// For administrators of the organization. Secrets are not shown again.
 #[utoipa::path(responses((status = 200, description = "The address and the secrets", body = WebhookView)))]
 #[get("/notifications/webhook")]
-async fn get_webhook(caller: Caller) -> Result<web::Json<WebhookView>, ApiError> {
+async fn get_webhook(Administrator(caller): Administrator) -> Result<web::Json<WebhookView>, ApiError> {
     caller.services.webhook(&caller.principal).await.map(web::Json)
 }
 
@@ -42,7 +43,9 @@ async fn get_webhook(caller: Caller) -> Result<web::Json<WebhookView>, ApiError>
 #[utoipa::path(request_body = WebhookAddress,
     responses((status = 200, description = "The address and the secrets", body = WebhookView)))]
 #[put("/notifications/webhook")]
-async fn set_webhook(caller: Caller, body: JsonBody<WebhookAddress>) -> Result<web::Json<WebhookView>, ApiError> {
+async fn set_webhook(
+    Then(Administrator(caller), body): Then<Administrator, JsonBody<WebhookAddress>>,
+) -> Result<web::Json<WebhookView>, ApiError> {
     caller.services.set_webhook(&caller.principal, &body.value).await.map(web::Json)
 }
 
@@ -52,7 +55,7 @@ async fn set_webhook(caller: Caller, body: JsonBody<WebhookAddress>) -> Result<w
 /// an address of their own use them too.
 #[utoipa::path(responses((status = 200, description = "Removed; the body is empty")))]
 #[delete("/notifications/webhook")]
-async fn delete_webhook(caller: Caller) -> Result<HttpResponse, ApiError> {
+async fn delete_webhook(Administrator(caller): Administrator) -> Result<HttpResponse, ApiError> {
     caller.services.remove_webhook(&caller.principal).await?;
     Ok(HttpResponse::Ok().finish())
 }
@@ -63,7 +66,7 @@ async fn delete_webhook(caller: Caller) -> Result<HttpResponse, ApiError> {
 /// either, so that receivers can change over; then remove the old one.
 #[utoipa::path(responses((status = 200, description = "The new secret", body = SecretView)))]
 #[post("/notifications/webhook/secrets")]
-async fn create_webhook_secret(caller: Caller) -> Result<web::Json<SecretView>, ApiError> {
+async fn create_webhook_secret(Administrator(caller): Administrator) -> Result<web::Json<SecretView>, ApiError> {
     caller.services.add_webhook_secret(&caller.principal).await.map(web::Json)
 }
 
@@ -72,7 +75,10 @@ async fn create_webhook_secret(caller: Caller) -> Result<web::Json<SecretView>, 
 /// For administrators of the organization. The only one cannot be removed.
 #[utoipa::path(params(SecretPath), responses((status = 200, description = "Removed; the body is empty")))]
 #[delete("/notifications/webhook/secrets/{secretId}")]
-async fn delete_webhook_secret(caller: Caller, path: web::Path<SecretPath>) -> Result<HttpResponse, ApiError> {
+async fn delete_webhook_secret(
+    Administrator(caller): Administrator,
+    path: web::Path<SecretPath>,
+) -> Result<HttpResponse, ApiError> {
     caller.services.remove_webhook_secret(&caller.principal, path.id()?).await?;
     Ok(HttpResponse::Ok().finish())
 }

@@ -77,6 +77,10 @@ impl Services {
         if instances.len() < changed.len() {
             self.principals.clear();
             self.warm.forget_organizations();
+            // They say who made an instance.
+            if changed.iter().any(|change| change.is(Kind::User)) {
+                self.rendered.clear();
+            }
         }
         if !instances.is_empty() {
             self.warm.forget(&instances);

@@ -24,7 +24,8 @@ pub struct InstanceView {
     pub name: String,
     #[schema(example = "2017-08-01T16:12:43Z")]
     pub created_date: String,
-    /// The instance token: what callers send as `Element <token>`.
+    /// The instance token: what callers send as `Element <token>`. `********` for a plain user who did not make the instance,
+    /// where the organization's `usersSeeTokens` is false.
     pub token: String,
     #[schema(value_type = ElementView)]
     pub element: ElementText,
@@ -85,6 +86,7 @@ impl InstanceView {
 #[schema(as = User)]
 pub struct UserView {
     pub id: i64,
+    /// `removed:<id>` of a user who was removed.
     pub email_address: String,
     pub first_name: String,
     pub last_name: String,

@@ -60,6 +60,7 @@ pub mod standstill;
 pub mod start_oauth;
 pub mod token_call;
 pub mod token_hosts;
+pub mod token_sight;
 mod token_turns;
 pub mod unstored;
 pub mod usage;

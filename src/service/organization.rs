@@ -31,6 +31,9 @@ pub struct OrganizationView {
     /// Whether calls to `/vendor` may carry an instance's token where the vendor's credential would travel. `Element <token>`
     /// is always accepted.
     pub vendor_bearer: bool,
+    /// Whether plain users see the tokens of instances that others made. Administrators and who made an instance always do;
+    /// elsewhere the token reads `********`.
+    pub users_see_tokens: bool,
     /// Where users may be sent back to, and which pages may open ours: origins, each `https://…`, or `http` for localhost.
     #[schema(example = json!(["https://app.example.com", "http://localhost:*"]))]
     pub allowed_origins: Vec<String>,
@@ -59,6 +62,9 @@ pub struct OrganizationPatch {
     /// Whether calls to `/vendor` may carry an instance's token where the vendor's credential would travel.
     #[schema(nullable = false)]
     pub vendor_bearer: Option<bool>,
+    /// Whether plain users see the tokens of instances that others made.
+    #[schema(nullable = false)]
+    pub users_see_tokens: Option<bool>,
     /// Replaces the whole list. Exact origins, `https://…`, or `http` for localhost; `http://localhost:*` allows every port.
     #[schema(nullable = false, max_items = 100)]
     pub allowed_origins: Option<Vec<String>>,
@@ -108,6 +114,7 @@ impl Services {
         let changed = self.store.write_for(Whose::of(id), move |conn| {
             let mut settings = organization_settings::find_to_change(conn, id)?;
             settings.vendor_bearer = patch.vendor_bearer.unwrap_or(settings.vendor_bearer);
+            settings.users_see_tokens = patch.users_see_tokens.unwrap_or(settings.users_see_tokens);
             if let Some(origins) = origins {
                 settings.choices.allowed_origins = origins;
             }
@@ -239,11 +246,13 @@ fn is_localhost(url: &Url) -> bool {
 }
 
 fn view(caller: &Principal, settings: OrganizationSettings) -> OrganizationView {
-    let OrganizationSettings { vendor_bearer, choices: Choices { allowed_origins, brand } } = settings;
+    let OrganizationSettings { vendor_bearer, users_see_tokens, choices } = settings;
+    let Choices { allowed_origins, brand } = choices;
     OrganizationView {
         id: caller.owner.organization,
         name: caller.organization_name.clone(),
         vendor_bearer,
+        users_see_tokens,
         allowed_origins,
         brand: BrandView { display_name: brand.display_name, logo_url: brand.logo_url, colour: brand.colour },
     }

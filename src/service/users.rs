@@ -210,6 +210,7 @@ impl Services {
         });
         let removed = removed.await;
         self.principals.clear();
+        self.rendered.clear();
         actor.log("user removed", &decided(removed)?);
         Ok(())
     }
@@ -240,6 +241,7 @@ impl Services {
         });
         let changed = changed.await;
         self.principals.clear();
+        self.rendered.clear();
         let changed = decided(changed)?;
         acts.into_iter().for_each(|act| actor.log(act, &changed));
         Ok(changed)
@@ -317,7 +319,7 @@ pub fn require_administrator(caller: &Principal) -> Result<(), ApiError> {
     if caller.organization_admin {
         return Ok(());
     }
-    Err(ApiError::new(Code::NotAllowed, "Only an administrator of the organization may see and change its users."))
+    Err(ApiError::new(Code::NotAllowed, "Only an administrator of the organization may do this."))
 }
 
 fn require_administrator_or_self(caller: &Principal, by: &By) -> Result<(), ApiError> {

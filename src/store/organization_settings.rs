@@ -9,11 +9,20 @@ use super::connection::AnyConn;
 use super::fault::StoreFault;
 use super::schema::organization;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationSettings {
     /// Vendors' SDKs may send an instance's token in the place of the vendor's own credential.
     pub vendor_bearer: bool,
+    /// Plain users see tokens of instances that others made.
+    pub users_see_tokens: bool,
     pub choices: Choices,
+}
+
+/// As a new organization has them.
+impl Default for OrganizationSettings {
+    fn default() -> Self {
+        Self { vendor_bearer: true, users_see_tokens: true, choices: Choices::default() }
+    }
 }
 
 /// One JSON document.
@@ -36,11 +45,15 @@ pub struct Brand {
 }
 
 pub fn find(conn: &mut AnyConn, id: i64) -> Result<OrganizationSettings, StoreFault> {
-    let row = organization::table.find(id).select((organization::vendor_bearer, organization::settings));
-    let (vendor_bearer, settings): (bool, String) = row.get_result(conn)?;
+    let row = organization::table.find(id).select((
+        organization::vendor_bearer,
+        organization::users_see_tokens,
+        organization::settings,
+    ));
+    let (vendor_bearer, users_see_tokens, settings): (bool, bool, String) = row.get_result(conn)?;
     let choices = serde_json::from_str(&settings)
         .map_err(|error| StoreFault::Other(format!("organization.settings of {id}: {error}")))?;
-    Ok(OrganizationSettings { vendor_bearer, choices })
+    Ok(OrganizationSettings { vendor_bearer, users_see_tokens, choices })
 }
 
 /// As `find`, for who is about to write: until the transaction ends, others who want to write wait.
@@ -59,7 +72,11 @@ pub fn save(
     now: DateTime<Utc>,
 ) -> Result<(), StoreFault> {
     let document = serde_json::to_string(&settings.choices).map_err(|error| StoreFault::Other(error.to_string()))?;
-    let values = (organization::vendor_bearer.eq(settings.vendor_bearer), organization::settings.eq(document));
+    let values = (
+        organization::vendor_bearer.eq(settings.vendor_bearer),
+        organization::users_see_tokens.eq(settings.users_see_tokens),
+        organization::settings.eq(document),
+    );
     diesel::update(organization::table.find(id)).set(values).execute(conn)?;
     changes::record(conn, Kind::Organization, id, now)
 }

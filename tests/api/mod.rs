@@ -1,4 +1,5 @@
 mod app_hosts;
+mod access;
 mod apps;
 mod bad_input;
 mod change_instance;
@@ -38,5 +39,6 @@ mod refresh_due;
 mod secrecy;
 mod shares;
 mod story;
+mod token_sight;
 mod users;
 mod webhooks;

@@ -115,8 +115,17 @@ fn details(operator: &Operator, view: &InstanceView) -> Markup {
             }
             (row("Authentication", html! { (instance_form::authentication(operator, view)) }))
             (row("Created (UTC)", parts::date(Some(&view.created_date))))
-            (row("Created by", html! { (view.user.email_address) }))
+            (row("Created by", html! { (made_by(view)) }))
         }
+    }
+}
+
+/// Who was removed has no address any more.
+fn made_by(view: &InstanceView) -> String {
+    let user = &view.user;
+    match user.email_address.contains('@') {
+        true => user.email_address.clone(),
+        false => format!("{} {} ({})", user.first_name, user.last_name, texts::REMOVED),
     }
 }
 

@@ -62,6 +62,7 @@ fn read(form: &Parameters) -> OrganizationPatch {
     };
     OrganizationPatch {
         vendor_bearer: Some(form.get("vendorBearer").is_some()),
+        users_see_tokens: Some(form.get("usersSeeTokens").is_some()),
         allowed_origins: Some(parts::lines_of(form.given("allowedOrigins").unwrap_or_default())),
         brand: Some(BrandPatch {
             display_name: member("displayName"),
@@ -108,6 +109,7 @@ fn form(operator: &Operator, view: &OrganizationView, entered: Option<&Parameter
     let origins = own("allowedOrigins", Some(&view.allowed_origins.join("\n")));
     let colour = own("colour", brand.colour.as_deref());
     let bearer = entered.map_or(view.vendor_bearer, |form| form.get("vendorBearer").is_some());
+    let tokens = entered.map_or(view.users_see_tokens, |form| form.get("usersSeeTokens").is_some());
     html! {
         form method="post" action=(HERE) {
             (operator.sealed(Some("save")))
@@ -116,6 +118,7 @@ fn form(operator: &Operator, view: &OrganizationView, entered: Option<&Parameter
             (parts::Input { kind: "url", ..parts::Input::text("logoUrl", "Logo", &logo) }.hint(texts::LOGO_HINT).render())
             (parts::Input::text("colour", "Colour", &colour).hint(texts::COLOUR_HINT).render())
             (parts::check("vendorBearer", texts::VENDOR_BEARER, bearer))
+            (parts::check("usersSeeTokens", texts::USERS_SEE_TOKENS, tokens))
             div.buttons { button.main type="submit" { "Save" } }
         }
     }

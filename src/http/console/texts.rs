@@ -6,6 +6,7 @@ pub const SIGN_IN: &str = "Sign in";
 pub const SIGN_OUT: &str = "Sign out";
 pub const COPY: &str = "Copy";
 pub const NEVER: &str = "never";
+pub const REMOVED: &str = "removed";
 pub const FIRST_PAGE: &str = "First page";
 pub const NEXT_PAGE: &str = "Next page";
 pub const TO_THE_START: &str = "Back to the instances";
@@ -63,6 +64,8 @@ pub const LOGO_HINT: &str = "An address that begins with https://.";
 pub const COLOUR_HINT: &str = "Written as #rrggbb. It is made darker or lighter where it could not be read.";
 pub const VENDOR_BEARER: &str =
     "Calls to /vendor may carry an instance’s token where the vendor’s credential would travel";
+
+pub const USERS_SEE_TOKENS: &str = "Users who are no administrators see the tokens of instances that others made";
 
 pub const WEBHOOK_HINT: &str = "Where the organization is told what happens to its instances and connect links, signed as the Standard \
      Webhooks specification says.";
