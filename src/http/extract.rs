@@ -318,6 +318,13 @@ impl Parameters {
         Page::read(self.get("pageSize"), self.get("nextPage"))
     }
 
+    /// The first value that is not empty, which is none of the parameters from then on.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        let value = self.get(name).map(str::to_owned);
+        self.0.retain(|(known, _)| known != name);
+        value
+    }
+
     /// In the order in which they were sent.
     pub fn into_pairs(self) -> Vec<(String, String)> {
         self.0

@@ -1,7 +1,9 @@
 //! Sessions: opened by a password, listed for their person, ended one by one or all at once.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,6 +19,10 @@ use crate::store::sessions::{self, KeptSession};
 use crate::store::{AnyConn, StoreFault};
 use crate::vault::{Audience, Session};
 
+/// Hours without a page after which a session of the console is over (OWASP ASVS 5.0, 7.3.1).
+const IDLE: TimeDelta = TimeDelta::hours(8);
+/// How old the word of a session's last use may be: not every page brings a new one.
+const USE_IS_TOLD_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// Sessions of one person that are shown, the newest.
 const SHOWN: i64 = 200;
 
@@ -45,7 +51,56 @@ pub struct SessionView {
     pub current: bool,
 }
 
+/// A session of the console, as its two tokens tell it: the second one changes while somebody works, so that forms, which
+/// are bound to the first, stay good.
+pub struct ConsoleSession {
+    pub principal: Arc<Principal>,
+    /// With the last proof of its person.
+    pub session: Session,
+    used_at: DateTime<Utc>,
+}
+
+impl ConsoleSession {
+    pub fn proof(&self) -> Proof {
+        Proof::Session(self.session.clone())
+    }
+}
+
 impl Services {
+    /// None: it is over, maybe because nobody used it. `last_use`: the second token, where there is one.
+    pub async fn console_session(
+        &self,
+        token: &Secret,
+        last_use: Option<&Secret>,
+    ) -> Result<Option<ConsoleSession>, ApiError> {
+        let Some((principal, session)) = self.principal_of_session(Audience::Console, token).await? else {
+            return Ok(None);
+        };
+        let now = self.now();
+        let told = last_use.and_then(|token| self.session.verify(Audience::ConsoleUse, token, now));
+        let told = told.filter(|told| told.id == session.id && told.user == session.user);
+        let used_at = told.as_ref().map_or(session.issued_at, |told| told.issued_at.max(session.issued_at));
+        let proven_at = told.map_or(session.proven_at, |told| told.proven_at.max(session.proven_at));
+        let over = now.signed_duration_since(used_at) > IDLE;
+        Ok((!over).then_some(ConsoleSession { principal, session: Session { proven_at, ..session }, used_at }))
+    }
+
+    /// The second token anew, where it is time for that.
+    pub fn tell_use(&self, of: &ConsoleSession) -> Result<Option<Secret>, ApiError> {
+        let now = self.now();
+        if now.signed_duration_since(of.used_at) < USE_IS_TOLD_AFTER {
+            return Ok(None);
+        }
+        self.token_of(Audience::ConsoleUse, Session { issued_at: now, ..of.session.clone() }).map(Some)
+    }
+
+    /// The second token of a session whose person gave the password this moment.
+    pub fn tell_proof(&self, of: &mut ConsoleSession) -> Result<Secret, ApiError> {
+        let now = self.now();
+        of.session.proven_at = now;
+        self.token_of(Audience::ConsoleUse, Session { issued_at: now, ..of.session.clone() })
+    }
+
     /// The caller's own that go on, the newest first.
     pub async fn sessions(&self, caller: &Principal, proof: &Proof) -> Result<Vec<SessionView>, ApiError> {
         let (user, now) = (caller.user, self.now());
@@ -104,7 +159,7 @@ pub(super) fn keep(
     let Some(id) = session.id.clone() else { return Ok(()) };
     let audience = match audience {
         Audience::Api => "api",
-        Audience::Console => "console",
+        Audience::Console | Audience::ConsoleUse => "console",
     };
     let kept = KeptSession {
         id,

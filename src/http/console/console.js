@@ -52,7 +52,7 @@
   }
 
   function look() {
-    return fetch(location.href, { headers: { accept: "text/html" } }).then(function (reply) {
+    return fetch(location.href, { headers: { accept: "text/html", "x-by-itself": "yes" } }).then(function (reply) {
       // The session is over: the page itself says so.
       if (reply.redirected) return location.reload();
       if (!reply.ok) return undefined;

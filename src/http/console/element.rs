@@ -39,8 +39,12 @@ pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
 }
 
 async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
-    let (operator, form) = Operator::acting(request, body).await?;
+    let (mut operator, mut form) = Operator::acting(request, body).await?;
     let key = key_of(request);
+    if form.get("do") != Some("connect") {
+        operator.require_administrator()?;
+        form = operator.require_proof(request, form).await?;
+    }
     match done(&operator, key, &form).await {
         Ok(target) => Ok(lead_to(&target, &operator.services.public_url)),
         Err(error) if error.code.status() == 400 => {

@@ -84,7 +84,7 @@ pub async fn delete(request: HttpRequest, body: RawBody) -> HttpResponse {
 }
 
 async fn deleted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
-    let (operator, _) = Operator::acting(request, body).await?;
+    let (operator, _) = Operator::proven(request, body).await?;
     operator.services.delete_instance(operator.owner(), id_of(request)?).await?;
     Ok(lead_to(&format!("{ROOT}?done=deleted"), &operator.services.public_url))
 }

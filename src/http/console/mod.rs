@@ -19,6 +19,7 @@ mod organization;
 mod origin;
 mod parts;
 mod problems;
+mod proof;
 mod session;
 mod sign_in;
 mod texts;

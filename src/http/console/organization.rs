@@ -34,8 +34,9 @@ pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
 }
 
 async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
-    let (operator, form) = Operator::acting(request, body).await?;
+    let (mut operator, form) = Operator::acting(request, body).await?;
     operator.require_administrator()?;
+    let form = operator.require_proof(request, form).await?;
     match done(&operator, &form).await {
         Ok(Done::Word(word)) => Ok(lead_to(&format!("{HERE}?done={word}"), &operator.services.public_url)),
         // Nothing keeps it: this page is the only one that shows it.

@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use maud::html;
 
 use super::layout::{self, Screen};
-use super::session::{Operator, Stop, local};
-use super::{ROOT, texts};
+use super::session::{Operator, Stop, local, with_told};
+use super::{ROOT, proof, texts};
 use crate::http::connect::page::lead_to;
 use crate::http::extract::services;
 use crate::kernel::code::Code;
@@ -15,11 +15,13 @@ use crate::kernel::error::ApiError;
 
 /// What a handler gives: its page, or why there is none.
 pub async fn answer(request: &HttpRequest, outcome: Result<HttpResponse, Stop>) -> HttpResponse {
-    match outcome {
+    let response = match outcome {
         Ok(response) => response,
         Err(Stop::SignIn) => to_sign_in(request),
+        Err(Stop::Prove { form, problem }) => proof::ask(request, form, problem.as_ref()).await,
         Err(Stop::Failed(error)) => problem(request, &error).await,
-    }
+    };
+    with_told(request, response)
 }
 
 /// And back to where one was.
@@ -33,7 +35,7 @@ fn to_sign_in(request: &HttpRequest) -> HttpResponse {
     lead_to(&format!("{ROOT}/sign-in?{query}"), &public_url)
 }
 
-async fn problem(request: &HttpRequest, error: &ApiError) -> HttpResponse {
+pub async fn problem(request: &HttpRequest, error: &ApiError) -> HttpResponse {
     let Ok(services) = services(request) else { return HttpResponse::from_error(error.copy()) };
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status.is_server_error() {

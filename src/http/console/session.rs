@@ -2,36 +2,53 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderValue, SET_COOKIE};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 
 use super::origin::require_own;
 use super::{ROOT, texts};
 use crate::http::body::{LARGEST_BODY, RawBody};
 use crate::http::cookies::Cookie;
-use crate::http::extract::{Parameters, services};
+use crate::http::extract::{Parameters, address, services};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
+use crate::service::proof::TO_SEE_SECRETS;
+use crate::service::sessions::ConsoleSession;
 use crate::store::principals::Principal;
-use crate::vault::Audience;
 
 pub const SESSION: Cookie = Cookie("ligand-console");
+/// When the session was used last, and when its person gave the password.
+pub const LAST_USE: Cookie = Cookie("ligand-console-use");
 /// The field of a form with the token that no other site knows.
 pub const FORM_TOKEN: &str = "token";
+/// The field with the password that proves once more who acts.
+pub const PROOF: &str = "proof-password";
+/// Of what the console's script fetches by itself, which is no use of a session.
+const BY_ITSELF: &str = "x-by-itself";
 
 /// Somebody who is signed in.
 pub struct Operator {
     pub services: Services,
     pub principal: Arc<Principal>,
-    session: Secret,
+    pub session: ConsoleSession,
+    token: Secret,
 }
+
+/// A cookie that goes with the answer to this request, whatever that is.
+struct Told(HeaderValue);
 
 /// Why a page is not shown.
 pub enum Stop {
     /// Nobody is signed in, or no longer.
     SignIn,
+    /// The person must give the password before what the form asks for.
+    Prove {
+        form: Parameters,
+        problem: Option<ApiError>,
+    },
     Failed(ApiError),
 }
 
@@ -44,10 +61,21 @@ impl From<ApiError> for Stop {
 impl Operator {
     pub async fn of(request: &HttpRequest) -> Result<Self, Stop> {
         let services = services(request)?;
-        let session = SESSION.read(request, &services.public_url).ok_or(Stop::SignIn)?;
-        let found = services.principal_of_session(Audience::Console, &session).await?;
-        let (principal, _) = found.ok_or(Stop::SignIn)?;
-        Ok(Self { services, principal, session })
+        let token = SESSION.read(request, &services.public_url).ok_or(Stop::SignIn)?;
+        let last_use = LAST_USE.read(request, &services.public_url);
+        let session = services.console_session(&token, last_use.as_ref()).await?.ok_or(Stop::SignIn)?;
+        let told = if request.headers().contains_key(BY_ITSELF) { None } else { services.tell_use(&session)? };
+        let operator = Self { services, principal: Arc::clone(&session.principal), session, token };
+        if let Some(told) = told {
+            operator.tell(request, &told)?;
+        }
+        Ok(operator)
+    }
+
+    fn tell(&self, request: &HttpRequest, last_use: &Secret) -> Result<(), ApiError> {
+        let cookie = LAST_USE.set(last_use, &self.services.public_url)?;
+        request.extensions_mut().insert(Told(cookie));
+        Ok(())
     }
 
     /// With what a form of this very session sent.
@@ -55,13 +83,40 @@ impl Operator {
         require_own(request, &services(request)?.public_url)?;
         let operator = Self::of(request).await?;
         let form = body.form(request, LARGEST_BODY).await?;
-        require_token(&operator.services, &operator.session, &form)?;
+        require_token(&operator.services, &operator.token, &form)?;
         Ok((operator, form))
+    }
+
+    /// As `acting`, for what wants a fresh proof of the person: whoever finds a browser open does none of it.
+    pub async fn proven(request: &HttpRequest, body: RawBody) -> Result<(Self, Parameters), Stop> {
+        let (mut operator, form) = Self::acting(request, body).await?;
+        let form = operator.require_proof(request, form).await?;
+        Ok((operator, form))
+    }
+
+    /// Gives the form back without the password that proved it.
+    pub async fn require_proof(&mut self, request: &HttpRequest, mut form: Parameters) -> Result<Parameters, Stop> {
+        let password = form.take(PROOF);
+        if self.session.proof().is_recent(TO_SEE_SECRETS, self.services.now()) {
+            return Ok(form);
+        }
+        let Some(password) = password else { return Err(Stop::Prove { form, problem: None }) };
+        match self.services.require_password(address(request), &self.principal, Secret::new(password)).await {
+            Ok(()) => {
+                let told = self.services.tell_proof(&mut self.session)?;
+                self.tell(request, &told)?;
+                Ok(form)
+            }
+            Err(problem) if matches!(problem.code, Code::LoginRefused | Code::TooManyRequests) => {
+                Err(Stop::Prove { form, problem: Some(problem) })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Signs out: no copy of the cookie works any more.
     pub async fn leave(&self) -> Result<(), ApiError> {
-        self.services.end_session(&self.session).await
+        self.services.end_session(&self.token).await
     }
 
     pub fn owner(&self) -> Owner {
@@ -69,7 +124,7 @@ impl Operator {
     }
 
     pub fn form_token(&self) -> String {
-        self.services.form_token(&self.session)
+        self.services.form_token(&self.token)
     }
 
     pub fn require_administrator(&self) -> Result<(), ApiError> {
@@ -78,6 +133,15 @@ impl Operator {
         }
         Err(ApiError::new(Code::NotAllowed, texts::ADMINISTRATORS_ONLY))
     }
+}
+
+/// The answer with the cookie that was noted for it, unless it sets cookies of its own.
+pub fn with_told(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+    let told = request.extensions_mut().remove::<Told>();
+    if let Some(Told(cookie)) = told.filter(|_| !response.headers().contains_key(SET_COOKIE)) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
 }
 
 pub fn require_token(services: &Services, of: &Secret, form: &Parameters) -> Result<(), ApiError> {

@@ -8,7 +8,7 @@ use maud::html;
 use super::layout::{self, Screen};
 use super::origin::require_own;
 use super::problems::answer;
-use super::session::{FORM_TOKEN, Operator, SESSION, Stop, local, require_token};
+use super::session::{FORM_TOKEN, LAST_USE, Operator, SESSION, Stop, local, require_token};
 use super::{ROOT, texts};
 use crate::http::body::{LARGEST_PUBLIC_FORM, RawBody};
 use crate::http::connect::page::lead_to;
@@ -86,7 +86,9 @@ async fn left(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop
     operator.leave().await?;
     let public_url = &operator.services.public_url;
     let mut response = lead_to(&format!("{ROOT}/sign-in"), public_url);
-    response.headers_mut().append(SET_COOKIE, SESSION.remove(public_url)?);
+    for cookie in [SESSION.remove(public_url)?, LAST_USE.remove(public_url)?] {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
     Ok(response)
 }
 

@@ -4,6 +4,10 @@ use crate::kernel::code::Code;
 
 pub const SIGN_IN: &str = "Sign in";
 pub const SIGN_OUT: &str = "Sign out";
+pub const PROVE: &str = "Enter your password to go on";
+pub const PROVE_WHY: &str = "You gave it more than 15 minutes ago, and this changes who has access or removes something. What you entered is kept.";
+pub const GO_ON: &str = "Go on";
+pub const NOT_NOW: &str = "Not now";
 pub const COPY: &str = "Copy";
 pub const NEVER: &str = "never";
 pub const REMOVED: &str = "removed";

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::person::{Person, assert_says, between};
 use crate::support::caller::with_key;
+use crate::support::server::PASSWORD;
 use crate::support::{TestServer, on_both, on_sqlite};
 
 const KEY: &str = "hubspot.authorization.apikey";
@@ -242,7 +243,7 @@ on_both!(an_instance_is_switched_refreshed_and_deleted, |server| async move {
     let page = person.shown(&format!("{path}/delete")).await;
     assert_says(&page, &["Delete Renewed?", "This cannot be undone.", "Keep it"]);
     assert_eq!(server.count().await, 1, "asking deletes nothing");
-    let page = person.does(&format!("{path}/delete"), &[("do", "delete")]).await;
+    let page = person.does(&format!("{path}/delete"), &[("do", "delete"), ("proof-password", PASSWORD)]).await;
     assert_says(&page, &["Deleted."]);
     assert_eq!(server.count().await, 0);
     person.fails_to_show(&format!("/console/instances/{id}"), 404).await;

@@ -5,5 +5,6 @@ mod instances;
 mod notices;
 mod pages;
 pub mod person;
+mod proof;
 mod session;
 mod settings;
