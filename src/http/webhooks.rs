@@ -51,8 +51,8 @@ async fn set_webhook(
 
 /// Tell the organization nothing any more
 ///
-/// For administrators of the organization. What is not delivered yet fails. The secrets stay, because connect links with
-/// an address of their own use them too.
+/// For administrators of the organization. What is not delivered yet fails. The secrets are erased: notices to the
+/// address of a connect link are signed with a new one, which the next `POST /notifications/webhook/secrets` shows.
 #[utoipa::path(responses((status = 200, description = "Removed; the body is empty")))]
 #[delete("/notifications/webhook")]
 async fn delete_webhook(Administrator(caller): Administrator) -> Result<HttpResponse, ApiError> {

@@ -92,6 +92,7 @@ codes! {
     InstanceChanged "instance_changed" 409 "The instance was changed meanwhile, so nothing was saved: look at its current values, and save again.";
     SecretNeededForNewHost "secret_needed_for_new_host" 409 "The vendor's host changes, so every stored secret must be sent anew in the same request.";
     AppNotForHost "app_not_for_host" 409 "The organization's OAuth app was not stored for this host of the vendor: name another host, or add this one to the app's `hosts`.";
+    InstanceDeleted "instance_deleted" 410 "The instance that this Idempotency-Key made was deleted since: send a new key to make another one.";
     IdempotencyConflict "idempotency_conflict" 409 "The Idempotency-Key was used with another request, or its first call is still under way.";
     WebhookSecrets "webhook_secrets" 409 "One or two webhook secrets are active, no fewer and no more.";
     VendorConflict "vendor_conflict" 409 "The vendor has something that contradicts the call.";

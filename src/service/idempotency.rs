@@ -16,7 +16,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::store::idempotency::{self, Claim, Claimant, Hashes};
-use crate::store::{AnyConn, StoreFault};
+use crate::store::{AnyConn, StoreFault, instances};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 
@@ -102,9 +102,10 @@ impl Services {
                 Ok(Claim::New) => return Ok(Begun::First(Claimed { id })),
                 Ok(Claim::Done { id, reply_sealed }) => {
                     let document = self.vault.open(place(id), &reply_sealed)?;
-                    return Ok(Begun::Repeated(Box::new(
-                        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?,
-                    )));
+                    let answer: Answer =
+                        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
+                    self.refuse_answer_of_deleted(owner, &answer).await?;
+                    return Ok(Begun::Repeated(Box::new(answer)));
                 }
                 Ok(Claim::OtherRequest) => return Err(other_request()),
                 Ok(Claim::RunningSince(since)) => return Err(unknown(seconds_until(since, ABANDONED_AFTER, now))),
@@ -133,6 +134,15 @@ impl Services {
                 Err(fault) => return Err(fault.into()),
             }
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The answer has a token, which is dead with its instance.
+    async fn refuse_answer_of_deleted(&self, owner: Owner, answer: &Answer) -> Result<(), ApiError> {
+        let id = answer.instance.id;
+        match self.store.read(move |conn| instances::versions(conn, owner, id)).await {
+            Err(StoreFault::NotFound) => Err(Code::InstanceDeleted.into()),
+            found => Ok(found.map(drop)?),
         }
     }
 

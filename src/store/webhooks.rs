@@ -43,16 +43,24 @@ pub fn insert(conn: &mut AnyConn, row: &WebhookRow) -> Result<(), StoreFault> {
     changes::record(conn, Kind::Organization, row.organization_id, row.updated_at.into())
 }
 
-/// `None` removes the address. Nothing happens where there is no row.
+/// Fails with `Conflict` where there is no such row any more: the address is sealed for that one.
 pub fn set_address(
     conn: &mut AnyConn,
     organization: i64,
-    url_sealed: Option<&[u8]>,
+    (id, url_sealed): (i64, &[u8]),
     now: DateTime<Utc>,
 ) -> Result<(), StoreFault> {
-    let row = dsl::webhook.filter(dsl::organization_id.eq(organization));
-    let values = (dsl::url_sealed.eq(url_sealed), dsl::updated_at.eq(UtcTime(now)));
-    if diesel::update(row).set(values).execute(conn)? == 1 {
+    let row = dsl::webhook.filter(dsl::organization_id.eq(organization)).filter(dsl::id.eq(id));
+    let values = (dsl::url_sealed.eq(Some(url_sealed)), dsl::updated_at.eq(UtcTime(now)));
+    if diesel::update(row).set(values).execute(conn)? == 0 {
+        return Err(StoreFault::Conflict("webhook.id".to_owned()));
+    }
+    changes::record(conn, Kind::Organization, organization, now)
+}
+
+/// Address and secrets. Nothing happens where there is no row.
+pub fn delete(conn: &mut AnyConn, organization: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    if diesel::delete(dsl::webhook.filter(dsl::organization_id.eq(organization))).execute(conn)? == 1 {
         changes::record(conn, Kind::Organization, organization, now)?;
     }
     Ok(())

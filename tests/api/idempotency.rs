@@ -35,6 +35,23 @@ on_both!(a_repeated_call_gets_the_first_answer, |server| async move {
     create(&caller, "/instances", "key-2", &body).await.fails(400, "vendor_refused");
 });
 
+on_both!(the_answer_of_a_deleted_instance_is_gone, |server| async move {
+    let caller = server.caller();
+    let body = with_code("Deleted", &caller.code(server.sandbox()).await);
+    let first = create(&caller, "/instances", "key", &body).await.ok();
+    assert_eq!(caller.delete(&format!("/instances/{}", first["id"])).await.status, 200);
+    let spent = server.sandbox().calls().len();
+    for _ in 0..2 {
+        let again = create(&caller, "/instances", "key", &body).await;
+        let message = again.fails(410, "instance_deleted");
+        assert!(message.contains("send a new key"), "{message}");
+        assert!(!again.text.contains(first["token"].as_str().expect("a token")), "{again:?}");
+    }
+    assert_eq!(server.sandbox().calls().len(), spent, "nothing is sent");
+    create(&caller, "/instances", "key", &with_key("Other")).await.fails(409, "idempotency_conflict");
+    create(&caller, "/instances", "another", &with_key("Deleted")).await.ok();
+});
+
 on_both!(another_request_with_the_same_key_is_a_conflict, |server| async move {
     let caller = server.caller();
     create(&caller, "/instances", "key", &with_key("One")).await.ok();

@@ -1,5 +1,5 @@
-mod app_hosts;
 mod access;
+mod app_hosts;
 mod apps;
 mod bad_input;
 mod change_instance;

@@ -40,8 +40,13 @@ on_both!(an_address_is_set_shown_and_removed, |server| async move {
     assert_eq!(again, json!({ "url": "https://other.example/", "secrets": [shown] }), "a secret is shown once");
     assert_eq!(caller.get(WEBHOOK).await.ok(), again);
     assert_eq!(caller.delete(WEBHOOK).await.status, 200);
-    assert_eq!(caller.get(WEBHOOK).await.ok(), json!({ "url": null, "secrets": [shown] }), "links may sign with it");
+    assert_eq!(caller.get(WEBHOOK).await.ok(), json!({ "url": null, "secrets": [] }), "it is erased");
     assert_eq!(caller.delete(WEBHOOK).await.status, 200);
+    let anew = caller.put(WEBHOOK, &json!({ "url": "https://receiver.example/hook" })).await.ok();
+    assert!(anew["secrets"][0]["secret"].is_string(), "{anew}");
+    for member in ["id", "secret"] {
+        assert_ne!(anew["secrets"][0][member], first[member], "nothing of the old one is left");
+    }
 });
 
 on_both!(two_secrets_may_be_active_and_one_must_be, |server| async move {

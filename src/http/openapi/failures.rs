@@ -80,7 +80,7 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("reAuthenticate", &[&[BadParameter]]),
     ("refresh", &[&[BadParameter, VendorRefused, VendorConfiguration, AppNotForHost], ADDRESS, VENDOR]),
     ("emptyList", &[&[NothingFound]]),
-    ("Idempotency-Key", &[&[BadIdempotencyKey, IdempotencyConflict]]),
+    ("Idempotency-Key", &[&[BadIdempotencyKey, IdempotencyConflict, InstanceDeleted]]),
     ("hub", &[HUB, ADDRESS, VENDOR]),
     ("fields", &[&[BadWhere]]),
     ("page", &[&[PageTooFar]]),

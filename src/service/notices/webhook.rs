@@ -104,24 +104,31 @@ impl Services {
     pub async fn set_webhook(&self, caller: &Principal, address: &WebhookAddress) -> Result<WebhookView, ApiError> {
         let organization = of_administrators(caller)?;
         let url = self.checked_receiver(&address.url)?;
-        let row = self.webhook_row(organization).await?;
-        let (sealed, now) = (self.vault.seal(url_place(row.id), url.as_str().as_bytes())?, self.now());
-        self.store
-            .write_for(Whose::of(organization), move |conn| {
-                webhooks::set_address(conn, organization, Some(&sealed), now)
-            })
-            .await?;
+        self.write_address(organization, &url).await?;
         self.warm.forget_organizations();
         let unseen = self.show_unseen(organization).await?;
         self.webhook_view(&self.webhook_row(organization).await?, unseen.map(|kept| kept.id))
     }
 
-    /// From now on nothing is told; what waits is given up. The secrets stay: links may use them.
+    async fn write_address(&self, organization: i64, url: &Url) -> Result<(), ApiError> {
+        for _ in 0..TRIES {
+            let id = self.webhook_row(organization).await?.id;
+            let (sealed, now) = (self.vault.seal(url_place(id), url.as_str().as_bytes())?, self.now());
+            let write = move |conn: &mut _| webhooks::set_address(conn, organization, (id, &sealed), now);
+            match self.store.write_for(Whose::of(organization), write).await {
+                // Somebody removed it meanwhile: the next one has a row, and secrets, of its own.
+                Err(StoreFault::Conflict(_)) => continue,
+                other => return Ok(other?),
+            }
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+
+    /// From now on nothing is told; what waits is given up. The secrets are erased: what is told to a link's own address is
+    /// signed with a new one.
     pub async fn remove_webhook(&self, caller: &Principal) -> Result<(), ApiError> {
         let (organization, now) = (of_administrators(caller)?, self.now());
-        self.store
-            .write_for(Whose::of(organization), move |conn| webhooks::set_address(conn, organization, None, now))
-            .await?;
+        self.store.write_for(Whose::of(organization), move |conn| webhooks::delete(conn, organization, now)).await?;
         self.warm.forget_organizations();
         Ok(())
     }
