@@ -83,6 +83,16 @@ mod tests {
         assert!(!verify(&Secret::new("correct horse"), Some("not a hash")));
     }
 
+    #[test]
+    fn a_password_counts_to_its_last_letter() {
+        let (long, entropy) = ("Correct horse ".repeat(40), SeededEntropy::new(1));
+        let hashed = hash(&Secret::new(long.as_str()), &entropy).unwrap();
+        assert!(verify(&Secret::new(long.as_str()), Some(&hashed)));
+        for other in [long.trim().to_owned(), long.to_lowercase(), format!("{long}x"), long.replace("  ", " ") + " "] {
+            assert!(!verify(&Secret::new(other.as_str()), Some(&hashed)), "{other}");
+        }
+    }
+
     /// Hashes of the library's own making, with other parameters too.
     #[test]
     fn hashes_that_others_wrote_are_understood() {

@@ -1,3 +1,4 @@
+mod asvs;
 mod attacks;
 mod backup;
 mod cli;
