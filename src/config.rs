@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use ipnet::IpNet;
 use url::Url;
 
@@ -77,6 +77,11 @@ pub enum Command {
     /// Users and their organizations
     #[command(subcommand)]
     Users(Users),
+    /// Break glass: end grants at their vendors, and make their instances invalid
+    ///
+    /// Beside running servers, or without any; with their settings, because it speaks with the vendors itself. Ends when 0 are
+    /// left, and names those that it cannot end. May be interrupted at any moment: run it again, and it goes on with the rest.
+    Revoke(Box<Revoke>),
     /// The catalogue of elements
     #[command(subcommand)]
     Elements(Elements),
@@ -111,6 +116,29 @@ pub enum Keys {
         #[arg(long)]
         lookup: bool,
     },
+}
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("scope").args(["all", "element", "organization"]).required(true).multiple(true))]
+pub struct Revoke {
+    #[command(flatten)]
+    pub storage: Storage,
+    #[command(flatten)]
+    pub catalogue: Catalogue,
+    #[command(flatten)]
+    pub outbound: Outbound,
+    /// Every grant of every organization
+    #[arg(long, conflicts_with_all = ["element", "organization"])]
+    pub all: bool,
+    /// Those of one element
+    #[arg(long, value_name = "KEY")]
+    pub element: Option<String>,
+    /// Those of one organization
+    #[arg(long, value_name = "ID")]
+    pub organization: Option<i64>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Subcommand)]
@@ -197,6 +225,26 @@ pub struct Catalogue {
     /// A directory of element files that add to the built-in ones or replace them by key
     #[arg(long, env = "LIGAND_ELEMENTS_DIR", value_name = "DIR")]
     pub elements_dir: Option<PathBuf>,
+}
+
+/// How vendors are reached.
+#[derive(Args, Clone)]
+pub struct Outbound {
+    /// Inner networks that vendors may be reached in (CIDR, comma separated)
+    #[arg(long, env = "LIGAND_OUTBOUND_ALLOW", value_delimiter = ',', value_name = "CIDR")]
+    pub outbound_allow: Vec<IpNet>,
+    /// The proxy for calls to vendors, by CONNECT; the environment's proxy settings are not used
+    #[arg(long, env = "LIGAND_OUTBOUND_PROXY", hide_env_values = true, value_name = "URL", value_parser = Unrepeated(proxy_url))]
+    outbound_proxy: Option<Secret>,
+    /// A file with that URL, for one with a password; `-` for standard input
+    #[arg(long, env = "LIGAND_OUTBOUND_PROXY_FILE", value_name = "FILE", value_parser = proxy_url_in, conflicts_with = "outbound_proxy")]
+    outbound_proxy_file: Option<Secret>,
+}
+
+impl Outbound {
+    pub fn proxy(&self) -> Option<&Secret> {
+        self.outbound_proxy.as_ref().or(self.outbound_proxy_file.as_ref())
+    }
 }
 
 /// Where data rests, and the keys that seal it.
@@ -298,15 +346,8 @@ pub struct Serve {
     /// random one, shown once
     #[arg(long, env = "LIGAND_ADMIN_PASSWORD_FILE", value_name = "FILE", value_parser = SecretFile::read, conflicts_with = "admin_password")]
     admin_password_file: Option<SecretFile>,
-    /// Inner networks that vendors may be reached in (CIDR, comma separated)
-    #[arg(long, env = "LIGAND_OUTBOUND_ALLOW", value_delimiter = ',', value_name = "CIDR")]
-    pub outbound_allow: Vec<IpNet>,
-    /// The proxy for calls to vendors, by CONNECT; the environment's proxy settings are not used
-    #[arg(long, env = "LIGAND_OUTBOUND_PROXY", hide_env_values = true, value_name = "URL", value_parser = Unrepeated(proxy_url))]
-    outbound_proxy: Option<Secret>,
-    /// A file with that URL, for one with a password; `-` for standard input
-    #[arg(long, env = "LIGAND_OUTBOUND_PROXY_FILE", value_name = "FILE", value_parser = proxy_url_in, conflicts_with = "outbound_proxy")]
-    outbound_proxy_file: Option<Secret>,
+    #[command(flatten)]
+    pub outbound: Outbound,
     /// Origins of pages that may call from a browser (comma separated)
     #[arg(long, env = "LIGAND_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
     pub cors_origins: Vec<String>,
@@ -344,10 +385,6 @@ impl Serve {
     /// What the operator has set for the first administrator.
     pub fn admin_password(&self) -> Option<&Secret> {
         self.admin_password.as_ref().or(self.admin_password_file.as_ref().map(|file| &file.content))
-    }
-
-    pub fn outbound_proxy(&self) -> Option<&Secret> {
-        self.outbound_proxy.as_ref().or(self.outbound_proxy_file.as_ref())
     }
 
     /// Without a trailing slash.

@@ -10,6 +10,7 @@ pub mod memory_image;
 mod port;
 mod postgres_tools;
 mod restore;
+mod revoke;
 pub mod sandbox_vendor;
 pub mod serve;
 mod shutdown;
@@ -17,14 +18,17 @@ mod sockets;
 mod users;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::catalog;
-use crate::config::{Cli, Command, Elements, Storage};
+use crate::config::{Catalogue, Cli, Command, Elements, Outbound, Storage};
 use crate::kernel::clock::SystemClock;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
+use crate::outbound::Guard;
+use crate::service::Services;
 use crate::telemetry;
 
 /// What ends a command: one line for the terminal.
@@ -62,6 +66,7 @@ async fn run(command: Command) -> Ended {
         Command::Resume(storage) => restore::resume(&storage).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Users(command) => users::run(command).await,
+        Command::Revoke(command) => revoke::run(*command).await,
         Command::Elements(Elements::Check { catalogue }) => {
             match catalog::load::check(catalogue.elements_dir.as_deref()) {
                 Ok(count) => print(&format!("{count} elements are fine")),
@@ -93,16 +98,32 @@ async fn migrate(storage: &Storage) -> Ended {
     }
 }
 
-/// What the commands beside `serve` work with: no catalogue of their own, nothing is sent.
-async fn services(storage: &Storage) -> Result<crate::service::Services, String> {
-    let catalog = catalog::Catalog::load(None).map_err(|complaints| serve::complaints_text(&complaints))?;
+/// What the commands beside `serve` work with that send nothing: no catalogue of their own.
+async fn services(storage: &Storage) -> Result<Services, String> {
+    build(storage, None, Guard::default(), None).await
+}
+
+/// The same for commands that speak with vendors, as the server would.
+async fn services_calling(storage: &Storage, catalogue: &Catalogue, outbound: &Outbound) -> Result<Services, String> {
+    let proxy = outbound.proxy().map(|proxy| proxy.expose().to_owned());
+    let guard = Guard::new(outbound.outbound_allow.clone(), None);
+    build(storage, catalogue.elements_dir.as_deref(), guard, proxy).await
+}
+
+async fn build(
+    storage: &Storage,
+    elements_dir: Option<&Path>,
+    guard: Guard,
+    proxy: Option<String>,
+) -> Result<Services, String> {
+    let catalog = catalog::Catalog::load(elements_dir).map_err(|complaints| serve::complaints_text(&complaints))?;
     let (store, ring) = database::unlocked(storage).await?;
     let build = serve::Build {
         catalog,
         store,
         ring,
-        guard: crate::outbound::Guard::default(),
-        proxy: None,
+        guard,
+        proxy,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         // Commands answer no browser.

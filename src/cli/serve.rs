@@ -160,9 +160,9 @@ pub async fn serve(mut settings: Serve) -> Ended {
         ring,
         guard: match settings.clone {
             true => Guard::closed(),
-            false => Guard::new(settings.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
+            false => Guard::new(settings.outbound.outbound_allow.clone(), vendor.as_ref().map(|vendor| vendor.address)),
         },
-        proxy: settings.outbound_proxy().map(|proxy| proxy.expose().to_owned()),
+        proxy: settings.outbound.proxy().map(|proxy| proxy.expose().to_owned()),
         clock,
         entropy: Arc::clone(&entropy),
         public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
@@ -262,7 +262,7 @@ pub fn http_server(shared: web::Data<Shared>, sockets: Vec<TcpListener>) -> Resu
 }
 
 /// In a directory that outlives the process: the data directory, where there is one, or that of the SQLite file.
-async fn journal_of(storage: &Storage, store: &Store) -> Result<Option<Journal>, String> {
+pub(super) async fn journal_of(storage: &Storage, store: &Store) -> Result<Option<Journal>, String> {
     let of_file = match storage.database_url() {
         Some(Address::Sqlite(path)) => Some(directory_of(path)),
         Some(Address::Postgres(_)) | None => None,

@@ -16,7 +16,8 @@ use crate::service::change_feed::FeedPosition;
 use crate::service::idempotency::KEPT_FOR;
 use crate::service::notices::sending::Sending;
 use crate::service::refresh_due::DueRefreshes;
-use crate::store::{StoreFault, changes, grants, idempotency, notices, processes, sessions};
+use crate::service::revoke_grants::Share;
+use crate::store::{StoreFault, changes, grants, idempotency, notices, processes, revocations, sessions};
 
 /// How often links are looked for whose time is over: it is told within a minute.
 pub const LINKS_EVERY: Duration = Duration::from_secs(20);
@@ -65,7 +66,7 @@ impl Jobs {
         let stop = self.stop.clone();
         self.every(Duration::from_secs(2), services, move |services| {
             let stop = stop.clone();
-            async move { services.revoke_due_grants_until(stop.cancelled_owned()).await.map(drop) }
+            async move { services.revoke_due_grants_until(Share::OF_A_SERVER, stop.cancelled_owned()).await.map(drop) }
         });
         let (due, looking) = (Arc::clone(&self.due_refreshes), Arc::clone(&self.due_refreshes));
         self.again_and_again(
@@ -149,6 +150,7 @@ pub async fn purge(services: &Services) -> Result<(), StoreFault> {
             idempotency::purge(conn, answers)?;
             changes::purge(conn, feed)?;
             notices::purge(conn, told)?;
+            revocations::purge(conn, now)?;
             sessions::purge(conn, now)?;
             processes::note(conn, process, locks, now)?;
             processes::purge(conn, answers)?;

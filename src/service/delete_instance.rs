@@ -68,21 +68,34 @@ impl Services {
     pub(super) async fn revocation_of(&self, stored: &Stored) -> Result<Option<GrantToRevoke>, ApiError> {
         let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
         let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
-        self.revocation(stored.instance.element_id, &credential, &self.configuration_of(stored)?).await
+        let about = (stored.instance.element_id, stored.instance.id);
+        self.revocation(about, &credential, &self.configuration_of(stored)?).await
     }
 
-    /// As `revocation_of`, of a credential that may never have been stored.
+    /// As `revocation_of`, of a credential that may never have been stored. `about`: element and instance.
     pub(super) async fn revocation(
         &self,
-        element_id: i64,
+        about: (i64, i64),
         credential: &Credential,
         configuration: &Configuration,
     ) -> Result<Option<GrantToRevoke>, ApiError> {
-        let element = self.catalog.by_id(element_id);
+        let Some(document) = self.revocation_document(about.0, credential, configuration)? else { return Ok(None) };
+        let hashes = credential.grant().map(|grant| self.lookup.hashes(Purpose::VendorGrant, grant));
+        let id = self.store.next_id().await?;
+        Ok(Some((self.sealed_revocation(id, about, &document)?, hashes.unwrap_or_default())))
+    }
+
+    /// What the job needs, in the clear; none where the vendor has no address for it.
+    pub(super) fn revocation_document(
+        &self,
+        element: i64,
+        credential: &Credential,
+        configuration: &Configuration,
+    ) -> Result<Option<Zeroizing<String>>, ApiError> {
+        let element = self.catalog.by_id(element);
         if element.and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
             return Ok(None);
         }
-        let hashes = credential.grant().map(|grant| self.lookup.hashes(Purpose::VendorGrant, grant));
         let Credential::OAuth2 { access_token, refresh_token, variables, .. } = credential else {
             return Ok(None);
         };
@@ -93,23 +106,29 @@ impl Services {
         let document = json!({
             "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
         });
-        let document = Zeroizing::new(document.to_string());
-        let id = self.store.next_id().await?;
+        Ok(Some(Zeroizing::new(document.to_string())))
+    }
+
+    pub(super) fn sealed_revocation(
+        &self,
+        id: i64,
+        (element_id, instance): (i64, i64),
+        document: &str,
+    ) -> Result<Revocation, ApiError> {
         let sealed = self.vault.seal(revocation_place(id), document.as_bytes())?;
-        let revocation = Revocation { id, element_id, sealed, attempts: 0 };
-        Ok(Some((revocation, hashes.unwrap_or_default())))
+        Ok(Revocation { id, element_id, sealed, attempts: 0, instance_id: Some(instance) })
     }
 
     /// Queues the revocation of a grant that is not kept, whatever the database does meanwhile.
     pub(super) async fn revoke_surely(
         &self,
         owner: Owner,
-        (element, id): (i64, i64),
+        about: (i64, i64),
         credential: &Credential,
         configuration: &Configuration,
     ) {
         let now = self.now();
-        let queued = match self.retry_while_passing(|| self.revocation(element, credential, configuration)).await {
+        let queued = match self.retry_while_passing(|| self.revocation(about, credential, configuration)).await {
             Ok(Some(grant)) => {
                 let queue = move |conn: &mut AnyConn| revoke_unless_shared(conn, owner, grant, now);
                 self.commit_until_decided(owner, "a revocation", queue).await.map_err(|fault| fault.into())
@@ -118,7 +137,7 @@ impl Services {
             Err(error) => Err(error),
         };
         if let Err(error) = queued {
-            tracing::error!(instance = id, ?error, "a grant that nobody keeps lives on at its vendor");
+            tracing::error!(instance = about.1, ?error, "a grant that nobody keeps lives on at its vendor");
         }
     }
 }

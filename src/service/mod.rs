@@ -20,6 +20,7 @@ pub mod delete_instance;
 pub mod document;
 pub mod element_metadata;
 pub mod element_view;
+pub mod end_grants;
 pub mod flight;
 mod form_token;
 pub mod fresh_token;

@@ -219,6 +219,11 @@ impl Services {
                     return (Outcome::Refreshed, Ok(stored.credential.version));
                 }
                 Ok(stored) if stored.credential.version > entry.credential.version => {
+                    // The operator ended it meanwhile, and what that ended was the token before. First: who waits for the
+                    // end of the lease then finds this.
+                    if stored.instance.invalid_reason.is_some() {
+                        self.revoke_entry(&entry).await;
+                    }
                     self.release(name, lateness).await;
                     return (Outcome::Overtaken, Ok(stored.credential.version));
                 }

@@ -1,4 +1,5 @@
-//! Revoking the grants of deleted instances at their vendors. Best effort: twelve tries over three days, then given up.
+//! Revoking grants at their vendors, of instances that were deleted or that the operator ended. Best effort: twelve tries over
+//! three days, then given up.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::{Future, pending};
@@ -29,9 +30,22 @@ const TRIES: i64 = 12;
 /// Doubled before each try, the first included: longer than a vendor may take for an answer, so that nobody tries again
 /// meanwhile.
 const PAUSE: TimeDelta = TimeDelta::minutes(1);
+/// What was given up is kept so long, for the operator to see.
+const GIVEN_UP_FOR: TimeDelta = TimeDelta::days(30);
 /// At once, and of one organization: a vendor that does not answer holds up those of nobody else.
-const AT_ONCE: usize = 32;
-const OF_ONE: usize = 8;
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    at_once: usize,
+    of_one: usize,
+}
+
+impl Share {
+    /// Beside everything else that a server does.
+    pub const OF_A_SERVER: Self = Self { at_once: 32, of_one: 8 };
+    /// Of a command, whose work this is. Not more: vendors count calls too.
+    pub const OF_A_COMMAND: Self = Self { at_once: 32, of_one: 16 };
+}
+
 /// Between two looks while something is under way.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -49,8 +63,8 @@ struct Remembered {
 }
 
 /// What this round has begun.
-#[derive(Default)]
 struct UnderWay {
+    share: Share,
     ids: HashSet<i64>,
     by_organization: HashMap<i64, usize>,
 }
@@ -59,7 +73,7 @@ impl UnderWay {
     /// False when it is under way already, or when enough is.
     fn begin(&mut self, owner: Owner, id: i64) -> bool {
         let of_one = self.by_organization.entry(owner.organization).or_default();
-        if self.ids.len() >= AT_ONCE || *of_one >= OF_ONE || !self.ids.insert(id) {
+        if self.ids.len() >= self.share.at_once || *of_one >= self.share.of_one || !self.ids.insert(id) {
             return false;
         }
         *of_one = of_one.saturating_add(1);
@@ -75,7 +89,7 @@ impl UnderWay {
 
     /// Who has enough under way.
     fn full(&self) -> Vec<i64> {
-        self.by_organization.iter().filter(|(_, count)| **count >= OF_ONE).map(|(id, _)| *id).collect()
+        self.by_organization.iter().filter(|(_, count)| **count >= self.share.of_one).map(|(id, _)| *id).collect()
     }
 }
 
@@ -88,13 +102,18 @@ fn again_at(attempt: i64, now: DateTime<Utc>) -> DateTime<Utc> {
 impl Services {
     /// Revokes everything that is due. How many were dealt with.
     pub async fn revoke_due_grants(&self) -> Result<usize, ApiError> {
-        self.revoke_due_grants_until(pending()).await
+        self.revoke_due_grants_until(Share::OF_A_SERVER, pending()).await
     }
 
     /// The same, but from `stop` on none is begun.
-    pub async fn revoke_due_grants_until(&self, stop: impl Future<Output = ()>) -> Result<usize, ApiError> {
+    pub async fn revoke_due_grants_until(
+        &self,
+        share: Share,
+        stop: impl Future<Output = ()>,
+    ) -> Result<usize, ApiError> {
         let mut stop = pin!(stop);
-        let (mut under_way, mut taken) = (FuturesUnordered::new(), UnderWay::default());
+        let mut under_way = FuturesUnordered::new();
+        let mut taken = UnderWay { share, ids: HashSet::new(), by_organization: HashMap::new() };
         let mut dealt_with: usize = 0;
         // Why none is begun any more. What was begun comes to its end.
         let mut stopped: Option<Result<(), ApiError>> = None;
@@ -103,7 +122,7 @@ impl Services {
                 let passed_over = taken.full().len();
                 match self.due_revocations(&taken).await {
                     Ok(due) => {
-                        let all = due.len() < AT_ONCE;
+                        let all = due.len() < share.at_once;
                         let due = due.into_iter().filter(|(owner, revocation)| taken.begin(*owner, revocation.id));
                         under_way.extend(due.map(|(owner, revocation)| async move {
                             (owner, revocation.id, self.try_revocation(owner, revocation).await)
@@ -134,11 +153,11 @@ impl Services {
 
     async fn due_revocations(&self, taken: &UnderWay) -> Result<Vec<(Owner, Revocation)>, ApiError> {
         let (now, full) = (self.now(), taken.full());
-        let room = AT_ONCE.saturating_sub(taken.ids.len());
+        let room = taken.share.at_once.saturating_sub(taken.ids.len());
         if room == 0 {
             return Ok(Vec::new());
         }
-        let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+        let limit = i64::try_from(taken.share.at_once).unwrap_or(i64::MAX);
         Ok(self.store.read(move |conn| revocations::due(conn, now, &full, limit)).await?)
     }
 
@@ -156,7 +175,12 @@ impl Services {
                 tracing::warn!(revocation = id, attempt, ?error, "a grant could not be revoked yet");
                 return Ok(true);
             }
-            Err(error) => tracing::warn!(revocation = id, ?error, "a grant could not be revoked, given up"),
+            Err(error) => {
+                tracing::warn!(revocation = id, ?error, "a grant could not be revoked, given up");
+                let forgotten_at = self.now().checked_add_signed(GIVEN_UP_FOR).unwrap_or(again);
+                self.store.write(move |conn| revocations::give_up(conn, id, forgotten_at)).await?;
+                return Ok(true);
+            }
         }
         self.store.write(move |conn| revocations::delete(conn, id)).await?;
         Ok(true)

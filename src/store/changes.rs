@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::connection::AnyConn;
+use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::schema::change;
 use super::time::UtcTime;
@@ -54,6 +54,18 @@ impl Change {
 pub fn record(conn: &mut AnyConn, kind: Kind, entity_id: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
     let row = (change::kind.eq(kind.as_str()), change::entity_id.eq(entity_id), change::created_at.eq(UtcTime(now)));
     diesel::insert_into(change::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// The same of many rows at once.
+pub fn record_all(conn: &mut AnyConn, kind: Kind, ids: &[i64], now: DateTime<Utc>) -> Result<(), StoreFault> {
+    let row =
+        |id: &i64| (change::kind.eq(kind.as_str()), change::entity_id.eq(*id), change::created_at.eq(UtcTime(now)));
+    let rows: Vec<_> = ids.iter().map(row).collect();
+    // SQLite takes no empty list.
+    if !rows.is_empty() {
+        on_each!(conn, conn => diesel::insert_into(change::table).values(rows).execute(conn)?);
+    }
     Ok(())
 }
 

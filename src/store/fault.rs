@@ -16,6 +16,9 @@ pub enum StoreFault {
     /// What was written breaks a constraint: of a foreign key, of a value that must be there, of a check.
     #[error("a constraint refuses the row: {0}")]
     Refused(String),
+    /// The operator has ended what this would store.
+    #[error("the operator ended such connections while this one was made")]
+    Ended,
     /// The row is not there, or is not the owner's.
     #[error("no such row")]
     NotFound,
@@ -30,7 +33,7 @@ impl StoreFault {
     /// Whether the database has decided about what was written: the same write would end the same way. Made of the kinds that
     /// error codes stand for, never of a text, which follows the server's language.
     pub fn is_verdict(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Refused(_) | Self::NotFound)
+        matches!(self, Self::Conflict(_) | Self::Refused(_) | Self::Ended | Self::NotFound)
     }
 }
 
@@ -92,6 +95,11 @@ impl From<StoreFault> for ApiError {
         match fault {
             StoreFault::Unavailable(_) | StoreFault::Newer(_) => {
                 ApiError::from(Code::DatabaseUnavailable).with_retry_after(1).with_source(fault)
+            }
+            StoreFault::Ended => {
+                let message =
+                    "The operator of this server ended such connections while this one was made: authorise again.";
+                ApiError::new(Code::ReauthorizationRequired, message).with_source(fault)
             }
             other => ApiError::internal(other),
         }

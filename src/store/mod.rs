@@ -22,6 +22,7 @@ pub mod peek;
 pub mod principals;
 pub mod processes;
 pub mod refreshes;
+pub mod revocation_orders;
 pub mod revocations;
 mod schema;
 pub mod sealed;

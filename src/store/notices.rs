@@ -96,26 +96,58 @@ pub fn enqueue(conn: &mut AnyConn, new: &Notice) -> Result<(), StoreFault> {
     if new.link_id.is_none() && !webhooks::has_address(conn, new.owner.organization)? {
         return Ok(());
     }
-    let row = (
-        (
-            dsl::organization_id.eq(new.owner.organization),
-            dsl::account_id.eq(new.owner.account),
-            dsl::link_id.eq(new.link_id),
-            dsl::subject.eq(&new.subject),
-            dsl::kind.eq(new.kind),
-            dsl::message.eq(&new.message),
-            dsl::payload.eq(&new.payload),
-        ),
-        (
-            dsl::status.eq(WAITING),
-            dsl::parked.eq(false),
-            dsl::attempts.eq(0),
-            dsl::due_at.eq(UtcTime(new.at)),
-            dsl::created_at.eq(UtcTime(new.at)),
-        ),
-    );
-    diesel::insert_into(notice::table).values(row).execute(conn)?;
+    diesel::insert_into(notice::table).values(values(new)).execute(conn)?;
     Ok(())
+}
+
+/// The same of many subjects at once, and to the webhooks of organizations alone.
+pub fn enqueue_all(conn: &mut AnyConn, new: &[Notice]) -> Result<(), StoreFault> {
+    let mut organizations: Vec<i64> = new.iter().map(|notice| notice.owner.organization).collect();
+    organizations.sort_unstable();
+    organizations.dedup();
+    let listening = webhooks::with_address(conn, &organizations)?;
+    let heard = new.iter().filter(|notice| listening.contains(&notice.owner.organization));
+    let rows: Vec<_> = heard.map(values).collect();
+    // SQLite takes no empty list.
+    if !rows.is_empty() {
+        on_each!(conn, conn => diesel::insert_into(notice::table).values(rows).execute(conn)?);
+    }
+    Ok(())
+}
+
+// With defaults for what is none, SQLite would take the rows one by one, in a transaction of diesel's own.
+#[derive(Insertable)]
+#[diesel(table_name = notice, treat_none_as_default_value = false)]
+struct NewRow<'a> {
+    organization_id: i64,
+    account_id: i64,
+    link_id: Option<i64>,
+    subject: &'a str,
+    kind: &'a str,
+    message: &'a str,
+    payload: &'a str,
+    status: &'a str,
+    parked: bool,
+    attempts: i64,
+    due_at: UtcTime,
+    created_at: UtcTime,
+}
+
+fn values(new: &Notice) -> NewRow<'_> {
+    NewRow {
+        organization_id: new.owner.organization,
+        account_id: new.owner.account,
+        link_id: new.link_id,
+        subject: &new.subject,
+        kind: new.kind,
+        message: &new.message,
+        payload: &new.payload,
+        status: WAITING,
+        parked: false,
+        attempts: 0,
+        due_at: UtcTime(new.at),
+        created_at: UtcTime(new.at),
+    }
 }
 
 /// Who has enough under way.

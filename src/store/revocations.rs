@@ -6,12 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
+use super::revocation_orders::Scope;
 use super::schema::revocation::{self, dsl};
 use super::time::UtcTime;
 use crate::kernel::owner::Owner;
 
+/// Rows of a list.
+const LISTED: i64 = 200;
+
+// With defaults for what is none, SQLite would take the rows one by one, in a transaction of diesel's own.
 #[derive(Debug, Clone, Queryable, Insertable)]
-#[diesel(table_name = revocation)]
+#[diesel(table_name = revocation, treat_none_as_default_value = false)]
 struct Row {
     id: i64,
     organization_id: i64,
@@ -21,6 +26,8 @@ struct Row {
     attempts: i64,
     due_at: UtcTime,
     created_at: UtcTime,
+    instance_id: Option<i64>,
+    given_up: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,20 +38,48 @@ pub struct Revocation {
     pub sealed: Vec<u8>,
     /// That were begun.
     pub attempts: i64,
+    /// Whose grant it is, or was. None: an older version wrote it.
+    #[serde(default)]
+    pub instance_id: Option<i64>,
+}
+
+impl Row {
+    fn new(owner: Owner, revocation: Revocation, now: DateTime<Utc>) -> Self {
+        Self {
+            id: revocation.id,
+            organization_id: owner.organization,
+            account_id: owner.account,
+            element_id: revocation.element_id,
+            sealed: revocation.sealed,
+            attempts: revocation.attempts,
+            due_at: UtcTime(now),
+            created_at: UtcTime(now),
+            instance_id: revocation.instance_id,
+            given_up: false,
+        }
+    }
+
+    fn split(self) -> (Owner, Revocation) {
+        let Self { id, element_id, sealed, attempts, instance_id, .. } = self;
+        let owner = Owner { organization: self.organization_id, account: self.account_id };
+        (owner, Revocation { id, element_id, sealed, attempts, instance_id })
+    }
 }
 
 pub fn insert(conn: &mut AnyConn, owner: Owner, revocation: Revocation, now: DateTime<Utc>) -> Result<(), StoreFault> {
-    let row = Row {
-        id: revocation.id,
-        organization_id: owner.organization,
-        account_id: owner.account,
-        element_id: revocation.element_id,
-        sealed: revocation.sealed,
-        attempts: revocation.attempts,
-        due_at: UtcTime(now),
-        created_at: UtcTime(now),
-    };
-    diesel::insert_into(revocation::table).values(&row).execute(conn)?;
+    insert_all(conn, vec![(owner, revocation)], now)
+}
+
+pub fn insert_all(
+    conn: &mut AnyConn,
+    revocations: Vec<(Owner, Revocation)>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    let rows: Vec<_> = revocations.into_iter().map(|(owner, it)| Row::new(owner, it, now)).collect();
+    // SQLite takes no empty list.
+    if !rows.is_empty() {
+        on_each!(conn, conn => diesel::insert_into(revocation::table).values(&rows).execute(conn)?);
+    }
     Ok(())
 }
 
@@ -58,17 +93,11 @@ pub fn due(
     let due = dsl::revocation
         .filter(dsl::due_at.le(UtcTime(now)))
         .filter(dsl::organization_id.ne_all(without))
+        .filter(dsl::given_up.eq(false))
         .order(dsl::due_at)
         .limit(limit);
     let rows: Vec<Row> = on_each!(conn, inner => due.load(inner)?);
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let Row { id, element_id, sealed, attempts, .. } = row;
-            let owner = Owner { organization: row.organization_id, account: row.account_id };
-            (owner, Revocation { id, element_id, sealed, attempts })
-        })
-        .collect())
+    Ok(rows.into_iter().map(Row::split).collect())
 }
 
 /// Begins the next attempt at one, and puts it off so that no other process takes it meanwhile. False: one has.
@@ -78,7 +107,55 @@ pub fn take(conn: &mut AnyConn, id: i64, attempts: i64, again: DateTime<Utc>) ->
     Ok(diesel::update(unchanged).set(values).execute(conn)? == 1)
 }
 
-/// Done, or given up.
+/// The vendor never answered. It is kept until then for the operator, who may have it tried again.
+pub fn give_up(conn: &mut AnyConn, id: i64, forgotten_at: DateTime<Utc>) -> Result<(), StoreFault> {
+    let values = (dsl::given_up.eq(true), dsl::due_at.eq(UtcTime(forgotten_at)));
+    diesel::update(dsl::revocation.find(id)).set(values).execute(conn)?;
+    Ok(())
+}
+
+/// Those that were given up long ago, of all owners.
+pub fn purge(conn: &mut AnyConn, now: DateTime<Utc>) -> Result<usize, StoreFault> {
+    let old = dsl::revocation.filter(dsl::given_up.eq(true)).filter(dsl::due_at.le(UtcTime(now)));
+    Ok(diesel::delete(old).execute(conn)?)
+}
+
+/// Revocations of a scope.
+macro_rules! of_scope {
+    ($rows:expr, $scope:ident) => {{
+        let mut rows = $rows.into_boxed();
+        if let Some(organization) = $scope.organization {
+            rows = rows.filter(dsl::organization_id.eq(organization));
+        }
+        if let Some(element) = $scope.element {
+            rows = rows.filter(dsl::element_id.eq(element));
+        }
+        rows
+    }};
+}
+
+/// How many of a scope wait for their vendors, whoever owns them.
+pub fn waiting(conn: &mut AnyConn, scope: Scope) -> Result<i64, StoreFault> {
+    Ok(of_scope!(dsl::revocation.filter(dsl::given_up.eq(false)).count(), scope).get_result(conn)?)
+}
+
+/// All of a scope are tried now, as if for the first time.
+pub fn try_anew(conn: &mut AnyConn, scope: Scope, now: DateTime<Utc>) -> Result<usize, StoreFault> {
+    let values = (dsl::given_up.eq(false), dsl::attempts.eq(0), dsl::due_at.eq(UtcTime(now)));
+    Ok(on_each!(conn, conn => {
+        let ids = of_scope!(dsl::revocation.select(dsl::id), scope);
+        diesel::update(dsl::revocation.filter(dsl::id.eq_any(ids))).set(values).execute(conn)?
+    }))
+}
+
+/// Those of a scope behind `after` that were given up.
+pub fn given_up(conn: &mut AnyConn, scope: Scope, after: i64) -> Result<Vec<(Owner, Revocation)>, StoreFault> {
+    let rows = of_scope!(dsl::revocation.filter(dsl::given_up.eq(true)).filter(dsl::id.gt(after)), scope);
+    let rows: Vec<Row> = rows.order(dsl::id).limit(LISTED).load(conn)?;
+    Ok(rows.into_iter().map(Row::split).collect())
+}
+
+/// Done.
 pub fn delete(conn: &mut AnyConn, id: i64) -> Result<(), StoreFault> {
     diesel::delete(dsl::revocation.find(id)).execute(conn)?;
     Ok(())

@@ -183,6 +183,21 @@ diesel::table! {
         attempts -> BigInt,
         due_at -> UtcTimestamp,
         created_at -> UtcTimestamp,
+        instance_id -> Nullable<BigInt>,
+        given_up -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    revocation_order (id) {
+        id -> BigInt,
+        organization_id -> Nullable<BigInt>,
+        element_id -> Nullable<BigInt>,
+        ordered_at -> UtcTimestamp,
+        finished_at -> Nullable<UtcTimestamp>,
     }
 }
 

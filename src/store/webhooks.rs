@@ -37,6 +37,12 @@ pub fn has_address(conn: &mut AnyConn, organization: i64) -> Result<bool, StoreF
     Ok(found.is_some())
 }
 
+/// Of these the organizations that want to be told.
+pub fn with_address(conn: &mut AnyConn, organizations: &[i64]) -> Result<Vec<i64>, StoreFault> {
+    let rows = dsl::webhook.filter(dsl::organization_id.eq_any(organizations)).filter(dsl::url_sealed.is_not_null());
+    Ok(rows.select(dsl::organization_id).load(conn)?)
+}
+
 /// Fails with `Conflict` when the organization has one.
 pub fn insert(conn: &mut AnyConn, row: &WebhookRow) -> Result<(), StoreFault> {
     diesel::insert_into(webhook::table).values(row).execute(conn)?;

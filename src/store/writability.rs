@@ -69,7 +69,7 @@ impl Writability {
                 state.suspect = true;
             }
             // The database looked and found something else than it was asked for: it works.
-            Err(StoreFault::Conflict(_) | StoreFault::Refused(_) | StoreFault::NotFound | StoreFault::Newer(_)) => {}
+            Err(_) => {}
         }
     }
 
@@ -79,10 +79,7 @@ impl Writability {
         state.refused = match result {
             Err(StoreFault::Unavailable(reason) | StoreFault::Other(reason)) => Some(reason.clone()),
             // Somebody else's first probe was a moment earlier.
-            Ok(())
-            | Err(StoreFault::Conflict(_) | StoreFault::Refused(_) | StoreFault::NotFound | StoreFault::Newer(_)) => {
-                None
-            }
+            Ok(()) | Err(_) => None,
         };
         if state.refused.is_none() {
             // `failures` stays: this one wrote elsewhere.

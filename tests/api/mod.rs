@@ -17,6 +17,7 @@ mod delete_instance;
 mod documents;
 mod element_files;
 mod elements;
+mod end_grants;
 mod errors;
 mod external_tokens;
 mod host_change;

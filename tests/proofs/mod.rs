@@ -14,6 +14,7 @@ mod log;
 mod memory;
 mod orderly;
 mod outage;
+mod revoke_all;
 mod rolling;
 mod slow_vendor;
 mod spent;

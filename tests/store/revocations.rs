@@ -29,7 +29,7 @@ on_both_databases!(each_is_taken_once_and_comes_again_later, |database| async mo
     let stores = [open(&database.url, 4), open(&database.url, 4)];
     let owner = db_organization(&stores[0]).await.owner;
     for id in 1..=COUNT {
-        let revocation = Revocation { id, element_id: 168, sealed: vec![1], attempts: 0 };
+        let revocation = Revocation { id, element_id: 168, sealed: vec![1], attempts: 0, instance_id: None };
         let due = now() + TimeDelta::microseconds(id);
         stores[0].write(move |conn| revocations::insert(conn, owner, revocation, due)).await.unwrap();
     }
@@ -50,7 +50,7 @@ on_both_databases!(who_has_enough_is_passed_over, |database| async move {
     let store = open(&database.url, 4);
     let (one, other) = (db_organization(&store).await.owner, db_organization(&store).await.owner);
     for (id, owner) in [(1, one), (2, one), (3, other)] {
-        let revocation = Revocation { id, element_id: 168, sealed: vec![1], attempts: 0 };
+        let revocation = Revocation { id, element_id: 168, sealed: vec![1], attempts: 0, instance_id: None };
         store.write(move |conn| revocations::insert(conn, owner, revocation, now())).await.unwrap();
     }
     let due = async |without: Vec<i64>, limit| {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::owner::Owner;
@@ -13,7 +13,10 @@ use crate::service::notices::{self, Event, Kind};
 use crate::store::instances::{self, CredentialRow, InstanceRow};
 use crate::store::links::LinkRow;
 use crate::store::notices::Notice;
-use crate::store::{AnyConn, StoreFault, grants, idempotency, leases, refreshes};
+use crate::store::{AnyConn, StoreFault, grants, idempotency, leases, refreshes, revocation_orders};
+
+/// What is stored within this time the last look of an order finds.
+pub(in crate::service) const NEW: TimeDelta = TimeDelta::seconds(5);
 
 /// How the rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +87,20 @@ impl Entry {
         documents.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes))
     }
 
+    /// An order of the operator ends what is stored a while later than it came, too: nothing that waited for the database, or
+    /// in a journal, comes back behind it. The order itself looks again at what came meanwhile, and a renewed token meets a
+    /// newer version.
+    fn refuse_ended(&self, conn: &mut AnyConn, now: DateTime<Utc>) -> Result<(), StoreFault> {
+        let got: DateTime<Utc> = self.credential.refreshed_at.unwrap_or(self.instance.updated_at).into();
+        if self.act == Act::Renew || now.signed_duration_since(got) < NEW {
+            return Ok(());
+        }
+        match revocation_orders::covers(conn, self.owner.organization, self.instance.element_id, got)? {
+            true => Err(StoreFault::Ended),
+            false => Ok(()),
+        }
+    }
+
     /// What its commit tells, where it does.
     fn event(&self) -> Event {
         let kind = if self.act == Act::Create { Kind::InstanceCreated } else { Kind::InstanceRecovered };
@@ -105,6 +122,7 @@ impl Services {
     /// The transaction. `Some`: the link has come to another end, so nothing was written.
     pub(super) fn write_entry(&self, conn: &mut AnyConn, entry: &Entry) -> Result<Option<Box<LinkRow>>, StoreFault> {
         let (owner, id, now) = (entry.owner, entry.instance.id, self.now());
+        entry.refuse_ended(conn, now)?;
         let link = match entry.link.as_ref().map(|end| end.check(conn, owner, now)).transpose()? {
             Some(Checked::Ended(link)) => {
                 // A commit whose acknowledgement was lost is tried again, and meets its own rows.

@@ -18,7 +18,7 @@ use crate::service::connect::{differ, ended_with};
 use crate::service::flight::Lateness;
 use crate::service::introspect::Connected;
 use crate::store::instances::{CredentialRow, Stored};
-use crate::store::{AnyConn, Whose, processes};
+use crate::store::{AnyConn, StoreFault, Whose, processes};
 use crate::vault::seal::Place;
 
 /// For revoking at the end of the process what cannot be kept.
@@ -164,6 +164,8 @@ impl Services {
                     return TakenUp::Superseded;
                 }
                 Ok(Some(_)) => None,
+                // It is on its way to its end already.
+                Err(StoreFault::Ended) => return TakenUp::Revoked,
                 // A verdict: nothing else ends it.
                 Err(_) => Some(self.stored_instance(entry.owner, entry.instance.id).await),
             };
@@ -175,11 +177,11 @@ impl Services {
                 {
                     entry = Arc::new(over(&entry, stored));
                 }
-                Some(Ok(stored)) if !differs(&stored, &entry) => {
+                Some(Ok(stored)) if is_live(&stored) && !differs(&stored, &entry) => {
                     return TakenUp::Superseded;
                 }
                 Some(Err(error)) if error.code != Code::InstanceNotFound => {}
-                // Gone, of another account by now, or its link came to another end.
+                // Gone, invalid or of another account by now, or its link came to another end.
                 Some(_) | None => {
                     self.revoke_entry(&entry).await;
                     return TakenUp::Revoked;
@@ -194,6 +196,11 @@ impl Services {
 fn is_same(stored: &Stored, entry: &Entry) -> bool {
     stored.credential.sealed == entry.credential.sealed
         || (entry.act == Act::Create && stored.instance.token_hash == entry.instance.token_hash)
+}
+
+/// Of what is invalid no newer credential would be cut off.
+fn is_live(stored: &Stored) -> bool {
+    stored.instance.invalid_reason.is_none()
 }
 
 fn differs(stored: &Stored, entry: &Entry) -> bool {

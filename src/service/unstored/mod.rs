@@ -106,6 +106,9 @@ impl Services {
             self.commit(whose, write).await
         };
         self.warm.forget([&entry.instance.id]);
+        if spent && matches!(stored, Err(StoreFault::Ended)) {
+            self.revoke_entry(entry).await;
+        }
         stored
     }
 

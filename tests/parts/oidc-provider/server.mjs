@@ -2,6 +2,7 @@
 // every visitor is signed in and consents, unless the query says `login_hint=deny`.
 import { createServer } from 'node:http';
 import Provider, { errors, interactionPolicy } from 'oidc-provider';
+import { adapter, countLive, makeGrants } from './many.mjs';
 
 const seconds = (name, fallback) => Number(process.env[name] ?? fallback);
 const anyPort = 'http://localhost/connector/callback';
@@ -57,6 +58,7 @@ const lifetime = {
 
 function configuration() {
   return {
+    ...(process.env.MANY ? { adapter } : {}),
     clients,
     scopes: ['openid', 'offline_access', 'contacts', 'timeline', 'files'],
     extraClientMetadata: { properties: ['requires_pkce', 'rotates_refresh_tokens'] },
@@ -115,12 +117,20 @@ async function control(provider, ctx) {
     ctx.body = { total: tokenCalls };
     return;
   }
+  if (ctx.path === '/control/live') {
+    ctx.body = countLive();
+    return;
+  }
   const chunks = [];
   for await (const chunk of ctx.req) chunks.push(chunk);
   const order = JSON.parse(Buffer.concat(chunks));
   if (ctx.path === '/control/clock') ahead += order.advance * 1000;
   else if (ctx.path === '/control/token-delay') tokenDelay = order.ms;
   else if (ctx.path === '/control/expire') await expire(provider, order.value);
+  else if (ctx.path === '/control/grants') {
+    ctx.body = await makeGrants(provider, order);
+    return;
+  }
   else return ctx.throw(404);
   ctx.body = {};
 }
