@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::OnceLock;
 
-use clap::builder::TypedValueParser;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use ipnet::IpNet;
@@ -82,6 +82,11 @@ pub enum Command {
     /// Beside running servers, or without any; with their settings, because it speaks with the vendors itself. Ends when 0 are
     /// left, and names those that it cannot end. May be interrupted at any moment: run it again, and it goes on with the rest.
     Revoke(Box<Revoke>),
+    /// Erase a customer: end their grants at the vendors, then remove every row that is theirs or names them
+    ///
+    /// Beside running servers, or without any; with their settings. Says what was erased, in numbers. Backups, logs, and what your
+    /// receivers of notices keep, it does not reach.
+    Forget(Box<Forget>),
     /// The catalogue of elements
     #[command(subcommand)]
     Elements(Elements),
@@ -134,6 +139,25 @@ pub struct Revoke {
     #[arg(long, value_name = "KEY")]
     pub element: Option<String>,
     /// Those of one organization
+    #[arg(long, value_name = "ID")]
+    pub organization: Option<i64>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Args)]
+pub struct Forget {
+    #[command(flatten)]
+    pub storage: Storage,
+    #[command(flatten)]
+    pub catalogue: Catalogue,
+    #[command(flatten)]
+    pub outbound: Outbound,
+    /// The id that the organization knows the customer by
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub external_id: String,
+    /// Only this organization's customer; default: of every organization
     #[arg(long, value_name = "ID")]
     pub organization: Option<i64>,
     /// Do not ask

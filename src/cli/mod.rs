@@ -4,6 +4,7 @@ mod backup;
 mod data_lock;
 mod database;
 mod first_login;
+mod forget;
 mod key_ring;
 mod keys;
 pub mod memory_image;
@@ -67,6 +68,7 @@ async fn run(command: Command) -> Ended {
         Command::Keys(command) => keys::run(command).await,
         Command::Users(command) => users::run(command).await,
         Command::Revoke(command) => revoke::run(*command).await,
+        Command::Forget(command) => forget::run(*command).await,
         Command::Elements(Elements::Check { catalogue }) => {
             match catalog::load::check(catalogue.elements_dir.as_deref()) {
                 Ok(count) => print(&format!("{count} elements are fine")),

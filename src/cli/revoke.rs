@@ -8,8 +8,8 @@ use crate::config::Revoke;
 use crate::service::Services;
 use crate::service::end_grants::{LivesOn, Progress};
 use crate::service::standstill;
-use crate::store::principals;
 use crate::store::revocation_orders::{Order, Scope};
+use crate::store::{StoreFault, principals};
 
 /// Between two lines about the progress.
 const EVERY: Duration = Duration::from_secs(5);
@@ -52,7 +52,7 @@ async fn act(services: &Services, command: &Revoke) -> Ended {
 }
 
 /// The grants of a copy are those of its original.
-async fn refuse_copy(services: &Services) -> Ended {
+pub(super) async fn refuse_copy(services: &Services) -> Ended {
     match standstill::is_elsewhere(&services.store, false).await.map_err(|fault| fault.to_string())? {
         true => Err(
             "this database was copied or moved since it was served last, and its grants are those of the original: \
@@ -68,11 +68,17 @@ async fn scope(services: &Services, command: &Revoke) -> Result<Scope, String> {
         Some(key) => Some(services.element(key).map_err(|error| told(&error))?.id),
         None => None,
     };
-    if let Some(id) = command.organization {
-        let name = services.store.read(move |conn| principals::organization_name(conn, id)).await;
-        name.map_err(|_| format!("there is no organization {id}"))?;
-    }
+    refuse_unknown(services, command.organization).await?;
     Ok(Scope { organization: command.organization, element })
+}
+
+pub(super) async fn refuse_unknown(services: &Services, organization: Option<i64>) -> Ended {
+    let Some(id) = organization else { return Ok(()) };
+    let name = services.store.read(move |conn| principals::organization_name(conn, id)).await;
+    name.map(drop).map_err(|fault| match fault {
+        StoreFault::NotFound => format!("there is no organization {id}"),
+        fault => fault.to_string(),
+    })
 }
 
 /// Fails unless the person at the terminal says yes.
@@ -130,7 +136,7 @@ fn name(living: &[LivesOn], before: usize) -> Result<usize, String> {
     Ok(living.len())
 }
 
-fn line(it: &LivesOn) -> String {
+pub(super) fn line(it: &LivesOn) -> String {
     let instance = it.instance.map_or_else(|| "an instance that was deleted".to_owned(), |id| format!("instance {id}"));
     let account = it.account.as_ref().map_or_else(String::new, |account| {
         let name = account.name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));

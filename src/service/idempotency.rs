@@ -59,7 +59,7 @@ impl IdempotencyKey {
     }
 }
 
-fn place(row: i64) -> Place {
+pub(super) fn place(row: i64) -> Place {
     Place { table: "idempotency", column: "reply_sealed", row }
 }
 

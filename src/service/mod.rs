@@ -22,6 +22,7 @@ pub mod element_metadata;
 pub mod element_view;
 pub mod end_grants;
 pub mod flight;
+pub mod forget;
 mod form_token;
 pub mod fresh_token;
 pub mod idempotency;

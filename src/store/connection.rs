@@ -210,7 +210,8 @@ fn open_sqlite(path: &Path, access: Access) -> Result<SqliteConnection, StoreFau
     match access {
         Access::Write => {
             switch_to_wal(&mut conn)?;
-            conn.batch_execute("PRAGMA synchronous = FULL;")?;
+            // What is deleted is overwritten: names and secrets do not stay in free pages.
+            conn.batch_execute("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
         }
         Access::Read => conn.batch_execute("PRAGMA query_only = ON;")?,
     }

@@ -164,6 +164,11 @@ struct Checkpoint {
 /// closes, but tells nobody when it fails.
 pub(super) fn settle(mut conn: AnyConn) -> Result<(), StoreFault> {
     let AnyConn::Sqlite(conn) = &mut conn else { return Ok(()) };
+    empty_wal(conn)
+}
+
+/// Fails while somebody else reads what is in it.
+pub(super) fn empty_wal(conn: &mut SqliteConnection) -> Result<(), StoreFault> {
     let done: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn)?;
     match done.busy {
         0 => Ok(()),

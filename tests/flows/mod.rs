@@ -7,6 +7,7 @@ mod connect_replicas;
 mod data_directory;
 mod element_gone;
 mod fail2ban;
+mod forget;
 mod gigabyte;
 mod hang_ups;
 mod hubspot_deals_connector;

@@ -112,14 +112,15 @@ async fn ended(database: Database, provider: &OidcProvider) {
     let began = Instant::now();
     let mut killed = ligand.begin(&["revoke", "--all", "--yes"]);
     while live(provider).await > all * 3 / 4 {
-        assert!(began.elapsed() < Duration::from_secs(120), "nothing ends: {}", killed.log());
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(began.elapsed() < Duration::from_secs(300), "nothing ends: {}", killed.log());
+        // To count takes the provider a while, too.
+        tokio::time::sleep(extent.of(Duration::from_millis(5), Duration::from_millis(500))).await;
     }
     killed.stop(Signal::Kill);
     let left = live(provider).await;
     let began_again = Instant::now();
     let again = tokio::task::spawn_blocking(move || {
-        let ended = ligand.run_within(Duration::from_secs(300), &["revoke", "--all", "--yes"]);
+        let ended = ligand.run_within(Duration::from_secs(600), &["revoke", "--all", "--yes"]);
         (ligand, ended)
     });
     let (_ligand, again) = again.await.expect("no panic");
