@@ -7,11 +7,12 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::bootstrap::{CreatedUser, UserInput, random_password};
-use crate::service::proof::Proof;
+use crate::service::resets::Asking;
 use crate::service::sessions::OtherSessions;
 use crate::service::users::Actor;
 use crate::store::principals::{self, Principal};
 use crate::store::users::{self, Change, User};
+use crate::telemetry;
 
 pub async fn run(command: Users) -> Ended {
     let storage = match &command {
@@ -20,6 +21,8 @@ pub async fn run(command: Users) -> Ended {
             &one.storage
         }
     };
+    // Who was changed, and by whom, for whoever collects what commands write.
+    telemetry::start("ligand::people=info")?;
     let services = services(storage).await?;
     let ended = act(&services, command).await;
     database::close(&services.store, ended).await
@@ -37,6 +40,7 @@ async fn act(services: &Services, command: Users) -> Ended {
             let password = given.unwrap_or_else(|| random_password(&SystemEntropy));
             let input = UserInput { email, password, first_name, last_name, organization_admin: of.is_none() };
             let created = services.create_user(input, of).await.map_err(|error| told(&error))?;
+            note(services, "user made", &created.email).await?;
             print(&format!("created\n{}", first_login::text(&created, generated)))
         }
         Users::List { .. } => {
@@ -62,6 +66,7 @@ async fn act(services: &Services, command: Users) -> Ended {
             let generated = given.is_none();
             let password = given.unwrap_or_else(|| random_password(&SystemEntropy));
             let created = reset(services, &user, password).await.map_err(|error| told(&error))?;
+            note(services, "password and secret reset", &created.email).await?;
             print(&format!("reset\n{}", first_login::text(&created, generated)))
         }
     }
@@ -84,6 +89,12 @@ async fn change(services: &Services, email: &str, done: &str, change: Change) ->
     print(&format!("{done} {}", user.email))
 }
 
+async fn note(services: &Services, act: &str, email: &str) -> Ended {
+    let user = services.user_anywhere(email).await.map_err(|error| told(&error))?;
+    Actor::Operator.log(act, &user);
+    Ok(())
+}
+
 fn line((user, organization): &(User, String)) -> String {
     let role = if user.organization_admin { "administrator" } else { "user" };
     let state = if user.active { "" } else { "  disabled" };
@@ -99,7 +110,7 @@ async fn find(services: &Services, email: &str) -> Result<Principal, String> {
 
 async fn reset(services: &Services, user: &Principal, password: Secret) -> Result<CreatedUser, ApiError> {
     services.set_password(user, password.clone()).await?;
-    services.reset_user_secret(user, &Proof::Secrets, OtherSessions::End).await?;
+    services.reset_user_secret(Asking::by_secrets(user), OtherSessions::End).await?;
     let secrets = services.secrets(user).await?;
     Ok(CreatedUser {
         email: user.email.clone(),

@@ -11,8 +11,10 @@ use super::openapi::queries::ResetQuery;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::passwords::PasswordChange;
+use crate::service::resets::{Asking, NewSecret};
 use crate::service::sessions::{OtherSessions, SessionView};
-use crate::service::sign_in::{AuthenticatedUser, NewSecret, Secrets};
+use crate::service::sign_in::{AuthenticatedUser, Secrets};
+use crate::vault::Audience;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -58,6 +60,10 @@ fn others(end: bool) -> OtherSessions {
     if end { OtherSessions::End } else { OtherSessions::Keep }
 }
 
+fn asking(caller: &Caller) -> Asking<'_> {
+    Asking { caller: &caller.principal, proof: &caller.proof, address: caller.address, audience: Audience::Api }
+}
+
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct SessionPath {
@@ -98,7 +104,7 @@ async fn get_secrets(caller: Caller) -> Result<web::Json<Secrets>, ApiError> {
 async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web::Json<AuthenticatedUser>, ApiError> {
     let NewPassword { password, current_password, end_sessions } = body.value;
     let change = PasswordChange { password, current: current_password, others: others(end_sessions) };
-    caller.services.change_password(caller.address, &caller.principal, &caller.proof, change).await.map(web::Json)
+    caller.services.change_password(asking(&caller), change).await.map(web::Json)
 }
 
 /// Replace the caller's user secret
@@ -109,7 +115,7 @@ async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web
 #[post("/authentication/user-secret-reset")]
 async fn reset_user_secret(caller: Caller, parameters: Parameters) -> Result<web::Json<NewSecret>, ApiError> {
     let others = others(parameters.flag("endSessions", true)?);
-    caller.services.reset_user_secret(&caller.principal, &caller.proof, others).await.map(web::Json)
+    caller.services.reset_user_secret(asking(&caller), others).await.map(web::Json)
 }
 
 /// Replace the organization's secret
@@ -120,7 +126,7 @@ async fn reset_user_secret(caller: Caller, parameters: Parameters) -> Result<web
 #[post("/authentication/organization-secret-reset")]
 async fn reset_organization_secret(caller: Caller, parameters: Parameters) -> Result<web::Json<NewSecret>, ApiError> {
     let others = others(parameters.flag("endSessions", true)?);
-    caller.services.reset_organization_secret(&caller.principal, &caller.proof, others).await.map(web::Json)
+    caller.services.reset_organization_secret(asking(&caller), others).await.map(web::Json)
 }
 
 /// List the caller's sessions

@@ -17,7 +17,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::store::forgetting::{self, Customer, Rows};
 use crate::store::revocations;
-use crate::store::{AnyConn, StoreFault, revocation_orders};
+use crate::store::{AnyConn, StoreFault, Whose, revocation_orders};
 use crate::vault::lookup::Purpose;
 
 /// Instances or links in one transaction.
@@ -72,7 +72,8 @@ impl Services {
                 forgotten.rows.answers.saturating_add(self.erase_answers(customer, &instances).await?);
             for batch in links.chunks(BATCH) {
                 let (ids, subjects) = (batch.to_vec(), batch.iter().copied().map(subject_of_link).collect::<Vec<_>>());
-                let erased = self.commit(move |conn| forgetting::erase_links(conn, &ids, &subjects)).await?;
+                let erased =
+                    self.commit(Whose::SERVER, move |conn| forgetting::erase_links(conn, &ids, &subjects)).await?;
                 forgotten.rows.add(erased);
             }
             forgotten.rows.notices = forgotten.rows.notices.saturating_add(self.erase_notices(customer).await?);
@@ -81,7 +82,7 @@ impl Services {
                 let subjects: Vec<_> = batch.iter().copied().map(subject_of_instance).collect();
                 let leases: Vec<_> = batch.iter().copied().map(lease_name).collect();
                 let erase = move |conn: &mut AnyConn| forgetting::erase_instances(conn, &ids, &subjects, &leases);
-                forgotten.rows.add(self.commit(erase).await?);
+                forgotten.rows.add(self.commit(Whose::SERVER, erase).await?);
             }
             if forgotten.rows == before {
                 return Ok(forgotten);
@@ -97,7 +98,7 @@ impl Services {
             ids.push(self.store.next_id().await?);
         }
         let (services, instances, ids) = (self.clone(), Arc::new(instances.to_vec()), Arc::new(ids));
-        let ended = self.commit(move |conn| {
+        let ended = self.commit(Whose::SERVER, move |conn| {
             let now = services.now();
             let ended = revocation_orders::invalidate(conn, &instances, REASON, now)?;
             let mut grants = Vec::new();
@@ -161,7 +162,7 @@ impl Services {
             });
             let ids: Vec<i64> = theirs.collect();
             if !ids.is_empty() {
-                let count = self.commit(move |conn| forgetting::erase_answers(conn, &ids)).await?;
+                let count = self.commit(Whose::SERVER, move |conn| forgetting::erase_answers(conn, &ids)).await?;
                 erased = erased.saturating_add(count);
             }
         }
@@ -171,7 +172,7 @@ impl Services {
         let mut erased = 0_usize;
         loop {
             let customer = customer.clone();
-            match self.commit(move |conn| forgetting::erase_notices(conn, &customer)).await? {
+            match self.commit(Whose::SERVER, move |conn| forgetting::erase_notices(conn, &customer)).await? {
                 0 => return Ok(erased),
                 count => erased = erased.saturating_add(count),
             }

@@ -50,6 +50,7 @@ mod refresh_attempt;
 pub mod refresh_due;
 mod refresh_outcomes;
 pub mod rendered_instances;
+pub mod resets;
 pub mod revoke_grants;
 pub mod roles;
 pub mod rotate_data_keys;

@@ -4,15 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Services;
-use super::proof::{Proof, TO_SET_A_PASSWORD};
+use super::proof::TO_SET_A_PASSWORD;
+use super::resets::Asking;
 use super::sessions::{OtherSessions, keep};
 use super::sign_in::AuthenticatedUser;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, Principal};
+use crate::store::{AnyConn, StoreFault};
 use crate::vault::password_rules::{Person, Rules, complaint};
-use crate::vault::{Audience, password};
+use crate::vault::{Session, password};
 
 /// A new password, and what goes with it.
 pub struct PasswordChange {
@@ -24,35 +26,63 @@ pub struct PasswordChange {
 
 impl Services {
     /// Sets the caller's own password. The present one proves that it is the person who asks, or a sign-in of this moment.
-    pub async fn change_password(
+    pub async fn change_password(&self, of: Asking<'_>, change: PasswordChange) -> Result<AuthenticatedUser, ApiError> {
+        let session = self.replace_password(of, change).await?;
+        self.authenticated(of.caller, session)
+    }
+
+    /// The same in the console. Gives the token in which the session of the call goes on, where the others end.
+    pub async fn change_own_password(
         &self,
-        address: Option<IpAddr>,
-        caller: &Principal,
-        proof: &Proof,
+        of: Asking<'_>,
         change: PasswordChange,
-    ) -> Result<AuthenticatedUser, ApiError> {
-        match &change.current {
-            Some(current) => self.require_password(address, caller, current.clone()).await?,
-            None if proof.is_recent(TO_SET_A_PASSWORD, self.now()) => {}
-            None => return Err(Code::CurrentPasswordRequired.into()),
+    ) -> Result<Option<Secret>, ApiError> {
+        if change.others == OtherSessions::Keep {
+            self.set_proven_password(&of, change, |_| Ok(())).await?;
+            return Ok(None);
         }
-        let hash = self.password_hash(Rules::Typed, change.password, person(caller)).await?;
-        let (user, now, others) = (caller.user, self.now(), change.others);
-        let session = self.new_session(user, caller.session_generation);
-        let session = self.store.write_for(caller.owner, move |conn| {
-            principals::set_password(conn, user, &hash, now)?;
+        let session = self.replace_password(of, change).await?;
+        self.token_of(of.audience, session).map(Some)
+    }
+
+    async fn replace_password(&self, of: Asking<'_>, change: PasswordChange) -> Result<Session, ApiError> {
+        let (user, others) = (of.caller.user, change.others);
+        let session = self.new_session(user, of.caller.session_generation);
+        self.set_proven_password(&of, change, move |conn| {
             let generation = match others {
                 OtherSessions::End => principals::end_sessions(conn, user)?,
                 OtherSessions::Keep => principals::session_generation(conn, user)?,
             };
-            let session = crate::vault::Session { generation, ..session };
-            keep(conn, Audience::Api, &session, address)?;
+            let session = Session { generation, ..session };
+            keep(conn, of.audience, &session, of.address)?;
             Ok(session)
+        })
+        .await
+    }
+
+    /// `with`: what goes into the same transaction.
+    async fn set_proven_password<T: Send + 'static>(
+        &self,
+        of: &Asking<'_>,
+        change: PasswordChange,
+        with: impl FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (caller, address) = (of.caller, of.address);
+        match &change.current {
+            Some(current) => self.require_password(address, caller, current.clone()).await?,
+            None if of.proof.is_recent(TO_SET_A_PASSWORD, self.now()) => {}
+            None => return Err(Code::CurrentPasswordRequired.into()),
+        }
+        let hash = self.password_hash(Rules::Typed, change.password, person(caller)).await?;
+        let (user, now) = (caller.user, self.now());
+        let set = self.store.write_for(caller.owner, move |conn| {
+            principals::set_password(conn, user, &hash, now)?;
+            with(conn)
         });
-        let session = session.await?;
+        let set = set.await?;
         self.principals.clear();
         tracing::info!(target: "ligand::people", act = "password set", user, name = %caller.email, address = %told(address));
-        self.authenticated(caller, session)
+        Ok(set)
     }
 
     /// For the operator: sets a password, and ends every session of the user.

@@ -30,6 +30,12 @@ pub struct RoleReference {
     pub key: String,
 }
 
+impl From<Role> for RoleReference {
+    fn from(role: Role) -> Self {
+        Self { key: role.key }
+    }
+}
+
 pub fn organization_admin() -> Role {
     Role {
         id: 1,

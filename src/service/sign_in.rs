@@ -9,14 +9,13 @@ use super::Services;
 use super::passwords::told;
 use super::proof::Proof;
 use super::roles::{Role, granted};
-use super::sessions::{OtherSessions, keep};
+use super::sessions::keep;
 use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::{base64_token, hex};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, KeptSecret, Principal};
-use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
 use crate::vault::password;
 use crate::vault::seal::Place;
@@ -58,16 +57,6 @@ pub struct AuthenticatedUser {
 pub struct Secrets {
     pub user_secret: String,
     pub organization_secret: String,
-}
-
-/// A secret that was just made; the old one no longer works.
-#[derive(Serialize, ToSchema)]
-pub struct NewSecret {
-    pub secret: String,
-    /// A session token in place of the one that the call came with, which ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub token: Option<String>,
 }
 
 impl Services {
@@ -189,73 +178,6 @@ impl Services {
         })
     }
 
-    /// The old one is refused from now on, and what it may have opened ends: a session tells the secrets to whoever has it.
-    pub async fn reset_user_secret(
-        &self,
-        caller: &Principal,
-        proof: &Proof,
-        others: OtherSessions,
-    ) -> Result<NewSecret, ApiError> {
-        self.require_recent_sign_in_of(proof)?;
-        let (secret, kept) = self.new_user_secret(caller.user)?;
-        let (user, now) = (caller.user, self.now());
-        let next = self.successor(proof, others);
-        let next = self.store.write_for(caller.owner, move |conn| {
-            principals::set_user_secret(conn, user, &kept, now)?;
-            if others == OtherSessions::End {
-                principals::end_sessions(conn, user)?;
-            }
-            began(conn, user, next)
-        });
-        let next = next.await?;
-        self.principals.clear();
-        tracing::info!(target: "ligand::people", act = "user secret reset", user, name = %caller.email);
-        self.new_secret(&secret, next)
-    }
-
-    /// For administrators of the organization: everybody in it needs the new secret.
-    pub async fn reset_organization_secret(
-        &self,
-        caller: &Principal,
-        proof: &Proof,
-        others: OtherSessions,
-    ) -> Result<NewSecret, ApiError> {
-        if !caller.organization_admin {
-            let message = "Only an administrator of the organization may reset its secret.";
-            return Err(ApiError::new(Code::NotAllowed, message));
-        }
-        self.require_recent_sign_in_of(proof)?;
-        let (secret, kept) = self.new_organization_secret(caller.owner.organization)?;
-        let (user, organization, now) = (caller.user, caller.owner.organization, self.now());
-        let next = self.successor(proof, others);
-        let next = self.store.write_for(caller.owner, move |conn| {
-            principals::set_organization_secret(conn, organization, &kept, now)?;
-            if others == OtherSessions::End {
-                principals::end_sessions_of(conn, organization)?;
-            }
-            began(conn, user, next)
-        });
-        let next = next.await?;
-        self.principals.clear();
-        tracing::info!(
-            target: "ligand::people", act = "organization secret reset", user, name = %caller.email, organization
-        );
-        self.new_secret(&secret, next)
-    }
-
-    /// The session in which the caller goes on, where its own ends with the others. As old as that one, and no fresher proof.
-    fn successor(&self, proof: &Proof, others: OtherSessions) -> Option<Session> {
-        let own = proof.session().filter(|_| others == OtherSessions::End)?;
-        let new = self.new_session(own.user, own.generation);
-        Some(Session { proven_at: own.proven_at, expires_at: own.expires_at, ..new })
-    }
-
-    fn new_secret(&self, secret: &Secret, session: Option<Session>) -> Result<NewSecret, ApiError> {
-        let token = session.map(|session| self.token_of(Audience::Api, session)).transpose()?;
-        let token = token.map(|token| token.expose().to_owned());
-        Ok(NewSecret { secret: secret.expose().to_owned(), token })
-    }
-
     /// 44 characters of base64 (contract 2.1).
     pub fn new_user_secret(&self, user: i64) -> Result<(Secret, KeptSecret), ApiError> {
         let secret = base64_token(self.entropy.as_ref());
@@ -298,13 +220,6 @@ impl Services {
             created_date: api_date(principal.created_at),
         })
     }
-}
-
-fn began(conn: &mut AnyConn, user: i64, next: Option<Session>) -> Result<Option<Session>, StoreFault> {
-    let Some(next) = next else { return Ok(None) };
-    let next = Session { generation: principals::session_generation(conn, user)?, ..next };
-    keep(conn, Audience::Api, &next, None)?;
-    Ok(Some(next))
 }
 
 pub(super) fn user_place(row: i64) -> Place {

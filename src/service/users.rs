@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use super::Services;
+use super::bootstrap::random_password;
 use super::passwords::told;
 use super::roles::{Role, granted, makes_administrator};
 use super::user_account::{UserAccount, UserDraft, UserPatch, checked_address, checked_name, view};
@@ -13,7 +14,7 @@ use crate::kernel::paging::Page;
 use crate::kernel::secret::Secret;
 use crate::store::principals::{self, NewUser, Principal};
 use crate::store::users::{self, By, Change, User};
-use crate::store::{AnyConn, StoreFault};
+use crate::store::{AnyConn, StoreFault, Whose};
 use crate::vault::password;
 use crate::vault::password_rules::{Person, Rules};
 
@@ -38,7 +39,7 @@ impl Actor<'_> {
     }
 
     /// One line of the log. The name that was entered by somebody is quoted.
-    fn log(&self, act: &str, of: &User) {
+    pub fn log(&self, act: &str, of: &User) {
         let (of_user, of_name) = (of.id, &of.email);
         match self {
             Self::Operator => {
@@ -62,7 +63,7 @@ impl Services {
     ) -> Result<(Vec<UserAccount>, Option<String>), ApiError> {
         require_administrator(caller)?;
         let organization = caller.owner.organization;
-        let rows = self.store.read(move |conn| users::list(conn, organization, page)).await?;
+        let rows = self.store.read_for(caller.owner, move |conn| users::list(conn, organization, page)).await?;
         let (rows, next) = page.cut(rows, |row| row.id);
         Ok((rows.iter().map(|user| view(user, None)).collect(), next))
     }
@@ -92,7 +93,7 @@ impl Services {
         let (secret, kept) = self.new_user_secret(id)?;
         let new = NewUser { id, owner, email, first_name, last_name, password_hash, secret: kept, organization_admin };
         let (by, now) = (actor.id(), self.now());
-        let made = self.store.write(move |conn| {
+        let made = self.store.write_for(owner, move |conn| {
             if !may_change(conn, by, owner.organization)? {
                 return Ok(Err(Code::NotAllowed));
             }
@@ -151,7 +152,10 @@ impl Services {
             };
         }
         let (organization, id, tried) = (user.organization, user.id, password.clone());
-        let hash = self.store.read(move |conn| users::password_hash(conn, organization, id)).await?;
+        let hash = self
+            .store
+            .read_for(Whose::of(organization), move |conn| users::password_hash(conn, organization, id))
+            .await?;
         if self.hashing(move || password::verify(&tried, Some(&hash))).await? {
             return Ok(None);
         }
@@ -162,6 +166,24 @@ impl Services {
             last_name: given(&change.last_name, &user.last_name),
         };
         self.password_hash(Rules::Made, password, person).await.map(Some)
+    }
+
+    /// For administrators: a drawn password for somebody else, in the place of one that was forgotten.
+    pub async fn give_new_password(&self, actor: Actor<'_>, caller: &Principal, by: By) -> Result<Secret, ApiError> {
+        require_administrator(caller)?;
+        let user = self.user(caller.owner.organization, by).await?;
+        if user.id == caller.user {
+            return Err(Code::CurrentPasswordRequired.into());
+        }
+        let password = random_password(self.entropy.as_ref());
+        let person = Person {
+            email: user.email.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+        };
+        let password_hash = Some(self.password_hash(Rules::Typed, password.clone(), person).await?);
+        self.apply_to_user(actor, user, Change { password_hash, ..Change::default() }, None).await?;
+        Ok(password)
     }
 
     /// Grants the one role that is granted, or takes it away.
@@ -201,7 +223,7 @@ impl Services {
     pub async fn erase(&self, actor: Actor<'_>, user: User) -> Result<(), ApiError> {
         let (_, void) = self.new_user_secret(user.id)?;
         let (by, now) = (actor.id(), self.now());
-        let removed = self.store.write(move |conn| {
+        let removed = self.store.write_for(Whose::of(user.organization), move |conn| {
             Ok(match still_there(conn, by, &user)? {
                 Ok(user) if is_last(conn, &user, false)? => Err(Code::LastAdministrator),
                 Ok(user) => users::remove(conn, &user, &void, now).map(|()| Ok(user))?,
@@ -225,7 +247,7 @@ impl Services {
     ) -> Result<User, ApiError> {
         let (by, now) = (actor.id(), self.now());
         let acts = acts(&user, &change);
-        let changed = self.store.write(move |conn| {
+        let changed = self.store.write_for(Whose::of(user.organization), move |conn| {
             let user = match still_there(conn, by, &user)? {
                 Ok(user) => user,
                 Err(refused) => return Ok(Err(refused)),
@@ -249,7 +271,10 @@ impl Services {
 
     async fn user(&self, organization: i64, by: By) -> Result<User, ApiError> {
         let missing = missing(&by);
-        self.store.read(move |conn| users::find(conn, organization, &by)).await?.ok_or(missing)
+        self.store
+            .read_for(Whose::of(organization), move |conn| users::find(conn, organization, &by))
+            .await?
+            .ok_or(missing)
     }
 
     /// Of another organization it is a 403 here (contract 10.1).

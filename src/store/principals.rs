@@ -201,6 +201,11 @@ pub fn sealed_secrets(conn: &mut AnyConn, user: i64) -> Result<(Vec<u8>, Vec<u8>
     Ok(row.first(conn)?)
 }
 
+/// Other processes forget what they know of the user.
+pub fn say_changed(conn: &mut AnyConn, user: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    changes::record(conn, Kind::User, user, now)
+}
+
 pub fn set_password(conn: &mut AnyConn, user: i64, hash: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
     diesel::update(app_user::table.find(user)).set(app_user::password_hash.eq(hash)).execute(conn)?;
     changes::record(conn, Kind::User, user, now)

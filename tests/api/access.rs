@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use ligand::http::openapi;
 use serde_json::{Value, json};
 
+use super::console::person::Person;
 use super::users::{draft, made};
 use crate::support::server::PASSWORD;
 use crate::support::{Caller, Reply, TestServer, on_both};
@@ -229,6 +230,94 @@ on_both!(every_operation_is_for_whom_the_table_says, |server| async move {
         // These end sessions.
         if id.starts_with("reset_") || *id == "set_password" {
             callers = sessions().await;
+        }
+    }
+});
+
+/// Pages by their path below `/console`, as `src/http/console/mod.rs` names them.
+const PAGES: &[(For, &[&str])] = &[
+    (Anybody, &["/assets/{file}", "/sign-in"]),
+    (
+        Users,
+        &[
+            "",
+            "/connected",
+            "/instances/{id}",
+            "/instances/{id}/delete",
+            "/elements",
+            // Its app is for administrators: `settings.rs` proves that.
+            "/elements/{key}",
+            "/links",
+            "/links/new",
+            "/links/{id}",
+            "/deliveries",
+            "/me",
+            "/sign-out",
+        ],
+    ),
+    (Administrators, &["/organization", "/people", "/people/new", "/people/{id}", "/people/{id}/remove"]),
+];
+
+/// The paths of the console, with whether they show and whether they act.
+fn pages() -> Vec<(&'static str, bool, bool)> {
+    let source = include_str!("../../src/http/console/mod.rs");
+    let routes = source.split(".service(").skip(1).filter(|route| !route.starts_with("scope)"));
+    let routes = routes.map(|route| {
+        let (kind, rest) = route.split_once("(\"").expect("a route");
+        let path = rest.split_once('"').expect("a path").0;
+        match kind {
+            "reads" => (path, true, false),
+            "acts" => (path, false, true),
+            "both" => (path, true, true),
+            _ => panic!("{kind} is no kind of route"),
+        }
+    });
+    routes.collect()
+}
+
+fn is_led_away(reply: &Reply) -> bool {
+    reply.status == 403 || reply.header("location").is_some_and(|target| target.starts_with("/console/sign-in?"))
+}
+
+on_both!(every_page_is_for_whom_the_table_says, |server| async move {
+    let table: BTreeMap<&str, For> =
+        PAGES.iter().flat_map(|(whom, paths)| paths.iter().map(|path| (*path, *whom))).collect();
+    let pages = pages();
+    let unknown: Vec<_> = pages.iter().map(|(path, ..)| *path).filter(|path| !table.contains_key(path)).collect();
+    assert_eq!(unknown, [""; 0], "say in the table who may see these");
+    assert_eq!(table.len(), pages.len(), "the table has what the console lacks");
+    let mut people = [Person::member(&server).await, Person::admin(&server).await];
+    let stage = Stage::set(&server, 0).await;
+    for (page, shows, acts) in pages {
+        let whom = table[page];
+        let id = match page.split('/').nth(1) {
+            Some("links") => &stage.link["id"],
+            Some("people") => &stage.target["id"],
+            _ => &stage.instance["id"],
+        };
+        let path =
+            page.replace("{id}", &id.to_string()).replace("{key}", "hubspotcrm").replace("{file}", "console.css");
+        let path = format!("/console{path}");
+        let mut nobody = Person::nobody(&server);
+        if shows {
+            assert_eq!(is_led_away(&nobody.get(&path).await), whom != Anybody, "{path}");
+        }
+        if acts {
+            // Before a session is looked for, a form of the sign-in must have been shown.
+            assert!(is_led_away(&nobody.send(&path, &[]).await) || page == "/sign-in", "{path}");
+        }
+        for (person, is_admin) in people.iter_mut().zip([false, true]) {
+            let denied = whom == Administrators && !is_admin;
+            if shows {
+                assert_eq!(is_led_away(&person.get(&path).await), denied, "{path}, {is_admin}");
+            }
+            if acts && page != "/sign-in" {
+                person.shown("/console").await;
+                assert_eq!(is_led_away(&person.send(&path, &[("do", "connect")]).await), denied, "{path}, {is_admin}");
+            }
+            if page == "/sign-out" {
+                person.sign_in(if is_admin { "admin@example.com" } else { "member@example.com" }).await;
+            }
         }
     }
 });

@@ -12,7 +12,7 @@ use ligand::outbound::Guard;
 use ligand::service::Services;
 use ligand::service::authenticate::Presented;
 use ligand::service::memory::TRUSTED_FOR;
-use ligand::service::proof::Proof;
+use ligand::service::resets::Asking;
 use ligand::service::sessions::OtherSessions;
 use ligand::vault::KeyRing;
 use reqwest::header::HeaderValue;
@@ -311,7 +311,7 @@ on_both!(a_revocation_elsewhere_arrives_with_the_change_feed, |server| async mov
     platform(&session).await.ok();
 
     let principal = replica.authenticate(&presented(&server)).await.unwrap();
-    let fresh = replica.reset_user_secret(&principal, &Proof::Secrets, OtherSessions::End).await.unwrap().secret;
+    let fresh = replica.reset_user_secret(Asking::by_secrets(&principal), OtherSessions::End).await.unwrap().secret;
     replica.set_password(&principal, Secret::new("another horse")).await.unwrap();
     // Warm: the feed has not been read since, and is less than five seconds old.
     platform(&caller).await.ok();
@@ -324,7 +324,7 @@ on_both!(a_revocation_elsewhere_arrives_with_the_change_feed, |server| async mov
     let caller = renewed(server.admin.organization_secret.expose());
     platform(&caller).await.ok();
     let organization =
-        replica.reset_organization_secret(&principal, &Proof::Secrets, OtherSessions::End).await.unwrap().secret;
+        replica.reset_organization_secret(Asking::by_secrets(&principal), OtherSessions::End).await.unwrap().secret;
     platform(&caller).await.ok();
     server.services.follow_changes(&mut position).await;
     platform(&caller).await.fails(401, "bad_credentials");
@@ -338,7 +338,7 @@ on_both!(a_feed_that_is_not_read_is_not_trusted, |server| async move {
     platform(&caller).await.ok();
     platform(&session).await.ok();
     let principal = replica.authenticate(&presented(&server)).await.unwrap();
-    replica.reset_user_secret(&principal, &Proof::Secrets, OtherSessions::End).await.unwrap();
+    replica.reset_user_secret(Asking::by_secrets(&principal), OtherSessions::End).await.unwrap();
     replica.set_password(&principal, Secret::new("another horse")).await.unwrap();
     server.advance(TimeDelta::seconds(TRUSTED_FOR));
     platform(&caller).await.ok();

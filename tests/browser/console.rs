@@ -21,7 +21,7 @@ fn an_operator_finds_the_way_and_pages_stay_true() {
         let serious = |fault: &&Value| fault["impact"] == "serious" || fault["impact"] == "critical";
         let serious: Vec<&Value> = facts["faults"].as_array().expect("faults").iter().filter(serious).collect();
         assert!(serious.is_empty(), "{serious:#?}");
-        assert_eq!(facts["pages"].as_array().expect("pages").len(), 14, "{facts:?}");
+        assert_eq!(facts["pages"].as_array().expect("pages").len(), 19, "{facts:?}");
         // The browser says so of each reply that is no success: the wrong password and the page that is not there.
         let errors = facts["errors"].as_array().expect("errors");
         assert!(

@@ -73,6 +73,10 @@ fn who_is_put_out_or_removed_is_gone_everywhere_within_two_seconds() {
         let since = Instant::now();
         let disabled = fleet.ligand.run(&["users", "disable", SAM]);
         assert!(disabled.success, "{disabled:?}");
+        let told = disabled.errors.lines().find(|line| line.contains("ligand::people")).expect("a line of the log");
+        for part in ["act=\"user disabled\"", "of_name=\"sam@example.com\"", "operator="] {
+            assert!(told.contains(part), "{told}");
+        }
         opened.end_within(since).await;
         assert!(fleet.ligand.run(&["users", "enable", SAM]).success);
         until("the secret works again", async || opened.secrets.get("/instances/count").await.status == 200).await;

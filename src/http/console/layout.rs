@@ -8,7 +8,7 @@ use url::Url;
 
 use super::assets::{SCRIPT, STYLE};
 use super::session::{FORM_TOKEN, Operator};
-use super::{ROOT, texts};
+use super::{ROOT, me, texts};
 use crate::http::connect::page::{self, document};
 
 /// Scripts may ask here alone; everything else is as on the customers' pages, but nothing is loaded from elsewhere.
@@ -16,15 +16,16 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The places of the console, as the navigation names them.
-const PLACES: [(&str, &str); 5] = [
+const PLACES: [(&str, &str); 6] = [
     ("", "Instances"),
     ("/elements", "Elements"),
     ("/links", "Connect links"),
     ("/deliveries", "Deliveries"),
+    ("/people", "People"),
     ("/organization", "Organization"),
 ];
 /// For administrators alone.
-const OF_ADMINISTRATORS: &str = "/organization";
+const OF_ADMINISTRATORS: [&str; 2] = ["/people", "/organization"];
 
 /// What stands in the frame.
 pub struct Screen {
@@ -91,7 +92,7 @@ pub fn respond(public_url: &Url, operator: Option<&Operator>, screen: &Screen) -
 }
 
 fn navigation(operator: &Operator, place: Option<&str>) -> Markup {
-    let seen = |path: &str| operator.principal.organization_admin || path != OF_ADMINISTRATORS;
+    let seen = |path: &str| operator.principal.organization_admin || !OF_ADMINISTRATORS.contains(&path);
     html! {
         nav aria-label="Console" {
             ul {
@@ -102,7 +103,10 @@ fn navigation(operator: &Operator, place: Option<&str>) -> Markup {
         }
         form.who method="post" action={ (ROOT) "/sign-out" } {
             (operator.sealed(None))
-            span { (operator.principal.organization_name) " · " (operator.principal.email) }
+            span {
+                (operator.principal.organization_name) " · "
+                a href=(me::HERE) aria-current=[(place == Some("/me")).then_some("page")] { (operator.principal.email) }
+            }
             button.small type="submit" { (texts::SIGN_OUT) }
         }
     }

@@ -14,10 +14,12 @@ mod instances;
 mod layout;
 mod link;
 mod links;
+mod me;
 mod new_link;
 mod organization;
 mod origin;
 mod parts;
+mod people;
 mod problems;
 mod proof;
 mod session;
@@ -46,6 +48,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(both("/links/new").get(new_link::show).post(new_link::act))
         .service(both("/links/{id}").get(link::show).post(links::act))
         .service(both("/organization").get(organization::show).post(organization::act))
+        .service(reads("/people").get(people::list))
+        .service(both("/people/new").get(people::show_new).post(people::add))
+        .service(both("/people/{id}").get(people::show).post(people::act))
+        .service(both("/people/{id}/remove").get(people::ask).post(people::remove))
+        .service(both("/me").get(me::show).post(me::act))
         .service(both("/deliveries").get(deliveries::show).post(deliveries::act))
         .default_service(web::to(problems::nothing_here));
     config.service(scope);

@@ -34,9 +34,7 @@ pub async fn act(request: HttpRequest, body: RawBody) -> HttpResponse {
 }
 
 async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
-    let (mut operator, form) = Operator::acting(request, body).await?;
-    operator.require_administrator()?;
-    let form = operator.require_proof(request, form).await?;
+    let (operator, form) = Operator::administering(request, body).await?;
     match done(&operator, &form).await {
         Ok(Done::Word(word)) => Ok(lead_to(&format!("{HERE}?done={word}"), &operator.services.public_url)),
         // Nothing keeps it: this page is the only one that shows it.

@@ -94,6 +94,24 @@ impl Operator {
         Ok((operator, form))
     }
 
+    /// As `proven`, for administrators, which is asked first.
+    pub async fn administering(request: &HttpRequest, body: RawBody) -> Result<(Self, Parameters), Stop> {
+        let (mut operator, form) = Self::acting(request, body).await?;
+        operator.require_administrator()?;
+        let form = operator.require_proof(request, form).await?;
+        Ok((operator, form))
+    }
+
+    /// Under this token from now on, because the session's own ended. None: it did not.
+    pub async fn go_on(&mut self, request: &HttpRequest, token: Option<Secret>) -> Result<(), Stop> {
+        let Some(token) = token else { return Ok(()) };
+        self.session = self.services.console_session(&token, None).await?.ok_or(Stop::SignIn)?;
+        self.principal = Arc::clone(&self.session.principal);
+        request.extensions_mut().insert(Told(SESSION.set(&token, &self.services.public_url)?));
+        self.token = token;
+        Ok(())
+    }
+
     /// Gives the form back without the password that proved it.
     pub async fn require_proof(&mut self, request: &HttpRequest, mut form: Parameters) -> Result<Parameters, Stop> {
         let password = form.take(PROOF);

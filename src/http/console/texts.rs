@@ -61,6 +61,48 @@ pub const CUSTOMER_HINT: &str = "Your own name for the customer: it is kept on t
 pub const REDIRECT_HINT: &str = "Where the customer goes in the end, on one of the organization’s allowed origins. Empty: our own page says \
      how it went.";
 
+pub const ADMINISTRATOR: &str = "Administrator";
+pub const USER: &str = "User";
+pub const SIGNS_IN_WITH: &str =
+    "What the person signs in with. A password is made for them, and nothing is mailed: you tell it.";
+pub const IS_ADMINISTRATOR: &str = "An administrator, who sees and changes people, apps and the organization";
+pub const PASSWORD_ONCE: &str = "Copy the password now and tell the person: it is not shown again.";
+pub const THIS_IS_YOU: &str = "This is you.";
+pub const TO_ME: &str = "Your password, sessions and secrets";
+pub const DISABLE_PERSON: &str = "Refuses the person’s sessions, bearers and user secret at once. Nothing is lost, and you can enable the person again.";
+pub const ENABLE_PERSON: &str = "Lets the person sign in again, and the user secret work again.";
+pub const PROMOTE: &str = "Lets the person see and change people, apps and the organization.";
+pub const DEMOTE: &str = "Leaves the person the work with instances and connect links.";
+pub const RESET_PASSWORD: &str = "Refuses the old password and ends the person’s sessions. The user secret stays.";
+pub const REMOVE_PERSON: &str = "Refuses the person’s sessions, bearers and user secret at once. What the person made (instances, connect links, \
+     webhooks) is the organization’s and stays. This cannot be undone.";
+
+pub const YOU: &str = "You";
+pub const UNTOLD: &str = "unknown";
+pub const PASSWORD_HINT: &str =
+    "At least 12 characters, not one of those that are tried first, and more than your own name or address.";
+pub const SESSIONS_HINT: &str = "Where you are signed in, here and with the API.";
+pub const SECRETS_HINT: &str = "What programs send in the Authorization header. A new one is shown once.";
+pub const USER_SECRET: &str = "User secret";
+pub const USER_SECRET_ENDS: &str = "From then on programs that send your old secret are refused.";
+pub const ORGANIZATION_SECRET: &str = "Organization secret";
+pub const ORGANIZATION_SECRET_ENDS: &str =
+    "From then on programs of everybody in the organization are refused, until they have the new secret.";
+pub const END_EVERYBODYS: &str = "Also end the sessions of everybody in the organization, but for this one";
+
+pub fn end_others(count: usize) -> String {
+    if count == 1 { "End the other session".to_owned() } else { format!("End the {count} other sessions") }
+}
+
+/// What a box beside a reset says.
+pub fn end_other_sessions(count: usize) -> String {
+    match count {
+        0 => "Also end all other sessions (there is none at the moment)".to_owned(),
+        1 => "Also end your other session".to_owned(),
+        _ => format!("Also end your {count} other sessions"),
+    }
+}
+
 pub const ORIGINS_HINT: &str =
     "One on each line, such as https://app.example.com. http only for localhost; http://localhost:* allows every port.";
 pub const BRAND_HINT: &str = "What customers see. Empty: the organization’s name.";
@@ -105,6 +147,13 @@ pub fn done(word: &str) -> Option<&'static str> {
         "saved-partly" => "Saved. Some of it has no effect in this version.",
         "enabled" => "Enabled.",
         "disabled" => "Disabled: calls through it are refused.",
+        "person-disabled" => "Disabled: the person is refused everywhere.",
+        "person-removed" => "Removed.",
+        "promoted" => "An administrator from now on.",
+        "demoted" => "A plain user from now on.",
+        "password-set" => "The password is set.",
+        "session-ended" => "The session is over.",
+        "sessions-ended" => "All other sessions are over.",
         "refreshed" => "The token was refreshed.",
         "fresh" => "The token is fresh: it was not refreshed again.",
         "connected" => "The account is connected.",

@@ -4,6 +4,7 @@ mod attacks;
 mod instances;
 mod notices;
 mod pages;
+mod people;
 pub mod person;
 mod proof;
 mod session;
