@@ -279,31 +279,49 @@ on_both!(the_last_administrator_stays, |server| async move {
     assert_eq!(admin.get(&last).await.ok()["active"], false);
 });
 
-on_both!(of_administrators_who_remove_each_other_at_once_one_is_left, |server| async move {
-    let beside = server.start_beside(Setup::default()).await;
-    let mut callers = vec![(own_id(&server).await, server.caller())];
+/// Ten administrators with their ids, half of them through another replica.
+async fn bosses(server: &TestServer, beside: &TestServer) -> Vec<(Value, Caller)> {
+    let mut bosses = vec![(own_id(server).await, server.caller())];
     for number in 0..9 {
         let mut draft = draft(&format!("boss{number}@example.com"));
         draft["roles"] = json!([{ "key": "org-admin" }]);
-        let (user, caller) = made(&server, &draft).await;
-        // Half of them through the other replica, whose memory is as old as its last look at the feed.
+        let (user, caller) = made(server, &draft).await;
         let header = caller.authorization.clone().expect("a header");
         let caller = if number % 2 == 0 { beside.anonymous().with(&header) } else { caller };
+        // Known there, as it was before all that follows.
         caller.get("/users").await.ok();
-        callers.push((user["id"].clone(), caller));
+        bosses.push((user["id"].clone(), caller));
     }
-    let ids: Vec<Value> = callers.iter().map(|(id, _)| id.clone()).collect();
-    let acts = callers.iter().enumerate().flat_map(|(number, (_, caller))| {
-        let next = &ids[(number + 1) % ids.len()];
-        let after = &ids[(number + 2) % ids.len()];
-        let (removed, demoted) = (format!("/users/{next}"), format!("/users/{after}/roles/org-admin"));
-        [(caller, removed), (caller, demoted)]
+    bosses
+}
+
+async fn able(server: &TestServer) -> usize {
+    let all = server.services.store.read(ligand::store::users::list_everywhere).await.expect("the users");
+    all.iter().filter(|(user, _)| user.active && user.organization_admin).count()
+}
+
+on_both!(of_administrators_who_remove_each_other_at_once_one_is_left, |server| async move {
+    let beside = server.start_beside(Setup::default()).await;
+    let bosses = bosses(&server, &beside).await;
+    let acts = bosses.iter().enumerate().flat_map(|(number, (_, caller))| {
+        let [next, after] = [1, 2].map(|distance| &bosses[(number + distance) % bosses.len()].0);
+        [(caller, format!("/users/{next}")), (caller, format!("/users/{after}/roles/org-admin"))]
     });
     let replies = acts.map(|(caller, path)| async move { caller.delete(&path).await });
     for reply in futures_util::future::join_all(replies).await {
         assert!(matches!(reply.status, 200 | 401 | 403 | 404 | 409), "{reply:?}");
     }
-    let left = server.services.store.read(ligand::store::users::list_everywhere).await.expect("the users");
-    let able = left.iter().filter(|(user, _)| user.active && user.organization_admin).count();
-    assert!(able >= 1, "{left:?}");
+    assert!(able(&server).await >= 1);
+});
+
+on_both!(of_administrators_who_step_aside_at_once_one_is_left, |server| async move {
+    let beside = server.start_beside(Setup::default()).await;
+    let bosses = bosses(&server, &beside).await;
+    let replies = bosses
+        .iter()
+        .map(|(id, caller)| async move { caller.patch(&format!("/users/{id}"), &json!({ "active": false })).await });
+    let replies = futures_util::future::join_all(replies).await;
+    let refused: Vec<_> = replies.iter().filter(|reply| reply.status != 200).collect();
+    assert_eq!((able(&server).await, refused.len()), (1, 1), "{refused:?}");
+    refused[0].fails(409, "last_administrator");
 });

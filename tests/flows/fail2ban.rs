@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::Caller;
 use crate::support::caller::read;
 use crate::support::database::runtime;
-use crate::support::part::Signal;
+use crate::support::part::{Signal, missing};
 use crate::support::program::{ADMIN, with_admin};
 use crate::support::server::PASSWORD;
 
@@ -22,6 +22,19 @@ for line in sys.stdin.buffer.read().decode().split("\n"):
     if found:
         print(found["ip"])
 "#;
+
+/// The addresses that fail2ban itself finds.
+fn by_fail2ban(log: &str, filter: &str) -> Option<String> {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(log.as_bytes()).expect("it is written");
+    let output = Command::new("fail2ban-regex").args(["--out", "<ip>"]).arg(file.path()).arg(filter).output();
+    let Ok(output) = output else {
+        missing("no fail2ban-regex");
+        return None;
+    };
+    assert!(output.status.success(), "{output:?}");
+    Some(String::from_utf8(output.stdout).expect("a text"))
+}
 
 #[test]
 fn the_filter_finds_the_address_and_no_name_is_taken_for_one() {
@@ -63,6 +76,9 @@ fn the_filter_finds_the_address_and_no_name_is_taken_for_one() {
     let mut expected = vec!["203.0.113.7"; names.len()];
     expected.push("2001:db8::7");
     assert_eq!(found, expected, "{log}");
+    if let Some(found) = by_fail2ban(&log, filter) {
+        assert_eq!(found.lines().collect::<Vec<_>>(), expected, "{log}");
+    }
     let signed_in: Vec<_> = log.lines().filter(|line| line.contains("signed in")).collect();
     assert!(matches!(signed_in.as_slice(), [line] if line.contains(ADMIN) && line.contains("127.0.0.1")), "{log}");
 }
