@@ -241,6 +241,15 @@ pub enum Elements {
         #[command(flatten)]
         catalogue: Catalogue,
     },
+    /// Say that an element whose file changed leads to the same vendor as before: what is stored for it is sent there again
+    Trust {
+        #[command(flatten)]
+        storage: Storage,
+        #[command(flatten)]
+        catalogue: Catalogue,
+        /// The element's key
+        key: String,
+    },
 }
 
 /// Where elements come from.

@@ -38,6 +38,9 @@ pub struct Element {
     pub events: Events,
     /// Where the vendor's API begins: `https://api.hubapi.com`, `{instanceUrl}`.
     pub base_url: Template,
+    /// Where the file lets secrets go (`secret_places`); the catalogue knows it, and no file says it.
+    #[serde(skip)]
+    pub secret_places: String,
     /// Hosts that a variable may name: `login.example.com` exactly, `.example.com` with everything below it.
     #[serde(default)]
     pub hosts: Vec<String>,

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::check::check_element;
 use super::element::Element;
+use super::secret_places::SHIPPED;
 pub use super::source::Complaint;
 use super::source::{Format, Source, Sources};
 
@@ -134,6 +135,14 @@ struct Shelf<'a> {
 }
 
 impl<'a> Shelf<'a> {
+    /// A file that replaces a shipped one and sends secrets nowhere else is like it.
+    fn secret_places_of(&self, element: &Element, source: &Source) -> String {
+        let digest = element.digest_of_secret_places();
+        let replaced = self.catalog.by_id(element.id);
+        let same = replaced.is_some_and(|shipped| shipped.digest_of_secret_places() == digest);
+        if source.built_in || same { SHIPPED.to_owned() } else { digest }
+    }
+
     fn admit(&mut self, mut element: Element, source: &'a Source) -> Result<(), Complaint> {
         let earlier = self.sources.get(&element.key);
         if let Some(earlier) = earlier.filter(|earlier| source.built_in || !earlier.built_in) {
@@ -155,6 +164,7 @@ impl<'a> Shelf<'a> {
             let reason = format!("the id {} is taken by `{}` in {file}", element.id, holder.key);
             return Err(source.complaint("id", &reason));
         }
+        element.secret_places = self.secret_places_of(&element, source);
         self.sources.insert(element.key.clone(), source);
         self.catalog.ids.insert(element.key.clone(), element.id);
         self.catalog.elements.insert(element.id, Arc::new(element));

@@ -8,6 +8,7 @@ pub mod load;
 pub mod oauth2;
 pub mod resource;
 pub mod scopes;
+pub mod secret_places;
 pub mod source;
 #[cfg(test)]
 mod tests;

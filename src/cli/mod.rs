@@ -3,6 +3,7 @@
 mod backup;
 mod data_lock;
 mod database;
+mod elements;
 mod first_login;
 mod forget;
 mod key_ring;
@@ -75,6 +76,9 @@ async fn run(command: Command) -> Ended {
                 Err(complaints) => Err(serve::complaints_text(&complaints)),
             }
         }
+        Command::Elements(Elements::Trust { storage, catalogue, key }) => {
+            elements::trust(&storage, &catalogue, &key).await
+        }
         Command::Openapi { version } if version == "3.0" => print(crate::http::openapi::text_30().trim_end()),
         Command::Openapi { .. } => print(crate::http::openapi::text().trim_end()),
     }
@@ -100,9 +104,13 @@ async fn migrate(storage: &Storage) -> Ended {
     }
 }
 
-/// What the commands beside `serve` work with that send nothing: no catalogue of their own.
+/// What most commands beside `serve` work with: no catalogue of their own, nothing is sent.
 async fn services(storage: &Storage) -> Result<Services, String> {
-    build(storage, None, Guard::default(), None).await
+    services_with(storage, None).await
+}
+
+async fn services_with(storage: &Storage, elements_dir: Option<&Path>) -> Result<Services, String> {
+    build(storage, elements_dir, Guard::default(), None).await
 }
 
 /// The same for commands that speak with vendors, as the server would.

@@ -33,6 +33,7 @@ use crate::protocol::instance_token::CredentialNames;
 use crate::service::authenticate::PrincipalCache;
 use crate::service::bootstrap::{UserInput, random_password};
 use crate::service::budget::Budget;
+use crate::service::changed_element::KnownPlaces;
 use crate::service::connect::limits::LinkLimits;
 use crate::service::data_keys::{self, DataKeys};
 use crate::service::element_view::ElementTexts;
@@ -91,6 +92,7 @@ impl Build {
             rendered: RenderedInstances::default(),
             feed_trust,
             standstill: Standstill::default(),
+            known_places: KnownPlaces::default(),
             refreshes: Arc::default(),
             token_hosts: Arc::default(),
             late_calls: Arc::default(),

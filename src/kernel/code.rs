@@ -90,7 +90,7 @@ codes! {
     LastAdministrator "last_administrator" 409 "This is the organization's last administrator who can sign in: make somebody else one first.";
     LinkEnded "link_ended" 409 "The connect link does not work any more.";
     InstanceChanged "instance_changed" 409 "The instance was changed meanwhile, so nothing was saved: look at its current values, and save again.";
-    SecretNeededForNewHost "secret_needed_for_new_host" 409 "The vendor's host changes, so every stored secret must be sent anew in the same request.";
+    SecretNeededForNewHost "secret_needed_for_new_host" 409 "The vendor is reached at another host than what is stored was given for, so nothing stored is sent there: send every secret anew in the same request.";
     AppNotForHost "app_not_for_host" 409 "The organization's OAuth app was not stored for this host of the vendor: name another host, or add this one to the app's `hosts`.";
     InstanceDeleted "instance_deleted" 410 "The instance that this Idempotency-Key made was deleted since: send a new key to make another one.";
     IdempotencyConflict "idempotency_conflict" 409 "The Idempotency-Key was used with another request, or its first call is still under way.";

@@ -97,6 +97,13 @@ impl Template {
         })
     }
 
+    /// Scheme, host and port, with their variables.
+    pub fn origin(&self) -> &str {
+        let host = self.text.find("://").map_or(0, |at| at.saturating_add(3));
+        let path = self.text.get(host..).and_then(|rest| rest.find(['/', '?', '#'])).map(|at| host.saturating_add(at));
+        path.and_then(|end| self.text.get(..end)).unwrap_or(&self.text)
+    }
+
     /// Whether its host depends on who is called.
     pub fn has_variable_host(&self) -> bool {
         self.places().any(|(_, place)| place != Place::Path)

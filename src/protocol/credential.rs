@@ -19,12 +19,18 @@ pub enum Credential {
         variables: BTreeMap<String, String>,
         /// Granted scopes, where the vendor named them.
         scopes: Option<Vec<String>>,
+        /// For which secret places of the element it was given; none before credentials said so.
+        #[serde(default)]
+        given_for: Option<String>,
     },
     ApiKey {
         key: Secret,
         /// Values of variables that the vendor gave when the key was verified.
         #[serde(default)]
         variables: BTreeMap<String, String>,
+        /// As above.
+        #[serde(default, rename = "givenFor")]
+        given_for: Option<String>,
     },
 }
 
@@ -32,14 +38,17 @@ impl Credential {
     /// The document to seal. Secrets have no `Serialize`: this is the one place that writes them out.
     pub fn document(&self) -> Zeroizing<Vec<u8>> {
         let value = match self {
-            Self::OAuth2 { access_token, refresh_token, variables, scopes } => json!({
+            Self::OAuth2 { access_token, refresh_token, variables, scopes, given_for } => json!({
                 "type": "oAuth2",
                 "accessToken": access_token.expose(),
                 "refreshToken": refresh_token.as_ref().map(Secret::expose),
                 "variables": variables,
                 "scopes": scopes,
+                "givenFor": given_for,
             }),
-            Self::ApiKey { key, variables } => json!({ "type": "apiKey", "key": key.expose(), "variables": variables }),
+            Self::ApiKey { key, variables, given_for } => json!({
+                "type": "apiKey", "key": key.expose(), "variables": variables, "givenFor": given_for,
+            }),
         };
         Zeroizing::new(value.to_string().into_bytes())
     }
@@ -51,6 +60,12 @@ impl Credential {
     pub fn variables(&self) -> Option<&BTreeMap<String, String>> {
         match self {
             Self::OAuth2 { variables, .. } | Self::ApiKey { variables, .. } => Some(variables),
+        }
+    }
+
+    pub fn given_for(&self) -> Option<&str> {
+        match self {
+            Self::OAuth2 { given_for, .. } | Self::ApiKey { given_for, .. } => given_for.as_deref(),
         }
     }
 
@@ -74,9 +89,10 @@ mod tests {
             refresh_token: Some(Secret::new("rt")),
             variables: [("instance_url".to_owned(), "https://x".to_owned())].into(),
             scopes: Some(vec!["a".to_owned()]),
+            given_for: Some("shipped".to_owned()),
         };
         let variables = [("portalId".to_owned(), "1".to_owned())].into();
-        for credential in [oauth2, Credential::ApiKey { key: Secret::new("k"), variables }] {
+        for credential in [oauth2, Credential::ApiKey { key: Secret::new("k"), variables, given_for: None }] {
             assert_eq!(Credential::read(&credential.document()).unwrap(), credential);
             assert!(!format!("{credential:?}").contains("\"at\""));
         }
@@ -85,6 +101,6 @@ mod tests {
     #[test]
     fn a_key_that_was_kept_before_it_had_variables_reads_too() {
         let kept = Credential::read(br#"{"type":"apiKey","key":"k"}"#).unwrap();
-        assert_eq!(kept, Credential::ApiKey { key: Secret::new("k"), variables: BTreeMap::new() });
+        assert_eq!(kept, Credential::ApiKey { key: Secret::new("k"), variables: BTreeMap::new(), given_for: None });
     }
 }

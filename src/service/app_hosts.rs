@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Services;
 use super::instance_view::credential_place;
 use super::partner_app::{PartnerApp, own_client};
-use super::provision::with_values;
+use super::provision::{Provisioning, with_values};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
@@ -14,6 +14,7 @@ use crate::kernel::owner::Owner;
 use crate::kernel::paging::{MAX_PAGE_SIZE, Page};
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
+use crate::protocol::oauth2::client::Told;
 use crate::store::instances::{self, Filter, Stored};
 
 const MOST_HOSTS: usize = 1000;
@@ -65,6 +66,18 @@ fn has_own_host(element: &Element, oauth2: &OAuth2) -> bool {
 }
 
 impl Services {
+    /// The organization's app speaks where it was stored for alone, whoever names another host.
+    pub(super) fn refuse_app_elsewhere(&self, input: &Provisioning) -> Result<(), ApiError> {
+        let element = &input.element;
+        let oauth2 = element.authentication.oauth2.as_ref();
+        let (Some(oauth2), Some(app)) = (oauth2, &input.app) else { return Ok(()) };
+        self.refuse_changed_element(element, app.given_for.as_deref())?;
+        let named = input.brought.as_ref().map(|_| input.named_by_caller());
+        with_values(element, &input.configuration, named.as_ref(), |values| {
+            input.client().refuse_foreign_host(oauth2, values, Told::ByCaller)
+        })
+    }
+
     /// The hosts of the instances that use the organization's app: what an app is bound to that was stored when apps had no
     /// hosts.
     pub(super) async fn hosts_in_use(&self, owner: Owner, element: &Element) -> Result<Vec<String>, ApiError> {

@@ -45,6 +45,13 @@ impl Services {
                     tracing::warn!(%fault, "whether the database was restored cannot be read");
                     return;
                 }
+                let of_elements = changed.iter().any(|change| change.is(Kind::Element));
+                if (anything || of_elements)
+                    && let Err(fault) = self.read_secret_places().await
+                {
+                    tracing::warn!(%fault, "what elements were before cannot be read");
+                    return;
+                }
                 self.feed_trust.was_read(asked.timestamp());
                 // Behind what was forgotten: none of it may have a hash under a generation that goes.
                 if anything && let Err(error) = self.reload_data_keys().await {

@@ -11,6 +11,7 @@ use super::create_instance::Answer;
 use super::flight::{Flight, Lateness};
 use super::instance_input::InstanceInput;
 use super::instance_view::{InstanceConfiguration, InstanceView, token_place};
+use super::new_host::FILE_CHANGED;
 use super::partner_app::{PartnerApp, own_client};
 use super::provision::{Provisioned, Provisioning, missing_code, needless};
 use super::unstored::Held;
@@ -97,6 +98,9 @@ impl Services {
             if got.is_none()
                 && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?
             {
+                if self.refuse_element_changed_since(&change.element, &stored).is_err() {
+                    change.refuse_kept_secrets(input, input.renews()?, FILE_CHANGED)?;
+                }
                 // Others need not wait for the vendor; what they change meanwhile is read again.
                 drop(turn);
                 let provisioned = self.provision(&provisioning, lateness).await?;

@@ -69,7 +69,7 @@ impl Services {
         let callback_url = self.allowed_callback(owner, callback_url).await?;
         let state = value("state");
         check_state(state)?;
-        let app = self.partner_app(owner, &element).await?.ok_or_else(|| no_app(&element))?;
+        let app = self.usable_app(owner, &element).await?.ok_or_else(|| no_app(&element))?;
         app.client(oauth2)
             .refuse_foreign_host(oauth2, values, Told::ByCaller)
             .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;

@@ -105,6 +105,7 @@ impl Services {
             serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
         let document = json!({
             "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
+            "givenFor": credential.given_for(),
         });
         Ok(Some(Zeroizing::new(document.to_string())))
     }

@@ -9,6 +9,7 @@ pub mod call_vendor;
 pub mod callback;
 pub mod change_feed;
 pub mod change_instance;
+pub mod changed_element;
 mod commit;
 pub mod configuration;
 pub mod connect;
@@ -93,6 +94,7 @@ use crate::store::{Probe, Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use authenticate::PrincipalCache;
+use changed_element::KnownPlaces;
 use connect::limits::LinkLimits;
 use creations::Creations;
 use element_view::ElementTexts;
@@ -148,6 +150,7 @@ pub struct Parts {
     pub process: i64,
     pub feed_trust: FeedTrust,
     pub standstill: Standstill,
+    pub known_places: KnownPlaces,
     pub principals: PrincipalCache,
     pub warm: WarmInstances,
     pub rendered: RenderedInstances,

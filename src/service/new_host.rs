@@ -18,6 +18,11 @@ impl Change {
         if !self.moves_host(input) {
             return Ok(());
         }
+        self.refuse_kept_secrets(input, renews, "The vendor's host changes")
+    }
+
+    /// `moved`: why nothing that is stored may go to where the vendor is called.
+    pub(super) fn refuse_kept_secrets(&self, input: &InstanceInput, renews: bool, moved: &str) -> Result<(), ApiError> {
         let sent = input.configuration.as_ref();
         let kept = self.configuration.entries().filter_map(|(_, key, value)| {
             let declared = self.element.entry(key);
@@ -34,7 +39,7 @@ impl Change {
             return Ok(());
         }
         let message = format!(
-            "The vendor's host changes, and what is stored was given for the old one: send {} anew in the same request.",
+            "{moved}, and what is stored was given for the old one: send {} anew in the same request.",
             needed.join(", ")
         );
         Err(ApiError::new(Code::SecretNeededForNewHost, message))
@@ -64,6 +69,9 @@ impl Change {
             && replied.any(|(name, pointer)| stands_in_host(&self.element, name, "authentication/") && told(pointer))
     }
 }
+
+/// Why what is stored does not go to the vendor: the element's file is another one.
+pub(super) const FILE_CHANGED: &str = "The element's file names other hosts than before";
 
 /// Whether a variable is part of a host, in the URLs whose place in the element's file begins so.
 fn stands_in_host(element: &Element, variable: &str, below: &str) -> bool {

@@ -39,6 +39,8 @@ pub struct PartnerApp {
     pub preset: Option<String>,
     /// Where the client may authenticate, where that is the customer's to name; none before apps had hosts.
     pub hosts: Option<Vec<String>>,
+    /// For which secret places of the element the secret was given; none before apps said so.
+    pub given_for: Option<String>,
 }
 
 /// What is to be stored.
@@ -131,6 +133,7 @@ impl PartnerApp {
         let document = json!({
             "clientId": self.client_id.expose(), "clientSecret": self.client_secret.expose(), "scopes": self.scopes,
             "optionalScopes": self.optional_scopes, "preset": self.preset, "hosts": self.hosts,
+            "givenFor": self.given_for,
         });
         Zeroizing::new(document.to_string())
     }
@@ -160,6 +163,10 @@ impl PartnerAppInput {
             optional_scopes: self.optional_scopes.as_deref().map(|text| text.trim().to_owned()),
             preset: filled(&self.preset),
             hosts: hosts_of(element, oauth2_of(element)?, self.hosts.as_deref(), (before, sent))?,
+            given_for: match (sent, before) {
+                (None, Some(before)) => before.given_for.clone(),
+                _ => Some(element.secret_places.clone()),
+            },
         };
         scope_choice::check(element, Layer::of_app(&app))?;
         Ok(app)
@@ -174,6 +181,15 @@ impl Services {
 
     pub async fn partner_app(&self, owner: Owner, element: &Element) -> Result<Option<PartnerApp>, ApiError> {
         Ok(self.stored_app(owner, element).await?.map(|(_, app)| app))
+    }
+
+    /// The app, where its secret may be sent.
+    pub(super) async fn usable_app(&self, owner: Owner, element: &Element) -> Result<Option<PartnerApp>, ApiError> {
+        let app = self.partner_app(owner, element).await?;
+        if let Some(app) = &app {
+            self.refuse_changed_element(element, app.given_for.as_deref())?;
+        }
+        Ok(app)
     }
 
     async fn stored_app(&self, owner: Owner, element: &Element) -> Result<Option<(SealedApp, PartnerApp)>, ApiError> {
@@ -230,6 +246,8 @@ impl Services {
         for _ in 0..TRIES {
             let (before, stored) = self.stored_app(owner, &element).await?.unzip();
             let app = input.checked(&element, stored.as_ref())?;
+            // What keeps an old secret is of no use.
+            self.refuse_changed_element(&element, app.given_for.as_deref())?;
             if self.replace_app(owner, &element, before, &app).await?.is_some() {
                 return Ok(self.partner_app_view(&element, oauth2, Some(&app)));
             }
@@ -293,7 +311,7 @@ impl Services {
         if let Some(own) = own_client(configuration) {
             return Ok(own);
         }
-        let app = self.partner_app(owner, element).await?;
+        let app = self.usable_app(owner, element).await?;
         let oauth2 = oauth2_of(element)?;
         app.map(|app| app.client(oauth2)).ok_or_else(|| {
             let message = format!(

@@ -23,7 +23,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
-use crate::protocol::oauth2::client::{Client, Told};
+use crate::protocol::oauth2::client::Client;
 use crate::protocol::oauth2::reply;
 use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token;
@@ -82,7 +82,7 @@ pub struct Started {
 impl Services {
     /// Spends what the caller brought. Runs detached: its result must be committed even when the caller is gone.
     pub(super) async fn provision(&self, input: &Provisioning, lateness: &Lateness) -> Result<Provisioned, ApiError> {
-        input.refuse_foreign_host()?;
+        self.refuse_app_elsewhere(input)?;
         let provisioned = match (input.authentication, &input.brought) {
             (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought, lateness).await?,
             (AuthenticationType::OAuth2, None) => Box::pin(self.exchange_code(input, lateness)).await?,
@@ -127,7 +127,7 @@ impl Services {
         }
         let token = outcome.map_err(|fault| fault.into_error(&input.element.name, "the code"))?;
         let connected = self.connected(input, &client, &token).await;
-        Ok(Provisioned { connected, ..self.provisioned(token, None, *grant) })
+        Ok(Provisioned { connected, ..self.provisioned(input, token, None, *grant) })
     }
 
     /// Tokens that the caller obtained itself: an access token with its lifetime is taken as it is, a refresh token is
@@ -158,7 +158,7 @@ impl Services {
                 let asker = input.asker("the refresh token", lateness);
                 let token = self.token_call(&input.element, oauth2, &request, asker).await;
                 let token = token.map_err(|fault| fault.into_error(&input.element.name, "the refresh token"))?;
-                Ok(Provisioned { external: true, ..self.provisioned(token, Some(refresh_token.clone()), None) })
+                Ok(Provisioned { external: true, ..self.provisioned(input, token, Some(refresh_token.clone()), None) })
             }
             (_, None) => {
                 let message = "externalAuthentication is `initial`: the configuration needs oauth.user.refresh_token, \
@@ -188,7 +188,7 @@ impl Services {
             connected.account = account::read(&call.account, &call.account_name, Some(&told));
             variables = given_by_verification(&input.element, &told);
         }
-        let credential = Credential::ApiKey { key, variables };
+        let credential = Credential::ApiKey { key, variables, given_for: input.given_for() };
         Ok(Provisioned {
             credential,
             lifetime: None,
@@ -200,7 +200,7 @@ impl Services {
         })
     }
 
-    fn provisioned(&self, token: Token, sent: Option<Secret>, grant: Option<i64>) -> Provisioned {
+    fn provisioned(&self, input: &Provisioning, token: Token, sent: Option<Secret>, grant: Option<i64>) -> Provisioned {
         let connected = Connected::of(&token);
         Provisioned {
             connected,
@@ -210,6 +210,7 @@ impl Services {
                 refresh_token: token.refresh_token.or(sent),
                 variables: token.variables,
                 scopes: token.scopes,
+                given_for: input.given_for(),
             },
             lifetime: token.lifetime,
             expires_at: token.expires_at,
@@ -346,22 +347,17 @@ impl Provisioning {
         with_values(&self.element, &self.configuration, given, |values| values.url(&self.element.base_url)).map(drop)
     }
 
-    /// The organization's app speaks on the hosts alone that it was stored for, whoever names another one.
-    fn refuse_foreign_host(&self) -> Result<(), ApiError> {
-        let oauth2 = self.element.authentication.oauth2.as_ref();
-        let Some(oauth2) = oauth2.filter(|_| self.authentication == AuthenticationType::OAuth2) else { return Ok(()) };
-        let named = self.brought.as_ref().map(|_| self.named_by_caller());
-        with_values(&self.element, &self.configuration, named.as_ref(), |values| {
-            self.client().refuse_foreign_host(oauth2, values, Told::ByCaller)
-        })
+    fn brought(&self, access_token: Secret, refresh_token: Option<Secret>) -> Credential {
+        let (variables, given_for) = (self.named_by_caller(), self.given_for());
+        Credential::OAuth2 { access_token, refresh_token, variables, scopes: None, given_for }
     }
 
-    fn brought(&self, access_token: Secret, refresh_token: Option<Secret>) -> Credential {
-        Credential::OAuth2 { access_token, refresh_token, variables: self.named_by_caller(), scopes: None }
+    fn given_for(&self) -> Option<String> {
+        Some(self.element.secret_places.clone())
     }
 
     /// What the vendor would have said in its reply, who brings tokens may say in providerData.
-    fn named_by_caller(&self) -> BTreeMap<String, String> {
+    pub(super) fn named_by_caller(&self) -> BTreeMap<String, String> {
         let named = self.element.variables.iter().filter_map(|(name, variable)| {
             let member = variable.reply.as_deref()?.trim_start_matches('/');
             Some((name.clone(), self.provider_data.text(member)?))

@@ -132,6 +132,7 @@ impl Services {
         let element = self.element_of_row(&stored.instance)?;
         let document = self.vault.open(credential_place(wanted.id), &stored.credential.sealed)?;
         let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
+        self.refuse_changed_element(&element, credential.given_for())?;
         let Credential::OAuth2 { refresh_token: Some(refresh_token), variables, .. } = &credential else {
             return Err(not_refreshable(&element));
         };
@@ -248,7 +249,9 @@ impl Services {
 
     /// The credential's row with the new token.
     fn renewed(&self, call: &Call, token: Token, cause: Cause, now: DateTime<Utc>) -> Result<CredentialRow, ApiError> {
-        let Credential::OAuth2 { refresh_token: sent, variables: before, scopes, .. } = call.credential.clone() else {
+        let Credential::OAuth2 { refresh_token: sent, variables: before, scopes, given_for, .. } =
+            call.credential.clone()
+        else {
             return Err(not_refreshable(&call.element));
         };
         // What a reply does not repeat stays as it was.
@@ -267,6 +270,7 @@ impl Services {
             refresh_token: token.refresh_token.or(sent),
             variables,
             scopes: token.scopes.or(scopes),
+            given_for,
         };
         let row = &call.stored.credential;
         let id = row.instance_id;

@@ -60,6 +60,9 @@ struct Remembered {
     hint: String,
     variables: BTreeMap<String, String>,
     configuration: Configuration,
+    /// As the credential said.
+    #[serde(default, rename = "givenFor")]
+    given_for: Option<String>,
 }
 
 /// What this round has begun.
@@ -193,8 +196,12 @@ impl Services {
         let Some(element) = self.catalog.by_id(revocation.element_id) else { return Ok(()) };
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
+        if let Err(error) = self.refuse_changed_element(element, remembered.given_for.as_deref()) {
+            tracing::warn!(revocation = revocation.id, ?error, "a grant lives on at its vendor");
+            return Ok(());
+        }
         let client = self.client_of(owner, element, &remembered.configuration).await?;
-        let Remembered { token, hint, variables, configuration } = &remembered;
+        let Remembered { token, hint, variables, configuration, .. } = &remembered;
         self.send_revocation(element, (oauth2, rule), &client, (token, hint), (variables, configuration)).await
     }
 
@@ -209,6 +216,7 @@ impl Services {
         let Some(element) = self.catalog.by_id(element) else { return Ok(()) };
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
+        self.refuse_changed_element(element, credential.given_for())?;
         let Credential::OAuth2 { access_token, refresh_token, variables, .. } = credential else { return Ok(()) };
         let token = token_to_revoke(access_token, refresh_token.as_ref());
         self.send_revocation(element, (oauth2, rule), client, token, (variables, configuration)).await

@@ -263,9 +263,11 @@ impl Services {
         let (row, kept) = (&stored.instance, &stored.credential);
         let element = self.element_of_row(row)?;
         let document = self.vault.open(credential_place(row.id), &kept.sealed)?;
-        let credential = match Credential::read(&document).map_err(|error| ApiError::internal(error))? {
+        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
+        let may_go = self.refuse_changed_element(&element, credential.given_for());
+        let credential = match credential {
             Credential::OAuth2 { access_token, variables, .. } => {
-                Credential::OAuth2 { access_token, refresh_token: None, variables, scopes: None }
+                Credential::OAuth2 { access_token, refresh_token: None, variables, scopes: None, given_for: None }
             }
             key => key,
         };
@@ -278,7 +280,9 @@ impl Services {
         Ok(LiveInstance {
             id: row.id,
             owner: Owner { organization: row.organization_id, account: row.account_id },
-            destination: self.destination(&element, &configuration, credential.variables()).map_err(Arc::new),
+            destination: may_go
+                .and_then(|()| self.destination(&element, &configuration, credential.variables()))
+                .map_err(Arc::new),
             credential,
             version: kept.version,
             refreshable,

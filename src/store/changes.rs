@@ -19,6 +19,8 @@ pub enum Kind {
     DataKey,
     /// It was restored, or goes on after that.
     Database,
+    /// The operator says of its file that it is the same vendor's.
+    Element,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Instance => "instance",
             Self::DataKey => "data_key",
             Self::Database => "database",
+            Self::Element => "element",
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod revocations;
 mod schema;
 pub mod scrub;
 pub mod sealed;
+pub mod secret_places;
 pub mod sessions;
 pub mod time;
 mod turns;

@@ -369,6 +369,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    secret_place (element_id, fingerprint) {
+        element_id -> BigInt,
+        fingerprint -> Text,
+        same_vendor -> Bool,
+        created_at -> UtcTimestamp,
+    }
+}
+
 diesel::joinable!(credential -> instance (instance_id));
 diesel::joinable!(instance_usage -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));

@@ -64,6 +64,14 @@ impl Hosts {
         Self { own, other, elements }
     }
 
+    /// With another file of the element.
+    pub fn setup_with(&self, change: impl FnOnce(String) -> String) -> Setup {
+        let file = self.elements.path().join("desk.toml");
+        let text = change(fs::read_to_string(&file).expect("the element"));
+        fs::write(file, text).expect("a file");
+        self.setup()
+    }
+
     pub fn setup(&self) -> Setup {
         Setup { elements: Some(self.elements.path().to_owned()), ..Setup::default() }
     }

@@ -3,6 +3,7 @@ mod app_hosts;
 mod apps;
 mod bad_input;
 mod change_instance;
+mod changed_element;
 mod configuration;
 mod connect_attacks;
 mod connect_flow;

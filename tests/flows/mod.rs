@@ -6,6 +6,7 @@ mod clones;
 mod connect_replicas;
 mod data_directory;
 mod element_gone;
+mod element_trust;
 mod fail2ban;
 mod forget;
 mod gigabyte;

@@ -27,10 +27,16 @@ struct State {
 #[derive(Debug, Clone)]
 pub struct Request {
     pub path: String,
+    pub head: String,
     pub body: String,
 }
 
 impl Request {
+    /// With its headers, as it came.
+    pub fn whole(&self) -> String {
+        format!("{}{}", self.head, self.body)
+    }
+
     /// A field of a form.
     pub fn field(&self, name: &str) -> Option<String> {
         let mut fields = url::form_urlencoded::parse(self.body.as_bytes());
@@ -84,7 +90,7 @@ impl State {
         let reply = self.replies.lock().ok()?.get(&path).cloned();
         let (status, reply) = reply.unwrap_or((404, Value::Null));
         let body = String::from_utf8_lossy(&body).into_owned();
-        self.requests.lock().ok()?.push(Request { path, body });
+        self.requests.lock().ok()?.push(Request { path, head, body });
         let reply = reply.to_string();
         let head = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\nconnection: close\r\n");
         write!(&*stream, "{head}content-length: {}\r\n\r\n{reply}", reply.len()).ok()

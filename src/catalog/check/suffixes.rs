@@ -81,5 +81,5 @@ fn is_open(suffix: &str) -> bool {
     let further = |name: &&str| suffix.strip_suffix(*name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let below = format!("x.{suffix}");
     let listed = psl::suffix(below.as_bytes()).filter(|found| found.is_known());
-    FURTHER.iter().any(|name| further(name)) || listed.is_some_and(|found| found.as_bytes().len() >= suffix.len())
+    FURTHER.iter().any(further) || listed.is_some_and(|found| found.as_bytes().len() >= suffix.len())
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{CLOSEIO, HUBSPOTCRM, complaints, directory};
+use super::{CLOSEIO, HUBSPOTCRM, PIPEDRIVE, complaints, directory};
 use crate::catalog::load::{Catalog, check};
+use crate::catalog::secret_places::SHIPPED;
 
 #[test]
 fn toml_and_json_say_the_same() {
@@ -105,4 +106,33 @@ fn complaints_about_json_have_the_line_of_the_member() {
             format!("a.json:{}: `api/v1/me/` does not begin with `/`", line("\"path\"")),
         ]
     );
+}
+
+#[test]
+fn a_copy_that_sends_secrets_nowhere_else_is_like_the_shipped_file() {
+    let places = |text: &str| {
+        let catalog = Catalog::load(Some(directory(&[("a.toml", text)]).path())).unwrap();
+        catalog.get("pipedrive").unwrap().secret_places.clone()
+    };
+    for same in [
+        PIPEDRIVE.to_owned(),
+        PIPEDRIVE.replace("/oauth/token\"", "/oauth/v2/token\""),
+        PIPEDRIVE.replace("[\".pipedrive.com\"]", "[\".pipedrive.com\", \".pipedrive.example\"]"),
+        PIPEDRIVE.replace("name = \"Pipedrive\"", "name = \"Pipe\""),
+    ] {
+        assert_eq!(places(&same), SHIPPED);
+    }
+    let mut others = std::collections::BTreeSet::new();
+    for (from, to) in [
+        ("https://oauth.pipedrive.com/oauth/token", "https://oauth.pipedrive.example/oauth/token"),
+        ("https://oauth.pipedrive.com/oauth/authorize", "https://login.pipedrive.com/oauth/authorize"),
+        ("https://oauth.pipedrive.com/oauth/revoke", "https://login.pipedrive.com/oauth/revoke"),
+        ("baseUrl = \"{api_domain}\"", "baseUrl = \"https://api.pipedrive.com/{api_domain}\""),
+        ("reply = \"/api_domain\"", "reply = \"/domain\""),
+        ("clientAuthentication = \"basic\"", "clientAuthentication = \"query\""),
+    ] {
+        assert!(PIPEDRIVE.contains(from), "{from}");
+        assert!(others.insert(places(&PIPEDRIVE.replace(from, to))), "{from}");
+    }
+    assert!(!others.contains(SHIPPED));
 }

@@ -42,9 +42,11 @@ pub fn trouble(error: &ApiError, public_url: &Url) -> HttpResponse {
         Code::LinkNotFound => (&texts::UNKNOWN_LINK, StatusCode::NOT_FOUND),
         Code::TooManyRequests => (&texts::TOO_MANY, StatusCode::TOO_MANY_REQUESTS),
         Code::InstanceNotFound => (&texts::GONE, StatusCode::GONE),
-        Code::AppNotFound | Code::ElementNotFound | Code::BadConfiguration | Code::AddressNotAllowed => {
-            (&texts::NOT_SET_UP, StatusCode::CONFLICT)
-        }
+        Code::AppNotFound
+        | Code::ElementNotFound
+        | Code::BadConfiguration
+        | Code::AddressNotAllowed
+        | Code::SecretNeededForNewHost => (&texts::NOT_SET_UP, StatusCode::CONFLICT),
         Code::BodyTooLarge | Code::BadBody | Code::BadParameter => (&texts::TROUBLE, StatusCode::BAD_REQUEST),
         Code::Busy => (&texts::TROUBLE, StatusCode::SERVICE_UNAVAILABLE),
         _ => {

@@ -27,6 +27,7 @@ const CONNECTION: &[Code] = &[
     VendorConfiguration,
     IdMismatch,
     AppNotForHost,
+    SecretNeededForNewHost,
 ];
 
 const LINK: &[Code] = &[
@@ -41,12 +42,14 @@ const LINK: &[Code] = &[
     ElementNotFound,
     AppNotFound,
     AppNotForHost,
+    SecretNeededForNewHost,
     InstanceNotFound,
 ];
 
 const HUB: &[Code] = &[
     InstanceDisabled,
     ReauthorizationRequired,
+    SecretNeededForNewHost,
     ResourceNotFound,
     BadParameter,
     MissingParameter,
@@ -78,7 +81,10 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("expand", &[&[BadParameter]]),
     ("hydrate", &[&[BadParameter]]),
     ("reAuthenticate", &[&[BadParameter]]),
-    ("refresh", &[&[BadParameter, VendorRefused, VendorConfiguration, AppNotForHost], ADDRESS, VENDOR]),
+    (
+        "refresh",
+        &[&[BadParameter, VendorRefused, VendorConfiguration, AppNotForHost, SecretNeededForNewHost], ADDRESS, VENDOR],
+    ),
     ("emptyList", &[&[NothingFound]]),
     ("Idempotency-Key", &[&[BadIdempotencyKey, IdempotencyConflict, InstanceDeleted]]),
     ("hub", &[HUB, ADDRESS, VENDOR]),
@@ -106,8 +112,8 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("delete_user", &[&[LastAdministrator]]),
     ("sessionId", &[&[SessionNotFound]]),
     ("CreateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR, &[MissingElement]]),
-    ("UpdateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR, &[SecretNeededForNewHost]]),
-    ("ConfigurationChange", &[BODY, CONNECTION, ADDRESS, VENDOR, &[SecretNeededForNewHost]]),
+    ("UpdateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR]),
+    ("ConfigurationChange", &[BODY, CONNECTION, ADDRESS, VENDOR]),
     ("OAuthUrlRequest", &[BODY, OAUTH_URL, ADDRESS]),
     ("UpdateOrganization", &[BODY, &[NotAllowed]]),
     ("SavePartnerApp", &[BODY, &[NotAllowed, NoOauth, BadScopes, SecretNeededForNewHost]]),
@@ -115,7 +121,7 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
         "get_default_oauth_url",
         &[
             &[MissingParameter, BadParameter, BadCallbackUrl, AddressNotAllowed, BadScopes, NoOauth, AppNotFound],
-            &[AppNotForHost],
+            &[AppNotForHost, SecretNeededForNewHost],
             ADDRESS,
         ],
     ),

@@ -101,6 +101,7 @@ impl Services {
     /// Spends the code or the key and commits. `Some`: there is no connection. Runs detached.
     pub(super) async fn conclude(&self, attempt: &Attempt, lateness: &Lateness) -> Result<Option<Refusal>, ApiError> {
         let link = self.link(attempt.owner, attempt.link).await?;
+        self.refuse_secrets_of_old_file(&attempt.element, &link.settings)?;
         match link.settings.instance_id {
             Some(instance) => self.authorise_anew(attempt, &link, instance, lateness).await,
             None => self.make_instance(attempt, &link, lateness).await,
@@ -280,7 +281,9 @@ impl Refusal {
             Code::VendorRefused | Code::VendorHost | Code::BadConfiguration | Code::MissingConfiguration => {
                 Reason::VendorError
             }
-            Code::VendorConfiguration | Code::AppNotForHost => Reason::VendorConfiguration,
+            Code::VendorConfiguration | Code::AppNotForHost | Code::SecretNeededForNewHost => {
+                Reason::VendorConfiguration
+            }
             Code::VendorUnreachable | Code::VendorTimeout | Code::VendorAddressRefused => Reason::VendorUnavailable,
             _ => return None,
         };

@@ -1,5 +1,7 @@
 //! What an integrator sends to make a connect link, and what is kept of it.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -99,6 +101,8 @@ pub struct LinkSettings {
     pub allow_other_account: bool,
     /// Leads back to the console, whatever the organization allows.
     pub to_console: bool,
+    /// For which secret places of each element, by key, the secrets in the configuration were given.
+    pub given_for: BTreeMap<String, String>,
     /// The instance that is authorised anew; the row's changes when one is made.
     pub instance_id: Option<i64>,
 }

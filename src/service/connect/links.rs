@@ -138,6 +138,12 @@ impl Services {
             allow_other_account: input.allow_other_account.unwrap_or(false),
             instance_id: input.instance_id,
             to_console: input.to_console,
+            given_for: self
+                .catalog
+                .iter()
+                .filter(|_| input.configuration.is_some())
+                .map(|element| (element.key.clone(), element.secret_places.clone()))
+                .collect(),
         };
         let mut warning = None;
         for element in &elements {

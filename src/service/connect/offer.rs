@@ -12,7 +12,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::account::VendorAccount;
 use crate::protocol::oauth2::client::Told;
-use crate::service::configuration::{AUTHENTICATION_TYPE, Configuration};
+use crate::service::configuration::{AUTHENTICATION_TYPE, Configuration, is_secret};
 use crate::service::introspect::Connected;
 use crate::service::partner_app::{PartnerApp, no_app, own_client};
 use crate::service::provision::with_values;
@@ -130,7 +130,25 @@ impl Services {
             AuthenticationType::OAuth2 => self.partner_app(owner, element).await?,
             AuthenticationType::ApiKey => None,
         };
-        self.offer_of(element, settings, stored.as_ref(), app)
+        self.refuse_secrets_of_old_file(element, settings)?;
+        let offer = self.offer_of(element, settings, stored.as_ref(), app)?;
+        if let Some(app) = &offer.app {
+            self.refuse_changed_element(element, app.given_for.as_deref())?;
+        }
+        Ok(offer)
+    }
+
+    /// What the link itself brings was given for the element as it was then.
+    pub(super) fn refuse_secrets_of_old_file(
+        &self,
+        element: &Element,
+        settings: &LinkSettings,
+    ) -> Result<(), ApiError> {
+        let mut brought = settings.configuration.iter().filter(|(_, value)| !value.is_null());
+        match brought.any(|(key, _)| is_secret(element.entry(key), key)) {
+            true => self.refuse_changed_element(element, settings.given_for.get(&element.key).map(String::as_str)),
+            false => Ok(()),
+        }
     }
 
     /// `stored`: the instance that is authorised anew. `app`: the organization's.

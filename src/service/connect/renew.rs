@@ -10,6 +10,7 @@ use crate::kernel::patch::Patch;
 use crate::service::flight::Lateness;
 use crate::service::instance_input::{InstanceInput, Tag, Tags};
 use crate::service::introspect::Connected;
+use crate::service::new_host::FILE_CHANGED;
 use crate::service::provision::{Provisioned, Provisioning};
 use crate::service::unstored::Held;
 use crate::service::unstored::entry::{Act, Entry};
@@ -44,7 +45,12 @@ impl Services {
                 return self.refuse(Outcome::of(Reason::InstanceGone, message), got.as_deref(), lateness).await;
             }
             // The link brings a code or a key, but other secrets may have been stored for another host.
-            if let Err(error) = change.refuse_secrets_of_old_host(&input, true) {
+            let kept = change.refuse_secrets_of_old_host(&input, true).and_then(|()| {
+                // What was got for this very attempt is anew.
+                let changed = got.is_none() && self.refuse_element_changed_since(&change.element, &stored).is_err();
+                if changed { change.refuse_kept_secrets(&input, true, FILE_CHANGED) } else { Ok(()) }
+            });
+            if let Err(error) = kept {
                 return self
                     .refuse(Outcome::of(Reason::VendorConfiguration, error.to_string()), got.as_deref(), lateness)
                     .await;

@@ -1,0 +1,46 @@
+//! Where an element's file lets secrets go, in short: what was given for one file goes to another one's places only when these are
+//! the same.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::element::Element;
+use crate::kernel::template::Place;
+
+/// Of the elements that come with the program, whatever they say: its maintainers answer for their being the same vendor's from
+/// one version to the next.
+pub const SHIPPED: &str = "shipped";
+
+impl Element {
+    /// A digest of the hosts that are called, of what may choose them, and of how credentials travel. Paths, `hosts` (which only
+    /// say what a value may be), texts and resources lead no stored secret to another place.
+    pub(super) fn digest_of_secret_places(&self) -> String {
+        let templates = self.templates();
+        let origins: BTreeMap<_, _> = templates.iter().map(|(at, url)| (*at, url.origin())).collect();
+        let chosen = templates.iter().flat_map(|(_, url)| url.places());
+        let chosen = chosen.filter(|(_, place)| *place != Place::Path);
+        let sources: BTreeMap<_, _> = chosen
+            .filter_map(|(name, _)| {
+                let variable = self.variables.get(name)?;
+                let read = [&variable.configuration, &variable.reply, &variable.verification, &variable.default];
+                Some((name, read))
+            })
+            .collect();
+        let oauth2 = self.authentication.oauth2.as_ref().map(|oauth2| {
+            let revoke = oauth2.revoke.as_ref().and_then(|it| it.client_authentication);
+            let introspection = oauth2.introspection.as_ref().and_then(|it| it.client_authentication);
+            json!([oauth2.placement, oauth2.token.client_authentication, revoke, introspection])
+        });
+        let key = self.authentication.api_key.as_ref();
+        let key = key.map(|key| {
+            let forms: Vec<_> = key.forms.iter().map(|form| json!([form.prefix, form.placement])).collect();
+            json!([key.configuration, key.username, forms])
+        });
+        let places = json!([origins, sources, oauth2, key]).to_string();
+        URL_SAFE_NO_PAD.encode(Sha256::digest(places))
+    }
+}

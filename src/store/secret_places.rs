@@ -1,0 +1,44 @@
+//! Where the files of elements let secrets go. Elements have no owner: an operator's file is everybody's.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::changes::{self, Kind};
+use super::connection::{AnyConn, on_each};
+use super::fault::StoreFault;
+use super::schema::secret_place::{self, dsl};
+use super::time::UtcTime;
+
+/// One file of an element, as far as secrets are concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
+// Without defaults: SQLite writes several rows in one statement only so.
+#[diesel(table_name = secret_place, treat_none_as_default_value = false)]
+pub struct SecretPlace {
+    pub element_id: i64,
+    pub fingerprint: String,
+    /// Secrets that were given for any other file may go there too.
+    pub same_vendor: bool,
+    pub created_at: UtcTime,
+}
+
+/// All, the oldest first.
+pub fn list(conn: &mut AnyConn) -> Result<Vec<SecretPlace>, StoreFault> {
+    let rows = dsl::secret_place.order((dsl::created_at, dsl::fingerprint));
+    Ok(rows.select(secret_place::all_columns).load(conn)?)
+}
+
+/// Writes down what is not there yet.
+pub fn note(conn: &mut AnyConn, places: &[SecretPlace]) -> Result<(), StoreFault> {
+    let rows = diesel::insert_into(secret_place::table).values(places);
+    on_each!(conn, inner => rows.on_conflict_do_nothing().execute(inner)?);
+    Ok(())
+}
+
+/// The operator's word for one of them, which is there.
+pub fn trust(conn: &mut AnyConn, element_id: i64, fingerprint: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    let row = dsl::secret_place.filter(dsl::element_id.eq(element_id)).filter(dsl::fingerprint.eq(fingerprint));
+    if diesel::update(row).set(dsl::same_vendor.eq(true)).execute(conn)? == 0 {
+        return Err(StoreFault::NotFound);
+    }
+    changes::record(conn, Kind::Element, element_id, now)
+}
