@@ -30,6 +30,9 @@ struct Entry {
     id: i64,
     key: String,
     value: Option<String>,
+    /// A secret to the element as it was when this was stored: a later file does not show it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    secret: bool,
 }
 
 impl Entry {
@@ -70,11 +73,24 @@ impl Configuration {
                 self.append(&declared.key, declared.default.clone());
             }
         }
+        self.mark_secrets(element);
+    }
+
+    fn mark_secrets(&mut self, element: &Element) {
+        for entry in &mut self.0 {
+            entry.secret |= entry.value.is_some() && is_secret(element.entry(&entry.key), &entry.key);
+        }
+    }
+
+    /// Whether a value is shown as asterisks: it is a secret by now, or was one when it was stored.
+    pub fn is_secret(&self, element: &Element, key: &str) -> bool {
+        let kept = self.0.iter().any(|entry| entry.key == key && entry.secret);
+        kept || is_secret(element.entry(key), key)
     }
 
     fn append(&mut self, key: &str, value: Option<String>) {
         let last = self.0.iter().map(|entry| entry.id).max().unwrap_or(0);
-        self.0.push(Entry { id: last.saturating_add(1), key: key.to_owned(), value });
+        self.0.push(Entry { id: last.saturating_add(1), key: key.to_owned(), value, secret: false });
     }
 
     /// The value, unless it is unset or empty.
@@ -85,7 +101,10 @@ impl Configuration {
 
     pub fn set(&mut self, key: &str, value: Option<String>) {
         match self.0.iter_mut().find(|entry| entry.key == key) {
-            Some(entry) => entry.value = value,
+            Some(entry) => {
+                entry.value = value;
+                entry.secret = false;
+            }
             None => self.append(key, value),
         }
     }
@@ -117,7 +136,7 @@ impl Configuration {
                 }
                 continue;
             };
-            if text == MASK && is_secret(declared, &key) {
+            if text == MASK && self.is_secret(element, &key) {
                 continue;
             }
             match check(declared, &key, text) {
@@ -130,6 +149,7 @@ impl Configuration {
                 Err(reason) => refused.push(reason),
             }
         }
+        self.mark_secrets(element);
         if self.0.len() > MOST_ENTRIES {
             refused.push(format!("at most {MOST_ENTRIES} keys are accepted"));
         }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::Services;
-use super::configuration::{Configuration, is_secret};
+use super::configuration::Configuration;
 use super::element_view::{ElementText, ElementView};
 use super::introspect::Connected;
 use crate::catalog::element::{ConfigurationEntry, Element};
@@ -250,7 +250,7 @@ fn shown<'a>(
         _ => {
             let value = value?;
             // Without its element nobody knows what is a secret: then everything is.
-            let secret = element.is_none_or(|element| is_secret(element.entry(key), key)) && !value.is_empty();
+            let secret = element.is_none_or(|element| configuration.is_secret(element, key)) && !value.is_empty();
             Some(if secret { MASK.to_owned() } else { value.to_owned() })
         }
     };

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::change_instance::Change;
-use super::configuration::{is_secret, text_of};
+use super::configuration::text_of;
 use super::instance_input::InstanceInput;
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
@@ -29,7 +29,7 @@ impl Change {
             let stored = value.is_some_and(|value| !value.is_empty());
             // Tokens are replaced by what the vendor gives.
             let ours = declared.is_some_and(|declared| declared.internal);
-            (stored && !ours && is_secret(declared, key) && !brings(sent, key)).then_some(key)
+            (stored && !ours && self.configuration.is_secret(&self.element, key) && !brings(sent, key)).then_some(key)
         });
         let mut needed: Vec<&str> = kept.collect();
         if self.authentication == AuthenticationType::OAuth2 && !renews {

@@ -132,3 +132,45 @@ on_both!(texts_paths_and_hosts_that_may_be_named_are_no_change, in |database| {
         assert_eq!(call(&server.await, &own).await.status, 200);
     });
 });
+
+/// An input that is a secret, or is none.
+fn with_note(text: String, secret: bool) -> String {
+    let (entry, _) = text.split_once("\n# A note\n").unwrap_or((&text, ""));
+    let kind = if secret { "PASSWORD" } else { "TEXTFIELD_128" };
+    format!(
+        "{entry}\n# A note\n\n[[configuration]]\nkey = \"desk.note\"\nname = \"Note\"\ndescription = \"A note.\"\ntype = \"{kind}\"\n"
+    )
+}
+
+on_both!(what_was_stored_as_a_secret_stays_masked, in |database| {
+    let hosts = Hosts::start();
+    run_with(database, hosts.setup_with(|text| with_note(text, true)), |before| async move {
+        let own = connect(&before.caller(), "127.0.0.1", 0).await;
+        let path = format!("/instances/{}", own["id"]);
+        let note = |text: &str| json!({ "configuration": { "desk.note": text, "other": "plain" } });
+        before.caller().patch(&path, &note("HIDDEN")).await.ok();
+        let server = before.start_beside(hosts.setup_with(|text| with_note(text, false))).await;
+        let caller = server.caller();
+        let shown = async || {
+            let whole = caller.get(&path).await;
+            let (list, entries) = (caller.get("/instances?hydrate=true").await, caller.get(&format!("{path}/configuration")).await);
+            for reply in [&whole, &list, &entries] {
+                assert!(!reply.text.contains("HIDDEN"), "{}", reply.text);
+            }
+            whole.ok()["configuration"]["desk.note"].clone()
+        };
+        assert_eq!(shown().await, "********");
+        // What is shown may be sent back, and other things may change.
+        caller.patch(&path, &note("********")).await.ok();
+        caller.patch(&path, &json!({ "name": "Renamed" })).await.ok();
+        assert_eq!(shown().await, "********");
+        let all = json!({ "configuration": { "desk": "127.0.0.2", "oauth.api.secret": "new" }, "providerData": { "code": "a-code" } });
+        let said = caller.patch(&path, &all).await.fails(409, REFUSED);
+        assert!(said.contains("desk.note"), "{said}");
+        // A new value is what the file says now.
+        caller.patch(&path, &note("visible")).await.ok();
+        assert_eq!(shown().await, "visible");
+        before.services.follow_changes(&mut Default::default()).await;
+        assert_eq!(before.caller().get(&path).await.ok()["configuration"]["desk.note"], "********");
+    });
+});
