@@ -105,8 +105,8 @@ class Vendor:
     """Answers what an attack wants. `answer` gets method, target, headers (lower case, a list of values each) and body, and
     gives status, header lines and body. It reads no body where `reads` says so."""
 
-    def __init__(self):
-        host, port = VENDOR.rsplit(":", 1)
+    def __init__(self, address=VENDOR):
+        host, port = address.rsplit(":", 1)
         self.answer = lambda method, target, headers, body: (200, [], "{}")
         self.reads = lambda method, target: True
         self.requests = []

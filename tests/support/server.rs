@@ -186,11 +186,16 @@ impl TestServer {
 
     /// A caller of the administrator's organization who is no administrator.
     pub async fn colleague(&self) -> Caller {
+        self.callers.signed(&self.plain_user().await)
+    }
+
+    /// Somebody of the administrator's organization who is no administrator.
+    pub async fn plain_user(&self) -> CreatedUser {
         let admin = self.admin.email.clone();
         let found = self.services.store.read(move |conn| principals::find_by_email(conn, &admin)).await;
         let (admin, _) = found.expect("the database answers").expect("the administrator");
         let created = self.services.create_user(user("colleague@example.com", false), Some(admin.owner)).await;
-        self.callers.signed(&created.expect("a user"))
+        created.expect("a user")
     }
 
     /// The vendor behind hubspotcrm and hubspot.
