@@ -53,6 +53,7 @@ pub async fn page(operator: &Operator, id: i64, told: &Told) -> Result<HttpRespo
     let usage = services.instance_usage(operator.owner(), id).await?;
     let element = services.catalog.by_id(view.element_id);
     let problem = told.problem.as_ref().map(|error| error.message.as_str());
+    let moves = told.problem.as_ref().is_some_and(|error| error.code == Code::SecretNeededForNewHost);
     let content = html! {
         p { a href=(ROOT) { "Instances" } }
         h1 { (view.name) }
@@ -69,7 +70,7 @@ pub async fn page(operator: &Operator, id: i64, told: &Told) -> Result<HttpRespo
             section aria-labelledby="edit" {
                 h2 #edit { "Edit" }
                 @if let Some(unsaved) = &told.unsaved { (instance_form::unsaved(element, &view, unsaved)) }
-                (instance_form::render(operator, element, &view, told.entered.as_ref()))
+                (instance_form::render(operator, element, &view, (told.entered.as_ref(), moves)))
             }
         }
     };

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::instance::{self, Told, id_of};
-use super::instance_form::{self, VERSION};
+use super::instance_form::{self, BY, VERSION};
 use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::{ROOT, texts};
@@ -45,6 +45,12 @@ async fn done(operator: &Operator, id: i64, form: &Parameters) -> Result<String,
             }
             let element = services.catalog.by_id(view.element_id).map(AsRef::as_ref);
             let input = instance_form::read(element, &view, form);
+            if form.get(BY) == Some("link") {
+                let configuration = input.configuration;
+                let input = LinkInput { instance_id: Some(id), configuration, ..LinkInput::default() };
+                let link = services.create_link(&operator.principal, input).await?;
+                return Ok(format!("/links/{}?done=made", link.id));
+            }
             let answer = services.change_instance(owner, id, input, false).await?;
             if answer.without_effect.is_empty() { "saved" } else { "saved-partly" }
         }

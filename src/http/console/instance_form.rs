@@ -16,11 +16,20 @@ use crate::service::instance_view::InstanceView;
 
 /// Which version of the instance the form shows: nobody overwrites what another one saved meanwhile.
 pub const VERSION: &str = "version";
+/// How the form is saved: `link`, by connecting anew.
+pub const BY: &str = "by";
 const CUSTOMER: &str = "customer";
 /// Before the names of fields, so that no configuration key can be taken for one of the form's own.
 const FIELD: &str = "field.";
 
-pub fn render(operator: &Operator, element: &Element, view: &InstanceView, entered: Option<&Parameters>) -> Markup {
+/// `moves`: what was entered leads to another host, where the person at the vendor must agree anew.
+pub fn render(
+    operator: &Operator,
+    element: &Element,
+    view: &InstanceView,
+    (entered, moves): (Option<&Parameters>, bool),
+) -> Markup {
+    let by_link = moves && authentication_of(element, view) == AuthenticationType::OAuth2;
     let own = |name: &str, stored: &str| entered.and_then(|form| form.given(name)).unwrap_or(stored).to_owned();
     html! {
         form method="post" action={ (ROOT) "/instances/" (view.id) } {
@@ -32,7 +41,11 @@ pub fn render(operator: &Operator, element: &Element, view: &InstanceView, enter
             @for entry in declared(element, view) {
                 (field(entry, stored(view, &entry.key), entered))
             }
-            div.buttons { button.main type="submit" { "Save" } }
+            @if by_link { p.soft { (texts::CONNECT_THERE_HINT) } }
+            div.buttons {
+                button.main type="submit" { "Save" }
+                @if by_link { button type="submit" name=(BY) value="link" { (texts::CONNECT_THERE) } }
+            }
         }
     }
 }

@@ -50,6 +50,9 @@ pub const SCOPES_HINT: &str =
 pub const OPTIONAL_SCOPES_HINT: &str =
     "Separated by spaces. The vendor may leave these out. Empty: those of the preset or the element.";
 pub const REGISTER_THIS: &str = "Redirect URL, to be registered at the vendor exactly so";
+pub const CONNECT_THERE: &str = "Make a link to connect there";
+pub const CONNECT_THERE_HINT: &str = "What is stored was given for the old host. Enter the secrets anew and make a link: whoever opens it agrees at the new host, \
+     and the connection moves there.";
 pub const APP_HOSTS_HINT: &str = "One on each line, such as acme.acmedesk.example: id and secret are sent to these alone, because every \
      customer of this vendor has a host. For a further one enter the secret again.";
 pub const DELETE_APP: &str = "Remove the app";

@@ -5,8 +5,11 @@ use ligand::sandbox::EndOfGrant;
 use serde_json::{Value, json};
 
 use super::person::{Person, assert_says, between};
+use crate::api::host_change::Hosts;
+use crate::api::shares::connect;
+use crate::support::browser::Browser;
 use crate::support::caller::with_key;
-use crate::support::server::PASSWORD;
+use crate::support::server::{PASSWORD, run_with};
 use crate::support::{TestServer, on_both, on_sqlite};
 
 const KEY: &str = "hubspot.authorization.apikey";
@@ -259,4 +262,31 @@ on_both!(a_dead_connection_gets_a_link_to_authorise_it_anew, |server| async move
     assert_says(&page, &["The link is made.", "value=\"https://ligand.example/connect/", "pending"]);
     let links = server.caller().get("/connect/links").await.ok();
     assert_eq!(links[0]["instanceId"], id);
+});
+
+on_both!(a_person_moves_a_connection_to_another_host, in |database| {
+    let hosts = Hosts::start();
+    run_with(database, hosts.setup(), |server| async move {
+        let (caller, mut person) = (server.caller(), Person::admin(&server).await);
+        let before = connect(&caller, "127.0.0.1", 0).await;
+        let path = format!("/console/instances/{}", before["id"]);
+        assert!(!person.shown(&path).await.contains("Make a link to connect there"));
+        let moved = [("do", "save"), ("name", "Desk"), ("field.desk", "127.0.0.2")];
+        let page = person.fails(&path, &moved, 400).await;
+        assert_says(&page, &["oauth.api.secret", "Enter the secrets anew", "Make a link to connect there"]);
+        let link = [moved.as_slice(), &[("field.oauth.api.secret", "another"), ("by", "link")]].concat();
+        let page = person.does(&path, &link).await;
+        let url = between(&page, "https://ligand.example/connect/", "\"").expect("the link's address").to_owned();
+        assert_eq!(caller.get(&format!("/instances/{}", before["id"])).await.ok(), before, "until it is used");
+        let browser = Browser::new(&server);
+        let to_vendor = browser.submit(&json!({ "url": format!("https://ligand.example/connect/{url}") }), &[]).await;
+        let state = to_vendor.parameter("state").expect("a state");
+        let end = browser.get(&format!("/connector/callback?code=a-code&state={state}")).await;
+        browser.follow(end).await;
+        let after = caller.get(&format!("/instances/{}", before["id"])).await.ok();
+        assert_eq!((&after["token"], &after["configuration"]["desk"]), (&before["token"], &json!("127.0.0.2")));
+        let asked = hosts.other.requests();
+        assert!(asked.iter().all(|request| !request.whole().contains("refresh-0")), "{asked:?}");
+        assert_eq!(asked.first().and_then(|request| request.field("client_secret")).as_deref(), Some("another"));
+    });
 });
