@@ -9,6 +9,7 @@ mod forget;
 mod key_ring;
 mod keys;
 pub mod memory_image;
+mod organizations;
 mod port;
 mod postgres_tools;
 mod restore;
@@ -70,6 +71,7 @@ async fn run(command: Command) -> Ended {
         Command::Users(command) => users::run(command).await,
         Command::Revoke(command) => revoke::run(*command).await,
         Command::Forget(command) => forget::run(*command).await,
+        Command::Organizations(command) => organizations::run(command).await,
         Command::Elements(Elements::Check { catalogue }) => {
             match catalog::load::check(catalogue.elements_dir.as_deref()) {
                 Ok(count) => print(&format!("{count} elements are fine")),

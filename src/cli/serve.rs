@@ -84,6 +84,8 @@ impl Build {
             sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(|error| ApiError::internal(error))?,
             sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
             link_limits: Arc::new(LinkLimits::new(&self.clock)),
+            rooms: Arc::default(),
+            rates: Arc::default(),
             clock: self.clock,
             // Zero means nobody.
             process: i64::from_be_bytes(bytes(self.entropy.as_ref())).saturating_abs().max(1),

@@ -90,6 +90,7 @@ impl FromRequest for Caller {
         Box::pin(async move {
             let services = services(&request)?;
             let (principal, proof) = services.prove(&presented(&request)?).await?;
+            services.count_request(principal.owner.organization).await?;
             Ok(Self { services, principal, proof, address: address(&request) })
         })
     }
@@ -124,6 +125,7 @@ impl FromRequest for HubCaller {
             let services = services(&request)?;
             let presented = presented(&request)?;
             let principal = services.authenticate_for_hub(&presented).await?;
+            services.count_request(principal.owner.organization).await?;
             let token = presented.element.ok_or_else(|| {
                 let message =
                     "The Authorization header lacks Element: this call goes through the instance of that token.";
@@ -149,8 +151,9 @@ impl FromRequest for Public {
             return Either::Left(ready(Ok(Self { services, principal: None })));
         }
         Either::Right(Box::pin(async move {
-            let principal = Some(services.authenticate(&presented).await?);
-            Ok(Self { services, principal })
+            let principal = services.authenticate(&presented).await?;
+            services.count_request(principal.owner.organization).await?;
+            Ok(Self { services, principal: Some(principal) })
         }))
     }
 }

@@ -35,6 +35,7 @@ async fn pass_through(request: HttpRequest, body: RawBody) -> Result<HttpRespons
     let services = &shared(&request)?.services;
     refuse_what_cannot_pass(&request)?;
     let instance = named_instance(services, &request).await?;
+    services.count_request(instance.owner.organization).await?;
     let id = instance.id;
     let headers = || outgoing(request.headers(), id);
     let call = call(&request, &headers, body).await?;

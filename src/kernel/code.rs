@@ -95,12 +95,14 @@ codes! {
     InstanceDeleted "instance_deleted" 410 "The instance that this Idempotency-Key made was deleted since: send a new key to make another one.";
     IdempotencyConflict "idempotency_conflict" 409 "The Idempotency-Key was used with another request, or its first call is still under way.";
     WebhookSecrets "webhook_secrets" 409 "One or two webhook secrets are active, no fewer and no more.";
+    LimitReached "limit_reached" 409 "The organization has as many of these as it may: delete some, or ask the operator for more.";
     VendorConflict "vendor_conflict" 409 "The vendor has something that contradicts the call.";
     BodyTooLarge "body_too_large" 413 "The body is too large.";
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be application/json.";
     VendorUnprocessable "vendor_unprocessable" 422 "The vendor understood the call and cannot do it.";
     VendorLocked "vendor_locked" 423 "The vendor has locked the object for the moment.";
     VendorRateLimited "vendor_rate_limited" 429 "The vendor takes no more calls for the moment.";
+    RequestLimit "request_limit" 429 "The organization sends more requests than it may: wait as Retry-After says.";
     TooManyRequests "too_many_requests" 429 "Too many attempts.";
     Internal "internal" 500 "Something went wrong on our side.";
     UpgradeUnsupported "upgrade_unsupported" 501 "WebSockets are not passed through: call the vendor's HTTP API.";

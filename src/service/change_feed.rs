@@ -75,6 +75,7 @@ impl Services {
     fn forget_everything(&self) {
         self.principals.clear();
         self.warm.clear();
+        self.forget_organizations(None);
         self.rendered.clear();
     }
 
@@ -83,7 +84,8 @@ impl Services {
             changed.iter().filter(|change| change.is(Kind::Instance)).map(|it| it.entity_id).collect();
         if instances.len() < changed.len() {
             self.principals.clear();
-            self.warm.forget_organizations();
+            let of_them = changed.iter().filter(|change| change.is(Kind::Organization)).map(|change| change.entity_id);
+            self.forget_organizations(Some(&of_them.collect::<Vec<_>>()));
             // They say who made an instance.
             if changed.iter().any(|change| change.is(Kind::User)) {
                 self.rendered.clear();

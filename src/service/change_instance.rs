@@ -95,6 +95,18 @@ impl Services {
                 return Err(Code::InstanceChanged.into());
             }
             change.refuse_secrets_of_old_host(input, input.renews()?)?;
+            let growth = change
+                .stored
+                .instance
+                .configuration_sealed
+                .len()
+                .saturating_sub(stored.instance.configuration_sealed.len());
+            let _room = match growth {
+                0 => None,
+                // What was spent is stored.
+                _ if got.is_some() => None,
+                growth => Some(self.take_bytes(owner.organization, growth).await?),
+            };
             if got.is_none()
                 && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?
             {

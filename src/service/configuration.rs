@@ -67,6 +67,11 @@ impl Configuration {
         serde_json::to_vec(self).map(Zeroizing::new)
     }
 
+    /// Bytes, about as many as its document has.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(Entry::size).fold(0, usize::saturating_add)
+    }
+
     fn declare(&mut self, element: &Element) {
         for declared in &element.configuration {
             if !self.0.iter().any(|entry| entry.key == declared.key) {

@@ -13,6 +13,7 @@ use super::instance_input::{ElementReference, InstanceInput};
 use super::instance_view::{InstanceView, configuration_place, credential_place, token_place};
 use super::provision::{Provisioned, Provisioning, needless};
 use super::refresh_attempt::due_at;
+use super::rooms::Taken;
 use super::unstored::entry::{Act, Entry};
 use super::unstored::waits_for_database;
 use crate::catalog::element::{AuthenticationType, Element};
@@ -24,6 +25,7 @@ use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::store::StoreFault;
 use crate::store::instances::{Creator, CredentialRow, InstanceRow, Stored};
+use crate::store::limits::Limit;
 use crate::store::principals::Principal;
 use crate::store::time::UtcTime;
 use crate::vault::lookup::Purpose;
@@ -113,7 +115,9 @@ impl Services {
         lateness: &Lateness,
     ) -> Result<Answer, ApiError> {
         // Before: once something is spent, nothing is awaited but its commit.
-        let told = self.may_have_webhook(draft.provisioning.owner.organization).await;
+        let organization = draft.provisioning.owner.organization;
+        let told = self.may_have_webhook(organization).await;
+        let _room = self.room_for_instance(organization, draft.provisioning.configuration.bytes()).await?;
         let provisioned = self.provision(&draft.provisioning, lateness).await?;
         let made = self.entry_of(id, &draft, &provisioned, (claimed, told));
         let (entry, answer) = match made {
@@ -136,6 +140,12 @@ impl Services {
                 Err(fault.into())
             }
         }
+    }
+
+    /// Before anything is spent. `documents`: bytes that are known by then; the credential comes on top.
+    pub(super) async fn room_for_instance(&self, organization: i64, documents: usize) -> Result<[Taken; 2], ApiError> {
+        let one = self.take(organization, Limit::Instances, 1).await?;
+        Ok([one, self.take_bytes(organization, documents).await?])
     }
 
     /// What is stored and what is answered.

@@ -21,6 +21,7 @@ use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::oauth2::client::Told;
 use crate::protocol::variables::Values;
+use crate::store::limits::Limit;
 use crate::store::principals::Principal;
 
 #[derive(Serialize, ToSchema)]
@@ -86,6 +87,7 @@ impl Services {
             state: Some(state.unwrap_or(&element.key).to_owned()),
             secret: secret.clone(),
         });
+        let _room = self.take(owner.organization, Limit::Authorizations, 1).await?;
         let begun = self.begin_callback(owner, &element, app.client_id.clone(), waiting, None).await?;
         let (scope, optional_scope) = (choice.mandatory.join(" "), choice.optional.join(" "));
         let authorization = Authorization {

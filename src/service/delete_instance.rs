@@ -59,6 +59,7 @@ impl Services {
                 outcome => outcome.map_err(of_instance(id))?,
             }
             self.warm.forget([&id]);
+            self.rooms.freed(owner.organization);
             return Ok(());
         }
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))

@@ -16,6 +16,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::store::idempotency::{self, Claim, Claimant, Hashes};
+use crate::store::limits::Limit;
 use crate::store::{AnyConn, StoreFault, instances};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
@@ -89,12 +90,15 @@ impl Services {
         let mut hashes = self.idempotency_hashes(key);
         let (stored, others): (_, Arc<[Hashes]>) = (hashes.remove(0), hashes.into());
         let (id, process) = (self.store.next_id().await?, self.process);
+        // Whoever repeats a call needs none.
+        let room = self.take(owner.organization, Limit::IdempotencyKeys, 1).await;
+        let has_room = room.is_ok();
         let (mut watch, mut first, mut dead) = (None, None, None);
         let deadline = Instant::now().checked_add(PATIENCE);
         loop {
             let (now, asked) = (self.now(), Instant::now());
             let abandoned = now.checked_sub_signed(ABANDONED_AFTER).unwrap_or(now);
-            let claimant = Claimant { owner, id, process, now, abandoned, dead };
+            let claimant = Claimant { owner, id, process, now, abandoned, dead, has_room };
             let (stored, others) = (stored.clone(), Arc::clone(&others));
             let claim =
                 self.store.write_for(owner, move |conn| idempotency::claim(conn, claimant, stored, &others)).await;
@@ -107,6 +111,7 @@ impl Services {
                     self.refuse_answer_of_deleted(owner, &answer).await?;
                     return Ok(Begun::Repeated(Box::new(answer)));
                 }
+                Ok(Claim::NoRoom) => return Err(room.err().unwrap_or_else(|| Code::LimitReached.into())),
                 Ok(Claim::OtherRequest) => return Err(other_request()),
                 Ok(Claim::RunningSince(since)) => return Err(unknown(seconds_until(since, ABANDONED_AFTER, now))),
                 Ok(Claim::Running { seen, since }) => {

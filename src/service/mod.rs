@@ -32,6 +32,7 @@ pub mod instance_view;
 mod introspect;
 pub mod key_status;
 mod leases;
+pub mod limits;
 pub mod list_elements;
 pub mod list_instances;
 mod liveness;
@@ -54,6 +55,7 @@ pub mod rendered_instances;
 pub mod resets;
 pub mod revoke_grants;
 pub mod roles;
+pub mod rooms;
 pub mod rotate_data_keys;
 pub mod rotate_keys;
 pub mod scope_choice;
@@ -98,10 +100,12 @@ use changed_element::KnownPlaces;
 use connect::limits::LinkLimits;
 use creations::Creations;
 use element_view::ElementTexts;
+use limits::Rates;
 use memory::FeedTrust;
 use metrics::Metrics;
 use refresh::Refreshes;
 use rendered_instances::RenderedInstances;
+use rooms::Rooms;
 use sign_in_limits::SignInLimits;
 use standstill::Standstill;
 use token_call::LateCalls;
@@ -163,9 +167,11 @@ pub struct Parts {
     pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,
     pub link_limits: Arc<LinkLimits>,
-    /// Password hashing is slow on purpose: this many at a time.
+    pub rooms: Arc<Rooms>,
+    pub rates: Arc<Rates>,
     /// One change of a row at a time, by its id.
     pub changes: Arc<Queues<i64>>,
+    /// Password hashing is slow on purpose: this many at a time.
     pub password_gate: Arc<Semaphore>,
     /// Where browsers and callers reach this server.
     pub public_url: url::Url,

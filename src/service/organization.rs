@@ -1,5 +1,6 @@
 //! What an organization chooses for all its callers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use url::{Host, Url};
 use utoipa::ToSchema;
 
 use super::Services;
+use super::limits::LimitView;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
@@ -38,6 +40,10 @@ pub struct OrganizationView {
     #[schema(example = json!(["https://app.example.com", "http://localhost:*"]))]
     pub allowed_origins: Vec<String>,
     pub brand: BrandView,
+    /// What the organization may have, as the operator says, and how much of it is in use: instances (with those whose grants
+    /// wait to be revoked), connect links, idempotencyKeys of the last 24 hours, authorizations under way, bytes, and requests a
+    /// minute to each process of the server.
+    pub limits: BTreeMap<String, LimitView>,
 }
 
 /// What customers see on the pages that connect their accounts.
@@ -95,7 +101,7 @@ impl Services {
     pub async fn organization(&self, caller: &Principal) -> Result<OrganizationView, ApiError> {
         let id = caller.owner.organization;
         let settings = self.store.read_for(Whose::of(id), move |conn| organization_settings::find(conn, id)).await?;
-        Ok(view(caller, settings))
+        Ok(view(caller, settings, self.limits(id).await?))
     }
 
     /// For administrators of the organization.
@@ -126,7 +132,7 @@ impl Services {
         });
         let changed = changed.await?;
         self.warm.forget_organizations();
-        Ok(view(caller, changed))
+        Ok(view(caller, changed, self.limits(id).await?))
     }
 
     /// From memory when warm.
@@ -245,8 +251,8 @@ fn is_localhost(url: &Url) -> bool {
     url.host() == Some(Host::Domain("localhost"))
 }
 
-fn view(caller: &Principal, settings: OrganizationSettings) -> OrganizationView {
-    let OrganizationSettings { vendor_bearer, users_see_tokens, choices } = settings;
+fn view(caller: &Principal, settings: OrganizationSettings, limits: BTreeMap<String, LimitView>) -> OrganizationView {
+    let OrganizationSettings { vendor_bearer, users_see_tokens, choices, .. } = settings;
     let Choices { allowed_origins, brand } = choices;
     OrganizationView {
         id: caller.owner.organization,
@@ -255,6 +261,7 @@ fn view(caller: &Principal, settings: OrganizationSettings) -> OrganizationView 
         users_see_tokens,
         allowed_origins,
         brand: BrandView { display_name: brand.display_name, logo_url: brand.logo_url, colour: brand.colour },
+        limits,
     }
 }
 

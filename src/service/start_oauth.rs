@@ -20,6 +20,7 @@ use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::oauth2::pkce;
 use crate::protocol::variables::Values;
+use crate::store::limits::Limit;
 use crate::store::principals::Principal;
 use crate::store::{StoreFault, grants};
 use crate::vault::lookup::Purpose;
@@ -113,6 +114,7 @@ impl Services {
             link_id: None,
             browser_hash: None,
         };
+        let _room = self.take(owner.organization, Limit::Authorizations, 1).await?;
         let written = self.store.write_for(owner, move |conn| grants::insert(conn, owner, grant, &hashes, now)).await;
         written.map_err(|fault| match fault {
             StoreFault::Conflict(_) => {

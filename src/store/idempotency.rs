@@ -33,6 +33,8 @@ pub enum Claim {
     RunningSince(DateTime<Utc>),
     /// Another request came with this key.
     OtherRequest,
+    /// The key is new, and may not be claimed.
+    NoRoom,
     /// The first call's answer, sealed for the row with this id.
     Done { id: i64, reply_sealed: Vec<u8> },
 }
@@ -56,6 +58,8 @@ pub struct Claimant {
     pub abandoned: DateTime<Utc>,
     /// The lease of a process that is dead.
     pub dead: Option<Lease>,
+    /// Whether a key may be claimed that is not there yet.
+    pub has_room: bool,
 }
 
 /// Whoever has a claim holds a lease until it is answered.
@@ -91,6 +95,9 @@ pub fn claim(conn: &mut AnyConn, who: Claimant, hashes: Hashes, others: &[Hashes
             }
         }
         return Ok(running);
+    }
+    if !who.has_room {
+        return Ok(Claim::NoRoom);
     }
     let row = Row {
         organization_id: owner.organization,

@@ -142,6 +142,18 @@ pub fn purge(conn: &mut AnyConn, open: &[&'static str], before: DateTime<Utc>) -
     Ok(diesel::delete(old).execute(conn)?)
 }
 
+/// The oldest links of an organization that came to their end; so many at most.
+pub fn drop_ended(
+    conn: &mut AnyConn,
+    organization: i64,
+    open: &[&'static str],
+    most: i64,
+) -> Result<usize, StoreFault> {
+    let ended = dsl::connect_link.filter(dsl::organization_id.eq(organization)).filter(dsl::status.ne_all(open));
+    let oldest: Vec<i64> = ended.select(dsl::id).order(dsl::id).limit(most).load(conn)?;
+    Ok(diesel::delete(dsl::connect_link.filter(dsl::id.eq_any(oldest))).execute(conn)?)
+}
+
 #[diesel::dsl::auto_type]
 fn owned(owner: Owner) -> _ {
     dsl::connect_link

@@ -14,6 +14,7 @@ mod ids;
 pub mod instances;
 mod lanes;
 pub mod leases;
+pub mod limits;
 pub mod links;
 mod migrate;
 pub mod notices;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
+use super::limits::{Limit, Limits};
 use super::schema::organization;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +17,20 @@ pub struct OrganizationSettings {
     /// Plain users see tokens of instances that others made.
     pub users_see_tokens: bool,
     pub choices: Choices,
+    /// The operator's.
+    pub limits: Limits,
+}
+
+impl OrganizationSettings {
+    pub fn limit(&self, limit: Limit) -> u64 {
+        self.limits.get(limit.name()).copied().unwrap_or(limit.default())
+    }
 }
 
 /// As a new organization has them.
 impl Default for OrganizationSettings {
     fn default() -> Self {
-        Self { vendor_bearer: true, users_see_tokens: true, choices: Choices::default() }
+        Self { vendor_bearer: true, users_see_tokens: true, choices: Choices::default(), limits: Limits::default() }
     }
 }
 
@@ -49,11 +58,14 @@ pub fn find(conn: &mut AnyConn, id: i64) -> Result<OrganizationSettings, StoreFa
         organization::vendor_bearer,
         organization::users_see_tokens,
         organization::settings,
+        organization::limits,
     ));
-    let (vendor_bearer, users_see_tokens, settings): (bool, bool, String) = row.get_result(conn)?;
+    let (vendor_bearer, users_see_tokens, settings, limits): (bool, bool, String, String) = row.get_result(conn)?;
     let choices = serde_json::from_str(&settings)
         .map_err(|error| StoreFault::Other(format!("organization.settings of {id}: {error}")))?;
-    Ok(OrganizationSettings { vendor_bearer, users_see_tokens, choices })
+    let limits = serde_json::from_str(&limits)
+        .map_err(|error| StoreFault::Other(format!("organization.limits of {id}: {error}")))?;
+    Ok(OrganizationSettings { vendor_bearer, users_see_tokens, choices, limits })
 }
 
 /// As `find`, for who is about to write: until the transaction ends, others who want to write wait.
@@ -72,10 +84,12 @@ pub fn save(
     now: DateTime<Utc>,
 ) -> Result<(), StoreFault> {
     let document = serde_json::to_string(&settings.choices).map_err(|error| StoreFault::Other(error.to_string()))?;
+    let limits = serde_json::to_string(&settings.limits).map_err(|error| StoreFault::Other(error.to_string()))?;
     let values = (
         organization::vendor_bearer.eq(settings.vendor_bearer),
         organization::users_see_tokens.eq(settings.users_see_tokens),
         organization::settings.eq(document),
+        organization::limits.eq(limits),
     );
     diesel::update(organization::table.find(id)).set(values).execute(conn)?;
     changes::record(conn, Kind::Organization, id, now)

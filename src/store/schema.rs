@@ -14,6 +14,7 @@ diesel::table! {
         vendor_bearer -> Bool,
         settings -> Text,
         users_see_tokens -> Bool,
+        limits -> Text,
     }
 }
 

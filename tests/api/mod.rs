@@ -27,6 +27,7 @@ mod hubs;
 mod idempotency;
 mod identity;
 mod key_generations;
+mod limits;
 mod link_notices;
 mod list_instances;
 mod memory;

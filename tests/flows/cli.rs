@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::support::Database;
 use crate::support::program::Ligand;
+use crate::support::server::MASTER_KEY;
 
 const FRESHDESK: &str = include_str!("../../elements/freshdesk.toml");
 
@@ -204,4 +205,42 @@ fn the_sandbox_and_real_data_never_share_a_database() {
     drop(played.serve(&["--sandbox"]));
     drop(played.serve(&["--sandbox"]));
     played.run(&["serve"]).fails("belongs to `serve --sandbox`");
+}
+
+#[test]
+fn limits_of_an_organization_are_shown_and_set() {
+    for database in [Some(Database::sqlite()), Database::postgres()].into_iter().flatten() {
+        let ligand = Ligand::new().set("DATABASE_URL", &database.url).set("LIGAND_MASTER_KEY", MASTER_KEY);
+        ligand.run(&["migrate"]).succeeds();
+        ligand.run(&["users", "create", "jo@example.com"]).succeeds();
+        let listed = ligand.run(&["organizations", "list"]).succeeds().to_owned();
+        let id = listed.split_whitespace().next().expect("an id").to_owned();
+        let shown = |more: &[&str]| {
+            let ended = ligand.run(&[&["organizations", "limit", &id], more].concat());
+            let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+            ended.succeeds().lines().map(line).collect::<Vec<_>>()
+        };
+        let default = [
+            "kind limit in use",
+            "instances 1000000 0",
+            "links 1000000 0",
+            "idempotencyKeys 1000000 0",
+            "authorizations 100000 0",
+            "bytes 10000000000 0",
+            "requests 1200000 -",
+        ];
+        assert_eq!(shown(&[]), default);
+        let changed = shown(&["instances=5000", "requests=600"]);
+        assert_eq!((changed[1].as_str(), changed[6].as_str()), ("instances 5000 0", "requests 600 -"));
+        assert_eq!(shown(&["instances=default", "requests=default"]), default);
+        for (wrong, reason) in [
+            ("instances", "KIND=N"),
+            ("cats=1", "the kinds are instances"),
+            ("links=many", "a whole number"),
+            ("requests=0", "requests must be from 1"),
+        ] {
+            ligand.run(&["organizations", "limit", &id, wrong]).fails(reason);
+        }
+        ligand.run(&["organizations", "limit", "999999", "links=1"]).fails("there is no organization 999999");
+    }
 }

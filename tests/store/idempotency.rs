@@ -17,7 +17,15 @@ async fn claim(store: &Store, owner: Owner, id: i64, request: &str) -> Result<Cl
 }
 
 fn claimant(owner: Owner, id: i64) -> Claimant {
-    Claimant { owner, id, process: PROCESS, now: now(), abandoned: now() - TimeDelta::minutes(5), dead: None }
+    Claimant {
+        owner,
+        id,
+        process: PROCESS,
+        now: now(),
+        abandoned: now() - TimeDelta::minutes(5),
+        dead: None,
+        has_room: true,
+    }
 }
 
 fn hashes(key: &str, request: &str) -> Hashes {

@@ -46,7 +46,8 @@ pub fn trouble(error: &ApiError, public_url: &Url) -> HttpResponse {
         | Code::ElementNotFound
         | Code::BadConfiguration
         | Code::AddressNotAllowed
-        | Code::SecretNeededForNewHost => (&texts::NOT_SET_UP, StatusCode::CONFLICT),
+        | Code::SecretNeededForNewHost
+        | Code::LimitReached => (&texts::NOT_SET_UP, StatusCode::CONFLICT),
         Code::BodyTooLarge | Code::BadBody | Code::BadParameter => (&texts::TROUBLE, StatusCode::BAD_REQUEST),
         Code::Busy => (&texts::TROUBLE, StatusCode::SERVICE_UNAVAILABLE),
         _ => {

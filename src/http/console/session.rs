@@ -64,6 +64,7 @@ impl Operator {
         let token = SESSION.read(request, &services.public_url).ok_or(Stop::SignIn)?;
         let last_use = LAST_USE.read(request, &services.public_url);
         let session = services.console_session(&token, last_use.as_ref()).await?.ok_or(Stop::SignIn)?;
+        services.count_request(session.principal.owner.organization).await?;
         let told = if request.headers().contains_key(BY_ITSELF) { None } else { services.tell_use(&session)? };
         let operator = Self { services, principal: Arc::clone(&session.principal), session, token };
         if let Some(told) = told {

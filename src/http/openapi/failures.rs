@@ -9,11 +9,12 @@ use crate::http::Callers;
 use crate::kernel::code::Code::{self, *};
 
 const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];
+const CALLER: &[Code] = &[BadCredentials, MissingCredentials, RequestLimit];
 const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, Busy];
 const BODY: &[Code] = &[BadBody, BodyTooLarge, UnsupportedMediaType];
 const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
 const ADDRESS: &[Code] = &[MissingConfiguration, BadConfiguration, VendorHost];
-const OAUTH_URL: &[Code] = &[MissingParameter, BadParameter, BadCallbackUrl, NoOauth, StateInUse];
+const OAUTH_URL: &[Code] = &[MissingParameter, BadParameter, BadCallbackUrl, NoOauth, StateInUse, LimitReached];
 const CONNECTION: &[Code] = &[
     ElementNotFound,
     BadName,
@@ -69,7 +70,7 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ("id", &[&[InstanceNotFound]]),
     ("linkId", &[&[LinkNotFound]]),
     ("revoke_link", &[&[LinkEnded]]),
-    ("CreateLink", &[BODY, LINK]),
+    ("CreateLink", &[BODY, LINK, &[LimitReached]]),
     ("configId", &[&[ConfigurationNotFound]]),
     ("secretId", &[&[WebhookSecretNotFound, WebhookSecrets]]),
     ("deliveryId", &[&[DeliveryNotFound]]),
@@ -111,9 +112,9 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
     ),
     ("delete_user", &[&[LastAdministrator]]),
     ("sessionId", &[&[SessionNotFound]]),
-    ("CreateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR, &[MissingElement]]),
-    ("UpdateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR]),
-    ("ConfigurationChange", &[BODY, CONNECTION, ADDRESS, VENDOR]),
+    ("CreateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR, &[MissingElement, LimitReached]]),
+    ("UpdateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR, &[LimitReached]]),
+    ("ConfigurationChange", &[BODY, CONNECTION, ADDRESS, VENDOR, &[LimitReached]]),
     ("OAuthUrlRequest", &[BODY, OAUTH_URL, ADDRESS]),
     ("UpdateOrganization", &[BODY, &[NotAllowed]]),
     ("SavePartnerApp", &[BODY, &[NotAllowed, NoOauth, BadScopes, SecretNeededForNewHost]]),
@@ -123,6 +124,7 @@ const CAUSES: &[(&str, &[&[Code]])] = &[
             &[MissingParameter, BadParameter, BadCallbackUrl, AddressNotAllowed, BadScopes, NoOauth, AppNotFound],
             &[AppNotForHost, SecretNeededForNewHost],
             ADDRESS,
+            &[LimitReached],
         ],
     ),
     ("get_partner_app", &[&[NoOauth]]),
@@ -144,6 +146,7 @@ const SHARED: &[(&str, &[Code])] = &[
     ("InstanceNotFound", &[InstanceNotFound]),
     ("BodyTooLarge", &[BodyTooLarge]),
     ("UnsupportedMediaType", &[UnsupportedMediaType]),
+    ("RequestLimit", &[RequestLimit]),
     ("InternalError", &[Internal]),
     ("VendorUnreachable", &[VendorUnreachable, VendorAddressRefused]),
     ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, Busy]),
@@ -157,9 +160,9 @@ pub fn of(operation: &Operation, callers: Option<Callers>) -> BTreeMap<u16, Vec<
     let causes = CAUSES.iter().filter(|(name, _)| names.contains(name)).flat_map(|(_, codes)| codes.iter().copied());
     let credentials: &[&[Code]] = match callers {
         None => &[],
-        Some(Callers::Anyone | Callers::Known) => &[CREDENTIALS],
+        Some(Callers::Anyone | Callers::Known) => &[CALLER],
         // Another call may delete the instance behind the token in between.
-        Some(Callers::WithElement) => &[CREDENTIALS, &[InstanceNotFound]],
+        Some(Callers::WithElement) => &[CALLER, &[InstanceNotFound]],
     };
     let possible: Vec<Code> = causes.chain([OURS]).chain(credentials.iter().copied()).flatten().copied().collect();
     let mut by_status = BTreeMap::<u16, Vec<Code>>::new();

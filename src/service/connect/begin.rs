@@ -81,6 +81,10 @@ impl Services {
         let Some(oauth2) =
             element.authentication.oauth2.as_ref().filter(|_| authentication == AuthenticationType::OAuth2)
         else {
+            let room = match link.settings.instance_id {
+                Some(_) => None,
+                None => Some(self.room_for_instance(owner.organization, configuration.bytes()).await?),
+            };
             self.settle_link(owner, id, (Status::Opened, &Outcome::default()), Some(element.id)).await?;
             let attempt = Attempt {
                 owner,
@@ -93,8 +97,19 @@ impl Services {
                 mandatory,
             };
             let services = self.clone();
-            return self.detached.run(async move { services.connect_key(attempt).await }).await.map(|()| Next::Result);
+            return self
+                .detached
+                .run(async move {
+                    let _room = room;
+                    services.connect_key(attempt).await
+                })
+                .await
+                .map(|()| Next::Result);
         };
+        // The last moment at which nothing is spent: who comes back from the vendor is not turned away.
+        if link.settings.instance_id.is_none() {
+            drop(self.room_for_instance(owner.organization, 0).await?);
+        }
         let of_app = || app.as_ref().map(|app| app.client(oauth2));
         let client = own_client(&configuration).or_else(of_app).unwrap_or_default();
         let value = |key: &str| configuration.get(key).map(str::to_owned);

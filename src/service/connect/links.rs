@@ -15,6 +15,7 @@ use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
+use crate::store::limits::Limit;
 use crate::store::links::{self as rows, Filter, LinkRow, StatusFilter};
 use crate::store::principals::Principal;
 use crate::store::time::UtcTime;
@@ -66,6 +67,8 @@ impl Services {
             updated_at: UtcTime(now),
             expires_at: UtcTime(now.checked_add_signed(lifetime).unwrap_or(now)),
         };
+        let _room = self.take(owner.organization, Limit::Links, 1).await?;
+        let _bytes = self.take_bytes(owner.organization, row.settings_sealed.len()).await?;
         let stored = row.clone();
         let whose = Whose::from(owner).writing(stored.settings_sealed.len());
         self.store.write_for(whose, move |conn| rows::insert(conn, &stored)).await?;
@@ -281,6 +284,7 @@ impl Services {
                 Err(StoreFault::Conflict(_)) => continue,
                 outcome => outcome.map_err(of_link(id))?,
             }
+            self.rooms.freed(owner.organization);
             link.row = changed;
             link.status = Status::Revoked;
             return Ok(self.link_view(link));
@@ -309,6 +313,12 @@ impl Services {
         let kept_since = now.checked_sub_signed(KEPT_FOR).unwrap_or(now);
         self.store.write(move |conn| rows::purge(conn, &Status::OPEN, kept_since)).await?;
         Ok(())
+    }
+
+    /// Of an organization that has as many links as it may, the oldest that came to their end make room. How many did.
+    pub(in crate::service) async fn forget_ended_links(&self, organization: i64) -> Result<usize, ApiError> {
+        let whose = Whose::of(organization);
+        Ok(self.store.write_for(whose, move |conn| rows::drop_ended(conn, organization, &Status::OPEN, BATCH)).await?)
     }
 
     async fn expire_link(&self, row: LinkRow) -> Result<(), ApiError> {

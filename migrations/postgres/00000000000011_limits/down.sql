@@ -1,0 +1,2 @@
+DROP INDEX revocation_by_owner;
+ALTER TABLE organization DROP COLUMN limits;
