@@ -56,6 +56,8 @@ pub struct Setup {
     pub allow_loopback: bool,
     /// Public at its own address on this machine, for browsers.
     pub at_localhost: bool,
+    /// Where a proxy in front has it.
+    pub public_url: Option<String>,
     /// `LIGAND_OUTBOUND_PROXY`
     pub proxy: Option<String>,
     /// What all request bodies together may take.
@@ -73,6 +75,7 @@ impl Default for Setup {
             trusted_proxies: Vec::new(),
             allow_loopback: true,
             at_localhost: false,
+            public_url: None,
             proxy: None,
             bodies: Budget::of(ALL_BODIES),
         }
@@ -132,6 +135,7 @@ impl TestServer {
         store.migrate().await.expect("the schema migrates");
         let own = format!("http://localhost:{}", address.port());
         let public_url = if setup.at_localhost { own.as_str() } else { "https://ligand.example" };
+        let public_url = setup.public_url.as_deref().unwrap_or(public_url);
         let allowed = if setup.allow_loopback { vec!["127.0.0.0/8".parse().expect("a network")] } else { Vec::new() };
         let build = Build {
             catalog,
