@@ -15,8 +15,8 @@ const PART: u64 = 8;
 const UNSEEN: u64 = 64;
 /// As long as a refusal holds without looking again; where a look takes long, ten times as long as that.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
-/// A look that took less may come again at any time.
-const QUICK: Duration = Duration::from_millis(20);
+/// A look that took less may come again at any time: only of very many rows one takes longer.
+const QUICK: Duration = Duration::from_millis(250);
 
 type Key = (i64, Limit);
 

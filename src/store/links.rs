@@ -1,11 +1,14 @@
 //! Connect links: invitations to connect one account, each with a secret in its address.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
 use super::connection::{AnyConn, octet_length};
 use super::fault::StoreFault;
+use super::notices;
 use super::schema::connect_link::{self, dsl};
+use super::schema::notice;
 use super::time::UtcTime;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
@@ -142,14 +145,19 @@ pub fn purge(conn: &mut AnyConn, open: &[&'static str], before: DateTime<Utc>) -
     Ok(diesel::delete(old).execute(conn)?)
 }
 
-/// The oldest links of an organization that came to their end; so many at most.
+/// The oldest links of an organization that came to their end, and of which nothing is still to be told; so many at most.
 pub fn drop_ended(
     conn: &mut AnyConn,
     organization: i64,
     open: &[&'static str],
     most: i64,
 ) -> Result<usize, StoreFault> {
-    let ended = dsl::connect_link.filter(dsl::organization_id.eq(organization)).filter(dsl::status.ne_all(open));
+    let told_later =
+        notice::table.filter(notice::link_id.eq(dsl::id.nullable())).filter(notice::status.eq(notices::WAITING));
+    let ended = dsl::connect_link
+        .filter(dsl::organization_id.eq(organization))
+        .filter(dsl::status.ne_all(open))
+        .filter(not(exists(told_later)));
     let oldest: Vec<i64> = ended.select(dsl::id).order(dsl::id).limit(most).load(conn)?;
     Ok(diesel::delete(dsl::connect_link.filter(dsl::id.eq_any(oldest))).execute(conn)?)
 }

@@ -387,6 +387,7 @@ diesel::joinable!(instance_usage -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));
 diesel::joinable!(app_user -> organization (organization_id));
 
+diesel::allow_tables_to_appear_in_same_query!(connect_link, notice);
 diesel::allow_tables_to_appear_in_same_query!(
     account,
     app_user,

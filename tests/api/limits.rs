@@ -166,3 +166,13 @@ on_both!(another_process_hears_of_a_limit, |server| async move {
     server.services.follow_changes(&mut position).await;
     caller.post("/instances", &with_key("After")).await.fails(409, "limit_reached");
 });
+
+on_both!(a_link_whose_end_is_still_to_be_told_makes_no_room, |server| async move {
+    let caller = set_up(&server).await;
+    allow(&server, &caller, &[(Limit::Links, 1)]).await;
+    let made = link(&caller, json!({ "notifyUrl": "https://app.example/told" })).await;
+    let path = format!("/connect/links/{}", made["id"]);
+    caller.delete(&path).await;
+    caller.post("/connect/links", &json!({ "elements": ["hubspotcrm"] })).await.fails(409, "limit_reached");
+    assert_eq!(caller.get(&path).await.ok()["status"], "revoked");
+});

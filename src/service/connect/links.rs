@@ -27,6 +27,8 @@ const MOST_ELEMENTS: usize = 100;
 const KEPT_FOR: TimeDelta = TimeDelta::days(90);
 /// Links in one round of the job.
 const BATCH: i64 = 1000;
+/// Links that go at once to make room: few, because somebody waits.
+const ROOM: i64 = 100;
 /// How often a change is tried again because somebody else changed the link meanwhile.
 const TRIES: usize = 8;
 
@@ -318,7 +320,7 @@ impl Services {
     /// Of an organization that has as many links as it may, the oldest that came to their end make room. How many did.
     pub(in crate::service) async fn forget_ended_links(&self, organization: i64) -> Result<usize, ApiError> {
         let whose = Whose::of(organization);
-        Ok(self.store.write_for(whose, move |conn| rows::drop_ended(conn, organization, &Status::OPEN, BATCH)).await?)
+        Ok(self.store.write_for(whose, move |conn| rows::drop_ended(conn, organization, &Status::OPEN, ROOM)).await?)
     }
 
     async fn expire_link(&self, row: LinkRow) -> Result<(), ApiError> {
