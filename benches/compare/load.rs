@@ -29,7 +29,7 @@ where
     closed_loop(address, connections, request, move |number| number < count).await;
 }
 
-async fn closed_loop<F, G>(address: SocketAddr, connections: usize, request: F, goes_on: G) -> u64
+pub async fn closed_loop<F, G>(address: SocketAddr, connections: usize, request: F, goes_on: G) -> u64
 where
     F: Fn(u64) -> Vec<u8> + Send + Sync + 'static,
     G: Fn(u64) -> bool + Send + Sync + 'static,

@@ -17,6 +17,7 @@
 )]
 
 mod against;
+mod fairness;
 mod key_change;
 mod load;
 mod open_loop;
@@ -68,6 +69,9 @@ fn main() -> ExitCode {
         }
         if wanted("tokens") {
             fresh().into_iter().for_each(|database| tokens::measure_refreshes(name, database));
+        }
+        if wanted("fairness") {
+            fresh().into_iter().for_each(|database| fairness::measure(name, database));
         }
         if wanted("keys") {
             fresh().into_iter().for_each(|database| key_change::measure(name, &database));
