@@ -17,6 +17,7 @@ use super::delete_instance::token_to_revoke;
 use super::provision::with_values;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::{OAuth2, Revoke};
+use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
@@ -192,8 +193,11 @@ impl Services {
     async fn revoke(&self, owner: Owner, revocation: &Revocation) -> Result<(), ApiError> {
         let document = self.vault.open(revocation_place(revocation.id), &revocation.sealed)?;
         let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
-        // The element or its rule may be gone by now: then there is nothing to do.
-        let Some(element) = self.catalog.by_id(revocation.element_id) else { return Ok(()) };
+        // Another process may know it: a command that was given no directory of elements must not settle this.
+        let Some(element) = self.catalog.by_id(revocation.element_id) else {
+            return Err(Code::ElementNotFound.into());
+        };
+        // Its rule may be gone by now: then there is nothing to do.
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
         if let Err(error) = self.refuse_changed_element(element, remembered.given_for.as_deref()) {

@@ -147,6 +147,20 @@ on_both!(what_waited_for_the_database_does_not_come_behind_the_order, |server| a
     assert_eq!((sandbox.live_grants(), server.count().await), (0, 0));
 });
 
+// A command that was started without the server's directory of elements must not take its revocations for done.
+on_both!(a_process_that_does_not_know_the_element_leaves_its_revocations, |server| async move {
+    let caller = server.caller();
+    let instance = caller.create_with_code(server.sandbox(), "Elsewhere").await;
+    assert_eq!(caller.delete(&path(&instance)).await.status, 200);
+    server.database.execute("UPDATE revocation SET element_id = 99999");
+    server.services.revoke_due_grants().await.expect("the job runs");
+    server.database.execute("UPDATE revocation SET element_id = 168");
+    assert_eq!(server.sandbox().live_grants(), 1);
+    server.advance(TimeDelta::minutes(2));
+    assert_eq!(server.services.revoke_due_grants().await.expect("the job runs"), 1);
+    assert_eq!(server.sandbox().live_grants(), 0);
+});
+
 fn state(server: &TestServer) -> &'static str {
     if server.database.url.starts_with("sqlite:") { "ABORT" } else { "53100" }
 }
