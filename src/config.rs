@@ -1,24 +1,28 @@
 //! Settings: every flag is also an environment variable, and `--help` is their documentation.
 
+mod organizations;
+mod outbound;
 pub mod secret_source;
+mod storage;
+mod users;
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr as _;
-use std::sync::OnceLock;
 
-use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use ipnet::IpNet;
 use url::Url;
 
 use crate::kernel::secret::Secret;
-use crate::store::limits::Limit;
-use crate::store::{Address, Pooler};
 use secret_source::SecretFile;
+
+pub use organizations::{NewLimit, Organizations};
+pub use outbound::Outbound;
+pub use storage::Storage;
+pub use users::{OneUser, UserPassword, Users};
 
 /// Connects your application to your customers' SaaS accounts.
 #[derive(Parser)]
@@ -170,121 +174,6 @@ pub struct Forget {
 }
 
 #[derive(Subcommand)]
-pub enum Organizations {
-    /// List the organizations
-    List {
-        #[command(flatten)]
-        storage: Storage,
-    },
-    /// Show what an organization may have and has, or set it
-    ///
-    /// A running server knows within seconds.
-    Limit {
-        #[command(flatten)]
-        storage: Storage,
-        /// The organization's number
-        id: i64,
-        /// `instances`, `links`, `idempotencyKeys`, `authorizations`, `bytes` or `requests` (a minute, to each process), with a
-        /// number or `default`
-        #[arg(value_name = "KIND=N", value_parser = NewLimit::from_str)]
-        limits: Vec<NewLimit>,
-    },
-}
-
-/// A limit with its value; none: the default.
-#[derive(Debug, Clone, Copy)]
-pub struct NewLimit(pub Limit, pub Option<u64>);
-
-impl std::str::FromStr for NewLimit {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once('=').ok_or("write KIND=N, such as instances=5000")?;
-        let limit = Limit::named(name).ok_or_else(|| {
-            let names: Vec<_> = Limit::ALL.iter().map(|limit| limit.name()).collect();
-            format!("the kinds are {}", names.join(", "))
-        })?;
-        let value = match value {
-            "default" => None,
-            number => Some(number.parse().map_err(|_| "the limit must be a whole number, or default")?),
-        };
-        if limit == Limit::Requests && value.is_some_and(|value| value == 0 || u32::try_from(value).is_err()) {
-            return Err(format!("requests must be from 1 to {}", u32::MAX));
-        }
-        Ok(Self(limit, value))
-    }
-}
-
-#[derive(Subcommand)]
-pub enum Users {
-    /// Create a user, in a new organization unless --like names a colleague
-    Create {
-        #[command(flatten)]
-        storage: Storage,
-        /// The user's address: what to sign in with
-        email: String,
-        #[arg(long, default_value = "")]
-        first_name: String,
-        #[arg(long, default_value = "")]
-        last_name: String,
-        /// The address of a user whose organization the new one joins
-        #[arg(long, value_name = "EMAIL")]
-        like: Option<String>,
-        #[command(flatten)]
-        password: UserPassword,
-    },
-    /// List the users, those that are disabled included
-    List {
-        #[command(flatten)]
-        storage: Storage,
-    },
-    /// Refuse a user's secret, bearers and sessions, within two seconds on every server
-    Disable(OneUser),
-    /// Let a disabled user call and sign in again
-    Enable(OneUser),
-    /// Remove a user for good; instances and links that the user made stay
-    Remove(OneUser),
-    /// Make a user an administrator of the organization
-    Promote(OneUser),
-    /// Make an administrator a plain user
-    Demote(OneUser),
-    /// Give a user a new password and a new secret
-    Reset {
-        #[command(flatten)]
-        storage: Storage,
-        /// The user's address
-        email: String,
-        #[command(flatten)]
-        password: UserPassword,
-    },
-}
-
-/// The password of a user.
-#[derive(Args)]
-pub struct UserPassword {
-    #[arg(long, env = "LIGAND_USER_PASSWORD", hide = true, hide_env_values = true)]
-    password: Option<Secret>,
-    /// A file with the password, `-` for standard input, or LIGAND_USER_PASSWORD holds it; a random one is printed if none
-    /// is given
-    #[arg(long, env = "LIGAND_USER_PASSWORD_FILE", value_name = "FILE", value_parser = SecretFile::read, conflicts_with = "password")]
-    password_file: Option<SecretFile>,
-}
-
-impl UserPassword {
-    pub fn given(self) -> Option<Secret> {
-        self.password.or(self.password_file.map(|file| file.content))
-    }
-}
-
-#[derive(Args)]
-pub struct OneUser {
-    #[command(flatten)]
-    pub storage: Storage,
-    /// The user's address
-    pub email: String,
-}
-
-#[derive(Subcommand)]
 pub enum Elements {
     /// Check the element files; tells file, line and reason
     Check {
@@ -292,14 +181,17 @@ pub enum Elements {
         catalogue: Catalogue,
     },
     /// Say that an element whose file changed leads to the same vendor as before: what is stored for it is sent there again
-    Trust {
-        #[command(flatten)]
-        storage: Storage,
-        #[command(flatten)]
-        catalogue: Catalogue,
-        /// The element's key
-        key: String,
-    },
+    Trust(Box<Trust>),
+}
+
+#[derive(Args)]
+pub struct Trust {
+    #[command(flatten)]
+    pub storage: Storage,
+    #[command(flatten)]
+    pub catalogue: Catalogue,
+    /// The element's key
+    pub key: String,
 }
 
 /// Where elements come from.
@@ -308,97 +200,6 @@ pub struct Catalogue {
     /// A directory of element files that add to the built-in ones or replace them by key
     #[arg(long, env = "LIGAND_ELEMENTS_DIR", value_name = "DIR")]
     pub elements_dir: Option<PathBuf>,
-}
-
-/// How vendors are reached.
-#[derive(Args, Clone)]
-pub struct Outbound {
-    /// Inner networks that vendors may be reached in (CIDR, comma separated)
-    #[arg(long, env = "LIGAND_OUTBOUND_ALLOW", value_delimiter = ',', value_name = "CIDR")]
-    pub outbound_allow: Vec<IpNet>,
-    /// The proxy for calls to vendors, by CONNECT; the environment's proxy settings are not used
-    #[arg(long, env = "LIGAND_OUTBOUND_PROXY", hide_env_values = true, value_name = "URL", value_parser = Unrepeated(proxy_url))]
-    outbound_proxy: Option<Secret>,
-    /// A file with that URL, for one with a password; `-` for standard input
-    #[arg(long, env = "LIGAND_OUTBOUND_PROXY_FILE", value_name = "FILE", value_parser = proxy_url_in, conflicts_with = "outbound_proxy")]
-    outbound_proxy_file: Option<Secret>,
-}
-
-impl Outbound {
-    pub fn proxy(&self) -> Option<&Secret> {
-        self.outbound_proxy.as_ref().or(self.outbound_proxy_file.as_ref())
-    }
-}
-
-/// Where data rests, and the keys that seal it.
-#[derive(Args, Clone)]
-pub struct Storage {
-    /// `sqlite:PATH` or `postgres://…`; default: a SQLite file in the data directory. One with a password is taken
-    /// from the variable or a file, and refused here
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", value_parser = Unrepeated(Address::from_str))]
-    database_url: Option<Address>,
-    /// A file with that URL, `-` for standard input
-    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", value_parser = address_in, conflicts_with = "database_url")]
-    database_url_file: Option<Address>,
-    /// What stands between the server and PostgreSQL
-    #[arg(long, env = "LIGAND_DATABASE_POOLER", value_enum, default_value_t)]
-    pub database_pooler: Pooler,
-    /// Connections that the server opens at most
-    #[arg(long, env = "LIGAND_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=500))]
-    pub database_connections: u32,
-    /// For the SQLite file, the key file, the first login, and the journal of credentials that the database has not taken
-    #[arg(long, env = "LIGAND_DATA_DIR", default_value = "ligand-data", value_name = "DIR")]
-    pub data_dir: PathBuf,
-    #[arg(long, env = "LIGAND_MASTER_KEY", hide = true, hide_env_values = true)]
-    pub master_key: Option<Secret>,
-    /// A file with the key ring `id:base64[,id:base64…]`, of which the first seals and all open; `-` for standard input, or
-    /// LIGAND_MASTER_KEY holds the ring itself. Required with PostgreSQL; default: a generated key file in the data directory
-    #[arg(long, env = "LIGAND_MASTER_KEY_FILE", value_name = "FILE", value_parser = SecretFile::read, conflicts_with = "master_key")]
-    pub master_key_file: Option<SecretFile>,
-    /// A command that prints the key ring, as a key service's own program does; run by /bin/sh
-    #[arg(long, env = "LIGAND_MASTER_KEY_COMMAND", value_name = "COMMAND", hide_env_values = true, conflicts_with_all = ["master_key", "master_key_file"])]
-    pub master_key_command: Option<String>,
-    /// Accept a `master.key` in the data directory that other users may read
-    #[arg(long, env = "LIGAND_ALLOW_READABLE_KEY")]
-    pub allow_readable_key: bool,
-    /// What the command printed.
-    #[arg(skip)]
-    pub printed_key: OnceLock<Secret>,
-}
-
-impl Storage {
-    pub fn database_url(&self) -> Option<&Address> {
-        self.database_url.as_ref().or(self.database_url_file.as_ref())
-    }
-}
-
-fn address_in(path: &str) -> Result<Address, String> {
-    SecretFile::read(path)?.content.expose().parse()
-}
-
-/// Reads a value that may hold a password: a refusal says what is wrong without repeating it.
-#[derive(Clone)]
-struct Unrepeated<T>(fn(&str) -> Result<T, String>);
-
-impl<T: Clone + Send + Sync + 'static> TypedValueParser for Unrepeated<T> {
-    type Value = T;
-
-    fn parse_ref(&self, command: &clap::Command, _: Option<&clap::Arg>, value: &OsStr) -> Result<T, clap::Error> {
-        let Self(parse) = self;
-        let refused = |reason| clap::Error::raw(ErrorKind::ValueValidation, format!("{reason}\n")).with_cmd(command);
-        parse(&value.to_string_lossy()).map_err(refused)
-    }
-}
-
-fn proxy_url(text: &str) -> Result<Secret, String> {
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Secret::new(text)),
-        _ => Err("LIGAND_OUTBOUND_PROXY must be http://HOST:PORT or https://HOST:PORT".to_owned()),
-    }
-}
-
-fn proxy_url_in(path: &str) -> Result<Secret, String> {
-    proxy_url(SecretFile::read(path)?.content.expose())
 }
 
 #[derive(Args, Clone)]

@@ -1,11 +1,11 @@
 //! `ligand elements trust`: the operator's word that a changed file is the same vendor's.
 
 use super::{Ended, database, print, services_with};
-use crate::config::{Catalogue, Storage};
+use crate::config::Trust;
 
-pub async fn trust(storage: &Storage, catalogue: &Catalogue, key: &str) -> Ended {
-    let services = services_with(storage, catalogue.elements_dir.as_deref()).await?;
-    let ended = match services.catalog.get(key) {
+pub async fn trust(Trust { storage, catalogue, key }: Trust) -> Ended {
+    let services = services_with(&storage, catalogue.elements_dir.as_deref()).await?;
+    let ended = match services.catalog.get(&key) {
         Some(element) => services.trust_element(element).await.map_err(|fault| fault.to_string()),
         None => Err(format!("there is no element {key}: give the directory of its file as --elements-dir")),
     };

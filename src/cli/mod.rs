@@ -78,9 +78,7 @@ async fn run(command: Command) -> Ended {
                 Err(complaints) => Err(serve::complaints_text(&complaints)),
             }
         }
-        Command::Elements(Elements::Trust { storage, catalogue, key }) => {
-            elements::trust(&storage, &catalogue, &key).await
-        }
+        Command::Elements(Elements::Trust(command)) => elements::trust(*command).await,
         Command::Openapi { version } if version == "3.0" => print(crate::http::openapi::text_30().trim_end()),
         Command::Openapi { .. } => print(crate::http::openapi::text().trim_end()),
     }

@@ -1,6 +1,7 @@
 //! Where secrets among the settings come from: a variable or a file, and for the key ring also a command. Not the command
 //! line, which every user of the machine can see and shells remember.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,6 +11,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::ArgMatches;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use zeroize::Zeroizing;
 
@@ -63,6 +66,20 @@ fn secret_in(from: impl Read) -> io::Result<Secret> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty"));
     }
     Ok(trimmed)
+}
+
+/// Reads a value that may hold a password: a refusal says what is wrong without repeating it.
+#[derive(Clone)]
+pub struct Unrepeated<T>(pub fn(&str) -> Result<T, String>);
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Unrepeated<T> {
+    type Value = T;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&clap::Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        let Self(parse) = self;
+        let refused = |reason| clap::Error::raw(ErrorKind::ValueValidation, format!("{reason}\n")).with_cmd(command);
+        parse(&value.to_string_lossy()).map_err(refused)
+    }
 }
 
 /// What a command line of the operator's shell prints: any key service by its own program.
