@@ -16,8 +16,8 @@ use crate::kernel::template::Place;
 pub const SHIPPED: &str = "shipped";
 
 impl Element {
-    /// A digest of the hosts that are called, of what may choose them, and of how credentials travel. Paths, `hosts` (which only
-    /// say what a value may be), texts and resources lead no stored secret to another place.
+    /// A digest of the hosts that are called, of what may choose them, and of how credentials travel. Paths, texts and
+    /// resources lead no stored secret to another place.
     pub(super) fn digest_of_secret_places(&self) -> String {
         let templates = self.templates();
         let origins: BTreeMap<_, _> = templates.iter().map(|(at, url)| (*at, url.origin())).collect();
@@ -33,7 +33,9 @@ impl Element {
         let oauth2 = self.authentication.oauth2.as_ref().map(|oauth2| {
             let revoke = oauth2.revoke.as_ref().and_then(|it| it.client_authentication);
             let introspection = oauth2.introspection.as_ref().and_then(|it| it.client_authentication);
-            json!([oauth2.placement, oauth2.token.client_authentication, revoke, introspection])
+            // Elsewhere `hosts` only say what a value may be; here nothing else bounds where the app's secret goes.
+            let bounds = oauth2.one_app_for_all_hosts.then_some(&self.hosts);
+            json!([oauth2.placement, oauth2.token.client_authentication, revoke, introspection, bounds])
         });
         let key = self.authentication.api_key.as_ref();
         let key = key.map(|key| {

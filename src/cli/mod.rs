@@ -117,7 +117,10 @@ async fn services_with(storage: &Storage, elements_dir: Option<&Path>) -> Result
 async fn services_calling(storage: &Storage, catalogue: &Catalogue, outbound: &Outbound) -> Result<Services, String> {
     let proxy = outbound.proxy().map(|proxy| proxy.expose().to_owned());
     let guard = Guard::new(outbound.outbound_allow.clone(), None);
-    build(storage, catalogue.elements_dir.as_deref(), guard, proxy).await
+    let services = build(storage, catalogue.elements_dir.as_deref(), guard, proxy).await?;
+    // Where secrets may go, as the operator said of changed files: a server hears of it through its change feed.
+    services.read_secret_places().await.map_err(|fault| fault.to_string())?;
+    Ok(services)
 }
 
 async fn build(

@@ -24,6 +24,11 @@ impl Port {
         Ok(Self(socket))
     }
 
+    /// As the system gave it.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    }
+
     pub fn open(self) -> io::Result<(TcpListener, Door)> {
         self.0.listen(BACKLOG)?;
         let door = Door(self.0.try_clone()?);

@@ -151,6 +151,9 @@ pub async fn serve(mut settings: Serve) -> Ended {
     let ports =
         listeners.iter().map(|listener| Port::reserve(listener.address).map_err(|error| taken(listener, &error)));
     let ports: Vec<Port> = ports.collect::<Result<_, _>>()?;
+    let addresses =
+        ports.iter().map(Port::address).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let listeners = listeners.at(addresses);
     let store = database::create(&settings.storage)?;
     tokio::select! {
         migrated = store.migrate() => drop(migrated.map_err(|fault| fault.to_string())?),

@@ -62,13 +62,21 @@ impl Listeners {
         self.0.iter()
     }
 
+    /// The same with the addresses that the system gave, as where a port was 0.
+    pub fn at(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        for (listener, address) in self.0.iter_mut().zip(addresses) {
+            listener.address = address;
+        }
+        self
+    }
+
     /// Whether the address that a request came in by serves its path, in its one form (`envelope::canonicalize`).
     pub fn serve(&self, address: SocketAddr, path: &str) -> bool {
         if self.0.len() < 2 {
             return true;
         }
-        let Some(listener) = self.0.iter().find(|listener| listener.address == address) else { return true };
-        group_of(path).is_none_or(|group| listener.groups.contains(&group))
+        let listener = self.0.iter().find(|listener| listener.address == address);
+        group_of(path).is_none_or(|group| listener.is_some_and(|listener| listener.groups.contains(&group)))
     }
 }
 

@@ -87,7 +87,7 @@ codes! {
     StateInUse "state_in_use" 409 "The state already belongs to an open authorization.";
     UserExists "user_exists" 409 "A user with this e-mail address exists.";
     RoleGranted "role_granted" 409 "The user has this role already.";
-    LastAdministrator "last_administrator" 409 "This is the organization's last administrator who can sign in: make somebody else one first.";
+    LastAdministrator "last_administrator" 409 "This is the organization's last administrator who can sign in: make somebody else an administrator first.";
     LinkEnded "link_ended" 409 "The connect link does not work any more.";
     InstanceChanged "instance_changed" 409 "The instance was changed meanwhile, so nothing was saved: look at its current values, and save again.";
     SecretNeededForNewHost "secret_needed_for_new_host" 409 "The vendor is reached at another host than what is stored was given for, so nothing stored is sent there: send every secret anew in the same request.";

@@ -63,7 +63,9 @@ impl Living {
             Self::NoAddress => "the element has no address to revoke it at",
             Self::NoElement => "the element is not offered here: LIGAND_ELEMENTS_DIR must be the server's",
             Self::Unopened => "its secrets do not open",
-            Self::GivenUp => "the vendor did not take it in twelve tries: run this again",
+            Self::GivenUp => {
+                "the vendor did not accept it, or could not be asked (the log says why): mend that, and run this again"
+            }
         }
     }
 }
@@ -99,7 +101,7 @@ impl Services {
             }
             let Scope { organization, element } = scope;
             let (organization_id, element_id, ordered_at) = (organization, element, now.into());
-            let order = Order { id, organization_id, element_id, ordered_at, finished_at: None };
+            let order = Order { id, organization_id, element_id, ordered_at, passed_at: None, finished_at: None };
             revocation_orders::insert(conn, &order)?;
             Ok((order, false))
         });
@@ -112,10 +114,19 @@ impl Services {
         let ordered_at: DateTime<Utc> = order.ordered_at.into();
         let begun = self.now();
         self.commit(Whose::SERVER, move |conn| revocations::try_anew(conn, scope, begun)).await?;
-        let mut progress = Progress::default();
+        let (mut progress, mut passed) = (Progress::default(), order.passed_at.is_some());
         loop {
             let now = self.now();
-            let ended = self.end_instances(scope, &reason, &mut progress, &mut report).await?;
+            let settled = now.signed_duration_since(ordered_at) > LAST_LOOK_AFTER;
+            if !passed {
+                let ended = self.end_instances(scope, &reason, &mut progress, &mut report).await?;
+                // Users connect again while vendors are still waited for.
+                passed = settled && ended == 0;
+                if passed {
+                    let id = order.id;
+                    self.commit(Whose::SERVER, move |conn| revocation_orders::pass(conn, id, now)).await?;
+                }
+            }
             match self.revoke_due_grants_until(Share::OF_A_COMMAND, pending()).await {
                 Err(error) if error.code != Code::DatabaseUnavailable => return Err(error),
                 _ => {}
@@ -126,9 +137,8 @@ impl Services {
             };
             (progress.left, progress.refreshing) = self.store.read(look).await?;
             report(progress);
-            let settled = now.signed_duration_since(ordered_at) > LAST_LOOK_AFTER;
             let refreshed = progress.refreshing == 0 || now.signed_duration_since(begun) > REFRESHES_FOR;
-            if ended == 0 && progress.left == 0 && settled && refreshed {
+            if passed && progress.left == 0 && refreshed {
                 let (id, now) = (order.id, self.now());
                 self.commit(Whose::SERVER, move |conn| revocation_orders::finish(conn, id, now)).await?;
                 return Ok(progress);

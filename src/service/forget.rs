@@ -50,6 +50,12 @@ impl Rows {
     }
 }
 
+/// What else is named after instances: subjects of notices, and leases.
+fn names_of(ids: &[i64]) -> (Vec<String>, Vec<String>) {
+    let ids = || ids.iter().copied();
+    (ids().map(subject_of_instance).collect(), ids().map(lease_name).collect())
+}
+
 impl Services {
     /// `report` hears how many grants still wait for their vendors.
     pub async fn forget_customer(
@@ -79,12 +85,11 @@ impl Services {
             forgotten.rows.notices = forgotten.rows.notices.saturating_add(self.erase_notices(customer).await?);
             for batch in instances.chunks(BATCH) {
                 let ids = batch.to_vec();
-                let subjects: Vec<_> = batch.iter().copied().map(subject_of_instance).collect();
-                let leases: Vec<_> = batch.iter().copied().map(lease_name).collect();
-                let erase = move |conn: &mut AnyConn| forgetting::erase_instances(conn, &ids, &subjects, &leases);
+                // One that was connected again meanwhile has another grant, which the next pass ends.
+                let erase = move |conn: &mut AnyConn| forgetting::erase_instances(conn, &ids, REASON, names_of);
                 forgotten.rows.add(self.commit(Whose::SERVER, erase).await?);
             }
-            if forgotten.rows == before {
+            if forgotten.rows == before && instances.is_empty() {
                 return Ok(forgotten);
             }
         }

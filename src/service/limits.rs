@@ -15,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Services;
-use super::rooms::{Known, Looked, Taken};
+use super::rooms::{Found, Known, Looked, Taken};
 use super::sign_in_limits::InjectedClock;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -25,6 +25,9 @@ use crate::store::{StoreFault, Whose};
 
 /// What a row takes beside the documents that are counted.
 const ROW: usize = 1000;
+/// How often one looks again where only what is under way fills a limit.
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// One limit, and how much of it is in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -116,8 +119,7 @@ impl Services {
                 Known::Full => return Err(used_up(limit, allowed)),
                 Known::Unknown => {}
             }
-            let looked = self.look(organization, limit).await?;
-            if let Some(taken) = self.rooms.take_of(key, amount, allowed, looked) {
+            if let Some(taken) = self.look_for(key, amount, allowed).await? {
                 return Ok(taken);
             }
             if makes_room && self.forget_ended_links(organization).await? > 0 {
@@ -133,6 +135,21 @@ impl Services {
     pub(super) async fn take_bytes(&self, organization: i64, documents: usize) -> Result<Taken, ApiError> {
         let bytes = u64::try_from(documents.saturating_add(ROW)).unwrap_or(u64::MAX);
         self.take(organization, Limit::Bytes, bytes).await
+    }
+
+    /// What is committed in this moment settles at once, what waits for a vendor does not: it has its place.
+    async fn look_for(&self, key: (i64, Limit), amount: u64, allowed: u64) -> Result<Option<Taken>, ApiError> {
+        for _ in 0..LOOKS {
+            let ended = self.rooms.ended(key);
+            let looked = self.look(key.0, key.1).await?;
+            match self.rooms.take_of(key, amount, allowed, (looked, ended)) {
+                Found::Free(taken) => return Ok(Some(taken)),
+                Found::Full => return Ok(None),
+                Found::Perhaps => tokio::time::sleep(BETWEEN_LOOKS).await,
+            }
+        }
+        self.rooms.refuse(key);
+        Ok(None)
     }
 
     async fn look(&self, organization: i64, limit: Limit) -> Result<Looked, StoreFault> {

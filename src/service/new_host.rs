@@ -73,6 +73,12 @@ impl Change {
 /// Why what is stored does not go to the vendor: the element's file is another one.
 pub(super) const FILE_CHANGED: &str = "The element's file names other hosts than before";
 
+/// Keys of the configuration by which a host is chosen.
+pub(super) fn hosts_by_configuration(element: &Element) -> impl Iterator<Item = &str> {
+    let chosen = element.variables.iter().filter(|(name, _)| stands_in_host(element, name, ""));
+    chosen.filter_map(|(_, variable)| variable.configuration.as_deref())
+}
+
 /// Whether a variable is part of a host, in the URLs whose place in the element's file begins so.
 fn stands_in_host(element: &Element, variable: &str, below: &str) -> bool {
     let templates = element.templates();

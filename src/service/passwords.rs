@@ -75,7 +75,7 @@ impl Services {
         }
         let hash = self.password_hash(Rules::Typed, change.password, person(caller)).await?;
         let (user, now) = (caller.user, self.now());
-        let set = self.store.write_for(caller.owner, move |conn| {
+        let set = self.write_while_proven(of, move |conn| {
             principals::set_password(conn, user, &hash, now)?;
             with(conn)
         });

@@ -45,7 +45,7 @@ impl Services {
         let (secret, kept) = self.new_user_secret(of.caller.user)?;
         let (user, now) = (of.caller.user, self.now());
         let next = self.successor(&of, others);
-        let next = self.store.write_for(of.caller.owner, move |conn| {
+        let next = self.write_while_proven(&of, move |conn| {
             principals::set_user_secret(conn, user, &kept, now)?;
             if others == OtherSessions::End {
                 principals::end_sessions(conn, user)?;
@@ -73,7 +73,7 @@ impl Services {
         let (secret, kept) = self.new_organization_secret(organization)?;
         let now = self.now();
         let next = self.successor(&of, others);
-        let next = self.store.write_for(of.caller.owner, move |conn| {
+        let next = self.write_while_proven(&of, move |conn| {
             principals::set_organization_secret(conn, organization, &kept, now)?;
             if others == OtherSessions::End {
                 principals::end_sessions_of(conn, organization)?;
@@ -90,7 +90,7 @@ impl Services {
     pub async fn end_other_sessions(&self, of: Asking<'_>) -> Result<Option<Secret>, ApiError> {
         let (user, now) = (of.caller.user, self.now());
         let next = self.successor(&of, OtherSessions::End);
-        let next = self.store.write_for(of.caller.owner, move |conn| {
+        let next = self.write_while_proven(&of, move |conn| {
             principals::end_sessions(conn, user)?;
             principals::say_changed(conn, user, now)?;
             next.map(|next| next.begin(conn)).transpose()
@@ -99,6 +99,28 @@ impl Services {
         self.principals.clear();
         of.log("other sessions ended");
         next.map(|session| self.token_of(of.audience, session)).transpose()
+    }
+
+    /// In one transaction with the question whether what the caller was known by still holds: a session or a secret that was
+    /// ended this moment, on another server, must not make new ones.
+    pub(super) async fn write_while_proven<T: Send + 'static>(
+        &self,
+        of: &Asking<'_>,
+        write: impl FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let known = of.proof.session().map_or(of.caller.session_generation, |session| session.generation);
+        let user = of.caller.user;
+        let written = self.store.write_for(of.caller.owner, move |conn| {
+            if !principals::still_holds(conn, user, known)? {
+                return Ok(None);
+            }
+            write(conn).map(Some)
+        });
+        let written = written.await?;
+        if written.is_none() {
+            self.principals.clear();
+        }
+        written.ok_or_else(|| Code::SignInAgain.into())
     }
 
     /// The session in which the caller goes on, where its own ends with the others. As old as that one, and no fresher proof.

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Services;
 use super::configuration::Configuration;
@@ -24,6 +25,7 @@ use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::protocol::oauth2::client::Client;
 use crate::protocol::oauth2::token;
+use crate::protocol::request::VendorReply;
 use crate::store::revocations::{self, Revocation};
 use crate::vault::seal::Place;
 
@@ -175,7 +177,7 @@ impl Services {
         }
         match self.revoke(owner, &revocation).await {
             Ok(()) => tracing::info!(revocation = id, "a grant was revoked at its vendor"),
-            Err(error) if attempt < TRIES => {
+            Err(error) if attempt < TRIES && !is_final(&error) => {
                 tracing::warn!(revocation = id, attempt, ?error, "a grant could not be revoked yet");
                 return Ok(true);
             }
@@ -200,10 +202,7 @@ impl Services {
         // Its rule may be gone by now: then there is nothing to do.
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
-        if let Err(error) = self.refuse_changed_element(element, remembered.given_for.as_deref()) {
-            tracing::warn!(revocation = revocation.id, ?error, "a grant lives on at its vendor");
-            return Ok(());
-        }
+        self.refuse_changed_element(element, remembered.given_for.as_deref())?;
         let client = self.client_of(owner, element, &remembered.configuration).await?;
         let Remembered { token, hint, variables, configuration, .. } = &remembered;
         self.send_revocation(element, (oauth2, rule), &client, (token, hint), (variables, configuration)).await
@@ -239,12 +238,39 @@ impl Services {
         })?;
         let reply =
             self.sender.send(&request).await.map_err(|fault| fault.into_error(&element.name, "the revocation"))?;
-        // Any refusal means that the grant is gone already (RFC 7009 section 2.2).
         if reply.is_transient() {
             return Err(ApiError::internal(format!("the vendor answered {}", reply.status)));
         }
+        if !ended_by(&request.method, &reply) {
+            return Err(
+                ApiError::from(Code::VendorRefused).with_source(format!("the vendor answered {}", reply.status))
+            );
+        }
         Ok(())
     }
+}
+
+/// Whether the grant is gone. A token that the vendor does not know any more is one that was ended (RFC 7009 section 2.2);
+/// errors of the client or of the request (RFC 6749 section 5.2) say nothing of the token.
+fn ended_by(method: &str, reply: &VendorReply) -> bool {
+    const NOT_OF_THE_TOKEN: [&str; 4] =
+        ["invalid_client", "unauthorized_client", "invalid_request", "unsupported_token_type"];
+    match reply.status {
+        200..=299 => true,
+        400 => {
+            let body = reply.json();
+            let error = body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_str);
+            !error.is_some_and(|error| NOT_OF_THE_TOKEN.contains(&error))
+        }
+        // The address is the token's own.
+        404 | 410 => method == "DELETE",
+        _ => false,
+    }
+}
+
+/// Whether another try would end no better.
+fn is_final(error: &ApiError) -> bool {
+    matches!(error.code, Code::VendorRefused | Code::SecretNeededForNewHost)
 }
 
 #[cfg(test)]

@@ -59,7 +59,10 @@ pub fn grantable(key: &str) -> Result<(), ApiError> {
     match key {
         ORGANIZATION_ADMIN => Ok(()),
         SYSTEM_ADMIN => Err(ApiError::new(Code::NotAllowed, "Nobody grants the role sys-admin or takes it away.")),
-        _ => Err(ApiError::new(Code::UnknownRole, "There is no role with this key: org-admin is one that is granted.")),
+        _ => Err(ApiError::new(
+            Code::UnknownRole,
+            "There is no role with this key: the only role that can be granted is org-admin.",
+        )),
     }
 }
 

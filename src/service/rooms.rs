@@ -33,6 +33,8 @@ struct Room {
     rest: u64,
     /// Taken, and perhaps not in the database yet.
     under_way: u64,
+    /// How much ever came to its end, so that a look knows what did while it looked.
+    ended: u64,
     looked: Option<Looked>,
     full: bool,
 }
@@ -58,8 +60,17 @@ impl Drop for Taken {
         let mut rooms = self.rooms.locked();
         if let Some(room) = rooms.get_mut(&self.key) {
             room.under_way = room.under_way.saturating_sub(self.amount);
+            room.ended = room.ended.saturating_add(self.amount);
         }
     }
+}
+
+/// What a look found for who asked.
+pub(super) enum Found {
+    Free(Taken),
+    Full,
+    /// Full only with what is under way, some of which may be counted twice: in the database already, and not at its end.
+    Perhaps,
 }
 
 /// What is known without a look.
@@ -101,20 +112,38 @@ impl Rooms {
         Known::Free(Taken { rooms: Arc::clone(self), key, amount })
     }
 
-    /// After a look.
-    pub(super) fn take_of(self: &Arc<Self>, key: Key, amount: u64, limit: u64, looked: Looked) -> Option<Taken> {
+    /// For `take_of`, before the look.
+    pub(super) fn ended(&self, key: Key) -> u64 {
+        self.locked().get(&key).map_or(0, |room| room.ended)
+    }
+
+    /// Until there is another look.
+    pub(super) fn refuse(&self, key: Key) {
+        self.locked().entry(key).or_default().full = true;
+    }
+
+    /// After a look. `ended`: as it was before.
+    pub(super) fn take_of(
+        self: &Arc<Self>,
+        key: Key,
+        amount: u64,
+        limit: u64,
+        (looked, ended): (Looked, u64),
+    ) -> Found {
         let mut rooms = self.locked();
         let room = rooms.entry(key).or_default();
-        let left = limit.saturating_sub(looked.used.saturating_add(room.under_way));
+        // What came to its end meanwhile may have been committed behind the look.
+        let meanwhile = room.under_way.saturating_add(room.ended.saturating_sub(ended));
+        let left = limit.saturating_sub(looked.used.saturating_add(meanwhile));
         room.looked = Some(looked);
-        room.full = left < amount;
-        if room.full {
+        room.full = limit.saturating_sub(looked.used) < amount;
+        if left < amount {
             room.rest = 0;
-            return None;
+            return if room.full { Found::Full } else { Found::Perhaps };
         }
         room.rest = (left / PART).max(amount).saturating_sub(amount);
         room.under_way = room.under_way.saturating_add(amount);
-        Some(Taken { rooms: Arc::clone(self), key, amount })
+        Found::Free(Taken { rooms: Arc::clone(self), key, amount })
     }
 
     /// What a look found that took long, for a while.
@@ -158,6 +187,27 @@ mod tests {
         Looked::now(used, Instant::now())
     }
 
+    impl Rooms {
+        fn look(self: &Arc<Self>, amount: u64, limit: u64, used: u64) -> Option<Taken> {
+            match self.take_of(KEY, amount, limit, (look(used), self.ended(KEY))) {
+                Found::Free(taken) => Some(taken),
+                Found::Full | Found::Perhaps => None,
+            }
+        }
+    }
+
+    #[test]
+    fn what_ends_during_a_look_is_not_forgotten() {
+        let rooms = Arc::<Rooms>::default();
+        let first = rooms.look(1, 2, 0).expect("room");
+        let second = rooms.look(1, 2, 0).expect("room");
+        // The look found neither, and both are committed before it is heard.
+        let ended = rooms.ended(KEY);
+        drop((first, second));
+        assert!(matches!(rooms.take_of(KEY, 1, 2, (look(0), ended)), Found::Perhaps));
+        assert!(matches!(rooms.take_of(KEY, 1, 2, (look(2), rooms.ended(KEY))), Found::Full));
+    }
+
     #[test]
     fn near_the_limit_every_one_is_counted() {
         let rooms = Arc::<Rooms>::default();
@@ -168,7 +218,7 @@ mod tests {
                 Known::Full => panic!("nobody has looked"),
                 Known::Unknown => {
                     looks += 1;
-                    rooms.take_of(KEY, 1, 1000, look(used))
+                    rooms.look(1, 1000, used)
                 }
             };
             let Some(taken) = taken else { break };
@@ -185,11 +235,11 @@ mod tests {
     #[test]
     fn what_is_under_way_has_its_place() {
         let rooms = Arc::<Rooms>::default();
-        let first = rooms.take_of(KEY, 1, 2, look(0)).expect("room");
-        let second = rooms.take_of(KEY, 1, 2, look(0)).expect("room");
-        assert!(rooms.take_of(KEY, 1, 2, look(0)).is_none());
+        let first = rooms.look(1, 2, 0).expect("room");
+        let second = rooms.look(1, 2, 0).expect("room");
+        assert!(rooms.look(1, 2, 0).is_none());
         drop((first, second));
-        assert!(rooms.take_of(KEY, 1, 2, look(1)).is_some());
+        assert!(rooms.look(1, 2, 1).is_some());
         assert!(matches!(rooms.take((2, Limit::Instances), 1, Some(5)), Known::Unknown), "another organization");
     }
 

@@ -130,10 +130,14 @@ pub fn erase_links(conn: &mut AnyConn, ids: &[i64], subjects: &[String]) -> Resu
 pub fn erase_instances(
     conn: &mut AnyConn,
     ids: &[i64],
-    subjects: &[String],
-    leases: &[String],
+    reason: &str,
+    named: impl Fn(&[i64]) -> (Vec<String>, Vec<String>),
 ) -> Result<Rows, StoreFault> {
-    let instances = diesel::delete(instance::table.filter(instance::id.eq_any(ids))).execute(conn)?;
+    let ended = instance::table.filter(instance::id.eq_any(ids)).filter(instance::invalid_reason.eq(reason));
+    let gone = diesel::delete(ended).returning(instance::id);
+    let ids: Vec<i64> = on_each!(conn, conn => gone.get_results(conn)?);
+    let (subjects, leases) = named(&ids);
+    let instances = ids.len();
     let some = ids.iter().copied().map(Some);
     let revocations = diesel::delete(revocation::table.filter(revocation::instance_id.eq_any(some))).execute(conn)?;
     let notices = diesel::delete(notice::table.filter(notice::subject.eq_any(subjects))).execute(conn)?;

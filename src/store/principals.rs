@@ -228,6 +228,17 @@ pub fn end_sessions_of(conn: &mut AnyConn, organization: i64) -> Result<(), Stor
     Ok(())
 }
 
+/// Whether the user is still who was known by this generation: nothing ended their sessions, and nobody disabled them. Locks
+/// the row, so that what is decided by it holds until the transaction ends.
+pub fn still_holds(conn: &mut AnyConn, user: i64, generation: i64) -> Result<bool, StoreFault> {
+    let same = app_user::table
+        .find(user)
+        .filter(app_user::active.eq(true))
+        .filter(app_user::session_generation.eq(generation));
+    let unchanged = app_user::session_generation.eq(app_user::session_generation);
+    Ok(diesel::update(same).set(unchanged).execute(conn)? == 1)
+}
+
 /// The generation of a user's sessions.
 pub fn session_generation(conn: &mut AnyConn, user: i64) -> Result<i64, StoreFault> {
     Ok(app_user::table.find(user).select(app_user::session_generation).first(conn)?)

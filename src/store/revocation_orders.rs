@@ -29,6 +29,8 @@ pub struct Order {
     pub organization_id: Option<i64>,
     pub element_id: Option<i64>,
     pub ordered_at: UtcTime,
+    /// When all instances of the scope were invalid: what users connect afterwards is none of the order's.
+    pub passed_at: Option<UtcTime>,
     pub finished_at: Option<UtcTime>,
 }
 
@@ -47,6 +49,11 @@ pub fn open(conn: &mut AnyConn, scope: Scope) -> Result<Option<Order>, StoreFaul
 
 pub fn insert(conn: &mut AnyConn, order: &Order) -> Result<(), StoreFault> {
     diesel::insert_into(revocation_order::table).values(order).execute(conn)?;
+    Ok(())
+}
+
+pub fn pass(conn: &mut AnyConn, id: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    diesel::update(dsl::revocation_order.find(id)).set(dsl::passed_at.eq(Some(UtcTime(now)))).execute(conn)?;
     Ok(())
 }
 

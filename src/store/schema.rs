@@ -198,6 +198,7 @@ diesel::table! {
         organization_id -> Nullable<BigInt>,
         element_id -> Nullable<BigInt>,
         ordered_at -> UtcTimestamp,
+        passed_at -> Nullable<UtcTimestamp>,
         finished_at -> Nullable<UtcTimestamp>,
     }
 }

@@ -170,3 +170,18 @@ on_both!(an_app_from_before_is_bound_to_the_hosts_in_use, in |database| {
         assert!(hosts.other.requests().is_empty());
     });
 });
+
+// What a link brings goes to the host that it names, and not to one that whoever opens it may choose.
+on_both!(a_link_with_secrets_leaves_no_host_to_the_customer, in |database| {
+    let hosts = Hosts::start();
+    run_with(database, hosts.setup(), |server| async move {
+        let caller = server.caller();
+        let own = json!({ "oauth.api.key": "own", "oauth.api.secret": "OWN-SECRET" });
+        let body = json!({ "elements": ["desk"], "configuration": own });
+        let said = caller.post("/connect/links", &body).await.fails(400, "bad_configuration");
+        assert!(said.contains("oauth.api.secret") && said.contains("desk"), "{said}");
+        let named = json!({ "oauth.api.key": "own", "oauth.api.secret": "OWN-SECRET", "desk": "127.0.0.1" });
+        caller.post("/connect/links", &json!({ "elements": ["desk"], "configuration": named })).await.ok();
+        assert!(hosts.other.requests().is_empty());
+    });
+});

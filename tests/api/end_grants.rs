@@ -190,3 +190,45 @@ on_both!(what_a_vendor_never_takes_is_named_and_tried_again_by_the_next_order, |
     assert_eq!((done.ended, done.left, sandbox.live_grants()), (0, 0, 0));
     assert!(living(&server, &first).await.is_empty());
 });
+
+// An app whose secret was changed at the vendor, say, ends nothing: the answer is no verdict on the token.
+on_both!(a_vendor_that_refuses_to_revoke_is_named_and_asked_again, |server| async move {
+    let (caller, sandbox) = (server.caller(), server.sandbox());
+    caller.create_with_code(sandbox, "Refused").await;
+    sandbox.set(|switches| switches.failure = Some(Failure::of("*/revoke", 401, 1)));
+    let scope = Scope::default();
+    let first = order(&server, scope).await;
+    assert_eq!(carry_out(&server, &first).await.left, 0);
+    assert_eq!(sandbox.live_grants(), 1);
+    let why: Vec<_> = living(&server, &first).await.iter().map(|it| it.why).collect();
+    assert_eq!(why, [Living::GivenUp]);
+    let second = order(&server, scope).await;
+    carry_out(&server, &second).await;
+    assert_eq!((sandbox.live_grants(), living(&server, &second).await.len()), (0, 0));
+});
+
+// Vendors may be waited for for days, and people connect again meanwhile.
+on_both!(who_connects_again_while_a_vendor_is_waited_for_stays_connected, |server| async move {
+    let (caller, sandbox) = (server.caller(), server.sandbox());
+    let instance = caller.create_with_code(sandbox, "Again").await;
+    sandbox.set(|switches| switches.failure = Some(Failure::of("*/revoke", 503, 1)));
+    let scope = Scope::default();
+    let order = order(&server, scope).await;
+    server.advance(TimeDelta::seconds(30));
+    let (services, of_run) = (server.services.clone(), order.clone());
+    let run = tokio::spawn(async move { services.carry_out(&of_run, |_| {}).await });
+    let passed = async {
+        while server.services.order_revocation(scope).await.expect("the order").0.passed_at.is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), passed).await.expect("all instances are invalid");
+    let code = caller.code(sandbox).await;
+    caller.patch(&path(&instance), &json!({ "providerData": { "code": code } })).await.ok();
+    assert_eq!(sandbox.live_grants(), 2);
+    server.advance(TimeDelta::minutes(3));
+    let done = tokio::time::timeout(Duration::from_secs(60), run).await.expect("it ends").expect("no panic");
+    assert_eq!(done.expect("it is carried out").left, 0);
+    assert_eq!(sandbox.live_grants(), 1);
+    assert_eq!(caller.get(&path(&instance)).await.ok()["valid"], true);
+});

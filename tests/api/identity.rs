@@ -298,6 +298,29 @@ on_both!(an_organization_secret_is_replaced_for_everybody, |server| async move {
     assert!(accepted(&admin.with(&format!("User {user}, Organization {}", fresh.as_str().unwrap()))).await);
 });
 
+// On another server, which does not know yet what was ended on the first.
+on_both!(what_was_ended_makes_nothing_new_elsewhere, |server| async move {
+    let other = server.start_beside(Setup::default()).await;
+    other.services.follow_changes(&mut Default::default()).await;
+    let (own, stolen) = (bearer(&server).await, bearer(&server).await);
+    let stolen = other.anonymous().with(stolen.authorization.as_deref().expect("a token"));
+    let secrets = other.caller();
+    for caller in [&stolen, &secrets] {
+        assert!(accepted(caller).await, "it is remembered there");
+    }
+    let new = own.post("/authentication/user-secret-reset", &json!({})).await.ok();
+    let password = json!({ "password": "another horse battery", "currentPassword": PASSWORD });
+    for (caller, path) in
+        [(&secrets, "user-secret-reset"), (&stolen, "organization-secret-reset"), (&stolen, "passwords")]
+    {
+        let refused = caller.post(&format!("/authentication/{path}"), &password).await;
+        assert_eq!(refused.status, 401, "{path}: {refused:?}");
+    }
+    sign_in(&server, "admin@example.com", PASSWORD).await.ok();
+    let (new, organization) = (new["secret"].as_str().expect("a secret"), server.admin.organization_secret.expose());
+    assert!(accepted(&server.anonymous().with(&format!("User {new}, Organization {organization}"))).await);
+});
+
 on_both!(a_session_ends_after_twelve_hours, |server| async move {
     let session = bearer(&server).await;
     server.advance(TimeDelta::hours(12) - TimeDelta::seconds(1));

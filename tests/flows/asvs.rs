@@ -7,8 +7,8 @@ use std::path::Path;
 /// Of levels 1 and 2, by section: how many there are, in their order.
 const SECTIONS: &[(&str, &[u8])] = &[
     ("6.1", &[1, 2, 3]),
-    ("6.2", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
-    ("6.3", &[1, 2, 3]),
+    ("6.2", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+    ("6.3", &[1, 2, 3, 4]),
     ("6.4", &[1, 2, 3, 4]),
     ("6.5", &[1, 2, 3, 4, 5]),
     ("6.6", &[1, 2, 3]),
@@ -65,5 +65,5 @@ fn what_is_said_to_be_held_names_a_test_that_exists() {
             other => panic!("{number}: {other}"),
         }
     }
-    assert!(named.len() > 15, "{named:?}");
+    assert!(named.len() >= 15, "{named:?}");
 }

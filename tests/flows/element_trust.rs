@@ -16,6 +16,7 @@ fn a_changed_file_is_trusted_by_a_command() {
     let (before, after) = (Vendor::start(), Vendor::start());
     for vendor in [&before, &after] {
         vendor.answers("/me", 200, json!({ "id": 1 }));
+        vendor.answers("/oauth2/revoke/", 200, json!({}));
     }
     let at = |vendor: &Vendor| {
         let origin = format!("http://{}", vendor.address);
@@ -62,5 +63,13 @@ fn a_changed_file_is_trusted_by_a_command() {
         assert_eq!(after.requests().len(), 1);
         let (status, log) = server.stop(Signal::Terminate);
         assert!(status == 0 && log.contains("ELEMENT CHANGED"), "{log}");
+
+        // A command that speaks with vendors by itself knows of the word, too.
+        let revoked = ligand.run(&["revoke", "--element", "mine", "--yes"]);
+        assert!(revoked.success, "{revoked:?}");
+        let sent = after.requests();
+        let last = sent.last().expect("a request");
+        assert!(last.path == "/oauth2/revoke/" && last.body.contains("the+token"), "{last:?} {revoked:?}");
+        assert!(before.requests().iter().all(|request| request.path == "/me"), "nothing goes where it was before");
     });
 }

@@ -68,10 +68,10 @@ fn idle_connections_and_slow_bodies_keep_nobody_out() {
         });
         let ends = ends.await.expect("they are read").expect("each has an answer");
         assert!(ends.len() == SLOW && ends.iter().all(|end| end == "HTTP/1.1 400"), "{ends:?}");
-        assert_eq!(
-            Caller::anonymous(&nginx.url).request_at_root("GET", "/metrics").send().await.expect("a reply").status(),
-            404
-        );
+        for path in ["/metrics", "/metrics/", "//metrics", "/%6detrics", "/x/../metrics", "/metrics?x=1"] {
+            let reply = Caller::anonymous(&nginx.url).request_at_root("GET", path).send().await.expect("a reply");
+            assert_eq!(reply.status(), 404, "{path}");
+        }
         drop(idle);
     });
     runtime.shutdown_background();

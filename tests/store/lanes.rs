@@ -98,8 +98,8 @@ on_both_databases!(who_writes_as_fast_as_it_can_lets_others_go_first, |database|
     }
     let order = order.lock().unwrap();
     let place = order.iter().position(|id| *id == other.owner.organization).expect("its write");
-    // Behind those that had begun.
-    assert!(order.len() == 201 && place <= 4, "{place} of {}", order.len());
+    // Behind those that had begun, and those that went on while its connection was made; not behind all of them.
+    assert!(order.len() == 201 && place <= 50, "{place} of {}", order.len());
 });
 
 on_both_databases!(a_panicking_read_is_one_failure, |database| async move {

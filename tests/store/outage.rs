@@ -224,7 +224,7 @@ fn reads_go_on_while_connections_are_cut() {
         let failures: Vec<_> = all.into_iter().flat_map(|one| one.1).collect();
         assert!(asked > 100, "{asked}");
         // Who is cut twice in a row is told.
-        assert!(failures.len() <= asked / 500, "{} of {asked}: {failures:?}", failures.len());
+        assert!(failures.len() <= 1 + asked / 500, "{} of {asked}: {failures:?}", failures.len());
         cutting.await.expect("no panic");
     });
 }

@@ -5,6 +5,8 @@ CREATE TABLE revocation_order (
     organization_id BIGINT,
     element_id BIGINT,
     ordered_at TEXT NOT NULL,
+    -- All instances of the scope are invalid: what is connected from then on is left alone.
+    passed_at TEXT,
     finished_at TEXT
 );
 

@@ -67,15 +67,15 @@ pub const REDIRECT_HINT: &str = "Where the customer goes in the end, on one of t
 pub const ADMINISTRATOR: &str = "Administrator";
 pub const USER: &str = "User";
 pub const SIGNS_IN_WITH: &str =
-    "What the person signs in with. A password is made for them, and nothing is mailed: you tell it.";
+    "What the person signs in with. A password is made for them, and no mail is sent: pass it on yourself.";
 pub const IS_ADMINISTRATOR: &str = "An administrator, who sees and changes people, apps and the organization";
 pub const PASSWORD_ONCE: &str = "Copy the password now and tell the person: it is not shown again.";
 pub const THIS_IS_YOU: &str = "This is you.";
 pub const TO_ME: &str = "Your password, sessions and secrets";
 pub const DISABLE_PERSON: &str = "Refuses the person’s sessions, bearers and user secret at once. Nothing is lost, and you can enable the person again.";
-pub const ENABLE_PERSON: &str = "Lets the person sign in again, and the user secret work again.";
+pub const ENABLE_PERSON: &str = "The person can sign in again, and the user secret works again.";
 pub const PROMOTE: &str = "Lets the person see and change people, apps and the organization.";
-pub const DEMOTE: &str = "Leaves the person the work with instances and connect links.";
+pub const DEMOTE: &str = "The person can still work with instances and connect links.";
 pub const RESET_PASSWORD: &str = "Refuses the old password and ends the person’s sessions. The user secret stays.";
 pub const REMOVE_PERSON: &str = "Refuses the person’s sessions, bearers and user secret at once. What the person made (instances, connect links, \
      webhooks) is the organization’s and stays. This cannot be undone.";
@@ -91,7 +91,7 @@ pub const USER_SECRET_ENDS: &str = "From then on programs that send your old sec
 pub const ORGANIZATION_SECRET: &str = "Organization secret";
 pub const ORGANIZATION_SECRET_ENDS: &str =
     "From then on programs of everybody in the organization are refused, until they have the new secret.";
-pub const END_EVERYBODYS: &str = "Also end the sessions of everybody in the organization, but for this one";
+pub const END_EVERYBODYS: &str = "Also end the sessions of everybody in the organization, except this one";
 
 pub fn end_others(count: usize) -> String {
     if count == 1 { "End the other session".to_owned() } else { format!("End the {count} other sessions") }
@@ -100,7 +100,7 @@ pub fn end_others(count: usize) -> String {
 /// What a box beside a reset says.
 pub fn end_other_sessions(count: usize) -> String {
     match count {
-        0 => "Also end all other sessions (there is none at the moment)".to_owned(),
+        0 => "Also end all other sessions (there are none at the moment)".to_owned(),
         1 => "Also end your other session".to_owned(),
         _ => format!("Also end your {count} other sessions"),
     }
@@ -114,7 +114,7 @@ pub const COLOUR_HINT: &str = "Written as #rrggbb. It is made darker or lighter 
 pub const VENDOR_BEARER: &str =
     "Calls to /vendor may carry an instance’s token where the vendor’s credential would travel";
 
-pub const USERS_SEE_TOKENS: &str = "Users who are no administrators see the tokens of instances that others made";
+pub const USERS_SEE_TOKENS: &str = "Users who are not administrators see the tokens of instances that others made";
 
 pub const WEBHOOK_HINT: &str = "Where the organization is told what happens to its instances and connect links, signed as the Standard \
      Webhooks specification says.";

@@ -14,6 +14,7 @@ use crate::protocol::account::VendorAccount;
 use crate::protocol::oauth2::client::Told;
 use crate::service::configuration::{AUTHENTICATION_TYPE, Configuration, is_secret};
 use crate::service::introspect::Connected;
+use crate::service::new_host::hosts_by_configuration;
 use crate::service::partner_app::{PartnerApp, no_app, own_client};
 use crate::service::provision::with_values;
 use crate::service::scope_choice::{self, Layer, ScopeChoice};
@@ -131,6 +132,7 @@ impl Services {
             AuthenticationType::ApiKey => None,
         };
         self.refuse_secrets_of_old_file(element, settings)?;
+        refuse_secrets_for_any_host(element, settings)?;
         let offer = self.offer_of(element, settings, stored.as_ref(), app)?;
         if let Some(app) = &offer.app {
             self.refuse_changed_element(element, app.given_for.as_deref())?;
@@ -144,10 +146,9 @@ impl Services {
         element: &Element,
         settings: &LinkSettings,
     ) -> Result<(), ApiError> {
-        let mut brought = settings.configuration.iter().filter(|(_, value)| !value.is_null());
-        match brought.any(|(key, _)| is_secret(element.entry(key), key)) {
-            true => self.refuse_changed_element(element, settings.given_for.get(&element.key).map(String::as_str)),
-            false => Ok(()),
+        match secrets_of_link(element, settings).next() {
+            Some(_) => self.refuse_changed_element(element, settings.given_for.get(&element.key).map(String::as_str)),
+            None => Ok(()),
         }
     }
 
@@ -262,4 +263,29 @@ fn fields(
             options: entry.options.clone(),
         })
         .collect()
+}
+
+fn secrets_of_link<'a>(element: &'a Element, settings: &'a LinkSettings) -> impl Iterator<Item = &'a str> {
+    let brought = settings.configuration.iter().filter(|(_, value)| !value.is_null());
+    brought.map(|(key, _)| key.as_str()).filter(|key| is_secret(element.entry(key), key))
+}
+
+/// Whoever opens the link would choose where the secrets go that it brings.
+fn refuse_secrets_for_any_host(element: &Element, settings: &LinkSettings) -> Result<(), ApiError> {
+    let one_app = element.authentication.oauth2.as_ref().is_some_and(|oauth2| oauth2.one_app_for_all_hosts);
+    let secrets: Vec<&str> = secrets_of_link(element, settings).collect();
+    if secrets.is_empty() || one_app || settings.instance_id.is_some() {
+        return Ok(());
+    }
+    let named = |key: &str| settings.configuration.get(key).is_some_and(|value| !value.is_null());
+    let left: Vec<&str> = hosts_by_configuration(element).filter(|key| !named(key)).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "The link brings {} and leaves {} to whoever opens it, who would choose the host that this is sent to: bring both, or neither.",
+        secrets.join(" and "),
+        left.join(" and ")
+    );
+    Err(ApiError::new(Code::BadConfiguration, message))
 }
