@@ -109,8 +109,9 @@ async fn find(services: &Services, email: &str) -> Result<Principal, String> {
 }
 
 async fn reset(services: &Services, user: &Principal, password: Secret) -> Result<CreatedUser, ApiError> {
-    services.set_password(user, password.clone()).await?;
+    // In this order: a new password ends what the user was known by.
     services.reset_user_secret(Asking::by_secrets(user), OtherSessions::End).await?;
+    services.set_password(user, password.clone()).await?;
     let secrets = services.secrets(user).await?;
     Ok(CreatedUser {
         email: user.email.clone(),

@@ -323,6 +323,8 @@ on_both!(a_revocation_elsewhere_arrives_with_the_change_feed, |server| async mov
     let renewed = |organization: &str| caller.with(&format!("User {fresh}, Organization {organization}"));
     let caller = renewed(server.admin.organization_secret.expose());
     platform(&caller).await.ok();
+    let anew = Presented { user: Some(Secret::new(fresh.as_str())), ..presented(&server) };
+    let principal = replica.authenticate(&anew).await.unwrap();
     let organization =
         replica.reset_organization_secret(Asking::by_secrets(&principal), OtherSessions::End).await.unwrap().secret;
     platform(&caller).await.ok();
