@@ -102,6 +102,7 @@ impl Build {
             unstored: Arc::default(),
             usage: Arc::default(),
             metrics: Metrics::new(telemetry::dropped()),
+            large_bodies: Arc::default(),
             changes: Arc::default(),
             password_gate: Arc::new(Semaphore::new(hashes_at_once())),
             public_url: self.public_url,

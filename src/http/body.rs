@@ -12,11 +12,12 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::extract::{Extraction, Parameters, shared, shortened};
+use super::extract::{Extraction, Parameters, presented, services, shared, shortened};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::outbound::BrokenUpload;
 use crate::service::budget::{Budget, Room, STEP};
+use crate::service::large_bodies::Turn;
 
 /// Bytes of a request body at most.
 pub const LARGEST_BODY: usize = 1 << 20;
@@ -26,6 +27,8 @@ pub const LARGEST_PUBLIC_FORM: usize = 64 << 10;
 pub const ALL_BODIES: usize = 32 << 20;
 /// Bytes of a body that need no room of that budget: a connection's own buffers hold as much.
 pub(super) const SMALL: usize = 16 << 10;
+/// Bytes of a JSON body that is worked on at once, whatever else its organization sends.
+const AT_ONCE: usize = 4 << 10;
 /// What JSON becomes, too: memory of a value at most, how much of it needs no room, and values of a body at most.
 const OF_A_VALUE: usize = size_of::<Value>();
 const SMALL_VALUES: usize = 256 << 10;
@@ -42,6 +45,7 @@ pub struct JsonBody<T> {
     pub bytes: Vec<u8>,
     /// As long as somebody has the body.
     _room: Room,
+    _turn: Option<Turn>,
 }
 
 impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
@@ -50,15 +54,17 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = json_bytes(request, payload);
+        let request = request.clone();
         Box::pin(async move {
             let Whole { bytes, mut room } = body.await?;
+            let turn = if bytes.len() > AT_ONCE { turn(&request).await } else { None };
             make_room(&bytes, &mut room).await?;
             let value = read_json(&bytes)?;
             // serde reads a list as a struct's members in order, which nobody means.
             if !bytes.trim_ascii_start().starts_with(b"{") {
                 return Err(ApiError::new(Code::BadBody, NOT_AN_OBJECT));
             }
-            Ok(Self { value, bytes, _room: room })
+            Ok(Self { value, bytes, _room: room, _turn: turn })
         })
     }
 }
@@ -179,6 +185,14 @@ impl AnyBody {
         make_room(&bytes, &mut room).await?;
         Ok(Self { value: Some(read_json(&bytes)?), _room: Some(room) })
     }
+}
+
+/// One organization's large bodies do not take all the processor; what the body is for ends its turn.
+async fn turn(request: &HttpRequest) -> Option<Turn> {
+    let services = services(request).ok()?;
+    // Whoever is nobody is refused by others.
+    let principal = services.authenticate_for_hub(&presented(request).ok()?).await.ok()?;
+    services.large_bodies.turn(principal.owner.organization).await
 }
 
 /// The budget of all bodies.

@@ -31,6 +31,7 @@ pub mod instance_input;
 pub mod instance_view;
 mod introspect;
 pub mod key_status;
+pub mod large_bodies;
 mod leases;
 pub mod limits;
 pub mod list_elements;
@@ -100,6 +101,7 @@ use changed_element::KnownPlaces;
 use connect::limits::LinkLimits;
 use creations::Creations;
 use element_view::ElementTexts;
+use large_bodies::LargeBodies;
 use limits::Rates;
 use memory::FeedTrust;
 use metrics::Metrics;
@@ -169,6 +171,7 @@ pub struct Parts {
     pub link_limits: Arc<LinkLimits>,
     pub rooms: Arc<Rooms>,
     pub rates: Arc<Rates>,
+    pub large_bodies: Arc<LargeBodies>,
     /// One change of a row at a time, by its id.
     pub changes: Arc<Queues<i64>>,
     /// Password hashing is slow on purpose: this many at a time.
