@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use ligand::kernel::clock::{Clock as _, SystemClock};
 use ligand::kernel::owner::Owner;
-use ligand::service::refresh_due::DueRefreshes;
+use ligand::service::refresh::due::DueRefreshes;
 use ligand::service::{Parts, Services};
 
 use crate::rows::{line, row};

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use super::key_ring::{private_directory, write_private};
-use crate::service::bootstrap::CreatedUser;
+use crate::service::people::bootstrap::CreatedUser;
 
 /// `with_password`: it was made here. One that was given is known to whoever gave it.
 pub fn text(created: &CreatedUser, with_password: bool) -> String {

@@ -7,7 +7,7 @@ use super::revoke::{confirmed, line, refuse_copy, refuse_unknown};
 use super::{Ended, database, print, serve, services_calling, told};
 use crate::config::{Forget, Storage};
 use crate::service::Services;
-use crate::service::forget::Forgotten;
+use crate::service::lifecycle::forget::Forgotten;
 use crate::store::forgetting::Customer;
 use crate::store::scrub;
 

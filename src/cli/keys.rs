@@ -9,8 +9,8 @@ use crate::config::{Keys, Storage};
 use crate::kernel::clock::api_date;
 use crate::kernel::entropy::SystemEntropy;
 use crate::service::Services;
-use crate::service::key_status::{self, KeyStatus};
-use crate::service::rotate_keys::{self, Rotated, Unopened};
+use crate::service::keys::rotate_keys::{self, Rotated, Unopened};
+use crate::service::keys::status::{self, KeyStatus};
 use crate::store::sealed::{Column, SEALED};
 use crate::vault::{KeyRing, Vault, VaultFault};
 
@@ -35,7 +35,7 @@ pub async fn run(command: Keys) -> Ended {
 /// No services: they do not start without a key that is missing, which is what must be found out here.
 async fn status(storage: &Storage) -> Ended {
     let (store, ring) = database::unlocked(storage).await?;
-    let status = key_status::status(&store, &ring).await.map_err(|error| told(&error));
+    let status = status::status(&store, &ring).await.map_err(|error| told(&error));
     let status = database::close(&store, Ok(())).await.and(status)?;
     print(&table(&status))?;
     if !status.malformed.is_empty() {

@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::config::{Catalogue, Storage};
 use crate::kernel::clock::{Clock as _, SystemClock};
 use crate::kernel::entropy::SystemEntropy;
-use crate::service::key_status;
+use crate::service::keys::status;
 use crate::store::backup::{self, Holding};
 use crate::store::peek::peek;
 use crate::store::sealed::SEALED;
@@ -95,7 +95,7 @@ async fn prepare(store: &Store, catalog: &Catalog, ring: KeyRing) -> Ended {
 
 /// Every key that seals something is in the ring, and one value of each place opens.
 async fn opens(store: &Store, ring: KeyRing) -> Ended {
-    let status = key_status::status(store, &ring).await.map_err(|error| told(&error))?;
+    let status = status::status(store, &ring).await.map_err(|error| told(&error))?;
     if let Some(missing) = status.keys.iter().find(|key| !key.in_ring && key.total() > 0) {
         return Err(format!("its key {} is not in the ring: put that key where the server finds it first", missing.id));
     }

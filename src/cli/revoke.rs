@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::{Ended, database, print, serve, services_calling, told};
 use crate::config::Revoke;
 use crate::service::Services;
-use crate::service::end_grants::{LivesOn, Progress};
-use crate::service::standstill;
+use crate::service::lifecycle::end_grants::{LivesOn, Progress};
+use crate::service::process::standstill;
 use crate::store::revocation_orders::{Order, Scope};
 use crate::store::{StoreFault, principals};
 

@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::kernel::clock::Clock;
 use crate::kernel::entropy::Entropy;
 use crate::sandbox::{self, Sandbox, SandboxSettings};
-use crate::service::sign_in::Secrets;
+use crate::service::people::sign_in::Secrets;
 
 /// The elements that speak with the sandbox.
 const ELEMENTS: &[&str] = &["hubspotcrm", "hubspot"];

@@ -5,7 +5,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::extract::{Caller, Extraction};
 use crate::kernel::error::ApiError;
-use crate::service::users::{Actor, require_administrator};
+use crate::service::people::users::{Actor, require_administrator};
 
 /// A caller who administers the organization.
 pub struct Administrator(pub Caller);

@@ -9,8 +9,8 @@ use super::extract::{Caller, Parameters};
 use super::openapi::queries::DefaultOAuthUrlQuery;
 use super::path::ElementPath;
 use crate::kernel::error::ApiError;
-use crate::service::default_oauth::DefaultOAuthUrl;
-use crate::service::partner_app::{PartnerAppInput, PartnerAppView};
+use crate::service::authorize::default_url::DefaultOAuthUrl;
+use crate::service::credentials::partner_app::{PartnerAppInput, PartnerAppView};
 
 pub fn routes(config: &mut ServiceConfig) {
     config

@@ -10,10 +10,10 @@ use super::extract::{Anonymous, Caller, Parameters};
 use super::openapi::queries::ResetQuery;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
-use crate::service::passwords::PasswordChange;
-use crate::service::resets::{Asking, NewSecret};
-use crate::service::sessions::{OtherSessions, SessionView};
-use crate::service::sign_in::{AuthenticatedUser, Secrets};
+use crate::service::people::passwords::PasswordChange;
+use crate::service::people::resets::{Asking, NewSecret};
+use crate::service::people::sessions::{OtherSessions, SessionView};
+use crate::service::people::sign_in::{AuthenticatedUser, Secrets};
 use crate::vault::Audience;
 
 pub fn routes(config: &mut ServiceConfig) {

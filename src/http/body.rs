@@ -16,8 +16,8 @@ use super::extract::{Extraction, Parameters, presented, services, shared, shorte
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::outbound::BrokenUpload;
-use crate::service::budget::{Budget, Room, STEP};
-use crate::service::large_bodies::Turn;
+use crate::service::organization::large_bodies::Turn;
+use crate::service::process::budget::{Budget, Room, STEP};
 
 /// Bytes of a request body at most.
 pub const LARGEST_BODY: usize = 1 << 20;

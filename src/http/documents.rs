@@ -13,7 +13,7 @@ use super::urls::BASE;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::protocol::hub::document::Version;
-use crate::service::document::DocumentQuery;
+use crate::service::calls::document::DocumentQuery;
 
 /// Get the API document of an element's resources
 ///

@@ -11,8 +11,8 @@ use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery,
 use super::path::{ElementInstancePath, ElementPath};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::service::instance_input::InstanceInput;
-use crate::service::instance_view::InstanceView;
+use crate::service::instance::input::InstanceInput;
+use crate::service::instance::view::InstanceView;
 
 pub fn routes(config: &mut ServiceConfig) {
     config

@@ -16,10 +16,12 @@ use super::openapi::queries::{ElementListQuery, MetadataQuery, OAuthUrlQuery, Pa
 use super::path::{AuthenticationTypePath, ElementPath};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::service::element_metadata::ElementMetadata;
-use crate::service::element_view::{AuthenticationTypes, ConfigurationEntryView, ElementConfiguration, ElementDetails};
-use crate::service::list_elements::ElementQuery;
-use crate::service::start_oauth::OAuthUrl;
+use crate::service::authorize::url::OAuthUrl;
+use crate::service::elements::list::ElementQuery;
+use crate::service::elements::metadata::ElementMetadata;
+use crate::service::elements::view::{
+    AuthenticationTypes, ConfigurationEntryView, ElementConfiguration, ElementDetails,
+};
 
 pub fn routes(config: &mut ServiceConfig) {
     // The router tries the patterns in order: the most called comes first. Literals that share the place of the key win

@@ -21,9 +21,9 @@ use crate::kernel::paging::Page;
 use crate::kernel::secret::Secret;
 use crate::outbound::Connections;
 use crate::service::Services;
-use crate::service::authenticate::Presented;
-use crate::service::call_vendor::Through;
-use crate::service::proof::Proof;
+use crate::service::calls::vendor::Through;
+use crate::service::people::authenticate::Presented;
+use crate::service::people::proof::Proof;
 use crate::store::principals::Principal;
 
 pub(super) type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;

@@ -18,7 +18,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::protocol::hub::families::Form;
 use crate::protocol::hub::objects::{self, ObjectMetadata};
-use crate::service::call_hub::{HubAnswer, HubCall};
+use crate::service::calls::hub::{HubAnswer, HubCall};
 
 const INSTANCE: HeaderName = HeaderName::from_static("elements-element-instance-id");
 const RETURNED: HeaderName = HeaderName::from_static("elements-returned-count");

@@ -11,7 +11,7 @@ use super::openapi::bodies::ConfigurationChange;
 use super::path::{EntryPath, InstancePath};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::service::instance_view::InstanceConfiguration;
+use crate::service::instance::view::InstanceConfiguration;
 
 pub fn routes(config: &mut ServiceConfig) {
     config

@@ -13,12 +13,12 @@ use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery,
 use super::path::InstancePath;
 use super::system::no_route;
 use crate::kernel::error::ApiError;
-use crate::service::create_instance::Answer;
-use crate::service::idempotency::IdempotencyKey;
-use crate::service::instance_input::InstanceInput;
-use crate::service::instance_view::InstanceView;
-use crate::service::list_instances::{InstanceCount, InstanceQuery, nothing_found};
-use crate::service::usage::UsageView;
+use crate::service::instance::idempotency::IdempotencyKey;
+use crate::service::instance::input::InstanceInput;
+use crate::service::instance::list::{InstanceCount, InstanceQuery, nothing_found};
+use crate::service::instance::usage::UsageView;
+use crate::service::instance::view::InstanceView;
+use crate::service::lifecycle::create::Answer;
 
 pub fn routes(config: &mut ServiceConfig) {
     config

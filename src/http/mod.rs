@@ -46,7 +46,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::kernel::entropy::Entropy;
 use crate::service::Services;
-use crate::service::budget::Budget;
+use crate::service::process::budget::Budget;
 use system::no_route;
 
 pub use body::ALL_BODIES;

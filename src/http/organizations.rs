@@ -7,7 +7,7 @@ use super::administrator::{Administrator, Then};
 use super::body::JsonBody;
 use super::extract::Caller;
 use crate::kernel::error::ApiError;
-use crate::service::organization::{OrganizationPatch, OrganizationView};
+use crate::service::organization::profile::{OrganizationPatch, OrganizationView};
 
 pub fn routes(config: &mut ServiceConfig) {
     config.service(get_organization).service(update_organization);

@@ -13,8 +13,8 @@ use super::openapi::bodies::{ConfigurationChange, UpdateInstance};
 use super::openapi::queries::ChangeQuery;
 use super::path::OwnEntryPath;
 use crate::kernel::error::ApiError;
-use crate::service::instance_input::InstanceInput;
-use crate::service::instance_view::{InstanceConfiguration, InstanceView};
+use crate::service::instance::input::InstanceInput;
+use crate::service::instance::view::{InstanceConfiguration, InstanceView};
 
 pub fn routes(config: &mut ServiceConfig) {
     config

@@ -10,8 +10,8 @@ use super::extract::{Caller, Parameters};
 use super::openapi::queries::PageQuery;
 use super::path::{UserPath, UserRolePath};
 use crate::kernel::error::ApiError;
-use crate::service::roles::{self, Role};
-use crate::service::user_account::{UserAccount, UserDraft, UserPatch};
+use crate::service::people::roles::{self, Role};
+use crate::service::people::user_account::{UserAccount, UserDraft, UserPatch};
 use crate::vault::password_rules::Rules;
 
 pub fn routes(config: &mut ServiceConfig) {

@@ -14,7 +14,7 @@ use crate::kernel::error::ApiError;
 use crate::outbound::Upload;
 use crate::protocol::answer::cookies;
 use crate::protocol::end_to_end::{poses_as_ours, travels};
-use crate::service::pass_through::{Call, MOST_RETRIES};
+use crate::service::calls::pass_through::{Call, MOST_RETRIES};
 
 const PREFIX: &str = "/vendor";
 /// Bytes of a body that is read whole before it is sent, so that it can be sent again.

@@ -20,7 +20,7 @@ use crate::protocol::answer::addresses::{Places, Shape, Told};
 use crate::protocol::answer::withheld::is_withheld;
 use crate::protocol::answer::{caching, cookies};
 use crate::protocol::end_to_end::travels;
-use crate::service::pass_through::Passed;
+use crate::service::calls::pass_through::Passed;
 
 /// Marks a reply as the vendor's: nothing is added to it but what is here and the request id.
 #[derive(Clone, Copy)]

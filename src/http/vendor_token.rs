@@ -10,8 +10,8 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::instance_token::{FoundAt, of_authorization, of_query};
 use crate::service::Services;
-use crate::service::pass_through::Candidate;
-use crate::service::warm_instances::LiveInstance;
+use crate::service::calls::pass_through::Candidate;
+use crate::service::refresh::warm_instances::LiveInstance;
 
 /// By `Element <token>`, or by the token in a place where some vendor's credential would travel.
 pub async fn named_instance(services: &Services, request: &HttpRequest) -> Result<Arc<LiveInstance>, ApiError> {

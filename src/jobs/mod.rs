@@ -13,10 +13,10 @@ use tokio_util::task::TaskTracker;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
 use crate::service::change_feed::FeedPosition;
-use crate::service::idempotency::KEPT_FOR;
+use crate::service::credentials::revoke_grants::Share;
+use crate::service::instance::idempotency::KEPT_FOR;
 use crate::service::notices::sending::Sending;
-use crate::service::refresh_due::DueRefreshes;
-use crate::service::revoke_grants::Share;
+use crate::service::refresh::due::DueRefreshes;
 use crate::store::{StoreFault, changes, grants, idempotency, notices, processes, revocations, sessions};
 
 /// How often links are looked for whose time is over: it is told within a minute.

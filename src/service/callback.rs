@@ -9,9 +9,9 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::Services;
-use super::flight::Flight;
-use super::provision::Started;
-use super::start_oauth::{OPEN_FOR, grant_place};
+use super::authorize::url::{OPEN_FOR, grant_place};
+use super::credentials::provision::Started;
+use super::process::flight::Flight;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::{OAuth2, Pkce};
 use crate::kernel::entropy::url_token;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Services;
-use super::memory;
+use super::process::memory;
 use crate::store::changes::{self, Change, Kind};
 
 /// As long as memory is trusted without it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use ligand::service::Services;
-use ligand::service::partner_app::PartnerApp;
+use ligand::service::credentials::partner_app::PartnerApp;
 use serde_json::{Value, json};
 
 use crate::support::caller::{CALLBACK, with_code};

@@ -154,7 +154,7 @@ on_both!(without_credentials_nothing_happens, |server| async move {
 fn large_bodies_share_a_budget_and_small_ones_need_none() {
     use crate::support::caller::{BASE, with_key};
     use crate::support::server::{Setup, run_with};
-    use ligand::service::budget::Budget;
+    use ligand::service::process::budget::Budget;
     use tokio::io::AsyncWriteExt as _;
 
     let setup = Setup { bodies: Budget::of(512 << 10), ..Setup::default() };

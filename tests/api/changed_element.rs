@@ -1,7 +1,7 @@
 //! A file of an element that leads elsewhere leads nothing there that was stored before.
 
 use chrono::TimeDelta;
-use ligand::service::refresh_due::DueRefreshes;
+use ligand::service::refresh::due::DueRefreshes;
 use ligand::store::secret_places;
 use serde_json::{Value, json};
 

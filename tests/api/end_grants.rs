@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures_util::FutureExt as _;
 use ligand::sandbox::{Failure, TOKEN_ROUTES};
-use ligand::service::end_grants::{LivesOn, Living, Progress};
+use ligand::service::lifecycle::end_grants::{LivesOn, Living, Progress};
 use ligand::store::principals;
 use ligand::store::revocation_orders::{Order, Scope};
 use serde_json::{Value, json};

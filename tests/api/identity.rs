@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use ligand::kernel::secret::Secret;
-use ligand::service::authenticate::Presented;
+use ligand::service::people::authenticate::Presented;
 use ligand::store::principals::Principal;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use ligand::kernel::secret::Secret;
 use ligand::service::Services;
 use ligand::service::change_feed::FeedPosition;
-use ligand::service::rotate_data_keys::Begun;
+use ligand::service::keys::rotate_data_keys::Begun;
 use ligand::store::data_keys;
 use ligand::vault::{Audience, Generations, Known, SessionKey};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ligand::kernel::error::ApiError;
 use ligand::service::change_feed::FeedPosition;
-use ligand::service::warm_instances::LiveInstance;
+use ligand::service::refresh::warm_instances::LiveInstance;
 use serde_json::{Value, json};
 
 use super::hubs::{connected, hubspot};

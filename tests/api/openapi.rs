@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ligand::http::openapi;
 use ligand::kernel::code::Code;
-use ligand::service::instance_input::InstanceInput;
+use ligand::service::instance::input::InstanceInput;
 use serde_json::{Value, json};
 
 use crate::support::on_both;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ligand::kernel::secret::Secret;
 use ligand::sandbox::{Failure, PresentedCredential, TOKEN_ROUTES};
-use ligand::service::authenticate::Presented;
+use ligand::service::people::authenticate::Presented;
 use serde_json::{Value, json};
 
 use crate::support::caller::{CALLBACK, with_code, with_key};

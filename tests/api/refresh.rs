@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use ligand::kernel::error::ApiError;
 use ligand::protocol::Credential;
 use ligand::sandbox::{EndOfGrant, Failure};
-use ligand::service::warm_instances::LiveInstance;
+use ligand::service::refresh::warm_instances::LiveInstance;
 use serde_json::{Value, json};
 
 use crate::support::caller::read;

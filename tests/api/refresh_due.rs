@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use ligand::service::refresh_due::DueRefreshes;
+use ligand::service::refresh::due::DueRefreshes;
 use ligand::store::instances;
 use serde_json::json;
 

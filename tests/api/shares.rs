@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use ligand::kernel::clock::api_date;
-use ligand::service::revoke_grants::Share;
+use ligand::service::credentials::revoke_grants::Share;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

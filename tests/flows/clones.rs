@@ -3,7 +3,7 @@
 use std::fs;
 
 use chrono::TimeDelta;
-use ligand::service::refresh_due::DueRefreshes;
+use ligand::service::refresh::due::DueRefreshes;
 use ligand::store::{identity, leases};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Somebody who calls the API over HTTP.
 
-use ligand::service::bootstrap::CreatedUser;
+use ligand::service::people::bootstrap::CreatedUser;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};

@@ -17,8 +17,8 @@ use ligand::kernel::secret::Secret;
 use ligand::outbound::Guard;
 use ligand::sandbox::Sandbox;
 use ligand::service::Services;
-use ligand::service::bootstrap::{CreatedUser, UserInput};
-use ligand::service::budget::Budget;
+use ligand::service::people::bootstrap::{CreatedUser, UserInput};
+use ligand::service::process::budget::Budget;
 use ligand::store::principals;
 use ligand::vault::KeyRing;
 

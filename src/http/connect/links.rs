@@ -12,7 +12,7 @@ use crate::kernel::error::ApiError;
 use crate::service::connect::link_input::LinkInput;
 use crate::service::connect::link_view::LinkView;
 use crate::service::connect::links::LinkQuery;
-use crate::service::list_instances::nothing_found;
+use crate::service::instance::list::nothing_found;
 
 pub fn routes(config: &mut ServiceConfig) {
     config.service(create_link).service(list_links).service(get_link).service(revoke_link);

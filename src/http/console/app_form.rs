@@ -7,7 +7,7 @@ use super::session::Operator;
 use super::{parts, texts};
 use crate::http::extract::Parameters;
 use crate::kernel::secret::Secret;
-use crate::service::partner_app::{PartnerAppInput, PartnerAppView};
+use crate::service::credentials::partner_app::{PartnerAppInput, PartnerAppView};
 
 pub fn render(operator: &Operator, app: &PartnerAppView, entered: Option<&Parameters>) -> Markup {
     let here = format!("{HERE}/{}", app.element);

@@ -14,9 +14,9 @@ use crate::http::connect::parts::account;
 use crate::http::extract::{Parameters, shortened};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::service::instance_view::InstanceView;
-use crate::service::overview::State;
-use crate::service::usage::UsageView;
+use crate::service::instance::overview::State;
+use crate::service::instance::usage::UsageView;
+use crate::service::instance::view::InstanceView;
 
 pub async fn show(request: HttpRequest) -> HttpResponse {
     answer(&request, shown(&request).await).await

@@ -10,9 +10,9 @@ use super::{ROOT, parts, texts};
 use crate::catalog::element::{AuthenticationType, ConfigurationEntry, ConfigurationType, Element};
 use crate::http::extract::Parameters;
 use crate::kernel::patch::Patch;
-use crate::service::configuration::AUTHENTICATION_TYPE;
-use crate::service::instance_input::{InstanceInput, Tag, Tags};
-use crate::service::instance_view::InstanceView;
+use crate::service::instance::configuration::AUTHENTICATION_TYPE;
+use crate::service::instance::input::{InstanceInput, Tag, Tags};
+use crate::service::instance::view::InstanceView;
 
 /// Which version of the instance the form shows: nobody overwrites what another one saved meanwhile.
 pub const VERSION: &str = "version";

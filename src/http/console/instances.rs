@@ -9,7 +9,7 @@ use super::session::{Operator, Stop};
 use super::{PAGE_SIZE, ROOT, parts, texts};
 use crate::http::extract::Parameters;
 use crate::kernel::paging::Page;
-use crate::service::overview::{Filter, Overview, State};
+use crate::service::instance::overview::{Filter, Overview, State};
 
 /// The choice of no condition.
 pub const ALL: [(&str, &str); 1] = [("", "All")];

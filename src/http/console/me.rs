@@ -15,9 +15,9 @@ use crate::http::extract::{Parameters, address};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
-use crate::service::passwords::PasswordChange;
-use crate::service::resets::{Asking, NewSecret};
-use crate::service::sessions::{OtherSessions, SessionView};
+use crate::service::people::passwords::PasswordChange;
+use crate::service::people::resets::{Asking, NewSecret};
+use crate::service::people::sessions::{OtherSessions, SessionView};
 use crate::vault::Audience;
 
 pub const HERE: &str = "/console/me";

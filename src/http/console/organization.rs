@@ -15,7 +15,7 @@ use crate::http::extract::Parameters;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
-use crate::service::organization::{BrandPatch, OrganizationPatch, OrganizationView};
+use crate::service::organization::profile::{BrandPatch, OrganizationPatch, OrganizationView};
 
 const HERE: &str = "/console/organization";
 

@@ -8,7 +8,7 @@ use super::texts;
 use crate::http::extract::Parameters;
 use crate::kernel::clock::api_date;
 use crate::kernel::error::ApiError;
-use crate::service::overview::State;
+use crate::service::instance::overview::State;
 
 /// `2026-03-01 12:00:43`, in UTC, with the machine's own form for scripts.
 pub fn time(at: Option<DateTime<Utc>>) -> Markup {

@@ -15,10 +15,10 @@ use crate::http::extract::{Parameters, address};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::paging::Page;
-use crate::service::bootstrap::random_password;
-use crate::service::roles::organization_admin;
-use crate::service::user_account::{UserAccount, UserDraft, UserPatch};
-use crate::service::users::Actor;
+use crate::service::people::bootstrap::random_password;
+use crate::service::people::roles::organization_admin;
+use crate::service::people::user_account::{UserAccount, UserDraft, UserPatch};
+use crate::service::people::users::Actor;
 use crate::store::users::By;
 use crate::vault::password_rules::Rules;
 

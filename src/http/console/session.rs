@@ -15,8 +15,8 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
-use crate::service::proof::TO_SEE_SECRETS;
-use crate::service::sessions::ConsoleSession;
+use crate::service::people::proof::TO_SEE_SECRETS;
+use crate::service::people::sessions::ConsoleSession;
 use crate::store::principals::Principal;
 
 pub const SESSION: Cookie = Cookie("ligand-console");

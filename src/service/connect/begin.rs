@@ -15,11 +15,11 @@ use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::oauth2::client::Told;
 use crate::protocol::variables::Values;
 use crate::service::callback::{LinkWaiting, Waiting};
-use crate::service::flight::Lateness;
-use crate::service::instance_input::ProviderData;
-use crate::service::partner_app::own_client;
-use crate::service::provision::needless;
-use crate::service::scope_choice::ScopeChoice;
+use crate::service::credentials::partner_app::own_client;
+use crate::service::credentials::provision::needless;
+use crate::service::credentials::scope_choice::ScopeChoice;
+use crate::service::instance::input::ProviderData;
+use crate::service::process::flight::Lateness;
 
 /// What the person chose and entered. It may hold a key: no `Debug`.
 pub struct Chosen {

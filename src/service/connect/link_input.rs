@@ -12,7 +12,7 @@ use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
-use crate::service::instance_input::{InstanceInput, Tag, Tags};
+use crate::service::instance::input::{InstanceInput, Tag, Tags};
 
 /// Seconds: seven days unless said otherwise.
 const DEFAULT_LIFETIME: i64 = 7 * 24 * 3600;

@@ -12,12 +12,12 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::account::VendorAccount;
 use crate::protocol::oauth2::client::Told;
-use crate::service::configuration::{AUTHENTICATION_TYPE, Configuration, is_secret};
-use crate::service::introspect::Connected;
-use crate::service::new_host::hosts_by_configuration;
-use crate::service::partner_app::{PartnerApp, no_app, own_client};
-use crate::service::provision::with_values;
-use crate::service::scope_choice::{self, Layer, ScopeChoice};
+use crate::service::credentials::introspect::Connected;
+use crate::service::credentials::new_host::hosts_by_configuration;
+use crate::service::credentials::partner_app::{PartnerApp, no_app, own_client};
+use crate::service::credentials::provision::with_values;
+use crate::service::credentials::scope_choice::{self, Layer, ScopeChoice};
+use crate::service::instance::configuration::{AUTHENTICATION_TYPE, Configuration, is_secret};
 use crate::store::instances::Stored;
 
 const CLIENT_ID: &str = "oauth.api.key";

@@ -3,9 +3,9 @@
 use super::{Link, Outcome, Services, Status, stored_status};
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::service::commit::PATIENCE;
-use crate::service::flight::Lateness;
+use crate::service::ground::PATIENCE;
 use crate::service::notices::{self, Event};
+use crate::service::process::flight::Lateness;
 use crate::service::unstored::waits_for_database;
 use crate::store::links::{self as rows, LinkRow};
 use crate::store::time::UtcTime;

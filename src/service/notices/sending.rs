@@ -16,7 +16,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::{VendorFault, VendorReply, standard_webhooks};
 use crate::service::Services;
-use crate::service::leases::{Lead, Standing};
+use crate::service::process::leases::{Lead, Standing};
 use crate::store::notices::{self, Attempt, Delivery, Fate, Full};
 
 /// At once, to all receivers, to those of one organization, and to one.

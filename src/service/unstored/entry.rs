@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::kernel::owner::Owner;
 use crate::service::Services;
 use crate::service::connect::{Checked, LinkEnd};
-use crate::service::delete_instance::{GrantToRevoke, revoke_unless_shared};
+use crate::service::lifecycle::delete::{GrantToRevoke, revoke_unless_shared};
 use crate::service::notices::{self, Event, Kind};
 use crate::store::instances::{self, CredentialRow, InstanceRow};
 use crate::store::links::LinkRow;

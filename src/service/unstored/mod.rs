@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use entry::Entry;
 
 use super::Services;
-use super::commit::PATIENCE;
-use super::configuration::Configuration;
-use super::flight::Lateness;
-use super::instance_view::{configuration_place, credential_place};
+use super::ground::PATIENCE;
+use super::instance::configuration::Configuration;
+use super::instance::view::{configuration_place, credential_place};
+use super::process::flight::Lateness;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;

@@ -1,0 +1,4 @@
+//! The addresses to which a user is sent.
+
+pub mod default_url;
+pub mod url;

@@ -1,0 +1,162 @@
+//! Where to send a user: `oauth/url` (contract 4.6).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde::Serialize;
+use serde_json::json;
+use url::Url;
+use utoipa::ToSchema;
+
+use crate::catalog::element::Element;
+use crate::catalog::oauth2::Pkce;
+use crate::kernel::code::Code;
+use crate::kernel::entropy::url_token;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::protocol::oauth2::authorize::{self, Authorization};
+use crate::protocol::oauth2::pkce;
+use crate::protocol::variables::Values;
+use crate::service::Services;
+use crate::service::credentials::partner_app::oauth2_of;
+use crate::store::limits::Limit;
+use crate::store::principals::Principal;
+use crate::store::{StoreFault, grants};
+use crate::vault::lookup::Purpose;
+use crate::vault::seal::Place;
+
+/// How long a user may take at the vendor.
+pub(in crate::service) const OPEN_FOR: TimeDelta = TimeDelta::hours(1);
+const LONGEST_STATE: usize = 1000;
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuthUrl {
+    /// The element's key, also when it was addressed by id.
+    #[schema(example = "hubspotcrm")]
+    pub element: String,
+    /// Where to send the user's browser.
+    pub oauth_url: String,
+}
+
+pub(in crate::service) fn grant_place(row: i64) -> Place {
+    Place { table: "oauth_grant", column: "sealed", row }
+}
+
+impl Services {
+    /// `given`: parameters as sent. Empty ones count as absent, but for `scope`, where empty has a meaning of its own.
+    pub async fn start_oauth(
+        &self,
+        caller: Option<Arc<Principal>>,
+        key_or_id: &str,
+        given: BTreeMap<String, String>,
+    ) -> Result<OAuthUrl, ApiError> {
+        let element = self.element(key_or_id)?;
+        let oauth2 = oauth2_of(&element)?;
+        let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
+        let parameter = |name: &str| value(name).map(str::to_owned);
+        let values =
+            Values { element: &element, parameters: &parameter, configuration: &parameter, given_by_vendor: None };
+        let mut missing: Vec<_> = ["apiKey", "callbackUrl"].into_iter().filter(|name| value(name).is_none()).collect();
+        missing.extend(values.missing(&oauth2.authorize.url));
+        let (Some(client_id), Some(redirect_uri), true) = (value("apiKey"), value("callbackUrl"), missing.is_empty())
+        else {
+            let message = format!("Required parameters are missing: {}.", missing.join(", "));
+            return Err(ApiError::new(Code::MissingParameter, message));
+        };
+        check_callback_url(redirect_uri)?;
+        let state = value("state");
+        check_state(state)?;
+        let (state, verifier) = match oauth2.pkce {
+            Pkce::None | Pkce::Optional => (Secret::new(state.unwrap_or(&element.key)), None),
+            Pkce::S256 => {
+                let caller = caller.ok_or_else(|| pkce_needs_caller(&element))?;
+                let state = state.map_or_else(|| url_token(self.entropy.as_ref()), Secret::new);
+                let verifier = url_token(self.entropy.as_ref());
+                self.remember(&caller, &element, &state, &verifier, (client_id, redirect_uri)).await?;
+                (state, Some(verifier))
+            }
+        };
+        let challenge = verifier.as_ref().map(pkce::challenge);
+        let authorization = Authorization {
+            client_id,
+            redirect_uri,
+            state: state.expose(),
+            scope: given.get("scope").map(String::as_str),
+            optional_scope: value("optionalScope").or_else(|| value("optional_scope")),
+            code_challenge: challenge.as_deref(),
+        };
+        let url = authorize::url(oauth2, &authorization, values)
+            .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;
+        Ok(OAuthUrl { element: element.key.clone(), oauth_url: url })
+    }
+
+    /// Keeps the verifier for `POST /instances`, under the state.
+    async fn remember(
+        &self,
+        caller: &Principal,
+        element: &Element,
+        state: &Secret,
+        verifier: &Secret,
+        (client_id, redirect_uri): (&str, &str),
+    ) -> Result<(), ApiError> {
+        let (id, now, owner) = (self.store.next_id().await?, self.now(), caller.owner);
+        let document = json!({ "verifier": verifier.expose(), "clientId": client_id, "redirectUri": redirect_uri });
+        let document = zeroize::Zeroizing::new(document.to_string());
+        let mut hashes = self.lookup.hashes(Purpose::State, state);
+        let grant = grants::Grant {
+            id,
+            element_id: element.id,
+            state_hash: hashes.remove(0),
+            sealed: self.vault.seal(grant_place(id), document.as_bytes())?,
+            expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
+            link_id: None,
+            browser_hash: None,
+        };
+        let _room = self.take(owner.organization, Limit::Authorizations, 1).await?;
+        let written = self.store.write_for(owner, move |conn| grants::insert(conn, owner, grant, &hashes, now)).await;
+        written.map_err(|fault| match fault {
+            StoreFault::Conflict(_) => {
+                let message = "This state already belongs to an open authorization of yours: send another, or none.";
+                ApiError::new(Code::StateInUse, message)
+            }
+            other => other.into(),
+        })
+    }
+}
+
+pub(in crate::service) fn check_state(state: Option<&str>) -> Result<(), ApiError> {
+    if state.is_none_or(|state| state.len() <= LONGEST_STATE) {
+        return Ok(());
+    }
+    Err(ApiError::new(Code::BadParameter, format!("The state must not be longer than {LONGEST_STATE} bytes.")))
+}
+
+/// A callback URL is an address for browsers: any host, but a whole address.
+pub(in crate::service) fn check_callback_url(text: &str) -> Result<(), ApiError> {
+    let refused = |what: &str| {
+        let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
+        Err(ApiError::new(Code::BadCallbackUrl, format!("callbackUrl `{shown}` {what}.")))
+    };
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return refused("contains white space or control characters");
+    }
+    match Url::parse(text) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => refused("must begin with https:// or http://"),
+        Ok(url) if url.host_str().is_none_or(str::is_empty) => refused("names no host"),
+        Ok(url) if url.fragment().is_some() => refused("has a fragment (#…), which OAuth forbids"),
+        Ok(_) if !text.contains("://") => refused("must begin with https:// or http://"),
+        Ok(_) => Ok(()),
+        Err(_) if text.contains(";//") => refused("has `;` where `:` belongs: write https://…"),
+        Err(_) => refused("is not an absolute address: write https://host/path"),
+    }
+}
+
+fn pkce_needs_caller(element: &Element) -> ApiError {
+    let message = format!(
+        "{} uses PKCE, whose verifier is kept for the caller: send `Authorization: User <secret>, Organization <secret>`.",
+        element.name
+    );
+    ApiError::new(Code::MissingCredentials, message)
+}

@@ -1,0 +1,93 @@
+//! API documents made from the elements' resources (contract 5.9, 6.5).
+
+use serde_json::Value;
+use url::Url;
+
+use super::vendor::Through;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::protocol::hub::document::{Document, Version};
+use crate::protocol::hub::objects::ObjectMetadata;
+use crate::service::Services;
+
+/// Which document is wanted.
+#[derive(Debug, Clone)]
+pub struct DocumentQuery {
+    pub version: Version,
+    /// Where the API begins, as its callers see it.
+    pub base: Url,
+    /// Only this one.
+    pub operation: Option<String>,
+    /// Definitions stand where they are needed.
+    pub inline: bool,
+}
+
+impl DocumentQuery {
+    fn answer(&self, document: Document) -> Result<Value, ApiError> {
+        let document = match &self.operation {
+            None => document,
+            Some(id) => document.only(id).ok_or_else(|| {
+                let message =
+                    format!("There is no operation {}: take an operationId of the whole document.", shown(id));
+                ApiError::new(Code::ResourceNotFound, message)
+            })?,
+        };
+        Ok(document.render(self.version, &self.base, self.inline))
+    }
+}
+
+impl Services {
+    pub fn element_document(&self, key_or_id: &str, query: &DocumentQuery) -> Result<Value, ApiError> {
+        query.answer(Document::of_element(self.element(key_or_id)?.as_ref()))
+    }
+
+    /// Of all elements of a hub together.
+    pub fn hub_document(&self, hub: &str, query: &DocumentQuery) -> Result<Value, ApiError> {
+        let mut elements = self.catalog.iter().map(AsRef::as_ref).filter(|element| element.hub == hub).peekable();
+        if elements.peek().is_none() {
+            let mut hubs: Vec<&str> = self.catalog.iter().map(|element| element.hub.as_str()).collect();
+            hubs.sort_unstable();
+            hubs.dedup();
+            let message = format!("No element found in a hub {}: the hubs are {}.", shown(hub), hubs.join(", "));
+            return Err(ApiError::new(Code::ElementNotFound, message));
+        }
+        query.answer(Document::of_hub(hub, elements))
+    }
+
+    /// A disabled instance has one too.
+    pub async fn instance_document(
+        &self,
+        owner: Owner,
+        instance: i64,
+        query: &DocumentQuery,
+    ) -> Result<Value, ApiError> {
+        let live = self.live_instance(owner, instance).await?;
+        query.answer(Document::of_element(&live.element))
+    }
+
+    /// `discovery`: the vendor is asked for the fields, those of its customer included.
+    pub async fn object_document(
+        &self,
+        through: &Through<'_>,
+        name: &str,
+        discovery: bool,
+        query: &DocumentQuery,
+    ) -> Result<Value, ApiError> {
+        let live = self.live_instance(through.owner, through.instance).await?;
+        let discovered: Option<ObjectMetadata> = match discovery {
+            true => Some(self.object_metadata(through, name).await?),
+            false => None,
+        };
+        let fields = discovered.as_ref().map(|found| found.fields.as_slice());
+        let document = Document::of_object(&live.element, name, fields).ok_or_else(|| {
+            let message = format!("{} has no object {}: see /objects.", live.element.name, shown(name));
+            ApiError::new(Code::ResourceNotFound, message)
+        })?;
+        query.answer(document)
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}

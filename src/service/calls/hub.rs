@@ -1,0 +1,207 @@
+//! Hub resources (contract 6): a caller's call becomes one or several calls to the vendor, and one answer.
+
+use serde_json::Value;
+
+use super::vendor::{Build, Through};
+use crate::catalog::element::Element;
+use crate::catalog::resource::ReplyShape;
+use crate::kernel::clock::api_date;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::protocol::hub::families::Form;
+use crate::protocol::hub::objects::{self, Described, ObjectMetadata, ObjectName};
+use crate::protocol::hub::paging::{Position, Walk};
+use crate::protocol::hub::plan::{Call, Plan};
+use crate::protocol::hub::refusal::{malformed, refusal};
+use crate::protocol::hub::{route, shape};
+use crate::service::Services;
+use crate::service::people::authenticate::Presented;
+use crate::service::refresh::warm_instances::LiveInstance;
+
+/// A call as it came in.
+pub struct HubCall {
+    pub form: Form,
+    pub method: String,
+    /// Behind the hub, decoded.
+    pub path: Vec<String>,
+    pub query: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<Value>,
+}
+
+/// What goes out: JSON text, or nothing.
+#[derive(Debug, Default)]
+pub struct HubAnswer {
+    pub text: Option<String>,
+    /// Of a list.
+    pub returned: Option<usize>,
+    pub total: Option<String>,
+    pub next: Option<String>,
+}
+
+impl Services {
+    /// Whether some element has a resource of its own at this bare path.
+    pub fn is_resource(&self, path: &[String]) -> bool {
+        self.catalog.iter().any(|element| route::has_own(element, path))
+    }
+
+    /// The owner's instance whose token was presented, as callers of hubs are known.
+    pub async fn instance_presented(&self, presented: &Presented) -> Result<(Owner, i64), ApiError> {
+        let principal = self.authenticate_for_hub(presented).await?;
+        let token = presented.element.as_ref().ok_or(Code::MissingCredentials)?;
+        Ok((principal.owner, self.instance_of_token(principal.owner, token).await?))
+    }
+
+    /// Whether this instance's element has a resource of its own at this bare path.
+    pub async fn has_own_resource(&self, (owner, instance): (Owner, i64), path: &[String]) -> Result<bool, ApiError> {
+        let live = self.live_instance(owner, instance).await?;
+        Ok(route::has_own(&live.element, path))
+    }
+
+    /// Whether a call leads to a resource, asked before its body is read.
+    pub async fn check_hub_route(
+        &self,
+        through: &Through<'_>,
+        form: Form,
+        method: &str,
+        path: &[String],
+    ) -> Result<(), ApiError> {
+        let live = self.live_instance(through.owner, through.instance).await?;
+        live.usable()?;
+        route::find(&live.element, form, method, path, false).map(drop)
+    }
+
+    pub async fn call_hub(&self, through: &Through<'_>, call: HubCall) -> Result<HubAnswer, ApiError> {
+        let outcome = self.answer_hub_call(through, call).await;
+        let status = outcome.as_ref().map_or_else(|error| error.code.status(), |_| 200);
+        self.usage.note_call(through.instance, self.now(), status);
+        outcome
+    }
+
+    async fn answer_hub_call(&self, through: &Through<'_>, call: HubCall) -> Result<HubAnswer, ApiError> {
+        let live = self.live_instance(through.owner, through.instance).await?;
+        live.usable()?;
+        let element = live.element.clone();
+        let first = |list: &[(String, String)], name: &str| {
+            list.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+        };
+        let HubCall { form, method, path, query, headers, body } = call;
+        let query = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let plan = Plan::of(
+            &element,
+            Call {
+                form,
+                method: &method,
+                path: &path,
+                query: &query,
+                header: &|name| first(&headers, name),
+                configuration: &|key| live.configuration(key).map(str::to_owned),
+                body,
+                instance: live.id,
+            },
+        )?;
+        match plan.route.operation.reply {
+            ReplyShape::List => self.list(through, &live, &plan).await,
+            _ => self.one(through, &live, &plan).await,
+        }
+    }
+
+    async fn list(&self, through: &Through<'_>, live: &LiveInstance, plan: &Plan<'_>) -> Result<HubAnswer, ApiError> {
+        let operation = plan.route.operation;
+        let wanted = plan.wanted.clone().ok_or_else(|| ApiError::internal("a list was planned without its page"))?;
+        let mut walk = Walk::new(wanted, operation.paging.as_ref(), &operation.root, plan.fingerprint.clone())?;
+        let shape = plan.shape(live.keeps_nulls(), &|name| live.variable(name));
+        loop {
+            let (from, size) = walk.ask();
+            let body = self.ask(through, plan, from, size).await?;
+            let more = walk.take(&body, &shape);
+            if !more.ok_or_else(|| malformed(plan.element, "no list where the element says"))? {
+                break;
+            }
+        }
+        let listed = walk.finish()?;
+        Ok(HubAnswer {
+            text: Some(listed.text),
+            returned: Some(listed.returned),
+            total: listed.total,
+            next: listed.next,
+        })
+    }
+
+    async fn one(&self, through: &Through<'_>, live: &LiveInstance, plan: &Plan<'_>) -> Result<HubAnswer, ApiError> {
+        let body = self.ask(through, plan, &Position::Start, 0).await?;
+        let shape = plan.shape(live.keeps_nulls(), &|name| live.variable(name));
+        let operation = plan.route.operation;
+        let text = match operation.reply {
+            ReplyShape::Empty => None,
+            _ if body.trim().is_empty() => None,
+            ReplyShape::Batch => Some(shape::batch(&body, &operation.root, &shape)),
+            _ => Some(shape::object(&body, &operation.root, &shape)),
+        };
+        let text = text.map(|text| text.ok_or_else(|| malformed(plan.element, "no object"))).transpose()?;
+        Ok(HubAnswer { text, ..HubAnswer::default() })
+    }
+
+    async fn ask(
+        &self,
+        through: &Through<'_>,
+        plan: &Plan<'_>,
+        from: &Position,
+        size: usize,
+    ) -> Result<String, ApiError> {
+        let build = |live: &LiveInstance| live.with_values(|values| plan.request(values, from, size));
+        self.body_of(through, &build).await
+    }
+
+    /// The body of a success; everything else is a failure.
+    async fn body_of(&self, through: &Through<'_>, build: &Build<'_>) -> Result<String, ApiError> {
+        let answered = self.call_vendor(through, build).await?;
+        let element = &answered.live.element;
+        if !answered.reply.is_success() {
+            return Err(refusal(element, &answered.request, &answered.reply));
+        }
+        String::from_utf8(answered.reply.body).map_err(|_| malformed(element, "bytes that are no text"))
+    }
+
+    /// The objects of the instance's element. A disabled instance tells them too.
+    pub async fn object_names(&self, owner: Owner, instance: i64) -> Result<Vec<ObjectName>, ApiError> {
+        let live = self.live_instance(owner, instance).await?;
+        let names = objects::names(&live.element);
+        if names.is_empty() {
+            return Err(ApiError::new(Code::NothingFound, "No objects found."));
+        }
+        Ok(names)
+    }
+
+    pub async fn object_metadata(&self, through: &Through<'_>, name: &str) -> Result<ObjectMetadata, ApiError> {
+        let live = self.live_instance(through.owner, through.instance).await?;
+        let element: &Element = &live.element;
+        let described = objects::describe(element, name).ok_or_else(|| {
+            let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+            ApiError::new(Code::ResourceNotFound, format!("{} has no object {shown}: see /objects.", element.name))
+        })?;
+        match described {
+            Described::ByElement(fields) => Ok(fields),
+            Described::ByVendor(route, metadata) => {
+                let build = |live: &LiveInstance| live.with_values(|values| objects::request(&route, metadata, values));
+                let body = self.body_of(through, &build).await?;
+                objects::read(&body, &route, metadata).ok_or_else(|| malformed(element, "no list of fields"))
+            }
+        }
+    }
+
+    /// Proves that the vendor takes the instance's credential, where the element knows a cheap call.
+    pub async fn ping(&self, through: &Through<'_>) -> Result<Value, ApiError> {
+        let live = self.fresh_token(through.owner, through.instance).await?;
+        if let Some(verification) = &live.element.verification {
+            let build = |live: &LiveInstance| {
+                let request =
+                    live.with_values(|values| crate::protocol::api_key::verification_call(verification, values));
+                request.map_err(|fault| fault.into_error(&live.element.name, "the call"))
+            };
+            self.body_of(through, &build).await?;
+        }
+        Ok(serde_json::json!({ "dateTime": api_date(self.now()), "endpoint": live.element.key }))
+    }
+}

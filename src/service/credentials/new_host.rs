@@ -1,0 +1,102 @@
+//! A change of the vendor's host: what was stored for the old one never goes to the new one.
+
+use serde_json::{Map, Value};
+
+use crate::catalog::element::{AuthenticationType, Element};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::MASK;
+use crate::kernel::template::Place;
+use crate::service::instance::configuration::text_of;
+use crate::service::instance::input::InstanceInput;
+use crate::service::lifecycle::change::Change;
+
+impl Change {
+    /// Whoever may change an address need not know the secrets that would go there, so the same request brings all of them
+    /// anew. `renews`: it brings a code or tokens.
+    pub(in crate::service) fn refuse_secrets_of_old_host(
+        &self,
+        input: &InstanceInput,
+        renews: bool,
+    ) -> Result<(), ApiError> {
+        if !self.moves_host(input) {
+            return Ok(());
+        }
+        self.refuse_kept_secrets(input, renews, "The vendor's host changes")
+    }
+
+    /// `moved`: why nothing that is stored may go to where the vendor is called.
+    pub(in crate::service) fn refuse_kept_secrets(
+        &self,
+        input: &InstanceInput,
+        renews: bool,
+        moved: &str,
+    ) -> Result<(), ApiError> {
+        let sent = input.configuration.as_ref();
+        let kept = self.configuration.entries().filter_map(|(_, key, value)| {
+            let declared = self.element.entry(key);
+            let stored = value.is_some_and(|value| !value.is_empty());
+            // Tokens are replaced by what the vendor gives.
+            let ours = declared.is_some_and(|declared| declared.internal);
+            (stored && !ours && self.configuration.is_secret(&self.element, key) && !brings(sent, key)).then_some(key)
+        });
+        let mut needed: Vec<&str> = kept.collect();
+        if self.authentication == AuthenticationType::OAuth2 && !renews {
+            needed.push("providerData.code");
+        }
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "{moved}, and what is stored was given for the old one: send {} anew in the same request.",
+            needed.join(", ")
+        );
+        Err(ApiError::new(Code::SecretNeededForNewHost, message))
+    }
+
+    /// Whether a URL of the vendor leads to another host than before.
+    fn moves_host(&self, input: &InstanceInput) -> bool {
+        let element = &self.element;
+        let configured = element.variables.iter().any(|(name, variable)| {
+            let Some(key) = &variable.configuration else { return false };
+            let value = |text: Option<&str>| text.or(variable.default.as_deref()).map(str::to_owned);
+            stands_in_host(element, name, "") && value(self.before.get(key)) != value(self.configuration.get(key))
+        });
+        configured || self.is_told_by_caller(input)
+    }
+
+    /// Who brings tokens also says what the vendor would have said. Of the API's host that concerns these tokens alone; where
+    /// the client authenticates it concerns its secret.
+    fn is_told_by_caller(&self, input: &InstanceInput) -> bool {
+        let brings_tokens = input.external_authentication.as_deref() == Some("initial");
+        let told = |pointer: &str| {
+            let data = input.provider_data.as_ref();
+            data.is_some_and(|data| data.text(pointer.trim_start_matches('/')).is_some())
+        };
+        let mut replied = self.element.variables.iter().filter_map(|(name, it)| Some((name, it.reply.as_deref()?)));
+        brings_tokens
+            && replied.any(|(name, pointer)| stands_in_host(&self.element, name, "authentication/") && told(pointer))
+    }
+}
+
+/// Why what is stored does not go to the vendor: the element's file is another one.
+pub(in crate::service) const FILE_CHANGED: &str = "The element's file names other hosts than before";
+
+/// Keys of the configuration by which a host is chosen.
+pub(in crate::service) fn hosts_by_configuration(element: &Element) -> impl Iterator<Item = &str> {
+    let chosen = element.variables.iter().filter(|(name, _)| stands_in_host(element, name, ""));
+    chosen.filter_map(|(_, variable)| variable.configuration.as_deref())
+}
+
+/// Whether a variable is part of a host, in the URLs whose place in the element's file begins so.
+fn stands_in_host(element: &Element, variable: &str, below: &str) -> bool {
+    let templates = element.templates();
+    let mut places = templates.iter().filter(|(at, _)| at.starts_with(below)).flat_map(|(_, url)| url.places());
+    places.any(|(name, place)| name == variable && place != Place::Path)
+}
+
+/// `null` resets, so nothing stored is left.
+fn brings(sent: Option<&Map<String, Value>>, key: &str) -> bool {
+    let value = sent.and_then(|sent| sent.get(key));
+    value.is_some_and(|value| text_of(value.clone()).is_none_or(|text| text != MASK))
+}

@@ -1,0 +1,388 @@
+//! Partner apps: the OAuth app of an organization for an element, which serves every instance that brings none of its own.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::app_hosts::hosts_of;
+use super::scope_choice::{self, Layer, ScopeChoice};
+use crate::catalog::element::{AuthenticationType, Element};
+use crate::catalog::oauth2::OAuth2;
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::secret::{MASK, Secret};
+use crate::protocol::oauth2::client::{Client, Hosts};
+use crate::service::Services;
+use crate::service::instance::configuration::Configuration;
+use crate::store::StoreFault;
+use crate::store::partner_apps::{self, SealedApp};
+use crate::store::principals::Principal;
+use crate::vault::seal::Place;
+
+const LONGEST_ID: usize = 500;
+const LONGEST_SECRET: usize = 4000;
+/// How often a change is applied again because somebody else changed the app meanwhile.
+const TRIES: usize = 8;
+
+/// The app as it is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartnerApp {
+    pub client_id: Secret,
+    pub client_secret: Secret,
+    pub scopes: Option<String>,
+    pub optional_scopes: Option<String>,
+    pub preset: Option<String>,
+    /// Where the client may authenticate, where that is the customer's to name; none before apps had hosts.
+    pub hosts: Option<Vec<String>>,
+    /// For which secret places of the element the secret was given; none before apps said so.
+    pub given_for: Option<String>,
+}
+
+/// What is to be stored.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SavePartnerApp, example = json!({
+    "clientId": "sandbox-client", "clientSecret": "sandbox-secret", "preset": "granular"
+}))]
+pub struct PartnerAppInput {
+    #[schema(value_type = String)]
+    pub client_id: Option<String>,
+    /// Required the first time; absent or `********`: the stored one stays.
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub client_secret: Option<Secret>,
+    /// Without one of these there is no connection. Separated by spaces; they replace those of the preset and of the element.
+    pub scopes: Option<String>,
+    /// Those that the vendor may leave out. An empty text asks for none.
+    pub optional_scopes: Option<String>,
+    /// A set of scopes that the element names.
+    pub preset: Option<String>,
+    /// The hosts that the app was made for (`acme.acmedesk.example`), where every customer of the vendor has a host of its
+    /// own: id and secret are sent to these alone. A further host wants the secret anew. Absent: the stored ones stay.
+    #[schema(nullable = false)]
+    pub hosts: Option<Vec<String>>,
+}
+
+/// The organization's OAuth app for an element, and what must be known to register it at the vendor.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PartnerApp)]
+pub struct PartnerAppView {
+    /// The element's key.
+    #[schema(example = "hubspotcrm")]
+    pub element: String,
+    /// Null: there is no app yet.
+    #[schema(required)]
+    pub client_id: Option<String>,
+    /// `********` where one is stored.
+    #[schema(required)]
+    pub client_secret: Option<String>,
+    #[schema(required)]
+    pub scopes: Option<String>,
+    #[schema(required)]
+    pub optional_scopes: Option<String>,
+    #[schema(required)]
+    pub preset: Option<String>,
+    /// The hosts that the app was stored for. Null: it serves all of the vendor's.
+    #[schema(required)]
+    pub hosts: Option<Vec<String>>,
+    /// To be registered at the vendor, exactly so.
+    #[schema(example = "https://ligand.example/connector/callback")]
+    pub redirect_url: String,
+    /// What must be done at the vendor.
+    pub config_description: String,
+    /// The sets of scopes that the element names.
+    pub presets: Vec<PresetView>,
+    /// What is asked for where neither call nor link says otherwise.
+    pub requested_scopes: Vec<String>,
+    pub requested_optional_scopes: Vec<String>,
+    /// Scopes among them that do not go together, and what to do about it.
+    #[schema(required)]
+    pub warning: Option<String>,
+}
+
+/// A set of scopes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ScopePreset)]
+pub struct PresetView {
+    pub name: String,
+    pub description: String,
+    pub scopes: Vec<String>,
+    pub optional_scopes: Vec<String>,
+}
+
+fn place(row: i64) -> Place {
+    Place { table: "partner_app", column: "sealed", row }
+}
+
+impl PartnerApp {
+    pub fn client(&self, oauth2: &OAuth2) -> Client {
+        let hosts = match oauth2.binds_apps_to_hosts() {
+            true => Hosts::These(self.hosts.clone().unwrap_or_default().into()),
+            false => Hosts::Any,
+        };
+        Client { id: self.client_id.clone(), secret: self.client_secret.clone(), hosts }
+    }
+
+    fn document(&self) -> Zeroizing<String> {
+        let document = json!({
+            "clientId": self.client_id.expose(), "clientSecret": self.client_secret.expose(), "scopes": self.scopes,
+            "optionalScopes": self.optional_scopes, "preset": self.preset, "hosts": self.hosts,
+            "givenFor": self.given_for,
+        });
+        Zeroizing::new(document.to_string())
+    }
+}
+
+impl PartnerAppInput {
+    /// The app as it is to be. `before`: what is stored, whose secret may stay.
+    fn checked(&self, element: &Element, before: Option<&PartnerApp>) -> Result<PartnerApp, ApiError> {
+        let refused = |message: &str| ApiError::new(Code::BadBody, message);
+        let plain = |text: &str, longest: usize| text.len() <= longest && !text.chars().any(char::is_control);
+        let client_id = self.client_id.as_deref().map(str::trim).filter(|id| !id.is_empty() && *id != MASK);
+        let client_id =
+            client_id.ok_or_else(|| refused("clientId is missing: it is on the app's page at the vendor."))?;
+        let sent = self.client_secret.as_ref().filter(|secret| !secret.is_empty() && secret.expose() != MASK);
+        let client_secret = sent.or(before.map(|app| &app.client_secret));
+        let client_secret =
+            client_secret.ok_or_else(|| refused("clientSecret is missing: it is on the app's page at the vendor."))?;
+        if !plain(client_id, LONGEST_ID) || !plain(client_secret.expose(), LONGEST_SECRET) {
+            return Err(refused("clientId or clientSecret is too long, or holds control characters."));
+        }
+        let filled =
+            |text: &Option<String>| text.as_deref().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned);
+        let app = PartnerApp {
+            client_id: Secret::new(client_id),
+            client_secret: client_secret.clone(),
+            scopes: filled(&self.scopes),
+            optional_scopes: self.optional_scopes.as_deref().map(|text| text.trim().to_owned()),
+            preset: filled(&self.preset),
+            hosts: hosts_of(element, oauth2_of(element)?, self.hosts.as_deref(), (before, sent))?,
+            given_for: match (sent, before) {
+                (None, Some(before)) => before.given_for.clone(),
+                _ => Some(element.secret_places.clone()),
+            },
+        };
+        scope_choice::check(element, Layer::of_app(&app))?;
+        Ok(app)
+    }
+}
+
+impl Services {
+    /// Where vendors send users back to, whatever the element: what is registered with every partner app.
+    pub fn redirect_url(&self) -> String {
+        format!("{}/connector/callback", self.public_url.as_str().trim_end_matches('/'))
+    }
+
+    pub async fn partner_app(&self, owner: Owner, element: &Element) -> Result<Option<PartnerApp>, ApiError> {
+        Ok(self.stored_app(owner, element).await?.map(|(_, app)| app))
+    }
+
+    /// The app, where its secret may be sent.
+    pub(in crate::service) async fn usable_app(
+        &self,
+        owner: Owner,
+        element: &Element,
+    ) -> Result<Option<PartnerApp>, ApiError> {
+        let app = self.partner_app(owner, element).await?;
+        if let Some(app) = &app {
+            self.refuse_changed_element(element, app.given_for.as_deref())?;
+        }
+        Ok(app)
+    }
+
+    async fn stored_app(&self, owner: Owner, element: &Element) -> Result<Option<(SealedApp, PartnerApp)>, ApiError> {
+        let id = element.id;
+        for _ in 0..TRIES {
+            let Some(stored) = self.store.read_for(owner, move |conn| partner_apps::find(conn, owner, id)).await?
+            else {
+                return Ok(None);
+            };
+            let app = self.open_app(&stored)?;
+            let bound = element.authentication.oauth2.as_ref().is_some_and(OAuth2::binds_apps_to_hosts);
+            if !bound || app.hosts.is_some() {
+                return Ok(Some((stored, app)));
+            }
+            // Stored when apps had no hosts: from now on it has those at which it is in use.
+            let app = PartnerApp { hosts: Some(self.hosts_in_use(owner, element).await?), ..app };
+            if let Some(saved) = self.replace_app(owner, element, Some(stored), &app).await? {
+                return Ok(Some((saved, app)));
+            }
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+
+    /// All of the owner's, by element id.
+    pub(in crate::service) async fn partner_apps(&self, owner: Owner) -> Result<BTreeMap<i64, PartnerApp>, ApiError> {
+        let stored = self.store.read_for(owner, move |conn| partner_apps::list(conn, owner)).await?;
+        stored.into_iter().map(|(element, stored)| Ok((element, self.open_app(&stored)?))).collect()
+    }
+
+    fn open_app(&self, stored: &SealedApp) -> Result<PartnerApp, ApiError> {
+        let document = self.vault.open(place(stored.id), &stored.sealed)?;
+        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))
+    }
+
+    /// The app, or what must be known before there is one.
+    pub async fn show_partner_app(&self, owner: Owner, key_or_id: &str) -> Result<PartnerAppView, ApiError> {
+        let element = self.element(key_or_id)?;
+        let oauth2 = oauth2_of(&element)?;
+        let app = self.partner_app(owner, &element).await?;
+        Ok(self.partner_app_view(&element, oauth2, app.as_ref()))
+    }
+
+    /// For administrators of the organization.
+    pub async fn save_partner_app(
+        &self,
+        caller: &Principal,
+        key_or_id: &str,
+        input: &PartnerAppInput,
+    ) -> Result<PartnerAppView, ApiError> {
+        administrator(caller)?;
+        let element = self.element(key_or_id)?;
+        let oauth2 = oauth2_of(&element)?;
+        let owner = caller.owner;
+        for _ in 0..TRIES {
+            let (before, stored) = self.stored_app(owner, &element).await?.unzip();
+            let app = input.checked(&element, stored.as_ref())?;
+            // What keeps an old secret is of no use.
+            self.refuse_changed_element(&element, app.given_for.as_deref())?;
+            if self.replace_app(owner, &element, before, &app).await?.is_some() {
+                return Ok(self.partner_app_view(&element, oauth2, Some(&app)));
+            }
+        }
+        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
+    }
+
+    /// Writes the app in the place of what was read; none when somebody else was quicker.
+    async fn replace_app(
+        &self,
+        owner: Owner,
+        element: &Element,
+        before: Option<SealedApp>,
+        app: &PartnerApp,
+    ) -> Result<Option<SealedApp>, ApiError> {
+        let (now, element_id) = (self.now(), element.id);
+        let id = match &before {
+            Some(before) => before.id,
+            None => self.store.next_id().await?,
+        };
+        let sealed = SealedApp { id, sealed: self.vault.seal(place(id), app.document().as_bytes())? };
+        let saved = sealed.clone();
+        let save = move |conn: &mut _| partner_apps::save(conn, owner, element_id, before.as_ref(), &sealed, now);
+        match self.store.write_for(owner, save).await {
+            Err(StoreFault::Conflict(_)) => Ok(None),
+            other => Ok(other.map(|()| Some(saved))?),
+        }
+    }
+
+    /// For administrators of the organization. Instances that use it cannot renew their tokens until there is another.
+    pub async fn delete_partner_app(&self, caller: &Principal, key_or_id: &str) -> Result<(), ApiError> {
+        administrator(caller)?;
+        let element = self.element(key_or_id)?;
+        oauth2_of(&element)?;
+        let (owner, id) = (caller.owner, element.id);
+        let deleted = self.store.write_for(owner, move |conn| partner_apps::delete(conn, owner, id)).await?;
+        if deleted { Ok(()) } else { Err(no_app(&element)) }
+    }
+
+    /// The organization's app, where an instance with this configuration would use it.
+    pub(in crate::service) async fn app_for(
+        &self,
+        owner: Owner,
+        element: &Element,
+        authentication: AuthenticationType,
+        configuration: &Configuration,
+    ) -> Result<Option<PartnerApp>, ApiError> {
+        if authentication != AuthenticationType::OAuth2 || own_client(configuration).is_some() {
+            return Ok(None);
+        }
+        self.partner_app(owner, element).await
+    }
+
+    /// The OAuth app that speaks for an instance: its own, or else the organization's as it is now.
+    pub(in crate::service) async fn client_of(
+        &self,
+        owner: Owner,
+        element: &Element,
+        configuration: &Configuration,
+    ) -> Result<Client, ApiError> {
+        if let Some(own) = own_client(configuration) {
+            return Ok(own);
+        }
+        let app = self.usable_app(owner, element).await?;
+        let oauth2 = oauth2_of(element)?;
+        app.map(|app| app.client(oauth2)).ok_or_else(|| {
+            let message = format!(
+                "The connection uses the organization's OAuth app for {}, which is gone: PUT /elements/{}/app.",
+                element.name, element.key
+            );
+            ApiError::new(Code::MissingConfiguration, message)
+        })
+    }
+
+    fn partner_app_view(&self, element: &Element, oauth2: &OAuth2, app: Option<&PartnerApp>) -> PartnerAppView {
+        let layers: Vec<_> = app.map(Layer::of_app).into_iter().collect();
+        let ScopeChoice { mandatory, optional, warning } = scope_choice::choose(element, &layers);
+        PartnerAppView {
+            element: element.key.clone(),
+            client_id: app.map(|app| app.client_id.expose().to_owned()),
+            client_secret: app.map(|_| MASK.to_owned()),
+            scopes: app.and_then(|app| app.scopes.clone()),
+            optional_scopes: app.and_then(|app| app.optional_scopes.clone()),
+            preset: app.and_then(|app| app.preset.clone()),
+            hosts: oauth2.binds_apps_to_hosts().then(|| app.and_then(|app| app.hosts.clone()).unwrap_or_default()),
+            redirect_url: self.redirect_url(),
+            config_description: element.config_description.clone(),
+            presets: oauth2
+                .presets
+                .iter()
+                .map(|(name, preset)| PresetView {
+                    name: name.clone(),
+                    description: preset.description.clone(),
+                    scopes: preset.scopes.clone(),
+                    optional_scopes: preset.optional_scopes.clone(),
+                })
+                .collect(),
+            requested_scopes: mandatory,
+            requested_optional_scopes: optional,
+            warning,
+        }
+    }
+}
+
+/// The app that an instance's configuration names; none where it names neither id nor secret.
+pub(in crate::service) fn own_client(configuration: &Configuration) -> Option<Client> {
+    let value = |key: &str| configuration.get(key).filter(|value| *value != MASK).map(Secret::new);
+    let (id, secret) = (value("oauth.api.key"), value("oauth.api.secret"));
+    (id.is_some() || secret.is_some()).then(|| Client {
+        id: id.unwrap_or_default(),
+        secret: secret.unwrap_or_default(),
+        hosts: Hosts::Any,
+    })
+}
+
+pub(in crate::service) fn oauth2_of(element: &Element) -> Result<&OAuth2, ApiError> {
+    element.authentication.oauth2.as_ref().ok_or_else(|| {
+        let message = format!("{} does not use OAuth: create the instance with its API key.", element.name);
+        ApiError::new(Code::NoOauth, message)
+    })
+}
+
+pub(in crate::service) fn no_app(element: &Element) -> ApiError {
+    let message =
+        format!("The organization has no OAuth app for {}: PUT /elements/{}/app first.", element.name, element.key);
+    ApiError::new(Code::AppNotFound, message)
+}
+
+fn administrator(caller: &Principal) -> Result<(), ApiError> {
+    if caller.organization_admin {
+        return Ok(());
+    }
+    Err(ApiError::new(Code::NotAllowed, "Only an administrator of the organization may change its OAuth apps."))
+}

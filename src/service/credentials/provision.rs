@@ -1,0 +1,403 @@
+//! Getting a credential: a code exchanged, tokens that the caller brought, or a key that was verified.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+
+use super::introspect::Connected;
+use super::partner_app::{PartnerApp, oauth2_of, own_client};
+use super::token_call::Asker;
+use crate::catalog::element::{ApiKey, AuthenticationType, Element};
+use crate::catalog::oauth2::{OAuth2, Pkce};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::secret::Secret;
+use crate::protocol::oauth2::client::Client;
+use crate::protocol::oauth2::reply;
+use crate::protocol::oauth2::reply::Token;
+use crate::protocol::oauth2::token;
+use crate::protocol::variables::{Values, given_by_verification};
+use crate::protocol::{Credential, VendorFault, account, api_key};
+use crate::service::Services;
+use crate::service::authorize::url::grant_place;
+use crate::service::ground::PATIENCE;
+use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
+use crate::service::instance::input::{Brought, ProviderData};
+use crate::service::process::flight::Lateness;
+use crate::service::unstored::waits_for_database;
+use crate::store::grants;
+use crate::vault::lookup::Purpose;
+
+/// A credential that the vendor accepted, not stored yet.
+pub struct Provisioned {
+    pub credential: Credential,
+    pub lifetime: Option<i64>,
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When the token was got; none for a key.
+    pub refreshed_at: Option<DateTime<Utc>>,
+    /// The grant that this used up; it goes with the commit.
+    pub grant: Option<i64>,
+    /// The caller brought the tokens.
+    pub external: bool,
+    /// What is known of the vendor's account.
+    pub connected: Connected,
+}
+
+impl Provisioned {
+    /// As the API spells it.
+    pub fn external_authentication(&self) -> &'static str {
+        if self.external { "initial" } else { "none" }
+    }
+}
+
+/// What a credential is got from. Cheap to clone into a detached task.
+#[derive(Clone)]
+pub struct Provisioning {
+    pub owner: Owner,
+    pub element: Arc<Element>,
+    pub authentication: AuthenticationType,
+    pub configuration: Configuration,
+    /// The organization's OAuth app, where the configuration names none.
+    pub app: Option<PartnerApp>,
+    pub provider_data: ProviderData,
+    /// With external authentication: the caller's own tokens.
+    pub brought: Option<Brought>,
+    /// Behind our own callback: how the authorization was begun.
+    pub started: Option<Started>,
+}
+
+/// What a code is exchanged with, beside the client.
+#[derive(Clone, Default)]
+pub struct Started {
+    /// The grant that the exchange uses up.
+    pub grant: Option<i64>,
+    pub verifier: Option<Secret>,
+    pub redirect_uri: String,
+}
+
+impl Services {
+    /// Spends what the caller brought. Runs detached: its result must be committed even when the caller is gone.
+    pub(in crate::service) async fn provision(
+        &self,
+        input: &Provisioning,
+        lateness: &Lateness,
+    ) -> Result<Provisioned, ApiError> {
+        self.refuse_app_elsewhere(input)?;
+        let provisioned = match (input.authentication, &input.brought) {
+            (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought, lateness).await?,
+            (AuthenticationType::OAuth2, None) => Box::pin(self.exchange_code(input, lateness)).await?,
+            (AuthenticationType::ApiKey, _) => self.verify_key(input).await?,
+        };
+        // A reply that names a foreign host must not be stored, let alone called.
+        if let Err(error) = input.url_of_vendor(provisioned.credential.variables()) {
+            self.let_grant_go(input, &provisioned, lateness).await;
+            return Err(error);
+        }
+        Ok(provisioned)
+    }
+
+    /// A grant that was got and is not kept is not left alive at the vendor.
+    pub(in crate::service) async fn let_grant_go(
+        &self,
+        input: &Provisioning,
+        provisioned: &Provisioned,
+        lateness: &Lateness,
+    ) {
+        let about = (input.element.id, lateness.instance().unwrap_or_default());
+        let revoking = self.revoke_surely(input.owner, about, &provisioned.credential, &input.configuration);
+        lateness.within(PATIENCE, || waits_for_database(None), revoking).await;
+    }
+
+    async fn exchange_code(&self, input: &Provisioning, lateness: &Lateness) -> Result<Provisioned, ApiError> {
+        let oauth2 = input.oauth2()?;
+        let code = input.provider_data.secret("code").ok_or_else(|| missing_code(&input.element))?;
+        let client = input.client();
+        let started = match (&input.started, input.default_secret()) {
+            (Some(started), _) => started.clone(),
+            (None, Some(secret)) => self.started_by_default(input, &code, &secret).await?,
+            (None, None) => self.started_by_caller(input, oauth2, &client).await?,
+        };
+        let Started { grant, verifier, redirect_uri } = &started;
+        let verifier = verifier.as_ref();
+        let request =
+            input.with_values(|values| token::exchange(oauth2, &client, &code, redirect_uri, verifier, values))?;
+        let outcome = self.token_call(&input.element, oauth2, &request, input.asker("the code", lateness)).await;
+        if let (Some(id), Err(VendorFault::Refused { .. })) = (*grant, &outcome) {
+            // The code is spent: the verifier will never be of use again.
+            let owner = input.owner;
+            let forgotten = self.store.write_for(owner, move |conn| grants::delete(conn, owner, id)).await;
+            if let Err(fault) = forgotten {
+                tracing::warn!(%fault, "a used grant could not be deleted");
+            }
+        }
+        let token = outcome.map_err(|fault| fault.into_error(&input.element.name, "the code"))?;
+        let connected = self.connected(input, &client, &token).await;
+        Ok(Provisioned { connected, ..self.provisioned(input, token, None, *grant) })
+    }
+
+    /// Tokens that the caller obtained itself: an access token with its lifetime is taken as it is, a refresh token is
+    /// proven first.
+    async fn take_over(
+        &self,
+        input: &Provisioning,
+        brought: &Brought,
+        lateness: &Lateness,
+    ) -> Result<Provisioned, ApiError> {
+        let oauth2 = input.oauth2()?;
+        match (&brought.access_token, &brought.refresh_token) {
+            (Some(access_token), refresh_token) if refresh_token.is_none() || brought.lifetime.is_some() => {
+                let since = brought.since.unwrap_or_else(|| self.now());
+                Ok(Provisioned {
+                    credential: input.brought(access_token.clone(), refresh_token.clone()),
+                    lifetime: brought.lifetime,
+                    expires_at: brought.lifetime.and_then(|seconds| reply::expiry(since, seconds)),
+                    refreshed_at: Some(since),
+                    grant: None,
+                    external: true,
+                    connected: Connected::default(),
+                })
+            }
+            (_, Some(refresh_token)) => {
+                let client = input.client();
+                let request = input.with_values(|values| token::refresh(oauth2, &client, refresh_token, values))?;
+                let asker = input.asker("the refresh token", lateness);
+                let token = self.token_call(&input.element, oauth2, &request, asker).await;
+                let token = token.map_err(|fault| fault.into_error(&input.element.name, "the refresh token"))?;
+                Ok(Provisioned { external: true, ..self.provisioned(input, token, Some(refresh_token.clone()), None) })
+            }
+            (_, None) => {
+                let message = "externalAuthentication is `initial`: the configuration needs oauth.user.refresh_token, \
+                               or oauth.user.token with oauth.user.refresh_interval.";
+                Err(ApiError::new(Code::MissingConfiguration, message))
+            }
+        }
+    }
+
+    async fn verify_key(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
+        let declared = input.api_key()?;
+        let key = input.key(declared);
+        let form = api_key::form_of(declared, &key).ok_or_else(|| {
+            let message = format!("{} knows no keys of this form.", input.element.name);
+            ApiError::new(Code::BadConfiguration, message)
+        })?;
+        let mut connected = Connected::default();
+        let mut variables = BTreeMap::new();
+        if let Some(call) = &input.element.verification {
+            let request = input.with_values(|values| api_key::verification_request(call, form, &key, values))?;
+            let reply = self.sender.send(&request).await;
+            let accepted = reply.and_then(|reply| {
+                api_key::read_verification(call, form, &request, &reply)?;
+                Ok(reply.json().unwrap_or_default())
+            });
+            let told = accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
+            connected.account = account::read(&call.account, &call.account_name, Some(&told));
+            variables = given_by_verification(&input.element, &told);
+        }
+        let credential = Credential::ApiKey { key, variables, given_for: input.given_for() };
+        Ok(Provisioned {
+            credential,
+            lifetime: None,
+            expires_at: None,
+            refreshed_at: None,
+            grant: None,
+            external: false,
+            connected,
+        })
+    }
+
+    fn provisioned(&self, input: &Provisioning, token: Token, sent: Option<Secret>, grant: Option<i64>) -> Provisioned {
+        let connected = Connected::of(&token);
+        Provisioned {
+            connected,
+            credential: Credential::OAuth2 {
+                access_token: token.access_token,
+                // A reply without a refresh token means that the one that was sent stays good.
+                refresh_token: token.refresh_token.or(sent),
+                variables: token.variables,
+                scopes: token.scopes,
+                given_for: input.given_for(),
+            },
+            lifetime: token.lifetime,
+            expires_at: token.expires_at,
+            refreshed_at: Some(self.now()),
+            grant,
+            external: false,
+        }
+    }
+
+    /// As the caller began it, with a callback URL of its own.
+    async fn started_by_caller(
+        &self,
+        input: &Provisioning,
+        oauth2: &OAuth2,
+        client: &Client,
+    ) -> Result<Started, ApiError> {
+        let redirect_uri = input.configuration.get(CALLBACK_URL).unwrap_or_default().to_owned();
+        if redirect_uri == self.redirect_url() {
+            // Without it nobody knows whose flow the code is of.
+            let message =
+                "A code that came back to this server goes with the providerData.secret of oauth/url/default.";
+            return Err(ApiError::new(Code::UnknownGrant, message));
+        }
+        let (grant, verifier) = match oauth2.pkce {
+            Pkce::S256 => Some(self.open_grant(input, client, &redirect_uri).await?).unzip(),
+            Pkce::None | Pkce::Optional => (None, None),
+        };
+        Ok(Started { grant, verifier, redirect_uri })
+    }
+
+    /// The open grant that `providerData.state` names, with its verifier.
+    async fn open_grant(
+        &self,
+        input: &Provisioning,
+        client: &Client,
+        redirect_uri: &str,
+    ) -> Result<(i64, Secret), ApiError> {
+        let unknown = |message: &str| ApiError::new(Code::UnknownGrant, message);
+        let state = input.provider_data.secret("state").ok_or_else(|| {
+            unknown("This element uses PKCE: send the state that the vendor's redirect carried as providerData.state.")
+        })?;
+        let (owner, element, now) = (input.owner, input.element.id, self.now());
+        let mut found = None;
+        for hash in self.lookup.hashes(Purpose::State, &state) {
+            found = self.store.read_for(owner, move |conn| grants::find(conn, owner, element, &hash, now)).await?;
+            if found.is_some() {
+                break;
+            }
+        }
+        let grant = found.ok_or_else(|| {
+            unknown(
+                "No open authorization has this state: ask for a new authorization URL and send the user there again.",
+            )
+        })?;
+        let document = self.vault.open(grant_place(grant.id), &grant.sealed)?;
+        let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
+        if remembered.client_id != client.id || remembered.redirect_uri != redirect_uri {
+            return Err(unknown(
+                "The authorization with this state was started with another client id or callback URL.",
+            ));
+        }
+        Ok((grant.id, remembered.verifier))
+    }
+}
+
+/// The document of a grant; `start_oauth` writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Remembered {
+    verifier: Secret,
+    client_id: Secret,
+    redirect_uri: String,
+}
+
+impl Provisioning {
+    /// Whether the vendor may be asked: what it gave then must be stored, even when the caller is gone.
+    pub(in crate::service) fn asks_vendor(&self) -> bool {
+        self.authentication != AuthenticationType::ApiKey || self.element.verification.is_some()
+    }
+
+    /// Whether something is spent that cannot be had again: a code, or a refresh token that may rotate.
+    pub(in crate::service) fn spends(&self) -> bool {
+        let proven = |brought: &Brought| brought.refresh_token.is_some();
+        self.authentication == AuthenticationType::OAuth2 && self.brought.as_ref().is_none_or(proven)
+    }
+
+    /// How long a call may be at it.
+    pub(in crate::service) fn spends_for(&self) -> TimeDelta {
+        let timeout = TimeDelta::from_std(Duration::from_secs(self.element.timeout)).unwrap_or(TimeDelta::MAX);
+        if self.spends() { timeout } else { TimeDelta::zero() }
+    }
+
+    fn asker<'a>(&self, what: &'static str, lateness: &'a Lateness) -> Asker<'a> {
+        Asker { owner: self.owner, what, lateness, turn: None }
+    }
+
+    fn oauth2(&self) -> Result<&OAuth2, ApiError> {
+        oauth2_of(&self.element)
+    }
+
+    fn api_key(&self) -> Result<&ApiKey, ApiError> {
+        self.element.authentication.api_key.as_ref().ok_or_else(|| Code::BadAuthenticationType.into())
+    }
+
+    /// The key as it is kept: behind a user name, where the element has one.
+    fn key(&self, declared: &ApiKey) -> Secret {
+        let key = self.configuration.get(&declared.configuration).unwrap_or_default();
+        match &declared.username {
+            None => Secret::new(key),
+            Some(username) => {
+                let username = self.configuration.get(username).unwrap_or_default();
+                Secret::new(format!("{username}:{key}"))
+            }
+        }
+    }
+
+    /// With the organization's app: the secret of `oauth/url/default`.
+    fn default_secret(&self) -> Option<Secret> {
+        self.app.as_ref().and_then(|_| self.provider_data.secret("secret"))
+    }
+
+    /// The app that speaks: the instance's own, or else the organization's.
+    pub(in crate::service) fn client(&self) -> Client {
+        let oauth2 = self.element.authentication.oauth2.as_ref();
+        let of_organization = || Some(self.app.as_ref()?.client(oauth2?));
+        own_client(&self.configuration).or_else(of_organization).unwrap_or_default()
+    }
+
+    fn with_values<T>(&self, build: impl FnOnce(Values<'_>) -> Result<T, VendorFault>) -> Result<T, ApiError> {
+        with_values(&self.element, &self.configuration, None, build)
+    }
+
+    fn url_of_vendor(&self, given: Option<&BTreeMap<String, String>>) -> Result<(), ApiError> {
+        with_values(&self.element, &self.configuration, given, |values| values.url(&self.element.base_url)).map(drop)
+    }
+
+    fn brought(&self, access_token: Secret, refresh_token: Option<Secret>) -> Credential {
+        let (variables, given_for) = (self.named_by_caller(), self.given_for());
+        Credential::OAuth2 { access_token, refresh_token, variables, scopes: None, given_for }
+    }
+
+    fn given_for(&self) -> Option<String> {
+        Some(self.element.secret_places.clone())
+    }
+
+    /// What the vendor would have said in its reply, who brings tokens may say in providerData.
+    pub(in crate::service) fn named_by_caller(&self) -> BTreeMap<String, String> {
+        let named = self.element.variables.iter().filter_map(|(name, variable)| {
+            let member = variable.reply.as_deref()?.trim_start_matches('/');
+            Some((name.clone(), self.provider_data.text(member)?))
+        });
+        named.collect()
+    }
+}
+
+pub(in crate::service) fn with_values<T>(
+    element: &Element,
+    configuration: &Configuration,
+    given_by_vendor: Option<&BTreeMap<String, String>>,
+    build: impl FnOnce(Values<'_>) -> Result<T, VendorFault>,
+) -> Result<T, ApiError> {
+    let configured = |key: &str| configuration.get(key).map(str::to_owned);
+    let values = Values { element, parameters: &|_| None, configuration: &configured, given_by_vendor };
+    build(values).map_err(|fault| fault.into_error(&element.name, "the configuration"))
+}
+
+/// Required configuration that need not be given by a caller who brings tokens, or where the organization's app serves.
+pub(in crate::service) fn needless(brings_tokens: bool, app: bool) -> Vec<&'static str> {
+    let callback = brings_tokens.then_some(CALLBACK_URL);
+    let client = if app { &["oauth.api.key", "oauth.api.secret"][..] } else { &[] };
+    callback.into_iter().chain(client.iter().copied()).collect()
+}
+
+pub(in crate::service) fn missing_code(element: &Element) -> ApiError {
+    let message = format!(
+        "providerData.code is missing: send the user to the address of GET /elements/{}/oauth/url and pass on the code of \
+         the redirect.",
+        element.key
+    );
+    ApiError::new(Code::MissingCode, message)
+}

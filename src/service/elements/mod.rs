@@ -1,0 +1,5 @@
+//! The catalogue, as callers see it.
+
+pub mod list;
+pub mod metadata;
+pub mod view;

@@ -1,0 +1,12 @@
+//! What an instance is, as it is stored and as callers see it.
+
+pub mod configuration;
+pub mod creations;
+pub mod idempotency;
+pub mod input;
+pub mod list;
+pub mod overview;
+pub mod rendered;
+pub mod token_sight;
+pub mod usage;
+pub mod view;

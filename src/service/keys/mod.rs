@@ -1,0 +1,6 @@
+//! The keys that seal and sign: made, rotated, counted.
+
+pub mod data_keys;
+pub mod rotate_data_keys;
+pub mod rotate_keys;
+pub mod status;

@@ -1,0 +1,321 @@
+//! `POST /instances`: check everything, spend the code or the key, commit, answer.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::element::{AuthenticationType, Element};
+use crate::kernel::code::Code;
+use crate::kernel::entropy::base64_token;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::secret::Secret;
+use crate::protocol::Credential;
+use crate::service::Services;
+use crate::service::credentials::provision::{Provisioned, Provisioning, needless};
+use crate::service::ground::PATIENCE;
+use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
+use crate::service::instance::idempotency::{Begun, Claimed, IdempotencyKey};
+use crate::service::instance::input::{ElementReference, InstanceInput};
+use crate::service::instance::view::{InstanceView, configuration_place, credential_place, token_place};
+use crate::service::organization::rooms::Taken;
+use crate::service::process::flight::{Flight, Lateness};
+use crate::service::refresh::attempt::due_at;
+use crate::service::unstored::entry::{Act, Entry};
+use crate::service::unstored::waits_for_database;
+use crate::store::StoreFault;
+use crate::store::instances::{Creator, CredentialRow, InstanceRow, Stored};
+use crate::store::limits::Limit;
+use crate::store::principals::Principal;
+use crate::store::time::UtcTime;
+use crate::vault::lookup::Purpose;
+
+/// An instance, and what else the reply must say.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Answer {
+    pub instance: InstanceView,
+    /// Configuration that was stored but has no effect yet, as `key=value`.
+    pub without_effect: Vec<String>,
+    /// The caller asked for an `elements-trace-id`.
+    pub trace: bool,
+}
+
+/// Everything about a new instance that can be known before the vendor is asked.
+#[derive(Clone)]
+pub(in crate::service) struct Draft {
+    pub name: String,
+    pub tags: Vec<String>,
+    pub external_id: Option<String>,
+    pub provisioning: Provisioning,
+    pub without_effect: Vec<String>,
+    pub trace: bool,
+    pub creator: Creator,
+}
+
+impl Services {
+    pub async fn create_instance(
+        &self,
+        caller: &Principal,
+        element_in_path: Option<&str>,
+        input: InstanceInput,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Answer, ApiError> {
+        let draft = self.draft(caller, element_in_path, input).await?;
+        // First: once the code is spent nothing may fail but the commit, and whoever gives up is told the id.
+        let id = self.store.next_id().await?;
+        if key.is_none() && !draft.provisioning.asks_vendor() {
+            // Nothing is spent and nothing claimed: if the caller goes, all or nothing of it is stored.
+            return self.create(id, draft, None, &Lateness::unheard()).await;
+        }
+        let owner = draft.provisioning.owner;
+        let (lateness, landing, mut flight) = Flight::begin();
+        let lateness = if draft.provisioning.spends() { lateness.of_instance(id) } else { lateness };
+        let hashes = key.as_ref().and_then(|key| self.hashes_of(key));
+        let entered = match self.creations.enter(owner, id, hashes, &flight)? {
+            Ok(entered) => entered,
+            Err(mut first) => return first.arrival_within(PATIENCE).await,
+        };
+        let services = self.clone();
+        self.detached.start(async move {
+            let created = services.create_once(id, draft, key, &lateness).await;
+            drop(entered);
+            landing.tell(created.map_err(Arc::new));
+        });
+        flight.arrival().await
+    }
+
+    async fn create_once(
+        &self,
+        id: i64,
+        draft: Draft,
+        key: Option<IdempotencyKey>,
+        lateness: &Lateness,
+    ) -> Result<Answer, ApiError> {
+        let owner = draft.provisioning.owner;
+        let claimed = match key {
+            None => None,
+            Some(key) => match self.begin_once(owner, &key, draft.provisioning.spends_for()).await? {
+                Begun::First(claimed) => Some(claimed),
+                Begun::Repeated(answer) => return Ok(*answer),
+            },
+        };
+        let created = self.while_claimed(claimed, self.create(id, draft, claimed, lateness)).await;
+        if let (Err(_), Some(claimed)) = (&created, claimed) {
+            let release = self.release_key(owner, claimed);
+            lateness.within(PATIENCE, || waits_for_database(None), release).await;
+        }
+        created
+    }
+
+    async fn create(
+        &self,
+        id: i64,
+        draft: Draft,
+        claimed: Option<Claimed>,
+        lateness: &Lateness,
+    ) -> Result<Answer, ApiError> {
+        // Before: once something is spent, nothing is awaited but its commit.
+        let organization = draft.provisioning.owner.organization;
+        let told = self.may_have_webhook(organization).await;
+        let _room = self.room_for_instance(organization, draft.provisioning.configuration.bytes()).await?;
+        let provisioned = self.provision(&draft.provisioning, lateness).await?;
+        let made = self.entry_of(id, &draft, &provisioned, (claimed, told));
+        let (entry, answer) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                self.let_grant_go(&draft.provisioning, &provisioned, lateness).await;
+                return Err(error);
+            }
+        };
+        let spends = draft.provisioning.spends();
+        let _held = spends.then(|| self.unstored.hold(Arc::clone(&entry), draft.provisioning.client()));
+        match self.store_entry(&entry, spends, lateness).await {
+            Ok(_) => Ok(answer),
+            // A commit whose acknowledgement was lost is tried again, and meets its own row.
+            Err(StoreFault::Conflict(_)) if self.has_token(&entry, spends).await? => Ok(answer),
+            Err(fault) => {
+                if spends {
+                    self.revoke_entry(&entry).await;
+                }
+                Err(fault.into())
+            }
+        }
+    }
+
+    /// Before anything is spent. `documents`: bytes that are known by then; the credential comes on top.
+    pub(in crate::service) async fn room_for_instance(
+        &self,
+        organization: i64,
+        documents: usize,
+    ) -> Result<[Taken; 2], ApiError> {
+        let one = self.take(organization, Limit::Instances, 1).await?;
+        Ok([one, self.take_bytes(organization, documents).await?])
+    }
+
+    /// What is stored and what is answered.
+    fn entry_of(
+        &self,
+        id: i64,
+        draft: &Draft,
+        provisioned: &Provisioned,
+        (claimed, told): (Option<Claimed>, bool),
+    ) -> Result<(Arc<Entry>, Answer), ApiError> {
+        let owner = draft.provisioning.owner;
+        let token = base64_token(self.entropy.as_ref());
+        let stored = self.stored(id, &token, draft, provisioned)?;
+        let answer = Answer {
+            instance: self.view_of(&stored, &token, Some(&draft.provisioning.configuration))?,
+            without_effect: draft.without_effect.clone(),
+            trace: draft.trace,
+        };
+        let sealed = claimed.map(|claimed| Ok::<_, ApiError>((claimed.id, self.seal_answer(claimed, &answer)?)));
+        let entry = Entry {
+            tags: draft.tags.clone(),
+            grant: provisioned.grant,
+            answer: sealed.transpose()?,
+            ..Entry::new(owner, Act::Create, stored.instance, stored.credential)
+        };
+        Ok((if told { self.telling(entry) } else { Arc::new(entry) }, answer))
+    }
+
+    async fn has_token(&self, entry: &Entry, spends: bool) -> Result<bool, ApiError> {
+        let (owner, id) = (entry.owner, entry.instance.id);
+        let stored =
+            if spends { self.stored_once_readable(owner, id).await } else { self.stored_instance(owner, id).await };
+        match stored {
+            Ok(stored) => Ok(stored.instance.token_hash == entry.instance.token_hash),
+            Err(gone) if gone.code == Code::InstanceNotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The rows of a new instance.
+    pub(in crate::service) fn stored(
+        &self,
+        id: i64,
+        token: &Secret,
+        draft: &Draft,
+        provisioned: &Provisioned,
+    ) -> Result<Stored, ApiError> {
+        let now = self.now();
+        let kept = self.keep(Purpose::InstanceToken, token_place(id), token)?;
+        let Provisioning { owner, element, authentication, configuration, .. } = &draft.provisioning;
+        let instance = InstanceRow {
+            id,
+            organization_id: owner.organization,
+            account_id: owner.account,
+            element_id: element.id,
+            element_key: element.key.clone(),
+            name: draft.name.clone(),
+            tags: serde_json::to_string(&draft.tags).map_err(|error| ApiError::internal(error))?,
+            external_id: draft.external_id.clone(),
+            token_hash: kept.hash,
+            token_sealed: kept.sealed,
+            authentication_type: authentication.as_str().to_owned(),
+            external_authentication: provisioned.external_authentication().to_owned(),
+            configuration_sealed: self.seal_configuration(id, configuration)?,
+            enabled: true,
+            invalid_reason: None,
+            created_by: draft.creator.id,
+            version: 1,
+            created_at: UtcTime(now),
+            updated_at: UtcTime(now),
+            connected: provisioned.connected.text(),
+        };
+        let credential = self.credential_row(id, 1, element, *owner, provisioned)?;
+        Ok(Stored { instance, credential, creator: draft.creator.clone() })
+    }
+
+    pub(in crate::service) fn seal_configuration(
+        &self,
+        id: i64,
+        configuration: &Configuration,
+    ) -> Result<Vec<u8>, ApiError> {
+        let document = configuration.document().map_err(|error| ApiError::internal(error))?;
+        Ok(self.vault.seal(configuration_place(id), &document)?)
+    }
+
+    pub(in crate::service) fn credential_row(
+        &self,
+        instance_id: i64,
+        version: i64,
+        element: &Element,
+        owner: Owner,
+        provisioned: &Provisioned,
+    ) -> Result<CredentialRow, ApiError> {
+        let credential = &provisioned.credential;
+        let rules = element.refresh();
+        let refreshable = rules.is_some() && matches!(credential, Credential::OAuth2 { refresh_token: Some(_), .. });
+        Ok(CredentialRow {
+            instance_id,
+            organization_id: owner.organization,
+            account_id: owner.account,
+            version,
+            sealed: self.vault.seal(credential_place(instance_id), &credential.document())?,
+            grant_hash: credential.grant().map(|grant| self.lookup.hash(Purpose::VendorGrant, grant)),
+            refreshable,
+            lifetime: provisioned.lifetime,
+            expires_at: provisioned.expires_at.map(UtcTime),
+            refreshed_at: provisioned.refreshed_at.map(UtcTime),
+            due_at: rules
+                .filter(|_| refreshable)
+                .and_then(|rules| due_at(rules, instance_id, provisioned.expires_at, provisioned.refreshed_at))
+                .map(UtcTime),
+            refused_at: None,
+        })
+    }
+
+    async fn draft(
+        &self,
+        caller: &Principal,
+        element_in_path: Option<&str>,
+        input: InstanceInput,
+    ) -> Result<Draft, ApiError> {
+        let element = self.element_of(element_in_path, input.element.as_ref())?;
+        let name =
+            input.plain_name()?.ok_or_else(|| ApiError::new(Code::BadName, "The name of the instance is missing."))?;
+        let tags = input.plain_tags()?.unwrap_or_else(|| vec![name.clone()]);
+        let external_id = input.checked_external_id()?.flatten();
+        let brought = input.brought()?;
+        input.refuse_denial()?;
+        let mut configuration = Configuration::of(&element);
+        let without_effect = configuration.merge(&element, input.configuration.unwrap_or_default())?;
+        let authentication = configuration.authentication_type(&element)?;
+        let brought = brought.filter(|_| authentication == AuthenticationType::OAuth2);
+        let owner = caller.owner;
+        let app = self.app_for(owner, &element, authentication, &configuration).await?;
+        let provider_data = input.provider_data.unwrap_or_default();
+        if app.is_some() && brought.is_none() && provider_data.text("secret").is_some() {
+            configuration.set(CALLBACK_URL, Some(self.redirect_url()));
+        }
+        configuration.require(&element, authentication, &needless(brought.is_some(), app.is_some()))?;
+        if authentication == AuthenticationType::OAuth2 && brought.is_none() && provider_data.text("code").is_none() {
+            return Err(crate::service::credentials::provision::missing_code(&element));
+        }
+        let trace = provider_data.debug();
+        let creator = Creator {
+            id: caller.user,
+            email: caller.email.clone(),
+            first_name: caller.first_name.clone(),
+            last_name: caller.last_name.clone(),
+        };
+        let started = None;
+        let provisioning =
+            Provisioning { owner, element, authentication, configuration, app, provider_data, brought, started };
+        Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator })
+    }
+
+    /// The element that path and body name. Both may, if they agree.
+    fn element_of(&self, in_path: Option<&str>, in_body: Option<&ElementReference>) -> Result<Arc<Element>, ApiError> {
+        let in_body = in_body.and_then(|body| body.key.clone().or_else(|| body.id.map(|id| id.to_string())));
+        let named = in_path.map(str::to_owned).or_else(|| in_body.clone()).ok_or_else(|| {
+            let message = "The body names no element: send {\"element\":{\"key\":\"…\"}} or {\"element\":{\"id\":…}}.";
+            ApiError::new(Code::MissingElement, message)
+        })?;
+        let element = self.element(&named)?;
+        if in_body.is_some_and(|body| self.element(&body).map(|other| other.id).ok() != Some(element.id)) {
+            return Err(ApiError::new(Code::IdMismatch, "The element in the body differs from the one in the path."));
+        }
+        Ok(element)
+    }
+}

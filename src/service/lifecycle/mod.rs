@@ -1,0 +1,7 @@
+//! How an instance begins, changes and ends.
+
+pub mod change;
+pub mod create;
+pub mod delete;
+pub mod end_grants;
+pub mod forget;

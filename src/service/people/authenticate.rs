@@ -1,0 +1,179 @@
+//! Who calls: secrets and session tokens to principals, from memory when warm.
+
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq as _;
+
+use super::proof::Proof;
+use crate::kernel::code::Code;
+use crate::kernel::entropy::SystemEntropy;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::service::Services;
+use crate::service::process::memory::{FeedTrust, Memory};
+use crate::store::principals::{self, Principal};
+use crate::store::sessions;
+use crate::vault::lookup::Purpose;
+use crate::vault::{Audience, Known, LookupKey, MemoryHash, MemoryKey, Session};
+
+/// The parts of an `Authorization` header (contract 2.3), as far as they were given.
+#[derive(Debug, Clone, Default)]
+pub struct Presented {
+    pub user: Option<Secret>,
+    pub organization: Option<Secret>,
+    pub element: Option<Secret>,
+    pub bearer: Option<Secret>,
+}
+
+impl Presented {
+    pub fn is_empty(&self) -> bool {
+        self.user.is_none() && self.organization.is_none() && self.element.is_none() && self.bearer.is_none()
+    }
+}
+
+impl Services {
+    /// The caller behind a user secret with its organization secret, or behind a session token.
+    pub async fn authenticate(&self, presented: &Presented) -> Result<Arc<Principal>, ApiError> {
+        self.prove(presented).await.map(|(principal, _)| principal)
+    }
+
+    /// As `authenticate`; without an organization secret the user's is meant.
+    pub async fn authenticate_for_hub(&self, presented: &Presented) -> Result<Arc<Principal>, ApiError> {
+        self.prove_for_hub(presented).await.map(|(principal, _)| principal)
+    }
+
+    /// As `authenticate`, with what the caller was known by.
+    pub async fn prove(&self, presented: &Presented) -> Result<(Arc<Principal>, Proof), ApiError> {
+        match (&presented.bearer, &presented.user, &presented.organization) {
+            (None, None, None) if presented.element.is_none() => Err(missing("User and Organization")),
+            (None, Some(_), None) => Err(missing("Organization")),
+            _ => self.prove_for_hub(presented).await,
+        }
+    }
+
+    /// Whatever is presented must be right, and of one user.
+    async fn prove_for_hub(&self, presented: &Presented) -> Result<(Arc<Principal>, Proof), ApiError> {
+        let refused = || ApiError::from(Code::BadCredentials);
+        if let Some(token) = &presented.bearer {
+            let found = self.principal_of_session(Audience::Api, token).await?;
+            let (principal, session) = found.ok_or_else(refused)?;
+            let agree = match (&presented.user, &presented.organization) {
+                (None, None) => true,
+                (None, Some(organization)) => is_organization_secret(&self.lookup.known(), &principal, organization),
+                (Some(user), organization) => {
+                    let other = self.principal_by_secrets(user, organization.as_ref()).await?;
+                    other.is_some_and(|other| other.user == principal.user)
+                }
+            };
+            return if agree { Ok((principal, Proof::Session(session))) } else { Err(refused()) };
+        }
+        let user = presented.user.as_ref().ok_or_else(|| missing("User"))?;
+        let found = self.principal_by_secrets(user, presented.organization.as_ref()).await?;
+        found.map(|principal| (principal, Proof::Secrets)).ok_or_else(refused)
+    }
+
+    /// Who signed in; none when the session is over.
+    pub async fn principal_of_session(
+        &self,
+        of: Audience,
+        token: &Secret,
+    ) -> Result<Option<(Arc<Principal>, Session)>, ApiError> {
+        let Some(session) = self.session.verify(of, token, self.now()) else { return Ok(None) };
+        let Some(known) = self.signed_in(session.user).await? else { return Ok(None) };
+        let ended = session.id.as_ref().is_some_and(|id| known.ended.contains(id));
+        let holds = !ended && known.principal.session_generation == session.generation;
+        Ok(holds.then(|| (Arc::clone(&known.principal), session)))
+    }
+
+    async fn principal_by_secrets(
+        &self,
+        user: &Secret,
+        organization: Option<&Secret>,
+    ) -> Result<Option<Arc<Principal>>, ApiError> {
+        let known = &self.principals.by_secrets;
+        let both = self.principals.hash(user, organization);
+        if let Some(known) = known.get(&both).filter(|_| self.principals.trust.holds(self.now().timestamp())) {
+            return Ok(Some(known));
+        }
+        let generation = known.generation();
+        // Taken before the row, which may have a hash under a generation that goes meanwhile.
+        let keys = self.lookup.known();
+        let hashes = self.lookup.hashes(Purpose::UserSecret, user);
+        let found = self.store.read(move |conn| principals::find_by_secret(conn, &hashes)).await?;
+        let fits = |principal: &Principal| {
+            organization.is_none_or(|organization| is_organization_secret(&keys, principal, organization))
+        };
+        Ok(found.filter(fits).map(|principal| known.remember(both, principal, generation)))
+    }
+
+    async fn signed_in(&self, user: i64) -> Result<Option<Arc<SignedIn>>, ApiError> {
+        let known = &self.principals.by_user;
+        if let Some(known) = known.get(&user).filter(|_| self.principals.trust.holds(self.now().timestamp())) {
+            return Ok(Some(known));
+        }
+        let generation = known.generation();
+        let found = self.store.read(move |conn| {
+            let Some(principal) = principals::find(conn, user)? else { return Ok(None) };
+            Ok(Some(SignedIn { principal: Arc::new(principal), ended: sessions::ended(conn, user)? }))
+        });
+        Ok(found.await?.map(|signed_in| known.remember(user, signed_in, generation)))
+    }
+}
+
+/// Under any generation of the look-up key.
+fn is_organization_secret(keys: &Known<LookupKey>, principal: &Principal, secret: &Secret) -> bool {
+    keys.all().any(|generation| {
+        let hash = generation.key.hash(Purpose::OrganizationSecret, secret);
+        hash.ct_eq(&principal.organization_secret_hash).into()
+    })
+}
+
+fn missing(parts: &str) -> ApiError {
+    let message = format!(
+        "The Authorization header lacks {parts}: send `Authorization: User <secret>, Organization <secret>`, or `Bearer <token>`."
+    );
+    ApiError::new(Code::MissingCredentials, message)
+}
+
+/// A user, and which of the sessions are over before their time.
+struct SignedIn {
+    principal: Arc<Principal>,
+    ended: Vec<String>,
+}
+
+/// Principals in memory.
+#[derive(Clone)]
+pub struct PrincipalCache {
+    /// By one hash of both secrets, once both were found right: what is warm is the most of all calls.
+    by_secrets: Memory<MemoryHash, Principal>,
+    by_user: Memory<i64, SignedIn>,
+    trust: FeedTrust,
+    key: MemoryKey,
+}
+
+const CAPACITY: u64 = 10_000;
+
+impl PrincipalCache {
+    pub fn new(trust: FeedTrust) -> Self {
+        let key = MemoryKey::generate(&SystemEntropy);
+        Self { by_secrets: Memory::of(CAPACITY), by_user: Memory::of(CAPACITY), trust, key }
+    }
+
+    fn hash(&self, user: &Secret, organization: Option<&Secret>) -> MemoryHash {
+        match organization {
+            Some(organization) => self.key.hash(&[user, organization]),
+            None => self.key.hash(&[user]),
+        }
+    }
+
+    /// How many entries each memory has.
+    pub(in crate::service) fn counts(&self) -> [(&'static str, u64); 2] {
+        [("principals by secrets", self.by_secrets.count()), ("principals by user", self.by_user.count())]
+    }
+
+    /// Changes of users and organizations are rare: forgetting all of them is cheaper than knowing which.
+    pub fn clear(&self) {
+        self.by_secrets.clear();
+        self.by_user.clear();
+    }
+}

@@ -1,0 +1,368 @@
+//! The people of an organization, as its administrators make, change and remove them (contract 10.1). What a removed user made
+//! is the organization's: instances, links and webhooks stay.
+
+use std::net::IpAddr;
+
+use super::bootstrap::random_password;
+use super::passwords::told;
+use super::roles::{Role, granted, makes_administrator};
+use super::user_account::{UserAccount, UserDraft, UserPatch, checked_address, checked_name, view};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::paging::Page;
+use crate::kernel::secret::Secret;
+use crate::service::Services;
+use crate::store::principals::{self, NewUser, Principal};
+use crate::store::users::{self, By, Change, User};
+use crate::store::{AnyConn, StoreFault, Whose};
+use crate::vault::password;
+use crate::vault::password_rules::{Person, Rules};
+
+/// Who changes users.
+#[derive(Debug, Clone, Copy)]
+pub enum Actor<'a> {
+    /// Whoever has the database and the key.
+    Operator,
+    /// An administrator of the organization, and from where.
+    Administrator(&'a Principal, Option<IpAddr>),
+}
+
+/// What an act upon users comes to: refused by what was read in the very transaction, and then nothing was written.
+type Decided<T> = Result<Result<T, Code>, StoreFault>;
+
+impl Actor<'_> {
+    fn id(&self) -> Option<i64> {
+        match self {
+            Self::Operator => None,
+            Self::Administrator(caller, _) => Some(caller.user),
+        }
+    }
+
+    /// One line of the log. The name that was entered by somebody is quoted.
+    pub fn log(&self, act: &str, of: &User) {
+        let (of_user, of_name) = (of.id, &of.email);
+        match self {
+            Self::Operator => {
+                let by = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
+                tracing::info!(target: "ligand::people", act, of_user, ?of_name, operator = ?by);
+            }
+            Self::Administrator(caller, address) => tracing::info!(
+                target: "ligand::people", act, of_user, ?of_name, user = caller.user, name = %caller.email,
+                address = %told(*address)
+            ),
+        }
+    }
+}
+
+impl Services {
+    /// For administrators. In ascending order of ids, and the token of the next page.
+    pub async fn list_users(
+        &self,
+        caller: &Principal,
+        page: Page,
+    ) -> Result<(Vec<UserAccount>, Option<String>), ApiError> {
+        require_administrator(caller)?;
+        let organization = caller.owner.organization;
+        let rows = self.store.read_for(caller.owner, move |conn| users::list(conn, organization, page)).await?;
+        let (rows, next) = page.cut(rows, |row| row.id);
+        Ok((rows.iter().map(|user| view(user, None)).collect(), next))
+    }
+
+    /// For administrators, and of oneself.
+    pub async fn show_user(&self, caller: &Principal, by: By) -> Result<UserAccount, ApiError> {
+        require_administrator_or_self(caller, &by)?;
+        self.user(caller.owner.organization, by).await.map(|user| view(&user, None))
+    }
+
+    /// For administrators. `rules`: of the password.
+    pub async fn make_user(
+        &self,
+        actor: Actor<'_>,
+        caller: &Principal,
+        rules: Rules,
+        draft: UserDraft,
+    ) -> Result<UserAccount, ApiError> {
+        require_administrator(caller)?;
+        let organization_admin = makes_administrator(&draft.roles)?;
+        let email = checked_address(&draft.email)?;
+        let first_name = checked_name("firstName", &draft.first_name)?;
+        let last_name = checked_name("lastName", &draft.last_name)?;
+        let person = Person { email: email.clone(), first_name: first_name.clone(), last_name: last_name.clone() };
+        let password_hash = self.password_hash(rules, draft.password, person).await?;
+        let (id, owner) = (self.store.next_id().await?, caller.owner);
+        let (secret, kept) = self.new_user_secret(id)?;
+        let new = NewUser { id, owner, email, first_name, last_name, password_hash, secret: kept, organization_admin };
+        let (by, now) = (actor.id(), self.now());
+        let made = self.store.write_for(owner, move |conn| {
+            if !may_change(conn, by, owner.organization)? {
+                return Ok(Err(Code::NotAllowed));
+            }
+            principals::insert_user(conn, &new, now)?;
+            users::find(conn, owner.organization, &By::Id(id)).map(|made| made.ok_or(Code::UserNotFound))
+        });
+        let made = decided(made.await)?;
+        actor.log("user made", &made);
+        Ok(view(&made, Some(&secret)))
+    }
+
+    /// For administrators.
+    pub async fn change_user(
+        &self,
+        actor: Actor<'_>,
+        caller: &Principal,
+        by: By,
+        patch: UserPatch,
+    ) -> Result<UserAccount, ApiError> {
+        require_administrator(caller)?;
+        let user = self.user(caller.owner.organization, by).await?;
+        let change = Change {
+            email: patch.email.as_deref().map(checked_address).transpose()?,
+            first_name: patch.first_name.as_deref().map(|name| checked_name("firstName", name)).transpose()?,
+            last_name: patch.last_name.as_deref().map(|name| checked_name("lastName", name)).transpose()?,
+            password_hash: None,
+            active: patch.active,
+            organization_admin: patch.roles.as_deref().map(makes_administrator).transpose()?,
+        };
+        if user.id == caller.user && change.organization_admin.is_some_and(|admin| admin != user.organization_admin) {
+            return Err(own_roles());
+        }
+        let password_hash = match patch.password {
+            Some(password) => self.other_password(actor, caller, &user, &change, password).await?,
+            None => None,
+        };
+        self.apply_to_user(actor, user, Change { password_hash, ..change }, None).await.map(|user| view(&user, None))
+    }
+
+    /// The hash of a new password; none when it is the present one, which is no change.
+    async fn other_password(
+        &self,
+        actor: Actor<'_>,
+        caller: &Principal,
+        user: &User,
+        change: &Change,
+        password: Secret,
+    ) -> Result<Option<String>, ApiError> {
+        if user.id == caller.user {
+            let address = if let Actor::Administrator(_, address) = actor { address } else { None };
+            // A guess like any other. A new one of one's own wants more than this call can tell.
+            return match self.require_password(address, caller, password).await {
+                Ok(()) => Ok(None),
+                Err(error) if error.code == Code::LoginRefused => Err(Code::CurrentPasswordRequired.into()),
+                Err(error) => Err(error),
+            };
+        }
+        let (organization, id, tried) = (user.organization, user.id, password.clone());
+        let hash = self
+            .store
+            .read_for(Whose::of(organization), move |conn| users::password_hash(conn, organization, id))
+            .await?;
+        if self.hashing(move || password::verify(&tried, Some(&hash))).await? {
+            return Ok(None);
+        }
+        let given = |new: &Option<String>, old: &str| new.clone().unwrap_or_else(|| old.to_owned());
+        let person = Person {
+            email: given(&change.email, &user.email),
+            first_name: given(&change.first_name, &user.first_name),
+            last_name: given(&change.last_name, &user.last_name),
+        };
+        self.password_hash(Rules::Made, password, person).await.map(Some)
+    }
+
+    /// For administrators: a drawn password for somebody else, in the place of one that was forgotten.
+    pub async fn give_new_password(&self, actor: Actor<'_>, caller: &Principal, by: By) -> Result<Secret, ApiError> {
+        require_administrator(caller)?;
+        let user = self.user(caller.owner.organization, by).await?;
+        if user.id == caller.user {
+            return Err(Code::CurrentPasswordRequired.into());
+        }
+        let password = random_password(self.entropy.as_ref());
+        let person = Person {
+            email: user.email.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+        };
+        let password_hash = Some(self.password_hash(Rules::Typed, password.clone(), person).await?);
+        self.apply_to_user(actor, user, Change { password_hash, ..Change::default() }, None).await?;
+        Ok(password)
+    }
+
+    /// Grants the one role that is granted, or takes it away.
+    pub async fn set_administrator(
+        &self,
+        actor: Actor<'_>,
+        caller: &Principal,
+        by: By,
+        administrator: bool,
+    ) -> Result<(), ApiError> {
+        require_administrator(caller)?;
+        let user = self.user_for_roles(caller, by).await?;
+        if user.id == caller.user {
+            return Err(own_roles());
+        }
+        let change = Change { organization_admin: Some(administrator), ..Change::default() };
+        let unless = if administrator { Code::RoleGranted } else { Code::RoleNotGranted };
+        self.apply_to_user(actor, user, change, Some(unless)).await.map(drop)
+    }
+
+    /// For administrators, and of oneself.
+    pub async fn user_roles(&self, caller: &Principal, by: By) -> Result<Vec<Role>, ApiError> {
+        require_administrator_or_self(caller, &by)?;
+        self.user_for_roles(caller, by).await.map(|user| granted(user.organization_admin))
+    }
+
+    /// For administrators. The user's secret, bearers and sessions end; what the user made stays, and the address is free.
+    pub async fn remove_user(&self, actor: Actor<'_>, caller: &Principal, by: By) -> Result<(), ApiError> {
+        require_administrator(caller)?;
+        let user = self.user(caller.owner.organization, by).await?;
+        if user.id == caller.user {
+            return Err(ApiError::new(Code::NotAllowed, "Nobody removes themselves: ask another administrator."));
+        }
+        self.erase(actor, user).await
+    }
+
+    pub async fn erase(&self, actor: Actor<'_>, user: User) -> Result<(), ApiError> {
+        let (_, void) = self.new_user_secret(user.id)?;
+        let (by, now) = (actor.id(), self.now());
+        let removed = self.store.write_for(Whose::of(user.organization), move |conn| {
+            Ok(match still_there(conn, by, &user)? {
+                Ok(user) if is_last(conn, &user, false)? => Err(Code::LastAdministrator),
+                Ok(user) => users::remove(conn, &user, &void, now).map(|()| Ok(user))?,
+                refused => refused,
+            })
+        });
+        let removed = removed.await;
+        self.principals.clear();
+        self.rendered.clear();
+        actor.log("user removed", &decided(removed)?);
+        Ok(())
+    }
+
+    /// `unless`: what it is to change nothing of the roles.
+    pub async fn apply_to_user(
+        &self,
+        actor: Actor<'_>,
+        user: User,
+        change: Change,
+        unless: Option<Code>,
+    ) -> Result<User, ApiError> {
+        let (by, now) = (actor.id(), self.now());
+        let acts = acts(&user, &change);
+        let changed = self.store.write_for(Whose::of(user.organization), move |conn| {
+            let user = match still_there(conn, by, &user)? {
+                Ok(user) => user,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            let admin = change.organization_admin.unwrap_or(user.organization_admin);
+            if let Some(unless) = unless.filter(|_| admin == user.organization_admin) {
+                return Ok(Err(unless));
+            }
+            if is_last(conn, &user, admin && change.active.unwrap_or(user.active))? {
+                return Ok(Err(Code::LastAdministrator));
+            }
+            users::change(conn, &user, &change, now).map(Ok)
+        });
+        let changed = changed.await;
+        self.principals.clear();
+        self.rendered.clear();
+        let changed = decided(changed)?;
+        acts.into_iter().for_each(|act| actor.log(act, &changed));
+        Ok(changed)
+    }
+
+    async fn user(&self, organization: i64, by: By) -> Result<User, ApiError> {
+        let missing = missing(&by);
+        self.store
+            .read_for(Whose::of(organization), move |conn| users::find(conn, organization, &by))
+            .await?
+            .ok_or(missing)
+    }
+
+    /// Of another organization it is a 403 here (contract 10.1).
+    async fn user_for_roles(&self, caller: &Principal, by: By) -> Result<User, ApiError> {
+        let missing = missing(&by);
+        let found = self.store.read(move |conn| users::find_anywhere(conn, &by)).await?.ok_or(missing)?;
+        if found.organization == caller.owner.organization {
+            return Ok(found);
+        }
+        Err(ApiError::new(Code::NotAllowed, "The user belongs to another organization."))
+    }
+
+    /// For the operator, of any organization.
+    pub async fn user_anywhere(&self, email: &str) -> Result<User, ApiError> {
+        let by = By::Email(email.to_owned());
+        let missing = missing(&by);
+        self.store.read(move |conn| users::find_anywhere(conn, &by)).await?.ok_or(missing)
+    }
+}
+
+/// Whether who acts may do so still; from here to the end of the transaction nobody else changes users of this organization.
+fn may_change(conn: &mut AnyConn, by: Option<i64>, organization: i64) -> Result<bool, StoreFault> {
+    users::lock(conn, organization)?;
+    let Some(by) = by else { return Ok(true) };
+    let acting = users::find(conn, organization, &By::Id(by))?;
+    Ok(acting.is_some_and(|user| user.active && user.organization_admin))
+}
+
+/// The user as it is now.
+fn still_there(conn: &mut AnyConn, by: Option<i64>, user: &User) -> Decided<User> {
+    if !may_change(conn, by, user.organization)? {
+        return Ok(Err(Code::NotAllowed));
+    }
+    Ok(users::find(conn, user.organization, &By::Id(user.id))?.ok_or(Code::UserNotFound))
+}
+
+/// Whether nobody would be left to administer the organization. `stays`: the user goes on doing so.
+fn is_last(conn: &mut AnyConn, user: &User, stays: bool) -> Result<bool, StoreFault> {
+    let one = user.active && user.organization_admin;
+    Ok(one && !stays && !users::has_other_administrator(conn, user.organization, user.id)?)
+}
+
+fn decided<T>(outcome: Decided<T>) -> Result<T, ApiError> {
+    match outcome {
+        Ok(outcome) => outcome.map_err(|code| code.into()),
+        Err(StoreFault::Conflict(_)) => {
+            let message =
+                "A user with this e-mail address exists, maybe one that is disabled or of another organization.";
+            Err(ApiError::new(Code::UserExists, message))
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// What a change is called in the log.
+fn acts(user: &User, change: &Change) -> Vec<&'static str> {
+    let becomes = |new: Option<bool>, old: bool| new.filter(|new| *new != old);
+    let active = becomes(change.active, user.active).map(|on| if on { "user enabled" } else { "user disabled" });
+    let admin = becomes(change.organization_admin, user.organization_admin);
+    let admin = admin.map(|on| if on { "user promoted" } else { "user demoted" });
+    let password = change.password_hash.as_ref().map(|_| "password reset");
+    let named = change.email.is_some() || change.first_name.is_some() || change.last_name.is_some();
+    [active, admin, password, named.then_some("user changed")].into_iter().flatten().collect()
+}
+
+pub fn require_administrator(caller: &Principal) -> Result<(), ApiError> {
+    if caller.organization_admin {
+        return Ok(());
+    }
+    Err(ApiError::new(Code::NotAllowed, "Only an administrator of the organization may do this."))
+}
+
+fn require_administrator_or_self(caller: &Principal, by: &By) -> Result<(), ApiError> {
+    let own = match by {
+        By::Id(id) => *id == caller.user,
+        By::Email(email) => principals::address(email) == caller.email,
+    };
+    if own { Ok(()) } else { require_administrator(caller) }
+}
+
+fn own_roles() -> ApiError {
+    ApiError::new(Code::NotAllowed, "Nobody changes their own roles: ask another administrator.")
+}
+
+fn missing(by: &By) -> ApiError {
+    let shown: String = match by {
+        By::Id(id) => format!("ID {id}"),
+        By::Email(email) => email.chars().filter(|c| !c.is_control()).take(100).collect(),
+    };
+    ApiError::new(Code::UserNotFound, format!("No user found with {shown}."))
+}

@@ -1,0 +1,9 @@
+//! What a process holds: memories, leases, counters, signs of life.
+
+pub mod budget;
+pub mod flight;
+pub(in crate::service) mod leases;
+pub(in crate::service) mod liveness;
+pub mod memory;
+pub mod metrics;
+pub mod standstill;

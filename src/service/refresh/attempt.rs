@@ -1,0 +1,394 @@
+//! The token call of a refresh, under the lease, with everything that its outcome entails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::outcomes::Outcome;
+use super::single_flight::{Cause, Failure, Wanted};
+use super::warm_instances::{ahead, withdrawn};
+use crate::catalog::element::Element;
+use crate::catalog::oauth2::{OAuth2, Refresh};
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::protocol::oauth2::client::Client;
+use crate::protocol::oauth2::reply::Token;
+use crate::protocol::oauth2::token;
+use crate::protocol::{Credential, VendorFault, VendorRequest};
+use crate::service::Services;
+use crate::service::credentials::introspect::Connected;
+use crate::service::credentials::provision::with_values;
+use crate::service::credentials::token_call::Asker;
+use crate::service::credentials::token_hosts::Way;
+use crate::service::credentials::token_turns::{Party, Turn};
+use crate::service::ground::PATIENCE;
+use crate::service::instance::view::credential_place;
+use crate::service::notices::{self, Event};
+use crate::service::process::flight::Lateness;
+use crate::service::unstored::entry::{Act, Entry};
+use crate::service::unstored::waits_for_database;
+use crate::store::instances::{CredentialRow, InstanceRow, Stored};
+use crate::store::leases::{self, Lease};
+use crate::store::time::UtcTime;
+use crate::store::{AnyConn, StoreFault, Whose, refreshes};
+use crate::vault::lookup::Purpose;
+
+/// So long after it was asked for a lease is certainly ours.
+const STILL_OURS: Duration = Duration::from_secs(1);
+
+pub(in crate::service) fn lease_name(instance: i64) -> String {
+    format!("refresh/{instance}")
+}
+
+/// Everything that the call needs, read under the lease.
+struct Call {
+    stored: Stored,
+    element: Arc<Element>,
+    credential: Credential,
+    client: Client,
+    request: VendorRequest,
+}
+
+impl Services {
+    /// Refreshes, unless somebody else did before the lease was ours. The version that there is now.
+    pub(in crate::service) async fn refresh_under(
+        &self,
+        name: &Arc<str>,
+        (lease, asked): (Lease, Instant),
+        stored: Stored,
+        wanted: Wanted,
+        (lateness, turn): (&Lateness, Turn),
+    ) -> Result<i64, Failure> {
+        let started = Instant::now();
+        let version = stored.credential.version;
+        if version > wanted.seen {
+            self.release(name, lateness).await;
+            return Ok(version);
+        }
+        // Until something is sent what an earlier holder left unsettled stays so.
+        let call = match self.prepare(stored, wanted).await {
+            Ok(call) => call,
+            Err(error) => {
+                self.let_go(name, lease.unsettled, lateness).await;
+                return Err(error.into());
+            }
+        };
+        let element = Arc::clone(&call.element);
+        let host: Arc<str> = call.request.url.host_str().unwrap_or_default().into();
+        if let Way::Shut(rest) = self.way_to(&host, wanted) {
+            self.let_go(name, lease.unsettled, lateness).await;
+            let error =
+                ApiError::new(Code::VendorUnreachable, format!("{} is not available at the moment.", element.name));
+            return Err(Failure { error: error.with_retry_after(rest.as_secs()), host: Some(host) });
+        }
+        // A process that stood still for a while may have been taken for dead.
+        if asked.elapsed() > STILL_OURS {
+            match self.still_holds(name).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(version),
+                Err(error) => {
+                    self.let_go(name, lease.unsettled, lateness).await;
+                    return Err(error.into());
+                }
+            }
+        }
+        let asker = Asker { owner: wanted.owner, what: "the refresh token", lateness, turn: Some(turn) };
+        let reply = self
+            .while_beating(name, async { self.token_call(&element, oauth2_of(&element)?, &call.request, asker).await });
+        let reply = reply.await;
+        let settling = self.settle(name, lease, wanted, call, reply, lateness);
+        let (outcome, settled) = self.while_beating(name, settling).await;
+        outcome.note(&self.metrics, &element, wanted, started.elapsed());
+        let down = || self.token_hosts.rest(&host, self.clock.steady()).is_some_and(|rest| rest < Duration::MAX);
+        settled.map_err(|error| Failure { host: down().then(|| Arc::clone(&host)), error })
+    }
+
+    /// Whoever asks by `?refresh=true` may always try.
+    fn way_to(&self, host: &str, wanted: Wanted) -> Way {
+        if wanted.cause == Cause::Asked { Way::Open } else { self.token_hosts.way(host, self.clock.steady()) }
+    }
+
+    /// Whose turn it is about. A credential that cannot be read has no host, and fails under the lease.
+    pub(in crate::service) fn party(&self, stored: &Stored, element: &Element) -> Party {
+        let host = || {
+            let url = element.authentication.oauth2.as_ref()?.refresh_url();
+            if !url.has_variable_host() {
+                return None;
+            }
+            let place = credential_place(stored.instance.id);
+            let credential = Credential::read(&self.vault.open(place, &stored.credential.sealed).ok()?).ok()?;
+            let configuration = self.configuration_of(stored).ok()?;
+            let url = with_values(element, &configuration, credential.variables(), |values| values.url(url)).ok()?;
+            url.host_str().map(Into::into)
+        };
+        Party { organization: stored.instance.organization_id, host: host() }
+    }
+
+    async fn prepare(&self, stored: Stored, wanted: Wanted) -> Result<Call, ApiError> {
+        if let Some(reason) = &stored.instance.invalid_reason {
+            return Err(withdrawn(reason));
+        }
+        let element = self.element_of_row(&stored.instance)?;
+        let document = self.vault.open(credential_place(wanted.id), &stored.credential.sealed)?;
+        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
+        self.refuse_changed_element(&element, credential.given_for())?;
+        let Credential::OAuth2 { refresh_token: Some(refresh_token), variables, .. } = &credential else {
+            return Err(not_refreshable(&element));
+        };
+        let oauth2 = element.authentication.oauth2.as_ref().ok_or_else(|| not_refreshable(&element))?;
+        let configuration = self.configuration_of(&stored)?;
+        let client = self.client_of(wanted.owner, &element, &configuration).await?;
+        let request = with_values(&element, &configuration, Some(variables), |values| {
+            token::refresh(oauth2, &client, refresh_token, values)
+        })?;
+        Ok(Call { stored, element: Arc::clone(&element), credential, client, request })
+    }
+
+    async fn settle(
+        &self,
+        name: &Arc<str>,
+        lease: Lease,
+        wanted: Wanted,
+        call: Call,
+        reply: Result<Token, VendorFault>,
+        lateness: &Lateness,
+    ) -> (Outcome, Result<i64, ApiError>) {
+        let vendor = call.element.name.clone();
+        match reply {
+            Ok(token) => self.keep_token(name, wanted, call, token, lateness).await,
+            Err(VendorFault::Refused { terminal: true, code, message, .. }) => {
+                let reason = reason_of(&vendor, message.as_deref().or(code.as_deref()), lease.unsettled);
+                let outcome = Outcome::Terminal { code };
+                let marking = self.mark_invalid(name, wanted, &call.stored, &reason);
+                match lateness.within(PATIENCE, || waits_for_database(None), marking).await {
+                    // Somebody put in another credential meanwhile: that one counts.
+                    Err(StoreFault::Conflict(_) | StoreFault::NotFound) => {
+                        self.release(name, lateness).await;
+                        (Outcome::Overtaken, self.version_of(wanted).await)
+                    }
+                    Err(fault) => {
+                        self.release(name, lateness).await;
+                        (outcome, Err(fault.into()))
+                    }
+                    Ok(()) => (outcome, Err(withdrawn(&reason))),
+                }
+            }
+            Err(fault) => {
+                self.let_go(name, lease.unsettled || may_have_rotated(&fault), lateness).await;
+                let outcome = Outcome::Transient { fault: fault.to_string() };
+                (outcome, Err(fault.into_error(&vendor, "the refresh token")))
+            }
+        }
+    }
+
+    /// Stores the new token, whatever the database does meanwhile: it cannot be had again.
+    async fn keep_token(
+        &self,
+        name: &Arc<str>,
+        wanted: Wanted,
+        call: Call,
+        token: Token,
+        lateness: &Lateness,
+    ) -> (Outcome, Result<i64, ApiError>) {
+        let (owner, id, now) = (wanted.owner, wanted.id, self.now());
+        let before = call.stored.instance.connected.as_deref();
+        let connected = Connected::read(before).renewed(&token).text();
+        // A row that says the same is not written.
+        let connected = connected.filter(|now| before != Some(now.as_str()));
+        let credential = match self.renewed(&call, token, wanted.cause, now) {
+            Ok(credential) => credential,
+            Err(error) => {
+                self.let_go(name, true, lateness).await;
+                return (Outcome::Dropped { reason: format!("{error:?}") }, Err(error));
+            }
+        };
+        let instance = InstanceRow { connected, ..call.stored.instance.clone() };
+        let lease = Some((Arc::clone(name), self.process));
+        let entry = Entry { lease, ..Entry::new(owner, Act::Renew, instance, credential) };
+        let mut entry = self.telling(entry);
+        let fault = loop {
+            let _held = self.unstored.hold(Arc::clone(&entry), call.client.clone());
+            let fault = match self.store_entry(&entry, true, lateness).await {
+                Ok(_) => return (Outcome::Refreshed, Ok(entry.credential.version.saturating_add(1))),
+                Err(fault) => fault,
+            };
+            match self.stored_once_readable(owner, id).await {
+                // The acknowledgement of our own commit was lost.
+                Ok(stored) if stored.credential.sealed == entry.credential.sealed => {
+                    self.release(name, lateness).await;
+                    return (Outcome::Refreshed, Ok(stored.credential.version));
+                }
+                Ok(stored) if stored.credential.version > entry.credential.version => {
+                    // The operator ended it meanwhile, and what that ended was the token before. First: who waits for the
+                    // end of the lease then finds this.
+                    if stored.instance.invalid_reason.is_some() {
+                        self.revoke_entry(&entry).await;
+                    }
+                    self.release(name, lateness).await;
+                    return (Outcome::Overtaken, Ok(stored.credential.version));
+                }
+                // A failover or a restore brought an older one back: ours is still the newest.
+                Ok(stored) if stored.credential.version < entry.credential.version => {
+                    let version = stored.credential.version;
+                    let credential = CredentialRow { version, ..entry.credential.clone() };
+                    entry = Arc::new(Entry { credential, ..Entry::clone(&entry) });
+                }
+                // The instance was deleted meanwhile: the new token must not live on at the vendor.
+                Err(gone) if gone.code == Code::InstanceNotFound => {
+                    self.release(name, lateness).await;
+                    self.revoke_entry(&entry).await;
+                    return (Outcome::Overtaken, Err(gone));
+                }
+                Ok(_) | Err(_) => break fault,
+            }
+        };
+        self.release(name, lateness).await;
+        (Outcome::Dropped { reason: fault.to_string() }, Err(fault.into()))
+    }
+
+    /// The credential's row with the new token.
+    fn renewed(&self, call: &Call, token: Token, cause: Cause, now: DateTime<Utc>) -> Result<CredentialRow, ApiError> {
+        let Credential::OAuth2 { refresh_token: sent, variables: before, scopes, given_for, .. } =
+            call.credential.clone()
+        else {
+            return Err(not_refreshable(&call.element));
+        };
+        // What a reply does not repeat stays as it was.
+        let mut variables = before.clone();
+        variables.extend(token.variables);
+        let configuration = self.configuration_of(&call.stored)?;
+        let own_host = with_values(&call.element, &configuration, Some(&variables), |values| {
+            values.url(&call.element.base_url).map(drop)
+        });
+        if own_host.is_err() {
+            tracing::warn!(instance = call.stored.instance.id, "the reply to a refresh names a foreign host: ignored");
+            variables = before;
+        }
+        let credential = Credential::OAuth2 {
+            access_token: token.access_token,
+            refresh_token: token.refresh_token.or(sent),
+            variables,
+            scopes: token.scopes.or(scopes),
+            given_for,
+        };
+        let row = &call.stored.credential;
+        let id = row.instance_id;
+        let grant = credential.grant().map(|grant: &Secret| self.lookup.hash(Purpose::VendorGrant, grant));
+        let refused_at = if cause == Cause::Refused { Some(UtcTime(now)) } else { row.refused_at };
+        Ok(CredentialRow {
+            sealed: self.vault.seal(credential_place(id), &credential.document())?,
+            grant_hash: grant,
+            lifetime: token.lifetime,
+            expires_at: token.expires_at.map(UtcTime),
+            refreshed_at: Some(UtcTime(now)),
+            due_at: call
+                .element
+                .refresh()
+                .and_then(|rules| due_at(rules, id, token.expires_at, Some(now)))
+                .map(UtcTime),
+            refused_at,
+            ..row.clone()
+        })
+    }
+
+    async fn mark_invalid(
+        &self,
+        name: &Arc<str>,
+        wanted: Wanted,
+        stored: &Stored,
+        reason: &str,
+    ) -> Result<(), StoreFault> {
+        let (owner, id, now, process) = (wanted.owner, wanted.id, self.now(), self.process);
+        let (lease, reason, version) = (Arc::clone(name), reason.to_owned(), stored.credential.version);
+        let event = Event::of_instance(notices::Kind::InstanceInvalid, &stored.instance, Some(&reason));
+        let told = self.notices(owner, &event, None);
+        let marked = self.commit_until_decided(owner, "the end of a grant", move |conn| {
+            // Once: a commit whose acknowledgement was lost is tried again.
+            if refreshes::mark_invalid(conn, owner, id, version, &reason, now)? {
+                notices::enqueue(conn, &told)?;
+            }
+            leases::release(conn, &lease, process)
+        });
+        let marked = marked.await;
+        self.warm.forget([&id]);
+        marked
+    }
+
+    async fn version_of(&self, wanted: Wanted) -> Result<i64, ApiError> {
+        Ok(self.stored_instance(wanted.owner, wanted.id).await?.credential.version)
+    }
+
+    async fn still_holds(&self, name: &Arc<str>) -> Result<bool, ApiError> {
+        let (lease, process) = (Arc::clone(name), self.process);
+        Ok(self.store.write(move |conn| leases::beat(conn, &lease, process)).await?)
+    }
+
+    /// Without a result. `unsettled`: the vendor may have given a token that nobody has. The flight lasts until the database
+    /// takes it: a lease that rots would look like a death.
+    async fn let_go(&self, name: &Arc<str>, unsettled: bool, lateness: &Lateness) {
+        let (lease, process) = (Arc::clone(name), self.process);
+        let write = move |conn: &mut AnyConn| match unsettled {
+            true => leases::leave_unsettled(conn, &lease, process),
+            false => leases::release(conn, &lease, process),
+        };
+        let let_go = self.commit_until_decided(Whose::SERVER, "the end of a lease", write);
+        let _ = lateness.within(PATIENCE, || waits_for_database(None), let_go).await;
+    }
+
+    async fn release(&self, name: &Arc<str>, lateness: &Lateness) {
+        self.let_go(name, false, lateness).await;
+    }
+}
+
+/// Whether the vendor may have renewed the token although we did not get it.
+fn may_have_rotated(fault: &VendorFault) -> bool {
+    match fault {
+        VendorFault::Timeout | VendorFault::Malformed(_) => true,
+        VendorFault::Unreachable { sent, .. } => *sent,
+        VendorFault::Unavailable { status, .. } => *status >= 500,
+        _ => false,
+    }
+}
+
+fn reason_of(vendor: &str, said: Option<&str>, unsettled: bool) -> String {
+    let said = said.map_or(String::new(), |said| format!(" ({})", said.trim_end_matches('.')));
+    let why = match unsettled {
+        true => ", and the outcome of the refresh before is unknown: its new token may be lost",
+        false => "",
+    };
+    format!("{vendor} refused the refresh token{said}{why}. The user must authorise again.")
+}
+
+fn oauth2_of(element: &Element) -> Result<&OAuth2, VendorFault> {
+    element.authentication.oauth2.as_ref().ok_or(VendorFault::Malformed("an element without OAuth 2.0"))
+}
+
+fn not_refreshable(element: &Element) -> ApiError {
+    let message = format!("This credential of {} has no refresh token.", element.name);
+    ApiError::new(Code::ReauthorizationRequired, message)
+}
+
+/// When the background job looks at a credential: somewhat before a use would, spread out; or before its refresh token
+/// dies unused.
+pub(in crate::service) fn due_at(
+    rules: &Refresh,
+    id: i64,
+    expires_at: Option<DateTime<Utc>>,
+    refreshed_at: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    let by_expiry = expires_at.and_then(|end| {
+        let ahead = ahead(end, refreshed_at);
+        // Multiplicative hashing: neighbouring ids are not due together.
+        let spread = ahead.checked_mul(i32::try_from(id.wrapping_mul(0x9E37_79B1).rem_euclid(1000)).ok()?)? / 1000;
+        end.checked_sub_signed(ahead)?.checked_sub_signed(spread)
+    });
+    by_expiry.into_iter().chain(idle_at(rules, refreshed_at)).min()
+}
+
+/// When four fifths of the time have gone that an unused refresh token lives.
+pub(in crate::service) fn idle_at(rules: &Refresh, refreshed_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    let limit = TimeDelta::try_seconds(i64::try_from(rules.idle_limit?).ok()?)?;
+    refreshed_at?.checked_add_signed(limit / 5 * 4)
+}

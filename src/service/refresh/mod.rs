@@ -1,0 +1,8 @@
+//! How a credential stays fresh.
+
+pub(in crate::service) mod attempt;
+pub mod due;
+pub mod fresh_token;
+pub(in crate::service) mod outcomes;
+pub mod single_flight;
+pub mod warm_instances;
