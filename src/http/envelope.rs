@@ -8,9 +8,10 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 
 use super::error::{of_framework, render};
+use super::extract::Reader;
 use super::lifetime::Open;
 use super::vendor_reply::FromVendor;
 use super::{ELEMENTS_ERROR, Shared, head, own_names, security_headers, system, urls, vendor};
@@ -181,6 +182,17 @@ fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_
             let cause = error.source.as_ref().map(tracing::field::display);
             tracing::info!(method, route, status, elapsed_ms, request_id, code, cause, "request");
         }
-        None => tracing::info!(method, route, status, elapsed_ms, request_id, "request"),
+        // One line for both: the second one would cost as much as the call itself.
+        None => match request.extensions().get::<Reader>() {
+            None => tracing::info!(method, route, status, elapsed_ms, request_id, "request"),
+            Some(Reader { read, by, address }) => {
+                let address = address.map(tracing::field::display);
+                let (instance, tokens_read) = (read.instance, read.count);
+                let (user, name) = (by.user, &*by.email);
+                tracing::info!(
+                    method, route, status, elapsed_ms, request_id, tokens_read, instance, user, name, address, "request"
+                );
+            }
+        },
     }
 }

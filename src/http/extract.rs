@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use futures_util::future::Either;
 
 use super::Shared;
@@ -23,6 +23,7 @@ use crate::outbound::Connections;
 use crate::service::Services;
 use crate::service::calls::vendor::Through;
 use crate::service::people::authenticate::Presented;
+use crate::service::instance::token_sight::TokensRead;
 use crate::service::people::proof::Proof;
 use crate::store::principals::Principal;
 
@@ -33,6 +34,7 @@ pub struct Caller {
     pub services: Services,
     pub principal: Arc<Principal>,
     pub proof: Proof,
+    request: HttpRequest,
     /// From where, as far as trusted proxies tell it.
     pub address: Option<IpAddr>,
 }
@@ -41,6 +43,19 @@ impl Caller {
     pub fn owner(&self) -> Owner {
         self.principal.owner
     }
+
+    /// For the log line of the request.
+    pub fn note(&self, read: TokensRead) {
+        let by = Arc::clone(&self.principal);
+        self.request.extensions_mut().insert(Reader { read, by, address: self.address });
+    }
+}
+
+/// Who read tokens, by this request.
+pub(super) struct Reader {
+    pub read: TokensRead,
+    pub by: Arc<Principal>,
+    pub address: Option<IpAddr>,
 }
 
 /// A caller whose Element token names one of its instances.
@@ -91,7 +106,7 @@ impl FromRequest for Caller {
             let services = services(&request)?;
             let (principal, proof) = services.prove(&presented(&request)?).await?;
             services.count_request(principal.owner.organization).await?;
-            Ok(Self { services, principal, proof, address: address(&request) })
+            Ok(Self { services, principal, proof, address: address(&request), request })
         })
     }
 }

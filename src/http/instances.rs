@@ -13,12 +13,13 @@ use super::openapi::queries::{ChangeQuery, IdempotencyHeader, InstanceListQuery,
 use super::path::InstancePath;
 use super::system::no_route;
 use crate::kernel::error::ApiError;
+use crate::service::instance::answer::Answer;
 use crate::service::instance::idempotency::IdempotencyKey;
 use crate::service::instance::input::InstanceInput;
 use crate::service::instance::list::{InstanceCount, InstanceQuery, nothing_found};
+use crate::service::instance::token_sight::TokensRead;
 use crate::service::instance::usage::UsageView;
 use crate::service::instance::view::InstanceView;
-use crate::service::lifecycle::create::Answer;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -193,7 +194,7 @@ pub async fn list(caller: Caller, element: Option<String>, parameters: Parameter
     if instances.is_empty() && parameters.get("emptyList") != Some("200") {
         return Err(nothing_found("instances"));
     }
-    caller.services.show_tokens(&caller.principal, caller.address, &mut instances).await?;
+    caller.show_tokens(&mut instances).await?;
     Ok(page_of(&instances, next))
 }
 
@@ -205,7 +206,7 @@ pub async fn show(caller: &Caller, id: i64, parameters: &Parameters) -> Result<H
             return Ok(HttpResponse::Ok().json(caller.sees(instance).await?));
         }
         let body = caller.services.instance_body(caller.owner(), id).await?;
-        caller.services.note_token_read(&caller.principal, caller.address, id);
+        caller.note(TokensRead { instance: id, count: 1 });
         return Ok(HttpResponse::Ok().content_type(ContentType::json()).body(web::Bytes::from_owner(body)));
     }
     let (instance, failure) = caller.services.refresh_instance(caller.owner(), id).await?;
@@ -251,9 +252,15 @@ async fn instance_reply(caller: &Caller, answer: Answer) -> Result<HttpResponse,
 impl Caller {
     /// The instance as this caller may see it: whatever a reply says of one goes through here, or through `show_tokens`.
     async fn sees(&self, mut instance: InstanceView) -> Result<InstanceView, ApiError> {
-        let one = std::slice::from_mut(&mut instance);
-        self.services.show_tokens(&self.principal, self.address, one).await?;
+        self.show_tokens(std::slice::from_mut(&mut instance)).await?;
         Ok(instance)
+    }
+
+    async fn show_tokens(&self, instances: &mut [InstanceView]) -> Result<(), ApiError> {
+        if let Some(read) = self.services.show_tokens(&self.principal, instances).await? {
+            self.note(read);
+        }
+        Ok(())
     }
 }
 

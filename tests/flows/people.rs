@@ -100,3 +100,28 @@ fn who_is_put_out_or_removed_is_gone_everywhere_within_two_seconds() {
         opened.end_within(since).await;
     });
 }
+
+#[test]
+fn the_line_of_a_call_says_who_read_tokens() {
+    let Some(database) = Database::empty_postgres() else { return };
+    runtime().block_on(async {
+        let fleet = Fleet::start(database, 1).await;
+        let (caller, server) = (&fleet.callers[0], &fleet.servers[0]);
+        let first = caller.create_with_key("First").await;
+        caller.create_with_key("Second").await;
+        caller.get(&format!("/instances/{}", first["id"])).await.ok();
+        caller.get("/instances").await.ok();
+        caller.get("/instances/count").await.ok();
+        // In the order in which they were answered.
+        until("the log has the last call", async || server.log().contains("/instances/count")).await;
+        let log = server.log();
+        let told: Vec<_> = log.lines().filter(|line| line.contains("tokens_read=")).collect();
+        assert_eq!(told.len(), 4, "two creations, one read, one list: {told:#?}");
+        let id = format!("instance={}", first["id"]);
+        for (line, count) in told[2..].iter().zip(["tokens_read=1 ", "tokens_read=2 "]) {
+            for part in [count, &id, "name=\"admin@example.com\"", "address=127.0.0.1", "request_id="] {
+                assert!(line.contains(part), "{part} is not in {line}");
+            }
+        }
+    });
+}
