@@ -1,6 +1,8 @@
 //! The floors of ARCHITECTURE.md: a module imports only lower floors and its own folder, and each foreign library lives
 //! where it belongs.
 
+mod rooms;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

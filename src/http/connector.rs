@@ -7,7 +7,8 @@ use super::connect::{browser, lost, other_browser, result_address, trouble};
 use super::extract::{Parameters, address, services};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
-use crate::service::callback::{CallbackEnd, Redirected};
+use crate::service::callback::CallbackEnd;
+use crate::service::grants::Redirected;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config.route("/connector/callback", web::get().to(callback));

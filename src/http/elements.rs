@@ -98,7 +98,7 @@ async fn list_authentication_types(
     public: Public,
     path: web::Path<ElementPath>,
 ) -> Result<web::Json<AuthenticationTypes>, ApiError> {
-    public.services.authentication_types(&path.key_or_id).map(web::Json)
+    public.services.list_authentication_types(&path.key_or_id).map(web::Json)
 }
 
 /// List the configuration of one authentication type

@@ -17,7 +17,7 @@ pub fn routes(config: &mut ServiceConfig) {
 #[utoipa::path(responses((status = 200, description = "The organization", body = OrganizationView)))]
 #[get("/organizations/me")]
 async fn get_organization(caller: Caller) -> Result<web::Json<OrganizationView>, ApiError> {
-    caller.services.organization(&caller.principal).await.map(web::Json)
+    caller.services.organization_view(&caller.principal).await.map(web::Json)
 }
 
 /// Change the caller's organization

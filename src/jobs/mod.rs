@@ -14,7 +14,7 @@ use crate::kernel::error::ApiError;
 use crate::service::Services;
 use crate::service::change_feed::FeedPosition;
 use crate::service::credentials::revoke_grants::Share;
-use crate::service::instance::idempotency::KEPT_FOR;
+use crate::service::ground::KEPT_FOR;
 use crate::service::notices::sending::Sending;
 use crate::service::refresh::due::DueRefreshes;
 use crate::store::{StoreFault, changes, grants, idempotency, notices, processes, revocations, sessions};

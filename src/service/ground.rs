@@ -4,9 +4,16 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use super::Services;
+use chrono::TimeDelta;
+
+use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
+use crate::service::Services;
+use crate::store::principals::KeptSecret;
 use crate::store::{AnyConn, StoreFault, Whose};
+use crate::vault::lookup::Purpose;
+use crate::vault::seal::Place;
 
 /// How long callers wait for the database.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -92,4 +99,33 @@ impl Services {
             }
         }
     }
+
+    /// An address of this server, as browsers reach it.
+    pub fn public(&self, path: &str) -> String {
+        format!("{}/{path}", self.public_url.as_str().trim_end_matches('/'))
+    }
+
+    /// Where vendors send users back to, whatever the element: what is registered with every partner app.
+    pub fn redirect_url(&self) -> String {
+        format!("{}/connector/callback", self.public_url.as_str().trim_end_matches('/'))
+    }
+
+    pub fn kept_secret(&self, purpose: Purpose, place: Place, secret: &Secret) -> Result<KeptSecret, ApiError> {
+        let sealed = self.vault.seal(place, secret.expose().as_bytes())?;
+        Ok(KeptSecret { hash: self.lookup.hash(purpose, secret), sealed })
+    }
+}
+
+/// How long answers are kept.
+pub const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
+
+/// What callers learn while a grant waits for the database.
+pub(super) fn waits_for_database(instance: Option<i64>) -> ApiError {
+    let error = ApiError::from(Code::DatabaseUnavailable).with_retry_after(1);
+    let Some(id) = instance else { return error };
+    let message = format!(
+        "The database is not available. What was sent to the vendor is used up, and what it brought is kept until the \
+         database takes it: do not send it again, GET /instances/{id} tells when it is stored."
+    );
+    ApiError { message, ..error }
 }

@@ -1,4 +1,4 @@
-//! Floor 4: the use cases, one file each. What a caller wants done, whichever protocol it came by.
+//! Floor 4: the use cases, in rooms by subject. What a caller wants done, whichever protocol it came by.
 
 pub mod authorize;
 pub mod callback;
@@ -7,10 +7,12 @@ pub mod change_feed;
 pub mod connect;
 pub mod credentials;
 pub mod elements;
-mod ground;
+pub mod grants;
+pub mod ground;
 pub mod instance;
 pub mod keys;
 pub mod lifecycle;
+pub mod links;
 pub mod notices;
 pub mod organization;
 pub mod people;

@@ -51,12 +51,13 @@ pub struct Filter {
     pub newest_first: bool,
 }
 
+/// The statuses in which a link still works.
+pub const OPEN: [&str; 4] = ["pending", "opened", "denied", "failed"];
+
 /// A link that is past its time is expired, whatever its row still says.
 #[derive(Debug, Clone)]
 pub struct StatusFilter {
     pub status: &'static str,
-    /// The statuses that time ends.
-    pub open: &'static [&'static str],
     /// The one that it ends in.
     pub expired: &'static str,
     pub now: DateTime<Utc>,
@@ -89,11 +90,11 @@ pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Re
         if let Some(external_id) = &filter.external_id {
             rows = rows.filter(dsl::external_id.eq(external_id));
         }
-        if let Some(StatusFilter { status, open, expired, now }) = &filter.status {
+        if let Some(StatusFilter { status, expired, now }) = &filter.status {
             let now = UtcTime(*now);
             rows = if status == expired {
-                rows.filter(dsl::status.eq(*status).or(dsl::status.eq_any(*open).and(dsl::expires_at.le(now))))
-            } else if open.contains(status) {
+                rows.filter(dsl::status.eq(*status).or(dsl::status.eq_any(OPEN).and(dsl::expires_at.le(now))))
+            } else if OPEN.contains(status) {
                 rows.filter(dsl::status.eq(*status)).filter(dsl::expires_at.gt(now))
             } else {
                 rows.filter(dsl::status.eq(*status))
@@ -129,34 +130,24 @@ pub fn update(conn: &mut AnyConn, owner: Owner, changed: &LinkRow) -> Result<(),
 }
 
 /// Links whose time is over and whose row does not say so yet. For a background job, so without an owner.
-pub fn overdue(
-    conn: &mut AnyConn,
-    open: &[&'static str],
-    now: DateTime<Utc>,
-    most: i64,
-) -> Result<Vec<LinkRow>, StoreFault> {
-    let due = dsl::connect_link.filter(dsl::expires_at.le(UtcTime(now))).filter(dsl::status.eq_any(open));
+pub fn overdue(conn: &mut AnyConn, now: DateTime<Utc>, most: i64) -> Result<Vec<LinkRow>, StoreFault> {
+    let due = dsl::connect_link.filter(dsl::expires_at.le(UtcTime(now))).filter(dsl::status.eq_any(OPEN));
     Ok(due.order(dsl::expires_at).limit(most).load(conn)?)
 }
 
 /// Links that came to their end before that time. For a background job, so without an owner.
-pub fn purge(conn: &mut AnyConn, open: &[&'static str], before: DateTime<Utc>) -> Result<usize, StoreFault> {
-    let old = dsl::connect_link.filter(dsl::updated_at.le(UtcTime(before))).filter(dsl::status.ne_all(open));
+pub fn purge(conn: &mut AnyConn, before: DateTime<Utc>) -> Result<usize, StoreFault> {
+    let old = dsl::connect_link.filter(dsl::updated_at.le(UtcTime(before))).filter(dsl::status.ne_all(OPEN));
     Ok(diesel::delete(old).execute(conn)?)
 }
 
 /// The oldest links of an organization that came to their end, and of which nothing is still to be told; so many at most.
-pub fn drop_ended(
-    conn: &mut AnyConn,
-    organization: i64,
-    open: &[&'static str],
-    most: i64,
-) -> Result<usize, StoreFault> {
+pub fn drop_ended(conn: &mut AnyConn, organization: i64, most: i64) -> Result<usize, StoreFault> {
     let told_later =
         notice::table.filter(notice::link_id.eq(dsl::id.nullable())).filter(notice::status.eq(notices::WAITING));
     let ended = dsl::connect_link
         .filter(dsl::organization_id.eq(organization))
-        .filter(dsl::status.ne_all(open))
+        .filter(dsl::status.ne_all(OPEN))
         .filter(not(exists(told_later)));
     let oldest: Vec<i64> = ended.select(dsl::id).order(dsl::id).limit(most).load(conn)?;
     Ok(diesel::delete(dsl::connect_link.filter(dsl::id.eq_any(oldest))).execute(conn)?)

@@ -82,7 +82,7 @@ struct Told {
 
 async fn page(operator: &Operator, told: &Told) -> Result<HttpResponse, ApiError> {
     operator.require_administrator()?;
-    let view = operator.services.organization(&operator.principal).await?;
+    let view = operator.services.organization_view(&operator.principal).await?;
     let receiver = operator.services.webhook(&operator.principal).await?;
     let entered = |what: &str| told.entered.as_ref().filter(|form| form.get("do") == Some(what));
     let content = html! {

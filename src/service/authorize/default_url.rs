@@ -12,15 +12,13 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::oauth2::client::Told;
 use crate::protocol::variables::Values;
 use crate::service::Services;
-use crate::service::callback::{DefaultWaiting, Waiting};
 use crate::service::credentials::partner_app::{no_app, oauth2_of};
-use crate::service::credentials::provision::{Provisioning, Started};
 use crate::service::credentials::scope_choice::{self, Layer};
+use crate::service::grants::{DefaultWaiting, Waiting};
 use crate::store::limits::Limit;
 use crate::store::principals::Principal;
 
@@ -87,7 +85,7 @@ impl Services {
             state: Some(state.unwrap_or(&element.key).to_owned()),
             secret: secret.clone(),
         });
-        let _room = self.take(owner.organization, Limit::Authorizations, 1).await?;
+        let _room = self.claim(owner.organization, Limit::Authorizations, 1).await?;
         let begun = self.begin_callback(owner, &element, app.client_id.clone(), waiting, None).await?;
         let (scope, optional_scope) = (choice.mandatory.join(" "), choice.optional.join(" "));
         let authorization = Authorization {
@@ -118,38 +116,5 @@ impl Services {
                            allowedOrigins of /organizations/me.";
             ApiError::new(Code::AddressNotAllowed, message)
         })
-    }
-
-    /// The authorization that `providerData.secret` names, if it brought this code.
-    pub(in crate::service) async fn started_by_default(
-        &self,
-        input: &Provisioning,
-        code: &Secret,
-        secret: &Secret,
-    ) -> Result<Started, ApiError> {
-        let unknown = |message: &str| ApiError::new(Code::UnknownGrant, message);
-        let (id, proof) = secret.expose().split_once('.').unwrap_or_default();
-        let under_way = match id.parse() {
-            Ok(id) => self.under_way(input.owner, id).await?,
-            Err(_) => None,
-        };
-        let named = under_way.filter(|(grant, under_way)| {
-            let of_element = grant.element_id == input.element.id;
-            of_element && matches!(&under_way.waiting, Waiting::Default(caller) if caller.secret == Secret::new(proof))
-        });
-        let (grant, under_way) = named.ok_or_else(|| {
-            unknown("No open authorization has this providerData.secret: ask oauth/url/default anew and send the user there.")
-        })?;
-        if !under_way.brought(code) {
-            return Err(unknown(
-                "The code is not the one that this authorization brought: send the code and the secret of the same user.",
-            ));
-        }
-        if under_way.client_id != input.client().id {
-            return Err(unknown(
-                "The organization's OAuth app was exchanged meanwhile: ask oauth/url/default anew and send the user there.",
-            ));
-        }
-        Ok(under_way.started(Some(grant.id)))
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::json;
 use url::Url;
@@ -20,14 +19,12 @@ use crate::protocol::oauth2::pkce;
 use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::credentials::partner_app::oauth2_of;
+use crate::service::grants::{OPEN_FOR, grant_place};
 use crate::store::limits::Limit;
 use crate::store::principals::Principal;
 use crate::store::{StoreFault, grants};
 use crate::vault::lookup::Purpose;
-use crate::vault::seal::Place;
 
-/// How long a user may take at the vendor.
-pub(in crate::service) const OPEN_FOR: TimeDelta = TimeDelta::hours(1);
 const LONGEST_STATE: usize = 1000;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,10 +35,6 @@ pub struct OAuthUrl {
     pub element: String,
     /// Where to send the user's browser.
     pub oauth_url: String,
-}
-
-pub(in crate::service) fn grant_place(row: i64) -> Place {
-    Place { table: "oauth_grant", column: "sealed", row }
 }
 
 impl Services {
@@ -114,7 +107,7 @@ impl Services {
             link_id: None,
             browser_hash: None,
         };
-        let _room = self.take(owner.organization, Limit::Authorizations, 1).await?;
+        let _room = self.claim(owner.organization, Limit::Authorizations, 1).await?;
         let written = self.store.write_for(owner, move |conn| grants::insert(conn, owner, grant, &hashes, now)).await;
         written.map_err(|fault| match fault {
             StoreFault::Conflict(_) => {
@@ -126,7 +119,7 @@ impl Services {
     }
 }
 
-pub(in crate::service) fn check_state(state: Option<&str>) -> Result<(), ApiError> {
+pub(super) fn check_state(state: Option<&str>) -> Result<(), ApiError> {
     if state.is_none_or(|state| state.len() <= LONGEST_STATE) {
         return Ok(());
     }
@@ -134,7 +127,7 @@ pub(in crate::service) fn check_state(state: Option<&str>) -> Result<(), ApiErro
 }
 
 /// A callback URL is an address for browsers: any host, but a whole address.
-pub(in crate::service) fn check_callback_url(text: &str) -> Result<(), ApiError> {
+pub(super) fn check_callback_url(text: &str) -> Result<(), ApiError> {
     let refused = |what: &str| {
         let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
         Err(ApiError::new(Code::BadCallbackUrl, format!("callbackUrl `{shown}` {what}.")))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Offer;
 use super::finish::{Attempt, Refusal};
-use super::{Link, Offer, Outcome, Services, Status};
 use crate::catalog::element::AuthenticationType;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -14,11 +14,15 @@ use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::oauth2::client::Told;
 use crate::protocol::variables::Values;
-use crate::service::callback::{LinkWaiting, Waiting};
+use crate::service::Services;
 use crate::service::credentials::partner_app::own_client;
 use crate::service::credentials::provision::needless;
 use crate::service::credentials::scope_choice::ScopeChoice;
+use crate::service::grants::{LinkWaiting, Waiting};
 use crate::service::instance::input::ProviderData;
+use crate::service::links::Link;
+use crate::service::links::outcome::Outcome;
+use crate::service::links::status::Status;
 use crate::service::process::flight::Lateness;
 
 /// What the person chose and entered. It may hold a key: no `Debug`.

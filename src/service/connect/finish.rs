@@ -3,29 +3,29 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Link, Outcome, Reason, Services, Status, stored_status};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::protocol::account::VendorAccount;
-use crate::service::callback::{Redirected, UnderWay, Waiting};
-use crate::service::credentials::introspect::Connected;
-use crate::service::credentials::provision::{Provisioned, Provisioning, Started};
+use crate::service::Services;
+use crate::service::credentials::provision::{Provisioned, Provisioning};
+use crate::service::grants::{Redirected, Started, UnderWay, Waiting};
 use crate::service::instance::configuration::Configuration;
+use crate::service::instance::connected::Connected;
 use crate::service::instance::input::ProviderData;
-use crate::service::lifecycle::create::Draft;
+use crate::service::lifecycle::rows::Draft;
+use crate::service::links::outcome::{Outcome, Reason};
+use crate::service::links::status::Status;
+use crate::service::links::{Link, ended_with};
 use crate::service::process::flight::Lateness;
 use crate::service::unstored::entry::{Act, Entry};
+use crate::service::unstored::link_end::LinkEnd;
+use crate::store::StoreFault;
 use crate::store::instances::Creator;
-use crate::store::links::{self as rows, LinkRow};
-use crate::store::time::UtcTime;
-use crate::store::{AnyConn, StoreFault};
+use crate::store::links::LinkRow;
 
 /// How often a commit is tried again because somebody else changed the link or the instance meanwhile.
 pub(super) const TRIES: usize = 8;
@@ -205,47 +205,6 @@ impl Services {
     }
 }
 
-/// Whether the link was connected, as far as is known with this account.
-pub(in crate::service) fn ended_with(link: &LinkRow, account: Option<&VendorAccount>) -> bool {
-    let kept = serde_json::from_str::<Outcome>(&link.outcome).unwrap_or_default().vendor_account;
-    stored_status(link) == Status::Authorised && !differ(kept.as_ref(), account)
-}
-
-/// A link's part in the transaction that connects an instance.
-#[derive(Clone, Serialize, Deserialize)]
-pub(in crate::service) struct LinkEnd {
-    pub link: i64,
-    element: i64,
-    instance: i64,
-    outcome: String,
-}
-
-pub(in crate::service) enum Checked {
-    Open(Box<LinkRow>),
-    Ended(Box<LinkRow>),
-}
-
-impl LinkEnd {
-    pub fn check(&self, conn: &mut AnyConn, owner: Owner, now: DateTime<Utc>) -> Result<Checked, StoreFault> {
-        let row = Box::new(rows::find(conn, owner, self.link)?);
-        let status = stored_status(&row).at(now, row.expires_at.into());
-        Ok(if status.may_become(Status::Authorised) { Checked::Open(row) } else { Checked::Ended(row) })
-    }
-
-    pub fn write(&self, conn: &mut AnyConn, services: &Services, link: LinkRow) -> Result<(), StoreFault> {
-        let row = LinkRow {
-            status: Status::Authorised.as_str().to_owned(),
-            element_id: Some(self.element),
-            instance_id: Some(self.instance),
-            outcome: self.outcome.clone(),
-            updated_at: UtcTime(services.now()),
-            ..link
-        };
-        rows::update(conn, row.owner(), &row)?;
-        services.tell_link(conn, &row)
-    }
-}
-
 impl Attempt {
     /// How the link will be once it is authorised.
     pub(super) fn authorised(&self, instance: i64, outcome: &Outcome) -> Result<LinkEnd, ApiError> {
@@ -305,9 +264,4 @@ fn refused_by_redirect(element: &Element, error: &str, description: Option<Strin
 
 fn ended(text: &str) -> String {
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
-}
-
-/// Whether both are known and are not the same.
-pub(in crate::service) fn differ(one: Option<&VendorAccount>, other: Option<&VendorAccount>) -> bool {
-    one.zip(other).is_some_and(|(one, other)| one.id != other.id)
 }

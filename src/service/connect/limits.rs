@@ -10,7 +10,7 @@ use governor::{Quota, RateLimiter};
 use crate::kernel::clock::Clock;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::service::people::sign_in_limits::{InjectedClock, Limiter, network};
+use crate::service::process::limiter::{InjectedClock, Limiter, network};
 
 /// In a minute, and at once: more than mistyped addresses of a whole office.
 const MISSES: NonZeroU32 = NonZeroU32::new(30).unwrap();

@@ -1,14 +1,12 @@
 //! What an integrator sends to make a connect link, and what is kept of it.
 
-use std::collections::BTreeMap;
-
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 use utoipa::ToSchema;
 
-use crate::catalog::element::{AuthenticationType, Element};
+use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
@@ -80,31 +78,6 @@ pub struct LinkInput {
     /// Of the console alone: the person comes back there.
     #[serde(skip)]
     pub to_console: bool,
-}
-
-/// What is kept of it, sealed: the configuration may hold secrets. No `Debug`.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct LinkSettings {
-    /// Keys; empty means all.
-    pub elements: Vec<String>,
-    pub authentication_type: Option<AuthenticationType>,
-    pub preset: Option<String>,
-    pub name: Option<String>,
-    pub tags: Option<Vec<String>>,
-    pub origin: Option<String>,
-    pub scopes: Option<String>,
-    pub optional_scopes: Option<String>,
-    pub configuration: Map<String, Value>,
-    pub redirect_url: Option<String>,
-    pub notify_url: Option<String>,
-    pub allow_other_account: bool,
-    /// Leads back to the console, whatever the organization allows.
-    pub to_console: bool,
-    /// For which secret places of each element, by key, the secrets in the configuration were given.
-    pub given_for: BTreeMap<String, String>,
-    /// The instance that is authorised anew; the row's changes when one is made.
-    pub instance_id: Option<i64>,
 }
 
 impl LinkInput {

@@ -3,12 +3,13 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::link_state::Status;
-use super::outcome::Reason;
-use super::{Link, Services};
 use crate::catalog::element::AuthenticationType;
 use crate::kernel::clock::api_date;
 use crate::protocol::account::VendorAccount;
+use crate::service::Services;
+use crate::service::links::Link;
+use crate::service::links::outcome::Reason;
+use crate::service::links::status::Status;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use url::Url;
 
-use super::link_input::{LinkInput, LinkSettings};
-use super::link_state::Status;
+use super::link_input::LinkInput;
 use super::link_view::LinkView;
-use super::{Link, Outcome, Services, of_link, settings_place, token_place};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
+use crate::service::Services;
+use crate::service::links::outcome::Outcome;
+use crate::service::links::settings::LinkSettings;
+use crate::service::links::status::Status;
+use crate::service::links::{Link, of_link, settings_place, token_place};
 use crate::store::limits::Limit;
 use crate::store::links::{self as rows, Filter, LinkRow, StatusFilter};
 use crate::store::principals::Principal;
@@ -27,8 +30,6 @@ const MOST_ELEMENTS: usize = 100;
 const KEPT_FOR: TimeDelta = TimeDelta::days(90);
 /// Links in one round of the job.
 const BATCH: i64 = 1000;
-/// Links that go at once to make room: few, because somebody waits.
-const ROOM: i64 = 100;
 /// How often a change is tried again because somebody else changed the link meanwhile.
 const TRIES: usize = 8;
 
@@ -47,7 +48,7 @@ impl Services {
         let lifetime = input.lifetime()?;
         let (settings, external_id, chosen, warning) = self.link_settings(owner, &input).await?;
         let (id, now, token) = (self.store.next_id().await?, self.now(), url_token(self.entropy.as_ref()));
-        let kept = self.keep(Purpose::LinkToken, token_place(id), &token)?;
+        let kept = self.kept_secret(Purpose::LinkToken, token_place(id), &token)?;
         let document =
             serde_json::to_vec(&settings).map(zeroize::Zeroizing::new).map_err(|error| ApiError::internal(error))?;
         let outcome = Outcome::default();
@@ -69,8 +70,8 @@ impl Services {
             updated_at: UtcTime(now),
             expires_at: UtcTime(now.checked_add_signed(lifetime).unwrap_or(now)),
         };
-        let _room = self.take(owner.organization, Limit::Links, 1).await?;
-        let _bytes = self.take_bytes(owner.organization, row.settings_sealed.len()).await?;
+        let _room = self.claim(owner.organization, Limit::Links, 1).await?;
+        let _bytes = self.claim_bytes(owner.organization, row.settings_sealed.len()).await?;
         let stored = row.clone();
         let whose = Whose::from(owner).writing(stored.settings_sealed.len());
         self.store.write_for(whose, move |conn| rows::insert(conn, &stored)).await?;
@@ -250,7 +251,6 @@ impl Services {
         let now = self.now();
         let status = status.transpose()?.map(|status| StatusFilter {
             status: status.as_str(),
-            open: &Status::OPEN,
             expired: Status::Expired.as_str(),
             now,
         });
@@ -297,7 +297,7 @@ impl Services {
     /// Writes down which links have run out, so that it can be told. For all owners. How many did.
     pub async fn expire_links(&self) -> Result<usize, ApiError> {
         let now = self.now();
-        let due = self.store.read(move |conn| rows::overdue(conn, &Status::OPEN, now, BATCH)).await?;
+        let due = self.store.read(move |conn| rows::overdue(conn, now, BATCH)).await?;
         let mut expired: usize = 0;
         for row in due {
             let id = row.id;
@@ -313,14 +313,8 @@ impl Services {
     pub async fn forget_links(&self) -> Result<(), ApiError> {
         let now = self.now();
         let kept_since = now.checked_sub_signed(KEPT_FOR).unwrap_or(now);
-        self.store.write(move |conn| rows::purge(conn, &Status::OPEN, kept_since)).await?;
+        self.store.write(move |conn| rows::purge(conn, kept_since)).await?;
         Ok(())
-    }
-
-    /// Of an organization that has as many links as it may, the oldest that came to their end make room. How many did.
-    pub(in crate::service) async fn forget_ended_links(&self, organization: i64) -> Result<usize, ApiError> {
-        let whose = Whose::of(organization);
-        Ok(self.store.write_for(whose, move |conn| rows::drop_ended(conn, organization, &Status::OPEN, ROOM)).await?)
     }
 
     async fn expire_link(&self, row: LinkRow) -> Result<(), ApiError> {

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::Services;
-use super::link_input::{LinkSettings, is_scope_key};
+use super::link_input::is_scope_key;
 use crate::catalog::element::{AuthenticationType, ChoiceOption, ConfigurationEntry, Element};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::account::VendorAccount;
 use crate::protocol::oauth2::client::Told;
-use crate::service::credentials::introspect::Connected;
-use crate::service::credentials::new_host::hosts_by_configuration;
+use crate::service::Services;
 use crate::service::credentials::partner_app::{PartnerApp, no_app, own_client};
 use crate::service::credentials::provision::with_values;
 use crate::service::credentials::scope_choice::{self, Layer, ScopeChoice};
 use crate::service::instance::configuration::{AUTHENTICATION_TYPE, Configuration, is_secret};
+use crate::service::instance::connected::Connected;
+use crate::service::lifecycle::new_host::hosts_by_configuration;
+use crate::service::links::settings::LinkSettings;
 use crate::store::instances::Stored;
 
 const CLIENT_ID: &str = "oauth.api.key";

@@ -1,8 +1,8 @@
 //! How an organization presents itself to its customers.
 
-use super::Services;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::service::Services;
 use crate::store::{Whose, principals};
 
 #[derive(Debug, Clone)]

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use super::finish::{Attempt, Refusal, TRIES, differ};
-use super::{Link, Outcome, Reason, Services};
+use super::finish::{Attempt, Refusal, TRIES};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
-use crate::service::credentials::introspect::Connected;
-use crate::service::credentials::new_host::FILE_CHANGED;
+use crate::service::Services;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
+use crate::service::instance::connected::Connected;
 use crate::service::instance::input::{InstanceInput, Tag, Tags};
+use crate::service::lifecycle::new_host::FILE_CHANGED;
+use crate::service::links::outcome::{Outcome, Reason};
+use crate::service::links::{Link, differ};
 use crate::service::process::flight::Lateness;
 use crate::service::unstored::Held;
 use crate::service::unstored::entry::{Act, Entry};

@@ -1,15 +1,16 @@
 //! How a link's row changes: only as `link_state` allows, and told in the same transaction.
 
-use super::{Link, Outcome, Services, Status, stored_status};
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::service::ground::PATIENCE;
-use crate::service::notices::{self, Event};
+use crate::service::Services;
+use crate::service::ground::{PATIENCE, waits_for_database};
+use crate::service::links::Link;
+use crate::service::links::outcome::Outcome;
+use crate::service::links::status::Status;
 use crate::service::process::flight::Lateness;
-use crate::service::unstored::waits_for_database;
+use crate::store::StoreFault;
 use crate::store::links::{self as rows, LinkRow};
 use crate::store::time::UtcTime;
-use crate::store::{AnyConn, StoreFault};
 
 /// How often a change is tried again because somebody else changed the link meanwhile.
 const TRIES: usize = 8;
@@ -67,36 +68,5 @@ impl Services {
     ) -> Result<Link, ApiError> {
         let settling = self.retry_while_passing(move || self.settle_link(owner, id, comes, None));
         lateness.within(PATIENCE, || waits_for_database(None), settling).await
-    }
-
-    /// Tells who listens that a link changed. Inside the transaction that changes it, after the row.
-    pub(super) fn tell_link(&self, conn: &mut AnyConn, row: &LinkRow) -> Result<(), StoreFault> {
-        let status = stored_status(row);
-        let Some(kind) = kind_of(status) else { return Ok(()) };
-        let element = row.element_id.and_then(|id| self.catalog.by_id(id));
-        let outcome: Outcome = serde_json::from_str(&row.outcome).unwrap_or_default();
-        let event = Event {
-            kind,
-            instance_id: row.instance_id.filter(|_| status == Status::Authorised),
-            link_id: Some(row.id),
-            element_key: element.map(|element| element.key.clone()),
-            external_id: row.external_id.clone(),
-            status: status.as_str(),
-            reason: outcome.reason.map(|reason| reason.as_str().to_owned()),
-        };
-        let notify = self.open_link(row.clone()).is_ok_and(|link| link.settings.notify_url.is_some());
-        notices::enqueue(conn, &self.notices(row.owner(), &event, notify.then_some(row.id)))
-    }
-}
-
-fn kind_of(status: Status) -> Option<notices::Kind> {
-    match status {
-        Status::Pending => None,
-        Status::Opened => Some(notices::Kind::LinkOpened),
-        Status::Authorised => Some(notices::Kind::LinkAuthorised),
-        Status::Denied => Some(notices::Kind::LinkDenied),
-        Status::Failed => Some(notices::Kind::LinkFailed),
-        Status::Expired => Some(notices::Kind::LinkExpired),
-        Status::Revoked => Some(notices::Kind::LinkRevoked),
     }
 }

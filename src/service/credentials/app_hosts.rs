@@ -20,7 +20,7 @@ use crate::store::instances::{self, Filter, Stored};
 const MOST_HOSTS: usize = 1000;
 
 /// What a change of an app says about its hosts. `before`: the app that is stored; `secret`: the one that was sent.
-pub(in crate::service) fn hosts_of(
+pub(super) fn hosts_of(
     element: &Element,
     oauth2: &OAuth2,
     sent: Option<&[String]>,
@@ -67,7 +67,7 @@ fn has_own_host(element: &Element, oauth2: &OAuth2) -> bool {
 
 impl Services {
     /// The organization's app speaks where it was stored for alone, whoever names another host.
-    pub(in crate::service) fn refuse_app_elsewhere(&self, input: &Provisioning) -> Result<(), ApiError> {
+    pub(super) fn refuse_app_elsewhere(&self, input: &Provisioning) -> Result<(), ApiError> {
         let element = &input.element;
         let oauth2 = element.authentication.oauth2.as_ref();
         let (Some(oauth2), Some(app)) = (oauth2, &input.app) else { return Ok(()) };
@@ -80,11 +80,7 @@ impl Services {
 
     /// The hosts of the instances that use the organization's app: what an app is bound to that was stored when apps had no
     /// hosts.
-    pub(in crate::service) async fn hosts_in_use(
-        &self,
-        owner: Owner,
-        element: &Element,
-    ) -> Result<Vec<String>, ApiError> {
+    pub(super) async fn hosts_in_use(&self, owner: Owner, element: &Element) -> Result<Vec<String>, ApiError> {
         let filter = Filter { element_id: Some(element.id), ..Filter::default() };
         let (mut hosts, mut after) = (BTreeSet::new(), 0);
         loop {

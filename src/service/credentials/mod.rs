@@ -1,13 +1,14 @@
 //! How a credential comes to be and ends: exchanges, checks, apps, revocations.
 
-pub(in crate::service) mod app_hosts;
+mod app_hosts;
 pub mod changed_element;
 pub(in crate::service) mod introspect;
-pub(in crate::service) mod new_host;
 pub mod partner_app;
 pub mod provision;
+pub mod revocations;
 pub mod revoke_grants;
 pub mod scope_choice;
+mod started_by_default;
 pub mod token_call;
 pub mod token_hosts;
 pub(in crate::service) mod token_turns;

@@ -174,11 +174,6 @@ impl PartnerAppInput {
 }
 
 impl Services {
-    /// Where vendors send users back to, whatever the element: what is registered with every partner app.
-    pub fn redirect_url(&self) -> String {
-        format!("{}/connector/callback", self.public_url.as_str().trim_end_matches('/'))
-    }
-
     pub async fn partner_app(&self, owner: Owner, element: &Element) -> Result<Option<PartnerApp>, ApiError> {
         Ok(self.stored_app(owner, element).await?.map(|(_, app)| app))
     }

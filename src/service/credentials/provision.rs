@@ -7,7 +7,6 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use super::introspect::Connected;
 use super::partner_app::{PartnerApp, oauth2_of, own_client};
 use super::token_call::Asker;
 use crate::catalog::element::{ApiKey, AuthenticationType, Element};
@@ -17,18 +16,17 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::client::Client;
-use crate::protocol::oauth2::reply;
-use crate::protocol::oauth2::reply::Token;
+use crate::protocol::oauth2::reply::{self, Token};
 use crate::protocol::oauth2::token;
 use crate::protocol::variables::{Values, given_by_verification};
 use crate::protocol::{Credential, VendorFault, account, api_key};
 use crate::service::Services;
-use crate::service::authorize::url::grant_place;
-use crate::service::ground::PATIENCE;
+use crate::service::grants::{Started, grant_place};
+use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
+use crate::service::instance::connected::Connected;
 use crate::service::instance::input::{Brought, ProviderData};
 use crate::service::process::flight::Lateness;
-use crate::service::unstored::waits_for_database;
 use crate::store::grants;
 use crate::vault::lookup::Purpose;
 
@@ -68,15 +66,6 @@ pub struct Provisioning {
     pub brought: Option<Brought>,
     /// Behind our own callback: how the authorization was begun.
     pub started: Option<Started>,
-}
-
-/// What a code is exchanged with, beside the client.
-#[derive(Clone, Default)]
-pub struct Started {
-    /// The grant that the exchange uses up.
-    pub grant: Option<i64>,
-    pub verifier: Option<Secret>,
-    pub redirect_uri: String,
 }
 
 impl Services {
@@ -366,7 +355,7 @@ impl Provisioning {
     }
 
     /// What the vendor would have said in its reply, who brings tokens may say in providerData.
-    pub(in crate::service) fn named_by_caller(&self) -> BTreeMap<String, String> {
+    pub(super) fn named_by_caller(&self) -> BTreeMap<String, String> {
         let named = self.element.variables.iter().filter_map(|(name, variable)| {
             let member = variable.reply.as_deref()?.trim_start_matches('/');
             Some((name.clone(), self.provider_data.text(member)?))

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::provision::with_values;
+use super::revocations::token_to_revoke;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::{OAuth2, Revoke};
 use crate::kernel::code::Code;
@@ -25,7 +26,6 @@ use crate::protocol::oauth2::token;
 use crate::protocol::request::VendorReply;
 use crate::service::Services;
 use crate::service::instance::configuration::Configuration;
-use crate::service::lifecycle::delete::token_to_revoke;
 use crate::store::revocations::{self, Revocation};
 use crate::vault::seal::Place;
 
@@ -52,7 +52,7 @@ impl Share {
 /// Between two looks while something is under way.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-pub(in crate::service) fn revocation_place(row: i64) -> Place {
+pub(super) fn revocation_place(row: i64) -> Place {
     Place { table: "revocation", column: "sealed", row }
 }
 

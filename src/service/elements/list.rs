@@ -122,7 +122,7 @@ impl Services {
         Ok(ElementConfiguration { configuration: entries(&element, None), provider_data: Vec::new() })
     }
 
-    pub fn authentication_types(&self, key_or_id: &str) -> Result<AuthenticationTypes, ApiError> {
+    pub fn list_authentication_types(&self, key_or_id: &str) -> Result<AuthenticationTypes, ApiError> {
         let element = self.element(key_or_id)?;
         let option = |offered: AuthenticationType| ChoiceOption {
             value: offered.as_str().to_owned(),

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::answer::Answer;
 use super::idempotency::{IdempotencyKey, other_request};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::service::Services;
-use crate::service::lifecycle::create::Answer;
 use crate::service::process::flight::Flight;
 use crate::store::idempotency::Hashes;
 
@@ -70,7 +70,7 @@ impl Services {
     }
 
     /// What is said of an instance that is not there, or cannot be read: where it is being made, that it will be.
-    pub(in crate::service) fn unless_under_way(&self, owner: Owner, id: i64, error: ApiError) -> ApiError {
+    pub(super) fn unless_under_way(&self, owner: Owner, id: i64, error: ApiError) -> ApiError {
         let absent = error.code == Code::InstanceNotFound || error.is_passing();
         if !absent || !self.creations.contains(owner, id) {
             return error;

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::answer::Answer;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
-use crate::service::lifecycle::create::Answer;
 use crate::service::process::leases::while_beating;
+use crate::service::process::liveness::ABANDONED_AFTER;
 use crate::service::process::liveness::Death;
 use crate::store::idempotency::{self, Claim, Claimant, Hashes};
 use crate::store::limits::Limit;
@@ -21,14 +22,10 @@ use crate::store::{AnyConn, StoreFault, instances};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 
-/// A claim of an older version, which has no lease, is given up after so long without an answer.
-pub(in crate::service) const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// Between two looks at another call's claim.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Longer than it takes to find out whether the process lives that has a key.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long answers are kept.
-pub const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
 /// A key with the request it came with.
 #[derive(Clone)]
@@ -64,14 +61,14 @@ pub(in crate::service) fn place(row: i64) -> Place {
     Place { table: "idempotency", column: "reply_sealed", row }
 }
 
-pub(in crate::service) fn other_request() -> ApiError {
+pub(super) fn other_request() -> ApiError {
     let message = "This Idempotency-Key came with another request before: use a new key for a new request.";
     ApiError::new(Code::IdempotencyConflict, message)
 }
 
 impl Services {
     /// Under each generation of the look-up key; the first is the one that is stored.
-    pub(in crate::service) fn idempotency_hashes(&self, key: &IdempotencyKey) -> Vec<Hashes> {
+    pub(super) fn idempotency_hashes(&self, key: &IdempotencyKey) -> Vec<Hashes> {
         self.lookup.under_each(|lookup| Hashes {
             key: lookup.hash(Purpose::IdempotencyKey, &key.key),
             request: lookup.hash_bytes(Purpose::Request, &key.request),
@@ -91,7 +88,7 @@ impl Services {
         let (stored, others): (_, Arc<[Hashes]>) = (hashes.remove(0), hashes.into());
         let (id, process) = (self.store.next_id().await?, self.process);
         // Whoever repeats a call needs none.
-        let room = self.take(owner.organization, Limit::IdempotencyKeys, 1).await;
+        let room = self.claim(owner.organization, Limit::IdempotencyKeys, 1).await;
         let has_room = room.is_ok();
         let (mut watch, mut first, mut dead) = (None, None, None);
         let deadline = Instant::now().checked_add(PATIENCE);

@@ -1,12 +1,16 @@
 //! What an instance is, as it is stored and as callers see it.
 
+pub mod answer;
 pub mod configuration;
+pub mod connected;
 pub mod creations;
 pub mod idempotency;
 pub mod input;
 pub mod list;
 pub mod overview;
 pub mod rendered;
+pub mod schedule;
+pub mod stored;
 pub mod token_sight;
 pub mod usage;
 pub mod view;

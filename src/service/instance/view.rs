@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::configuration::Configuration;
+use super::connected::Connected;
 use crate::catalog::element::{ConfigurationEntry, Element};
 use crate::kernel::clock::api_date;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::account::VendorAccount;
 use crate::service::Services;
-use crate::service::credentials::introspect::Connected;
 use crate::service::elements::view::{ElementText, ElementView};
 use crate::store::instances::Stored;
 use crate::vault::seal::Place;

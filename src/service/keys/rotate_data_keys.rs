@@ -8,7 +8,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::service::Services;
-use crate::service::instance::idempotency::KEPT_FOR;
+use crate::service::ground::KEPT_FOR;
 use crate::store::sealed::{
     self, CREDENTIAL, Column, INSTANCE_TOKEN, LINK_TOKEN, ORGANIZATION_SECRET, Pair, Swap, USER_SECRET,
 };

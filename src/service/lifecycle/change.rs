@@ -5,25 +5,24 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::create::Answer;
+use super::new_host::FILE_CHANGED;
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::service::Services;
-use crate::service::credentials::new_host::FILE_CHANGED;
 use crate::service::credentials::partner_app::{PartnerApp, own_client};
 use crate::service::credentials::provision::{Provisioned, Provisioning, missing_code, needless};
 use crate::service::ground::PATIENCE;
+use crate::service::instance::answer::Answer;
 use crate::service::instance::configuration::{AUTHENTICATION_TYPE, CALLBACK_URL, Configuration};
 use crate::service::instance::input::InstanceInput;
 use crate::service::instance::view::{InstanceConfiguration, InstanceView, token_place};
-use crate::service::of_instance;
 use crate::service::process::flight::{Flight, Lateness};
 use crate::service::unstored::Held;
 use crate::service::unstored::entry::{Act, Entry};
-use crate::store::instances::{self, InstanceRow, Stored};
+use crate::service::{Services, of_instance};
+use crate::store::instances::{self, Stored};
 use crate::store::time::UtcTime;
 use crate::store::{StoreFault, Whose};
 use crate::vault::lookup::Purpose;
@@ -106,7 +105,7 @@ impl Services {
                 0 => None,
                 // What was spent is stored.
                 _ if got.is_some() => None,
-                growth => Some(self.take_bytes(owner.organization, growth).await?),
+                growth => Some(self.claim_bytes(owner.organization, growth).await?),
             };
             if got.is_none()
                 && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?
@@ -168,7 +167,7 @@ impl Services {
     ) -> Result<(Stored, Change), ApiError> {
         let read = || async {
             let stored = self.stored_instance(owner, id).await?;
-            let change = self.apply(&stored, input).await?;
+            let change = self.planned_change(&stored, input).await?;
             Ok((stored, change))
         };
         if surely { self.retry_while_passing(read).await } else { read().await }
@@ -183,7 +182,7 @@ impl Services {
     }
 
     /// The row as it will be, but for its credential.
-    pub(in crate::service) async fn apply(&self, stored: &Stored, input: &InstanceInput) -> Result<Change, ApiError> {
+    pub(super) async fn planned_change(&self, stored: &Stored, input: &InstanceInput) -> Result<Change, ApiError> {
         let element = self.element_of_row(&stored.instance)?;
         self.refuse_move(&element, input)?;
         let before = self.configuration_of(stored)?;
@@ -274,17 +273,6 @@ impl Services {
         Err(ApiError::new(Code::IdMismatch, message))
     }
 
-    pub(in crate::service) fn element_of_row(&self, row: &InstanceRow) -> Result<Arc<Element>, ApiError> {
-        self.catalog.by_id(row.element_id).cloned().ok_or_else(|| {
-            let message = format!("The element {} of this instance is no longer offered.", row.element_key);
-            ApiError::new(Code::ElementNotFound, message)
-        })
-    }
-
-    pub async fn stored_instance(&self, owner: Owner, id: i64) -> Result<Stored, ApiError> {
-        self.store.read_for(owner, move |conn| instances::find(conn, owner, id)).await.map_err(of_instance(id))
-    }
-
     pub async fn enable_instance(&self, owner: Owner, id: i64, enabled: bool) -> Result<InstanceView, ApiError> {
         let input = InstanceInput { disabled: Some(!enabled), ..InstanceInput::default() };
         Ok(self.change_instance(owner, id, input, false).await?.instance)
@@ -293,7 +281,7 @@ impl Services {
     /// A new token; the old one is refused from now on.
     pub async fn reset_instance_token(&self, owner: Owner, id: i64) -> Result<InstanceView, ApiError> {
         let token = base64_token(self.entropy.as_ref());
-        let kept = self.keep(Purpose::InstanceToken, token_place(id), &token)?;
+        let kept = self.kept_secret(Purpose::InstanceToken, token_place(id), &token)?;
         let _turn = self.turn_to_change(id).await?;
         for _ in 0..TRIES {
             let mut stored = self.stored_instance(owner, id).await?;

@@ -1,50 +1,15 @@
 //! `DELETE`: the row goes at once, its grant at the vendor in a job that may fail without keeping the row.
 
-use chrono::{DateTime, Utc};
-use serde_json::json;
-use zeroize::Zeroizing;
-
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::kernel::secret::Secret;
-use crate::protocol::Credential;
-use crate::service::Services;
-use crate::service::credentials::revoke_grants::revocation_place;
-use crate::service::instance::configuration::Configuration;
-use crate::service::instance::view::credential_place;
-use crate::service::of_instance;
-use crate::service::refresh::attempt::lease_name;
-use crate::store::instances::{self, Stored};
-use crate::store::leases;
-use crate::store::revocations::{self, Revocation};
-use crate::store::{AnyConn, StoreFault};
-use crate::vault::lookup::Purpose;
+use crate::service::credentials::revocations::revoke_unless_shared;
+use crate::service::instance::schedule::lease_name;
+use crate::service::{Services, of_instance};
+use crate::store::{StoreFault, instances, leases};
 
 /// How often a deletion is begun again because the credential was refreshed meanwhile.
 const TRIES: usize = 8;
-
-/// What a job needs to revoke a grant, with the hashes that other instances with the same grant have.
-pub(in crate::service) type GrantToRevoke = (Revocation, Vec<Vec<u8>>);
-
-/// A grant that another instance holds, whoever owns it, lives on.
-pub(in crate::service) fn revoke_unless_shared(
-    conn: &mut AnyConn,
-    owner: Owner,
-    (revocation, hashes): GrantToRevoke,
-    now: DateTime<Utc>,
-) -> Result<(), StoreFault> {
-    let shared = instances::any_with_grant(conn, &hashes)?;
-    if shared { Ok(()) } else { revocations::insert(conn, owner, revocation, now) }
-}
-
-/// The token whose end is the grant's, and what it is (RFC 7009 section 2.1).
-pub(in crate::service) fn token_to_revoke<'a>(
-    access: &'a Secret,
-    refresh: Option<&'a Secret>,
-) -> (&'a Secret, &'static str) {
-    refresh.map_or((access, "access_token"), |token| (token, "refresh_token"))
-}
 
 impl Services {
     pub async fn delete_instance(&self, owner: Owner, id: i64) -> Result<(), ApiError> {
@@ -67,83 +32,5 @@ impl Services {
             return Ok(());
         }
         Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
-    }
-
-    /// What the job needs to revoke the grant, where the element says how.
-    pub(in crate::service) async fn revocation_of(&self, stored: &Stored) -> Result<Option<GrantToRevoke>, ApiError> {
-        let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
-        let about = (stored.instance.element_id, stored.instance.id);
-        self.revocation(about, &credential, &self.configuration_of(stored)?).await
-    }
-
-    /// As `revocation_of`, of a credential that may never have been stored. `about`: element and instance.
-    pub(in crate::service) async fn revocation(
-        &self,
-        about: (i64, i64),
-        credential: &Credential,
-        configuration: &Configuration,
-    ) -> Result<Option<GrantToRevoke>, ApiError> {
-        let Some(document) = self.revocation_document(about.0, credential, configuration)? else { return Ok(None) };
-        let hashes = credential.grant().map(|grant| self.lookup.hashes(Purpose::VendorGrant, grant));
-        let id = self.store.next_id().await?;
-        Ok(Some((self.sealed_revocation(id, about, &document)?, hashes.unwrap_or_default())))
-    }
-
-    /// What the job needs, in the clear; none where the vendor has no address for it.
-    pub(in crate::service) fn revocation_document(
-        &self,
-        element: i64,
-        credential: &Credential,
-        configuration: &Configuration,
-    ) -> Result<Option<Zeroizing<String>>, ApiError> {
-        let element = self.catalog.by_id(element);
-        if element.and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
-            return Ok(None);
-        }
-        let Credential::OAuth2 { access_token, refresh_token, variables, .. } = credential else {
-            return Ok(None);
-        };
-        let (token, hint) = token_to_revoke(access_token, refresh_token.as_ref());
-        let configuration = configuration.document().map_err(|error| ApiError::internal(error))?;
-        let configuration: serde_json::Value =
-            serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
-        let document = json!({
-            "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
-            "givenFor": credential.given_for(),
-        });
-        Ok(Some(Zeroizing::new(document.to_string())))
-    }
-
-    pub(in crate::service) fn sealed_revocation(
-        &self,
-        id: i64,
-        (element_id, instance): (i64, i64),
-        document: &str,
-    ) -> Result<Revocation, ApiError> {
-        let sealed = self.vault.seal(revocation_place(id), document.as_bytes())?;
-        Ok(Revocation { id, element_id, sealed, attempts: 0, instance_id: Some(instance) })
-    }
-
-    /// Queues the revocation of a grant that is not kept, whatever the database does meanwhile.
-    pub(in crate::service) async fn revoke_surely(
-        &self,
-        owner: Owner,
-        about: (i64, i64),
-        credential: &Credential,
-        configuration: &Configuration,
-    ) {
-        let now = self.now();
-        let queued = match self.retry_while_passing(|| self.revocation(about, credential, configuration)).await {
-            Ok(Some(grant)) => {
-                let queue = move |conn: &mut AnyConn| revoke_unless_shared(conn, owner, grant, now);
-                self.commit_until_decided(owner, "a revocation", queue).await.map_err(|fault| fault.into())
-            }
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = queued {
-            tracing::error!(instance = about.1, ?error, "a grant that nobody keeps lives on at its vendor");
-        }
     }
 }

@@ -13,9 +13,9 @@ use crate::kernel::owner::Owner;
 use crate::protocol::Credential;
 use crate::protocol::account::VendorAccount;
 use crate::service::Services;
-use crate::service::credentials::introspect::Connected;
 use crate::service::credentials::revoke_grants::Share;
 use crate::service::instance::configuration::Configuration;
+use crate::service::instance::connected::Connected;
 use crate::service::instance::view::{configuration_place, credential_place};
 use crate::service::notices::{Event, Kind};
 use crate::store::instances::{CredentialRow, InstanceRow};
@@ -193,7 +193,7 @@ impl Services {
         self.notices(owner_of(row), &Event::of_instance(Kind::InstanceInvalid, row, Some(reason)), None)
     }
 
-    pub(in crate::service) fn ended_revocation(
+    pub(super) fn ended_revocation(
         &self,
         id: i64,
         instance: &InstanceRow,
@@ -208,7 +208,7 @@ impl Services {
         self.sealed_revocation(id, about, &document).map(Some)
     }
 
-    pub(in crate::service) fn credential_of(&self, instance: i64, sealed: &[u8]) -> Result<Credential, ApiError> {
+    pub(super) fn credential_of(&self, instance: i64, sealed: &[u8]) -> Result<Credential, ApiError> {
         let document = self.vault.open(credential_place(instance), sealed)?;
         Credential::read(&document).map_err(|error| ApiError::internal(error))
     }
@@ -228,7 +228,7 @@ impl Services {
     }
 
     /// What is said of an instance whose grant nobody can end from here.
-    pub(in crate::service) fn lives_on(&self, instance: &InstanceRow, credential: &CredentialRow) -> Option<LivesOn> {
+    pub(super) fn lives_on(&self, instance: &InstanceRow, credential: &CredentialRow) -> Option<LivesOn> {
         Some(LivesOn {
             why: self.why_living(instance, credential)?,
             owner: owner_of(instance),
@@ -269,6 +269,6 @@ impl Services {
     }
 }
 
-pub(in crate::service) fn owner_of(row: &InstanceRow) -> Owner {
+pub(super) fn owner_of(row: &InstanceRow) -> Owner {
     Owner { organization: row.organization_id, account: row.account_id }
 }

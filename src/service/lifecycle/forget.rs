@@ -6,18 +6,17 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::create::Answer;
 use super::end_grants::{LivesOn, owner_of};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
 use crate::service::credentials::revoke_grants::Share;
+use crate::service::instance::answer::Answer;
 use crate::service::instance::idempotency;
+use crate::service::instance::schedule::lease_name;
 use crate::service::notices::{subject_of_instance, subject_of_link};
-use crate::service::refresh::attempt::lease_name;
 use crate::store::forgetting::{self, Customer, Rows};
-use crate::store::revocations;
-use crate::store::{AnyConn, StoreFault, Whose, revocation_orders};
+use crate::store::{AnyConn, StoreFault, Whose, revocation_orders, revocations};
 use crate::vault::lookup::Purpose;
 
 /// Instances or links in one transaction.

@@ -5,3 +5,5 @@ pub mod create;
 pub mod delete;
 pub mod end_grants;
 pub mod forget;
+pub(in crate::service) mod new_host;
+pub(in crate::service) mod rows;

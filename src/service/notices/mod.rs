@@ -2,6 +2,7 @@
 //! itself, and a job sends it.
 
 pub mod deliveries;
+mod of_links;
 mod schedule;
 pub mod sending;
 pub mod webhook;

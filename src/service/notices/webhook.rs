@@ -70,7 +70,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn view(&self, shown: bool) -> SecretView {
+    fn shown(&self, shown: bool) -> SecretView {
         let secret = shown.then(|| self.secret.expose().to_owned());
         SecretView { id: self.id, created_at: api_date(self.created_at), secret }
     }
@@ -105,7 +105,7 @@ impl Services {
         let organization = of_administrators(caller)?;
         let url = self.checked_receiver(&address.url)?;
         self.write_address(organization, &url).await?;
-        self.warm.forget_organizations();
+        self.warm.forget_settings();
         let unseen = self.show_unseen(organization).await?;
         self.webhook_view(&self.webhook_row(organization).await?, unseen.map(|kept| kept.id))
     }
@@ -129,7 +129,7 @@ impl Services {
     pub async fn remove_webhook(&self, caller: &Principal) -> Result<(), ApiError> {
         let (organization, now) = (of_administrators(caller)?, self.now());
         self.store.write_for(Whose::of(organization), move |conn| webhooks::delete(conn, organization, now)).await?;
-        self.warm.forget_organizations();
+        self.warm.forget_settings();
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Services {
     pub async fn add_webhook_secret(&self, caller: &Principal) -> Result<SecretView, ApiError> {
         let organization = of_administrators(caller)?;
         if let Some(unseen) = self.show_unseen(organization).await? {
-            return Ok(unseen.view(true));
+            return Ok(unseen.shown(true));
         }
         let new = self.new_kept_secret(true).await?;
         self.change_secrets(organization, |secrets| {
@@ -149,7 +149,7 @@ impl Services {
             Ok(())
         })
         .await?;
-        Ok(new.view(true))
+        Ok(new.shown(true))
     }
 
     /// It no longer signs. The last one stays.
@@ -240,7 +240,7 @@ impl Services {
     /// `shown`: the secret that is shown.
     fn webhook_view(&self, row: &WebhookRow, shown: Option<i64>) -> Result<WebhookView, ApiError> {
         let url = self.address_of(row)?.map(|url| url.expose().to_owned());
-        let secrets = self.secrets_of(row)?.iter().map(|kept| kept.view(Some(kept.id) == shown)).collect();
+        let secrets = self.secrets_of(row)?.iter().map(|kept| kept.shown(Some(kept.id) == shown)).collect();
         Ok(WebhookView { url, secrets })
     }
 

@@ -18,13 +18,15 @@ use super::rooms::{Found, Known, Looked, Taken};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
-use crate::service::people::sign_in_limits::InjectedClock;
+use crate::service::process::limiter::InjectedClock;
 use crate::store::limits::{self, Limit};
-use crate::store::organization_settings;
-use crate::store::{StoreFault, Whose};
+use crate::store::links;
+use crate::store::{StoreFault, Whose, organization_settings};
 
 /// What a row takes beside the documents that are counted.
 const ROW: usize = 1000;
+/// Links that go at once to make room: few, because somebody waits.
+const ROOM: i64 = 100;
 /// How often one looks again where only what is under way fills a limit.
 const LOOKS: usize = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
@@ -56,7 +58,7 @@ impl Rates {
     }
 
     /// Their limits may be others now; of all where none is named. What they asked for is not forgotten.
-    pub(in crate::service) fn look_again(&self, organizations: Option<&[i64]>) {
+    pub(super) fn look_again(&self, organizations: Option<&[i64]>) {
         for (organization, rate) in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
             if organizations.is_none_or(|changed| changed.contains(organization)) {
                 rate.stale.store(true, Ordering::Relaxed);
@@ -105,7 +107,7 @@ impl Services {
 
     /// Takes so much of a limit, or says that it is used up. Nothing is written: the place is kept in memory until the caller
     /// has written, or failed to.
-    pub(in crate::service) async fn take(
+    pub(in crate::service) async fn claim(
         &self,
         organization: i64,
         limit: Limit,
@@ -136,10 +138,10 @@ impl Services {
         Err(used_up(limit, allowed))
     }
 
-    /// As `take`, of bytes: what a row takes, with the documents in it.
-    pub(in crate::service) async fn take_bytes(&self, organization: i64, documents: usize) -> Result<Taken, ApiError> {
+    /// As `claim`, of bytes: what a row takes, with the documents in it.
+    pub(in crate::service) async fn claim_bytes(&self, organization: i64, documents: usize) -> Result<Taken, ApiError> {
         let bytes = u64::try_from(documents.saturating_add(ROW)).unwrap_or(u64::MAX);
-        self.take(organization, Limit::Bytes, bytes).await
+        self.claim(organization, Limit::Bytes, bytes).await
     }
 
     /// What is committed in this moment settles at once, what waits for a vendor does not: it has its place.
@@ -211,9 +213,15 @@ impl Services {
 
     /// What is remembered of organizations: of these, or of all.
     pub(in crate::service) fn forget_organizations(&self, changed: Option<&[i64]>) {
-        self.warm.forget_organizations();
+        self.warm.forget_settings();
         self.rooms.forget(changed);
         self.rates.look_again(changed);
+    }
+
+    /// Of an organization that has as many links as it may, the oldest that came to their end make room. How many did.
+    async fn forget_ended_links(&self, organization: i64) -> Result<usize, ApiError> {
+        let whose = Whose::of(organization);
+        Ok(self.store.write_for(whose, move |conn| links::drop_ended(conn, organization, ROOM)).await?)
     }
 }
 

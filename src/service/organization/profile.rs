@@ -98,7 +98,7 @@ pub struct BrandPatch {
 }
 
 impl Services {
-    pub async fn organization(&self, caller: &Principal) -> Result<OrganizationView, ApiError> {
+    pub async fn organization_view(&self, caller: &Principal) -> Result<OrganizationView, ApiError> {
         let id = caller.owner.organization;
         let settings = self.store.read_for(Whose::of(id), move |conn| organization_settings::find(conn, id)).await?;
         Ok(view(caller, settings, self.limits(id).await?))
@@ -131,7 +131,7 @@ impl Services {
             Ok(settings)
         });
         let changed = changed.await?;
-        self.warm.forget_organizations();
+        self.warm.forget_settings();
         Ok(view(caller, changed, self.limits(id).await?))
     }
 

@@ -41,7 +41,7 @@ struct Room {
 
 /// What a look found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::service) struct Looked {
+pub(super) struct Looked {
     pub used: u64,
     at: Instant,
     took: Duration,
@@ -123,7 +123,7 @@ impl Rooms {
     }
 
     /// After a look. `ended`: as it was before.
-    pub(in crate::service) fn take_of(
+    pub(super) fn take_of(
         self: &Arc<Self>,
         key: Key,
         amount: u64,
@@ -152,7 +152,7 @@ impl Rooms {
         (looked.took > QUICK && looked.is_young()).then_some(looked.used)
     }
 
-    pub(in crate::service) fn note(&self, key: Key, looked: Looked) {
+    pub(super) fn note(&self, key: Key, looked: Looked) {
         self.locked().entry(key).or_default().looked = Some(looked);
     }
 

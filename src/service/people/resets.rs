@@ -103,7 +103,7 @@ impl Services {
 
     /// In one transaction with the question whether what the caller was known by still holds: a session or a secret that was
     /// ended this moment, on another server, must not make new ones.
-    pub(in crate::service) async fn write_while_proven<T: Send + 'static>(
+    pub(super) async fn write_while_proven<T: Send + 'static>(
         &self,
         of: &Asking<'_>,
         write: impl FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,

@@ -141,7 +141,7 @@ impl Services {
     }
 
     /// A session that begins now, to be written with what is the reason for it.
-    pub(in crate::service) fn new_session(&self, user: i64, generation: i64) -> Session {
+    pub(super) fn new_session(&self, user: i64, generation: i64) -> Session {
         Session::begin(user, generation, Some(hex::<16>(self.entropy.as_ref())), self.now())
     }
 

@@ -17,9 +17,8 @@ use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::store::principals::{self, KeptSecret, Principal};
 use crate::vault::lookup::Purpose;
-use crate::vault::password;
 use crate::vault::seal::Place;
-use crate::vault::{Audience, Session};
+use crate::vault::{Audience, Session, password};
 
 /// Characters of a name that a line of the log has.
 const LOGGED: usize = 320;
@@ -107,7 +106,7 @@ impl Services {
 
     /// Who has this name and password. A failure counts, and leaves a line with name and address that programs such as
     /// fail2ban can read: the name is quoted and escaped, so that it cannot look like another line or address.
-    pub(in crate::service) async fn whose_password(
+    pub(super) async fn whose_password(
         &self,
         address: Option<IpAddr>,
         username: &str,
@@ -181,20 +180,15 @@ impl Services {
     /// 44 characters of base64 (contract 2.1).
     pub fn new_user_secret(&self, user: i64) -> Result<(Secret, KeptSecret), ApiError> {
         let secret = base64_token(self.entropy.as_ref());
-        let kept = self.keep(Purpose::UserSecret, user_place(user), &secret)?;
+        let kept = self.kept_secret(Purpose::UserSecret, user_place(user), &secret)?;
         Ok((secret, kept))
     }
 
     /// 32 lower-case hex characters (contract 2.1).
     pub fn new_organization_secret(&self, organization: i64) -> Result<(Secret, KeptSecret), ApiError> {
         let secret = Secret::new(hex::<16>(self.entropy.as_ref()));
-        let kept = self.keep(Purpose::OrganizationSecret, organization_place(organization), &secret)?;
+        let kept = self.kept_secret(Purpose::OrganizationSecret, organization_place(organization), &secret)?;
         Ok((secret, kept))
-    }
-
-    pub fn keep(&self, purpose: Purpose, place: Place, secret: &Secret) -> Result<KeptSecret, ApiError> {
-        let sealed = self.vault.seal(place, secret.expose().as_bytes())?;
-        Ok(KeptSecret { hash: self.lookup.hash(purpose, secret), sealed })
     }
 
     pub(in crate::service) fn authenticated(
@@ -226,10 +220,10 @@ impl Services {
     }
 }
 
-pub(in crate::service) fn user_place(row: i64) -> Place {
+pub(super) fn user_place(row: i64) -> Place {
     Place { table: "app_user", column: "secret_sealed", row }
 }
 
-pub(in crate::service) fn organization_place(row: i64) -> Place {
+pub(super) fn organization_place(row: i64) -> Place {
     Place { table: "organization", column: "secret_sealed", row }
 }

@@ -4,19 +4,16 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use governor::RateLimiter;
-use governor::middleware::NoOpMiddleware;
-use governor::state::keyed::DashMapStateStore;
 
 use crate::kernel::clock::Clock;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::service::process::limiter::network;
 
 /// How many failures are free, after how many seconds one is forgotten, and the longest pause in seconds.
 #[derive(Clone, Copy)]
@@ -178,29 +175,6 @@ impl Failures {
         if self.last == at {
             self.last = before.unwrap_or(DateTime::UNIX_EPOCH);
         }
-    }
-}
-
-/// Who has one IPv6 address has a network of them (RFC 6177): the network counts.
-pub(in crate::service) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
-    }
-}
-
-pub(in crate::service) type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, InjectedClock, NoOpMiddleware<Duration>>;
-
-/// The limiter's own default asks the machine.
-#[derive(Clone)]
-pub(in crate::service) struct InjectedClock(pub Arc<dyn Clock>);
-
-impl governor::clock::Clock for InjectedClock {
-    /// Since 1970.
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        Duration::from_micros(u64::try_from(self.0.now().timestamp_micros()).unwrap_or(0))
     }
 }
 

@@ -84,7 +84,7 @@ pub struct UserPatch {
     pub roles: Option<Vec<RoleReference>>,
 }
 
-pub(in crate::service) fn checked_address(text: &str) -> Result<String, ApiError> {
+pub(super) fn checked_address(text: &str) -> Result<String, ApiError> {
     let text = text.trim();
     let apart = text
         .split_once('@')
@@ -96,7 +96,7 @@ pub(in crate::service) fn checked_address(text: &str) -> Result<String, ApiError
     Err(ApiError::new(Code::BadBody, "email must be an address such as jo@example.com."))
 }
 
-pub(in crate::service) fn checked_name(member: &str, text: &str) -> Result<String, ApiError> {
+pub(super) fn checked_name(member: &str, text: &str) -> Result<String, ApiError> {
     let name = if text.len() > 4 * LONGEST_NAME { String::new() } else { plain_text(text) };
     if name.is_empty() || name.chars().count() > LONGEST_NAME {
         return Err(ApiError::new(Code::BadBody, format!("{member} must be a plain text of 1 to 100 characters.")));

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
+
 use crate::service::Services;
 use crate::store::StoreFault;
 use crate::store::leases::{Lease, Seen};
 use crate::store::processes::{self, Presence};
 
 /// Between two signs of life.
-pub(in crate::service) const BEAT: Duration = Duration::from_millis(500);
+pub(super) const BEAT: Duration = Duration::from_millis(500);
 /// A holder that shows none for so long, while the database answered all the time, is dead. Longer than a sign of life can
 /// wait for a connection.
 const SILENT_FOR: Duration = Duration::from_secs(10);
@@ -21,6 +23,9 @@ const GONE_FOR: Duration = Duration::from_millis(1200);
 const LONGEST_GAP_OF_GONE: Duration = Duration::from_secs(1);
 /// Between two looks at a holder without a session.
 const SUSPICIOUS: Duration = Duration::from_millis(200);
+
+/// A claim of an older version, which has no lease, is given up after so long without an answer.
+pub(in crate::service) const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// How it is known that a process is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +104,7 @@ impl Services {
         let (process, now, alone) = (self.process, self.now(), self.store.is_of_one_process());
         self.store.belongs_to(process);
         let locks = self.store.has_sessions();
-        let recent = now.checked_sub_signed(crate::service::instance::idempotency::ABANDONED_AFTER).unwrap_or(now);
+        let recent = now.checked_sub_signed(crate::service::process::liveness::ABANDONED_AFTER).unwrap_or(now);
         let given_back = self.store.write(move |conn| {
             let given_back = if alone { processes::begin_alone(conn, recent)? } else { 0 };
             processes::note(conn, process, locks, now)?;

@@ -48,3 +48,30 @@ impl Metrics {
         Ok(text)
     }
 }
+
+/// Why a refresh is wanted. Goes to the log and the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// A caller needs a token, and the one there is is over.
+    Expired,
+    /// A caller used a token that is soon over.
+    Ageing,
+    /// The background job.
+    Due,
+    /// The vendor refused a token that should be good.
+    Refused,
+    /// `?refresh=true`.
+    Asked,
+}
+
+impl Cause {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Ageing => "ageing",
+            Self::Due => "due",
+            Self::Refused => "refused",
+            Self::Asked => "asked",
+        }
+    }
+}

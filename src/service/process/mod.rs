@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod flight;
 pub(in crate::service) mod leases;
+pub mod limiter;
 pub(in crate::service) mod liveness;
 pub mod memory;
 pub mod metrics;

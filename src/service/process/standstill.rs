@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::metrics::Cause;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
-use crate::service::refresh::single_flight::Cause;
 use crate::store::identity::{self, Identity};
 use crate::store::{Store, StoreFault};
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::outcomes::Outcome;
-use super::single_flight::{Cause, Failure, Wanted};
-use super::warm_instances::{ahead, withdrawn};
+use super::single_flight::{Failure, Wanted};
+use super::warm_instances::withdrawn;
 use crate::catalog::element::Element;
-use crate::catalog::oauth2::{OAuth2, Refresh};
+use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
@@ -18,17 +18,18 @@ use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token;
 use crate::protocol::{Credential, VendorFault, VendorRequest};
 use crate::service::Services;
-use crate::service::credentials::introspect::Connected;
 use crate::service::credentials::provision::with_values;
 use crate::service::credentials::token_call::Asker;
 use crate::service::credentials::token_hosts::Way;
 use crate::service::credentials::token_turns::{Party, Turn};
-use crate::service::ground::PATIENCE;
+use crate::service::ground::{PATIENCE, waits_for_database};
+use crate::service::instance::connected::Connected;
+use crate::service::instance::schedule::due_at;
 use crate::service::instance::view::credential_place;
 use crate::service::notices::{self, Event};
 use crate::service::process::flight::Lateness;
+use crate::service::process::metrics::Cause;
 use crate::service::unstored::entry::{Act, Entry};
-use crate::service::unstored::waits_for_database;
 use crate::store::instances::{CredentialRow, InstanceRow, Stored};
 use crate::store::leases::{self, Lease};
 use crate::store::time::UtcTime;
@@ -37,10 +38,6 @@ use crate::vault::lookup::Purpose;
 
 /// So long after it was asked for a lease is certainly ours.
 const STILL_OURS: Duration = Duration::from_secs(1);
-
-pub(in crate::service) fn lease_name(instance: i64) -> String {
-    format!("refresh/{instance}")
-}
 
 /// Everything that the call needs, read under the lease.
 struct Call {
@@ -53,7 +50,7 @@ struct Call {
 
 impl Services {
     /// Refreshes, unless somebody else did before the lease was ours. The version that there is now.
-    pub(in crate::service) async fn refresh_under(
+    pub(super) async fn refresh_under(
         &self,
         name: &Arc<str>,
         (lease, asked): (Lease, Instant),
@@ -368,27 +365,4 @@ fn oauth2_of(element: &Element) -> Result<&OAuth2, VendorFault> {
 fn not_refreshable(element: &Element) -> ApiError {
     let message = format!("This credential of {} has no refresh token.", element.name);
     ApiError::new(Code::ReauthorizationRequired, message)
-}
-
-/// When the background job looks at a credential: somewhat before a use would, spread out; or before its refresh token
-/// dies unused.
-pub(in crate::service) fn due_at(
-    rules: &Refresh,
-    id: i64,
-    expires_at: Option<DateTime<Utc>>,
-    refreshed_at: Option<DateTime<Utc>>,
-) -> Option<DateTime<Utc>> {
-    let by_expiry = expires_at.and_then(|end| {
-        let ahead = ahead(end, refreshed_at);
-        // Multiplicative hashing: neighbouring ids are not due together.
-        let spread = ahead.checked_mul(i32::try_from(id.wrapping_mul(0x9E37_79B1).rem_euclid(1000)).ok()?)? / 1000;
-        end.checked_sub_signed(ahead)?.checked_sub_signed(spread)
-    });
-    by_expiry.into_iter().chain(idle_at(rules, refreshed_at)).min()
-}
-
-/// When four fifths of the time have gone that an unused refresh token lives.
-pub(in crate::service) fn idle_at(rules: &Refresh, refreshed_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-    let limit = TimeDelta::try_seconds(i64::try_from(rules.idle_limit?).ok()?)?;
-    refreshed_at?.checked_add_signed(limit / 5 * 4)
 }

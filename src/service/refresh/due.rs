@@ -11,14 +11,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::attempt::idle_at;
-use super::single_flight::{Cause, Wanted};
+use super::single_flight::Wanted;
 use crate::catalog::Catalog;
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
+use crate::service::instance::schedule::idle_at;
 use crate::service::process::leases::{Lead, Standing};
+use crate::service::process::metrics::Cause;
 use crate::store::refreshes::{self, Due, Full};
 
 /// An instance that was used so long ago is idle.
@@ -221,7 +222,7 @@ impl Services {
 
     async fn refresh_one_due(&self, row: &Due) {
         let wanted = Wanted { owner: row.owner(), id: row.instance_id, seen: row.version, cause: Cause::Due };
-        let Err(error) = self.refresh(wanted).await else { return };
+        let Err(error) = self.refresh_credential(wanted).await else { return };
         // The reason is in the log already. A grant that is gone is nothing to come back to.
         let gone = error.code == Code::ReauthorizationRequired;
         let (row, until) = (row.clone(), self.now().checked_add_signed(AGAIN).filter(|_| !gone));

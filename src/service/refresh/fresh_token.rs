@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::single_flight::{Cause, Wanted};
+use super::single_flight::Wanted;
 use super::warm_instances::{Freshness, LiveInstance};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -14,6 +14,7 @@ use crate::kernel::owner::Owner;
 use crate::protocol::oauth2::expired::means_expired;
 use crate::service::Services;
 use crate::service::instance::view::InstanceView;
+use crate::service::process::metrics::Cause;
 
 /// A vendor that refuses every token causes one refresh in this time.
 const BETWEEN_REFUSALS: TimeDelta = TimeDelta::minutes(1);
@@ -97,7 +98,7 @@ impl Services {
             return Ok((self.view(&stored, true)?, None));
         }
         let wanted = Wanted { owner, id, seen: stored.credential.version, cause: Cause::Asked };
-        let failure = match self.refresh(wanted).await {
+        let failure = match self.refresh_credential(wanted).await {
             Err(error) if error.code == Code::ReauthorizationRequired => None,
             Err(error) if good => Some(error),
             outcome => outcome.map(|()| None)?,
@@ -108,7 +109,7 @@ impl Services {
     async fn refresh_unless_set_back(&self, live: &LiveInstance, cause: Cause) -> Result<(), ApiError> {
         match self.setback(live.id) {
             Some(error) => Err(error),
-            None => self.refresh(wanted(live, cause)).await,
+            None => self.refresh_credential(wanted(live, cause)).await,
         }
     }
 

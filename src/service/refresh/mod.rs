@@ -3,6 +3,6 @@
 pub(in crate::service) mod attempt;
 pub mod due;
 pub mod fresh_token;
-pub(in crate::service) mod outcomes;
+mod outcomes;
 pub mod single_flight;
 pub mod warm_instances;

@@ -8,44 +8,18 @@ use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 
-use super::attempt::lease_name;
 use super::warm_instances::withdrawn;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::service::Services;
 use crate::service::credentials::token_turns::{self, TokenTurns};
+use crate::service::instance::schedule::lease_name;
 use crate::service::process::flight::{Flight, Lateness};
 use crate::service::process::liveness::{Death, Watch};
+use crate::service::process::metrics::Cause;
 use crate::store::instances::{self, Stored};
 use crate::store::leases::{self, Lease};
-
-/// Why a refresh is wanted. Goes to the log and the counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// A caller needs a token, and the one there is is over.
-    Expired,
-    /// A caller used a token that is soon over.
-    Ageing,
-    /// The background job.
-    Due,
-    /// The vendor refused a token that should be good.
-    Refused,
-    /// `?refresh=true`.
-    Asked,
-}
-
-impl Cause {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Ageing => "ageing",
-            Self::Due => "due",
-            Self::Refused => "refused",
-            Self::Asked => "asked",
-        }
-    }
-}
 
 /// A credential that is to be newer than the version that was seen.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +107,7 @@ fn to_come_again(error: ApiError, rest: Duration) -> ApiError {
 
 impl Services {
     /// The failure that still stands in the way of a refresh, if there is one.
-    pub(in crate::service) fn setback(&self, id: i64) -> Option<ApiError> {
+    pub(super) fn setback(&self, id: i64) -> Option<ApiError> {
         let setback = self.refreshes.setbacks.get(&id)?;
         let now = self.clock.steady();
         let rest = match &setback.host {
@@ -145,7 +119,7 @@ impl Services {
     }
 
     /// Waits until the credential is newer than the one that was seen. When the caller stops waiting, it goes on.
-    pub async fn refresh(&self, wanted: Wanted) -> Result<(), ApiError> {
+    pub async fn refresh_credential(&self, wanted: Wanted) -> Result<(), ApiError> {
         self.standstill.lets_refresh(wanted.cause)?;
         loop {
             // It may have been begun by somebody who had seen less.
@@ -156,7 +130,7 @@ impl Services {
     }
 
     /// Joins the flight of this instance, or starts one.
-    pub(in crate::service) fn start_refresh(&self, wanted: Wanted) -> Flight<i64> {
+    pub(super) fn start_refresh(&self, wanted: Wanted) -> Flight<i64> {
         let mut flights = self.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&wanted.id) {
             return flight.clone();

@@ -14,12 +14,12 @@ use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::protocol::destination::Destination;
-use crate::service::Services;
 use crate::service::credentials::provision::with_values;
 use crate::service::instance::configuration::Configuration;
+use crate::service::instance::schedule::ageing_from;
 use crate::service::instance::view::credential_place;
-use crate::service::not_found;
 use crate::service::process::memory::{FeedTrust, Memory};
+use crate::service::{Services, not_found};
 use crate::store::StoreFault;
 use crate::store::instances::{self, NamedByToken, Stored};
 use crate::store::organization_settings::OrganizationSettings;
@@ -179,7 +179,7 @@ impl WarmInstances {
         ]
     }
 
-    pub fn forget_organizations(&self) {
+    pub fn forget_settings(&self) {
         self.organizations.clear();
         self.webhooks.clear();
     }
@@ -193,7 +193,7 @@ impl WarmInstances {
     }
 
     pub fn clear(&self) {
-        self.forget_organizations();
+        self.forget_settings();
         self.by_id.clear();
         self.by_token.clear();
         self.token_of.clear();
@@ -326,14 +326,4 @@ impl Services {
         let generation = self.warm.fixed_destinations.generation();
         Ok(self.warm.fixed_destinations.share(element.id, destination, generation))
     }
-}
-
-/// A tenth of the lifetime before its end, but at most five minutes.
-pub(in crate::service) fn ageing_from(expires_at: DateTime<Utc>, since: Option<DateTime<Utc>>) -> DateTime<Utc> {
-    expires_at.checked_sub_signed(ahead(expires_at, since)).unwrap_or(expires_at)
-}
-
-pub(in crate::service) fn ahead(expires_at: DateTime<Utc>, since: Option<DateTime<Utc>>) -> TimeDelta {
-    let lifetime = since.map_or(TimeDelta::hours(1), |since| expires_at.signed_duration_since(since));
-    (lifetime / 10).clamp(TimeDelta::zero(), TimeDelta::minutes(5))
 }

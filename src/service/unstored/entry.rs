@@ -5,10 +5,10 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::link_end::{Checked, LinkEnd};
 use crate::kernel::owner::Owner;
 use crate::service::Services;
-use crate::service::connect::{Checked, LinkEnd};
-use crate::service::lifecycle::delete::{GrantToRevoke, revoke_unless_shared};
+use crate::service::credentials::revocations::{GrantToRevoke, revoke_unless_shared};
 use crate::service::notices::{self, Event, Kind};
 use crate::store::instances::{self, CredentialRow, InstanceRow};
 use crate::store::links::LinkRow;

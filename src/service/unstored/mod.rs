@@ -5,9 +5,11 @@
 pub(super) mod entry;
 mod journal;
 mod left_over;
+pub(in crate::service) mod link_end;
 
 pub use journal::Journal;
 
+use crate::service::ground::waits_for_database;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +21,6 @@ use super::ground::PATIENCE;
 use super::instance::configuration::Configuration;
 use super::instance::view::{configuration_place, credential_place};
 use super::process::flight::Lateness;
-use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::Credential;
@@ -139,15 +140,4 @@ impl Services {
             serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?,
         ))
     }
-}
-
-/// What callers learn while a grant waits for the database.
-pub(super) fn waits_for_database(instance: Option<i64>) -> ApiError {
-    let error = ApiError::from(Code::DatabaseUnavailable).with_retry_after(1);
-    let Some(id) = instance else { return error };
-    let message = format!(
-        "The database is not available. What was sent to the vendor is used up, and what it brought is kept until the \
-         database takes it: do not send it again, GET /instances/{id} tells when it is stored."
-    );
-    ApiError { message, ..error }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::protocol::account::VendorAccount;
-use crate::service::credentials::introspect::Connected;
+use crate::service::instance::connected::Connected;
 
 /// Why there is no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

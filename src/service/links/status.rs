@@ -1,5 +1,6 @@
 //! What a connect link can be, and what may follow what.
 
+use Status::{Authorised, Denied, Expired, Failed, Opened, Pending, Revoked};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -23,12 +24,8 @@ pub enum Status {
     Revoked,
 }
 
-use Status::{Authorised, Denied, Expired, Failed, Opened, Pending, Revoked};
-
 impl Status {
     pub const ALL: [Self; 7] = [Pending, Opened, Authorised, Denied, Failed, Expired, Revoked];
-    /// The statuses in which a link still works, as they are stored.
-    pub const OPEN: [&'static str; 4] = [Pending.as_str(), Opened.as_str(), Denied.as_str(), Failed.as_str()];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,6 +70,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+    use crate::store::links;
 
     #[test]
     fn what_may_follow_what() {
@@ -98,7 +96,7 @@ mod tests {
         let end = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         for status in Status::ALL {
             assert_eq!(Status::read(status.as_str()), Some(status));
-            assert_eq!(Status::OPEN.contains(&status.as_str()), status.is_open());
+            assert_eq!(links::OPEN.contains(&status.as_str()), status.is_open());
             assert_eq!(status.at(end - TimeDelta::seconds(1), end), status);
             assert_eq!(status.at(end, end), if status.is_open() { Expired } else { status });
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::change::Change;
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -9,7 +10,6 @@ use crate::kernel::secret::MASK;
 use crate::kernel::template::Place;
 use crate::service::instance::configuration::text_of;
 use crate::service::instance::input::InstanceInput;
-use crate::service::lifecycle::change::Change;
 
 impl Change {
     /// Whoever may change an address need not know the secrets that would go there, so the same request brings all of them

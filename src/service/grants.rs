@@ -1,0 +1,229 @@
+//! Authorizations under way: what is kept from the address to which a user is sent until the vendor sends the user back.
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::catalog::element::Element;
+use crate::catalog::oauth2::{OAuth2, Pkce};
+use crate::kernel::entropy::url_token;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::secret::Secret;
+use crate::protocol::oauth2::pkce;
+use crate::service::Services;
+use crate::store::grants::{self, Grant};
+use crate::vault::lookup::Purpose;
+use crate::vault::seal::Place;
+
+/// How long a user may take at the vendor.
+pub(in crate::service) const OPEN_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// Bytes of the vendor's own words that are kept at most.
+const LONGEST_WORDS: usize = 500;
+
+/// Who waits behind the callback.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Waiting {
+    #[serde(rename_all = "camelCase")]
+    Link(LinkWaiting),
+    #[serde(rename_all = "camelCase")]
+    Default(DefaultWaiting),
+}
+
+/// A connect link, and what the instance will be made of.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkWaiting {
+    pub link: i64,
+    /// Its page is a popup of the integrator's page.
+    pub popup: bool,
+    /// What the instance's configuration is given: by the link, by the person, and the OAuth app.
+    pub configuration: Map<String, Value>,
+    /// Scopes without which there is no connection.
+    pub scopes: Vec<String>,
+}
+
+/// A caller of `oauth/url/default`, to whose own callback URL code and state are forwarded.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DefaultWaiting {
+    pub callback_url: String,
+    /// The caller's own state.
+    pub state: Option<String>,
+    /// What `providerData.secret` must hold behind the grant's id.
+    pub secret: Secret,
+}
+
+/// The document of a grant that comes back here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnderWay {
+    pub client_id: Secret,
+    pub redirect_uri: String,
+    pub verifier: Option<Secret>,
+    pub waiting: Waiting,
+    /// Once the vendor's redirect was here: the digest of what it brought. A state is used once.
+    #[serde(default)]
+    pub came_back: Option<String>,
+}
+
+impl UnderWay {
+    /// Secrets have no `Serialize`: this is the one place that writes them out.
+    pub(in crate::service) fn document(&self) -> Zeroizing<String> {
+        let waiting = match &self.waiting {
+            Waiting::Link(link) => json!({
+                "kind": "link",
+                "link": link.link,
+                "popup": link.popup,
+                "configuration": link.configuration,
+                "scopes": link.scopes,
+            }),
+            Waiting::Default(caller) => json!({
+                "kind": "default",
+                "callbackUrl": caller.callback_url,
+                "state": caller.state,
+                "secret": caller.secret.expose(),
+            }),
+        };
+        let document = json!({
+            "clientId": self.client_id.expose(),
+            "redirectUri": self.redirect_uri,
+            "verifier": self.verifier.as_ref().map(Secret::expose),
+            "waiting": waiting,
+            "cameBack": self.came_back,
+        });
+        Zeroizing::new(document.to_string())
+    }
+
+    /// Whether this is the code that the vendor's redirect brought: one of another flow is refused.
+    pub fn brought(&self, code: &Secret) -> bool {
+        self.came_back.as_deref() == Some(digest(code).as_str())
+    }
+
+    pub fn started(&self, grant: Option<i64>) -> Started {
+        Started { grant, verifier: self.verifier.clone(), redirect_uri: self.redirect_uri.clone() }
+    }
+}
+
+/// What a code is exchanged with, beside the client.
+#[derive(Clone, Default)]
+pub struct Started {
+    /// The grant that the exchange uses up.
+    pub grant: Option<i64>,
+    pub verifier: Option<Secret>,
+    pub redirect_uri: String,
+}
+
+/// An authorization that was begun.
+pub struct Begun {
+    /// The grant's id.
+    pub grant: i64,
+    pub state: Secret,
+    /// With PKCE: the challenge for the authorization URL.
+    pub challenge: Option<String>,
+}
+
+/// What the vendor's redirect carried.
+#[derive(Clone, Default)]
+pub struct Redirected {
+    pub state: Option<Secret>,
+    pub code: Option<Secret>,
+    pub error: Option<String>,
+    pub error_description: Option<String>,
+    /// The issuer (RFC 9207).
+    pub iss: Option<String>,
+}
+
+pub(in crate::service) fn grant_place(row: i64) -> Place {
+    Place { table: "oauth_grant", column: "sealed", row }
+}
+
+impl Services {
+    /// Keeps what the callback will need, under a new state. `browser`: the cookie of the browser that alone may end it.
+    pub async fn begin_callback(
+        &self,
+        owner: Owner,
+        element: &Element,
+        client_id: Secret,
+        waiting: Waiting,
+        browser: Option<&Secret>,
+    ) -> Result<Begun, ApiError> {
+        let proof = element.authentication.oauth2.as_ref().map_or(Pkce::None, |oauth2| oauth2.pkce);
+        let verifier = (proof != Pkce::None).then(|| url_token(self.entropy.as_ref()));
+        let challenge = verifier.as_ref().map(pkce::challenge);
+        let (id, now, state) = (self.store.next_id().await?, self.now(), url_token(self.entropy.as_ref()));
+        let link_id = match &waiting {
+            Waiting::Link(link) => Some(link.link),
+            Waiting::Default(_) => None,
+        };
+        let under_way = UnderWay { client_id, redirect_uri: self.redirect_url(), verifier, waiting, came_back: None };
+        let grant = Grant {
+            id,
+            element_id: element.id,
+            state_hash: self.lookup.hash(Purpose::State, &state),
+            sealed: self.vault.seal(grant_place(id), under_way.document().as_bytes())?,
+            expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
+            link_id,
+            browser_hash: browser.map(|cookie| self.lookup.hash(Purpose::Browser, cookie)),
+        };
+        self.store.write_for(owner, move |conn| grants::insert(conn, owner, grant, &[], now)).await?;
+        Ok(Begun { grant: id, state, challenge })
+    }
+
+    /// The owner's authorization under way with this id.
+    pub async fn grant_under_way(&self, owner: Owner, grant: i64) -> Result<Option<(Grant, UnderWay)>, ApiError> {
+        let now = self.now();
+        let found = self.store.read_for(owner, move |conn| grants::get(conn, owner, grant, now)).await?;
+        found.map_or(Ok(None), |grant| self.open_under_way(grant))
+    }
+
+    /// None: a grant of `oauth/url`, whose document says nothing of whom it is for.
+    pub(in crate::service) fn open_under_way(&self, grant: Grant) -> Result<Option<(Grant, UnderWay)>, ApiError> {
+        let document = self.vault.open(grant_place(grant.id), &grant.sealed)?;
+        Ok(serde_json::from_slice(&document).ok().map(|under_way| (grant, under_way)))
+    }
+}
+
+impl Redirected {
+    /// An answer without a code is an error; so is one of another issuer than the element's (RFC 9207 section 2.4).
+    pub(in crate::service) fn checked(mut self, element: Option<&Element>) -> Self {
+        let words = |text: String| text.chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect::<String>();
+        self.error = self.error.filter(|error| !error.is_empty()).map(words);
+        self.error_description = self.error_description.filter(|text| !text.is_empty()).map(words);
+        let oauth2 = element.and_then(|it| it.authentication.oauth2.as_ref());
+        if oauth2.is_some_and(|oauth2| is_foreign(oauth2, self.iss.as_deref())) {
+            self.error = Some("invalid_issuer".to_owned());
+            self.error_description = Some("The answer came from another authorization server.".to_owned());
+        }
+        if self.code.as_ref().is_none_or(Secret::is_empty) && self.error.is_none() {
+            self.error = Some("invalid_response".to_owned());
+            self.error_description = Some("The answer had no code.".to_owned());
+        }
+        if self.error.is_some() {
+            self.code = None;
+        }
+        self
+    }
+}
+
+/// Whether this issuer is not the element's. Where the element declares none, one that is told must at least be at home where
+/// the user was sent or where the token comes from.
+fn is_foreign(oauth2: &OAuth2, iss: Option<&str>) -> bool {
+    if let Some(declared) = &oauth2.authorize.issuer {
+        return iss != Some(declared);
+    }
+    let Some(iss) = iss else { return false };
+    let host = |text: &str| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let ours = [oauth2.authorize.url.as_str(), oauth2.token.url.as_str()].map(host);
+    // A host with variables in it is known to nobody here.
+    ours.iter().all(Option::is_some) && !ours.contains(&host(iss))
+}
+
+/// Enough to know a code again; it opens nothing.
+pub(in crate::service) fn digest(code: &Secret) -> String {
+    pkce::challenge(code)
+}

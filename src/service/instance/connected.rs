@@ -1,0 +1,45 @@
+//! The account of the vendor that an instance is connected to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::account::VendorAccount;
+use crate::protocol::oauth2::reply::Token;
+
+/// What is known of the vendor's account. Kept beside the instance as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Connected {
+    pub account: Option<VendorAccount>,
+    pub granted_scopes: Option<Vec<String>>,
+}
+
+impl Connected {
+    pub fn of(token: &Token) -> Self {
+        Self { account: token.account.clone(), granted_scopes: token.scopes.clone() }
+    }
+
+    /// As `text` wrote it; what cannot be read is not known.
+    pub fn read(text: Option<&str>) -> Self {
+        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
+    /// None where nothing is known.
+    pub fn text(&self) -> Option<String> {
+        if *self == Self::default() { None } else { serde_json::to_string(self).ok() }
+    }
+
+    /// With what a later reply says; what it leaves out stays.
+    pub fn renewed(&self, token: &Token) -> Self {
+        let told = Self::of(token);
+        let same = |account: &VendorAccount| self.account.as_ref().is_some_and(|known| known.id == account.id);
+        Self {
+            // A reply tells less than introspection did: not the name.
+            account: told.account.filter(|account| !same(account)).or_else(|| self.account.clone()),
+            granted_scopes: told.granted_scopes.or_else(|| self.granted_scopes.clone()),
+        }
+    }
+
+    pub(in crate::service) fn is_whole(&self) -> bool {
+        self.granted_scopes.is_some() && self.account.as_ref().is_some_and(|account| account.name.is_some())
+    }
+}

@@ -1,0 +1,101 @@
+//! The rows that an instance is made of.
+
+use crate::catalog::element::Element;
+use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
+use crate::kernel::secret::Secret;
+use crate::protocol::Credential;
+use crate::service::Services;
+use crate::service::credentials::provision::{Provisioned, Provisioning};
+use crate::service::instance::configuration::Configuration;
+use crate::service::instance::schedule::due_at;
+use crate::service::instance::view::{configuration_place, credential_place, token_place};
+use crate::store::instances::{Creator, CredentialRow, InstanceRow, Stored};
+use crate::store::time::UtcTime;
+use crate::vault::lookup::Purpose;
+
+/// Everything about a new instance that can be known before the vendor is asked.
+#[derive(Clone)]
+pub(in crate::service) struct Draft {
+    pub name: String,
+    pub tags: Vec<String>,
+    pub external_id: Option<String>,
+    pub provisioning: Provisioning,
+    pub without_effect: Vec<String>,
+    pub trace: bool,
+    pub creator: Creator,
+}
+
+impl Services {
+    /// The rows of a new instance.
+    pub(in crate::service) fn stored(
+        &self,
+        id: i64,
+        token: &Secret,
+        draft: &Draft,
+        provisioned: &Provisioned,
+    ) -> Result<Stored, ApiError> {
+        let now = self.now();
+        let kept = self.kept_secret(Purpose::InstanceToken, token_place(id), token)?;
+        let Provisioning { owner, element, authentication, configuration, .. } = &draft.provisioning;
+        let instance = InstanceRow {
+            id,
+            organization_id: owner.organization,
+            account_id: owner.account,
+            element_id: element.id,
+            element_key: element.key.clone(),
+            name: draft.name.clone(),
+            tags: serde_json::to_string(&draft.tags).map_err(|error| ApiError::internal(error))?,
+            external_id: draft.external_id.clone(),
+            token_hash: kept.hash,
+            token_sealed: kept.sealed,
+            authentication_type: authentication.as_str().to_owned(),
+            external_authentication: provisioned.external_authentication().to_owned(),
+            configuration_sealed: self.seal_configuration(id, configuration)?,
+            enabled: true,
+            invalid_reason: None,
+            created_by: draft.creator.id,
+            version: 1,
+            created_at: UtcTime(now),
+            updated_at: UtcTime(now),
+            connected: provisioned.connected.text(),
+        };
+        let credential = self.credential_row(id, 1, element, *owner, provisioned)?;
+        Ok(Stored { instance, credential, creator: draft.creator.clone() })
+    }
+
+    pub(super) fn seal_configuration(&self, id: i64, configuration: &Configuration) -> Result<Vec<u8>, ApiError> {
+        let document = configuration.document().map_err(|error| ApiError::internal(error))?;
+        Ok(self.vault.seal(configuration_place(id), &document)?)
+    }
+
+    pub(in crate::service) fn credential_row(
+        &self,
+        instance_id: i64,
+        version: i64,
+        element: &Element,
+        owner: Owner,
+        provisioned: &Provisioned,
+    ) -> Result<CredentialRow, ApiError> {
+        let credential = &provisioned.credential;
+        let rules = element.refresh();
+        let refreshable = rules.is_some() && matches!(credential, Credential::OAuth2 { refresh_token: Some(_), .. });
+        Ok(CredentialRow {
+            instance_id,
+            organization_id: owner.organization,
+            account_id: owner.account,
+            version,
+            sealed: self.vault.seal(credential_place(instance_id), &credential.document())?,
+            grant_hash: credential.grant().map(|grant| self.lookup.hash(Purpose::VendorGrant, grant)),
+            refreshable,
+            lifetime: provisioned.lifetime,
+            expires_at: provisioned.expires_at.map(UtcTime),
+            refreshed_at: provisioned.refreshed_at.map(UtcTime),
+            due_at: rules
+                .filter(|_| refreshable)
+                .and_then(|rules| due_at(rules, instance_id, provisioned.expires_at, provisioned.refreshed_at))
+                .map(UtcTime),
+            refused_at: None,
+        })
+    }
+}
