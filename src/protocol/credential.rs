@@ -1,12 +1,11 @@
 //! The credential of an instance as it is sealed: what a call to the vendor needs, and nothing else.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::kernel::secret::Secret;
+use crate::protocol::variables::Replied;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
@@ -15,8 +14,9 @@ pub enum Credential {
     OAuth2 {
         access_token: Secret,
         refresh_token: Option<Secret>,
-        /// Values of template variables that the vendor gave with the token.
-        variables: BTreeMap<String, String>,
+        /// Values of template variables that came with the token.
+        #[serde(flatten)]
+        replied: Replied,
         /// Granted scopes, where the vendor named them.
         scopes: Option<Vec<String>>,
         /// For which secret places of the element it was given; none before credentials said so.
@@ -25,9 +25,9 @@ pub enum Credential {
     },
     ApiKey {
         key: Secret,
-        /// Values of variables that the vendor gave when the key was verified.
-        #[serde(default)]
-        variables: BTreeMap<String, String>,
+        /// Those that the vendor gave when the key was verified.
+        #[serde(flatten)]
+        replied: Replied,
         /// As above.
         #[serde(default, rename = "givenFor")]
         given_for: Option<String>,
@@ -38,16 +38,21 @@ impl Credential {
     /// The document to seal. Secrets have no `Serialize`: this is the one place that writes them out.
     pub fn document(&self) -> Zeroizing<Vec<u8>> {
         let value = match self {
-            Self::OAuth2 { access_token, refresh_token, variables, scopes, given_for } => json!({
+            Self::OAuth2 { access_token, refresh_token, replied, scopes, given_for } => json!({
                 "type": "oAuth2",
                 "accessToken": access_token.expose(),
                 "refreshToken": refresh_token.as_ref().map(Secret::expose),
-                "variables": variables,
+                "variables": replied.variables,
+                "toldByCaller": replied.told_by_caller,
                 "scopes": scopes,
                 "givenFor": given_for,
             }),
-            Self::ApiKey { key, variables, given_for } => json!({
-                "type": "apiKey", "key": key.expose(), "variables": variables, "givenFor": given_for,
+            Self::ApiKey { key, replied, given_for } => json!({
+                "type": "apiKey",
+                "key": key.expose(),
+                "variables": replied.variables,
+                "toldByCaller": replied.told_by_caller,
+                "givenFor": given_for,
             }),
         };
         Zeroizing::new(value.to_string().into_bytes())
@@ -57,10 +62,17 @@ impl Credential {
         serde_json::from_slice(document)
     }
 
-    pub fn variables(&self) -> Option<&BTreeMap<String, String>> {
+    pub fn replied(&self) -> &Replied {
         match self {
-            Self::OAuth2 { variables, .. } | Self::ApiKey { variables, .. } => Some(variables),
+            Self::OAuth2 { replied, .. } | Self::ApiKey { replied, .. } => replied,
         }
+    }
+
+    /// Of an instance with tokens that a caller `brought`, or without.
+    pub fn attributed(mut self, brought: bool) -> Self {
+        let (Self::OAuth2 { replied, .. } | Self::ApiKey { replied, .. }) = &mut self;
+        *replied = std::mem::take(replied).attributed(brought);
+        self
     }
 
     pub fn given_for(&self) -> Option<&str> {
@@ -87,12 +99,12 @@ mod tests {
         let oauth2 = Credential::OAuth2 {
             access_token: Secret::new("at"),
             refresh_token: Some(Secret::new("rt")),
-            variables: [("instance_url".to_owned(), "https://x".to_owned())].into(),
+            replied: Replied::by_caller([("instance_url".to_owned(), "https://x".to_owned())].into()),
             scopes: Some(vec!["a".to_owned()]),
             given_for: Some("shipped".to_owned()),
         };
-        let variables = [("portalId".to_owned(), "1".to_owned())].into();
-        for credential in [oauth2, Credential::ApiKey { key: Secret::new("k"), variables, given_for: None }] {
+        let replied = Replied::by_vendor([("portalId".to_owned(), "1".to_owned())].into());
+        for credential in [oauth2, Credential::ApiKey { key: Secret::new("k"), replied, given_for: None }] {
             assert_eq!(Credential::read(&credential.document()).unwrap(), credential);
             assert!(!format!("{credential:?}").contains("\"at\""));
         }
@@ -101,6 +113,6 @@ mod tests {
     #[test]
     fn a_key_that_was_kept_before_it_had_variables_reads_too() {
         let kept = Credential::read(br#"{"type":"apiKey","key":"k"}"#).unwrap();
-        assert_eq!(kept, Credential::ApiKey { key: Secret::new("k"), variables: BTreeMap::new(), given_for: None });
+        assert_eq!(kept, Credential::ApiKey { key: Secret::new("k"), replied: Replied::default(), given_for: None });
     }
 }

@@ -1,13 +1,61 @@
 //! The values behind a template's variables, from their four sources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use super::fault::VendorFault;
 use crate::catalog::element::{Element, Variable};
 use crate::kernel::template::Template;
+
+/// What stands in the place of a vendor's reply.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Replied {
+    /// Values by the names of variables.
+    pub variables: BTreeMap<String, String>,
+    /// Those that a caller told who brought tokens; none where they were kept before anybody wrote that down.
+    pub told_by_caller: Option<BTreeSet<String>>,
+}
+
+impl Replied {
+    pub fn by_vendor(variables: BTreeMap<String, String>) -> Self {
+        Self { variables, told_by_caller: Some(BTreeSet::new()) }
+    }
+
+    pub fn by_caller(variables: BTreeMap<String, String>) -> Self {
+        Self { told_by_caller: Some(variables.keys().cloned().collect()), variables }
+    }
+
+    /// With what a later reply of the vendor tells; what it does not repeat stays, and stays whose it was.
+    pub fn renewed(mut self, told: Self) -> Self {
+        if let Some(by_caller) = &mut self.told_by_caller {
+            by_caller.retain(|name| !told.variables.contains_key(name));
+        }
+        self.variables.extend(told.variables);
+        self
+    }
+
+    /// Who told what was kept before that was written down: of tokens that were `brought`, nobody but the caller for certain.
+    pub fn attributed(self, brought: bool) -> Self {
+        match (&self.told_by_caller, brought) {
+            (Some(_), _) => self,
+            (None, true) => Self::by_caller(self.variables),
+            (None, false) => Self::by_vendor(self.variables),
+        }
+    }
+
+    /// A value, unless it is empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    fn is_by_vendor(&self, name: &str) -> bool {
+        self.get(name).is_some() && self.told_by_caller.as_ref().is_some_and(|by_caller| !by_caller.contains(name))
+    }
+}
 
 /// Where values are looked up: the vendor's own (from the token reply) win over the user's, the default comes last.
 #[derive(Clone, Copy)]
@@ -17,7 +65,7 @@ pub struct Values<'a> {
     pub parameters: &'a dyn Fn(&str) -> Option<String>,
     /// Configuration of the instance, or none.
     pub configuration: &'a dyn Fn(&str) -> Option<String>,
-    pub given_by_vendor: Option<&'a BTreeMap<String, String>>,
+    pub replied: Option<&'a Replied>,
 }
 
 impl Values<'_> {
@@ -38,23 +86,18 @@ impl Values<'_> {
         missing
     }
 
-    /// Whether a variable has a value that is the vendor's own: what its reply `told`, or what the element's file says.
-    pub fn is_vendors_own(&self, name: &str, told: bool) -> bool {
-        let replied = self.given_by_vendor.is_some_and(|given| given.get(name).is_some_and(|text| !text.is_empty()));
+    /// Whether a variable has a value that is the vendor's own: what its reply told, or what the element's file says.
+    pub fn is_vendors_own(&self, name: &str) -> bool {
         let declared = || self.element.variables.get(name).and_then(|variable| variable.default.as_ref());
-        if replied && told {
-            true
-        } else {
-            declared().is_some_and(|default| self.value(name).as_ref() == Some(default))
-        }
+        self.replied.is_some_and(|replied| replied.is_by_vendor(name))
+            || declared().is_some_and(|default| self.value(name).as_ref() == Some(default))
     }
 
     pub fn value(&self, name: &str) -> Option<String> {
-        let from_vendor = self.given_by_vendor.and_then(|given| given.get(name).cloned());
+        let replied = self.replied.and_then(|replied| replied.get(name)).map(str::to_owned);
         let variable = self.element.variables.get(name);
         let filled = |text: &String| !text.is_empty();
-        from_vendor
-            .filter(filled)
+        replied
             .or_else(|| variable?.parameter.as_deref().and_then(self.parameters).filter(filled))
             .or_else(|| variable?.configuration.as_deref().and_then(self.configuration).filter(filled))
             .or_else(|| variable?.default.clone())
@@ -62,20 +105,20 @@ impl Values<'_> {
 }
 
 /// What the vendor gave with its token reply.
-pub fn given_by_reply(element: &Element, reply: &Value) -> BTreeMap<String, String> {
+pub fn given_by_reply(element: &Element, reply: &Value) -> Replied {
     given(element, reply, |variable| variable.reply.as_deref())
 }
 
 /// What the vendor said when it was asked about a key.
-pub fn given_by_verification(element: &Element, reply: &Value) -> BTreeMap<String, String> {
+pub fn given_by_verification(element: &Element, reply: &Value) -> Replied {
     given(element, reply, |variable| variable.verification.as_deref())
 }
 
-fn given(element: &Element, reply: &Value, at: impl Fn(&Variable) -> Option<&str>) -> BTreeMap<String, String> {
+fn given(element: &Element, reply: &Value, at: impl Fn(&Variable) -> Option<&str>) -> Replied {
     let named = element.variables.iter().filter_map(|(name, variable)| {
         let value = reply.pointer(at(variable)?)?;
         let text = value.as_str().map(str::to_owned).or_else(|| value.is_number().then(|| value.to_string()))?;
         Some((name.clone(), text))
     });
-    named.collect()
+    Replied::by_vendor(named.collect())
 }

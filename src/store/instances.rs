@@ -45,6 +45,13 @@ pub struct InstanceRow {
     pub connected: Option<String>,
 }
 
+impl InstanceRow {
+    /// Whether a caller brought its tokens.
+    pub fn brings_tokens(&self) -> bool {
+        self.external_authentication == "initial"
+    }
+}
+
 #[derive(Debug, Clone, Queryable, Insertable, AsChangeset, Serialize, Deserialize)]
 #[diesel(table_name = credential, primary_key(instance_id), treat_none_as_null = true)]
 pub struct CredentialRow {

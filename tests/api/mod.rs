@@ -43,5 +43,6 @@ mod secrecy;
 mod shares;
 mod story;
 mod token_sight;
+mod told_hosts;
 mod users;
 mod webhooks;

@@ -28,22 +28,14 @@ pub enum Hosts {
     These(Arc<[String]>),
 }
 
-/// Whose words the values are that stand in the place of a vendor's reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    ByVendor,
-    ByCaller,
-}
-
 impl Client {
     /// The URL, where the client may authenticate there.
-    pub(super) fn url(&self, template: &Template, values: Values<'_>, told: Told) -> Result<Url, VendorFault> {
+    pub(super) fn url(&self, template: &Template, values: Values<'_>) -> Result<Url, VendorFault> {
         let url = values.url(template)?;
         let Hosts::These(hosts) = &self.hosts else { return Ok(url) };
         let host = url.host_str().unwrap_or_default();
-        let mut chosen = template
-            .places()
-            .filter(|(name, place)| *place != Place::Path && !values.is_vendors_own(name, told == Told::ByVendor));
+        let mut chosen =
+            template.places().filter(|(name, place)| *place != Place::Path && !values.is_vendors_own(name));
         if chosen.next().is_none() || hosts.iter().any(|known| known == host) {
             return Ok(url);
         }
@@ -52,8 +44,8 @@ impl Client {
 
     /// Refuses hosts at which the client would have to authenticate and may not. What depends on values that nobody has
     /// yet is not judged.
-    pub fn refuse_foreign_host(&self, oauth2: &OAuth2, values: Values<'_>, told: Told) -> Result<(), VendorFault> {
-        let foreign = oauth2.client_urls().map(|template| self.url(template, values, told));
+    pub fn refuse_foreign_host(&self, oauth2: &OAuth2, values: Values<'_>) -> Result<(), VendorFault> {
+        let foreign = oauth2.client_urls().map(|template| self.url(template, values));
         let mut foreign = foreign.filter_map(Result::err);
         foreign.find(|fault| matches!(fault, VendorFault::HostOfAnotherApp(_))).map_or(Ok(()), Err)
     }

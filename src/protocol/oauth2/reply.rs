@@ -1,8 +1,6 @@
 //! Reading what a token endpoint answered: the success of RFC 6749 section 5.1, the error of 5.2, and what vendors made
 //! of both.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde_json::Value;
 
@@ -12,7 +10,7 @@ use crate::kernel::secret::Secret;
 use crate::protocol::account::{self, VendorAccount};
 use crate::protocol::fault::VendorFault;
 use crate::protocol::request::{VendorReply, VendorRequest};
-use crate::protocol::variables;
+use crate::protocol::variables::{self, Replied};
 
 /// A token reply in our words.
 #[derive(Debug, Clone)]
@@ -25,7 +23,7 @@ pub struct Token {
     pub expires_at: Option<DateTime<Utc>>,
     pub scopes: Option<Vec<String>>,
     pub account: Option<VendorAccount>,
-    pub variables: BTreeMap<String, String>,
+    pub replied: Replied,
 }
 
 pub fn read(
@@ -54,7 +52,7 @@ pub fn read(
         expires_at: lifetime.and_then(|seconds| expiry(now, seconds)),
         scopes: first_at(&body, &oauth2.reply.scope).and_then(scopes),
         account: account::read(&oauth2.reply.account, &oauth2.reply.account_name, Some(&body)),
-        variables: variables::given_by_reply(element, &body),
+        replied: variables::given_by_reply(element, &body),
     })
 }
 

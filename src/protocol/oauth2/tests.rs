@@ -26,7 +26,7 @@ fn oauth2(element: &Element) -> &OAuth2 {
 }
 
 fn values(element: &Element) -> Values<'_> {
-    Values { element, parameters: &|_| None, configuration: &|_| None, given_by_vendor: None }
+    Values { element, parameters: &|_| None, configuration: &|_| None, replied: None }
 }
 
 fn exchange(element: &Element, id: &str, secret: &str, verifier: Option<&str>) -> VendorRequest {
@@ -184,7 +184,7 @@ fn members_are_found_where_the_element_says() {
     }
     let salesforce = element("sfdc", |_| {});
     let token = read(&salesforce, 200, &json!({ "access_token": "at", "instance_url": "https://eu1.salesforce.com" }));
-    assert_eq!(token.unwrap().variables["instance_url"], "https://eu1.salesforce.com");
+    assert_eq!(token.unwrap().replied.variables["instance_url"], "https://eu1.salesforce.com");
     let form = "access_token=at&refresh_token=&scope=a%2Cb&expires_in=60";
     let token = read_with(&salesforce, 200, "application/x-www-form-urlencoded; charset=utf-8", form).unwrap();
     assert_eq!((token.access_token.expose(), token.lifetime), ("at", Some(60)));

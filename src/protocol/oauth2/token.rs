@@ -2,7 +2,7 @@
 
 use url::form_urlencoded::byte_serialize;
 
-use super::client::{Client, Told};
+use super::client::Client;
 use crate::catalog::oauth2::{BodyEncoding, ClientAuthentication, Introspection, OAuth2, Revoke};
 use crate::kernel::secret::Secret;
 use crate::kernel::template::Template;
@@ -83,7 +83,7 @@ fn request(
     mut fields: Vec<(&str, Secret)>,
     values: Values<'_>,
 ) -> Result<VendorRequest, VendorFault> {
-    let mut request = VendorRequest::new(values.element, "POST", client.url(url, values, Told::ByVendor)?);
+    let mut request = VendorRequest::new(values.element, "POST", client.url(url, values)?);
     for (name, value) in &oauth2.token.headers {
         request.set_header(name, Secret::new(value));
     }

@@ -13,7 +13,6 @@ use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::oauth2::authorize::{self, Authorization};
-use crate::protocol::oauth2::client::Told;
 use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::credentials::partner_app::{no_app, oauth2_of};
@@ -56,8 +55,7 @@ impl Services {
         let oauth2 = oauth2_of(&element)?;
         let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
         let parameter = |name: &str| value(name).map(str::to_owned);
-        let values =
-            Values { element: &element, parameters: &parameter, configuration: &parameter, given_by_vendor: None };
+        let values = Values { element: &element, parameters: &parameter, configuration: &parameter, replied: None };
         let mut missing: Vec<_> = ["callbackUrl"].into_iter().filter(|name| value(name).is_none()).collect();
         missing.extend(values.missing(&oauth2.authorize.url));
         let (Some(callback_url), true) = (value("callbackUrl"), missing.is_empty()) else {
@@ -70,7 +68,7 @@ impl Services {
         check_state(state)?;
         let app = self.usable_app(owner, &element).await?.ok_or_else(|| no_app(&element))?;
         app.client(oauth2)
-            .refuse_foreign_host(oauth2, values, Told::ByCaller)
+            .refuse_foreign_host(oauth2, values)
             .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;
         let call = Layer {
             scopes: value("scope"),

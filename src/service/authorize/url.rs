@@ -49,8 +49,7 @@ impl Services {
         let oauth2 = oauth2_of(&element)?;
         let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
         let parameter = |name: &str| value(name).map(str::to_owned);
-        let values =
-            Values { element: &element, parameters: &parameter, configuration: &parameter, given_by_vendor: None };
+        let values = Values { element: &element, parameters: &parameter, configuration: &parameter, replied: None };
         let mut missing: Vec<_> = ["apiKey", "callbackUrl"].into_iter().filter(|name| value(name).is_none()).collect();
         missing.extend(values.missing(&oauth2.authorize.url));
         let (Some(client_id), Some(redirect_uri), true) = (value("apiKey"), value("callbackUrl"), missing.is_empty())

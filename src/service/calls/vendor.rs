@@ -84,7 +84,7 @@ impl LiveInstance {
             element: &self.element,
             parameters: &|_| None,
             configuration: &configuration,
-            given_by_vendor: self.credential.variables(),
+            replied: Some(self.credential.replied()),
         })
     }
 }

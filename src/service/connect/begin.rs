@@ -12,7 +12,6 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::authorize::{self, Authorization};
-use crate::protocol::oauth2::client::Told;
 use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::credentials::partner_app::own_client;
@@ -117,11 +116,9 @@ impl Services {
         let of_app = || app.as_ref().map(|app| app.client(oauth2));
         let client = own_client(&configuration).or_else(of_app).unwrap_or_default();
         let value = |key: &str| configuration.get(key).map(str::to_owned);
-        let values = Values { element, parameters: &|_| None, configuration: &value, given_by_vendor: None };
+        let values = Values { element, parameters: &|_| None, configuration: &value, replied: None };
         // Before the person is sent there, and the code could not be exchanged.
-        client
-            .refuse_foreign_host(oauth2, values, Told::ByCaller)
-            .map_err(|fault| fault.into_error(&element.name, "the settings"))?;
+        client.refuse_foreign_host(oauth2, values).map_err(|fault| fault.into_error(&element.name, "the settings"))?;
         let client_id = client.id;
         let waiting = LinkWaiting { link: id, popup: chosen.popup, configuration: given, scopes: mandatory };
         let begun =

@@ -10,7 +10,6 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::account::VendorAccount;
-use crate::protocol::oauth2::client::Told;
 use crate::service::Services;
 use crate::service::credentials::partner_app::{PartnerApp, no_app, own_client};
 use crate::service::credentials::provision::with_values;
@@ -104,7 +103,7 @@ impl Services {
         // What the link itself names; what the person enters is looked at when it is entered.
         if let Some(app) = &offer.app {
             with_values(element, &offer.configuration, None, |values| {
-                app.client(oauth2).refuse_foreign_host(oauth2, values, Told::ByCaller)
+                app.client(oauth2).refuse_foreign_host(oauth2, values)
             })?;
         }
         let presets = settings.preset.as_deref();

@@ -12,7 +12,6 @@ use crate::kernel::owner::Owner;
 use crate::kernel::paging::{MAX_PAGE_SIZE, Page};
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
-use crate::protocol::oauth2::client::Told;
 use crate::service::Services;
 use crate::service::instance::view::credential_place;
 use crate::store::instances::{self, Filter, Stored};
@@ -72,9 +71,8 @@ impl Services {
         let oauth2 = element.authentication.oauth2.as_ref();
         let (Some(oauth2), Some(app)) = (oauth2, &input.app) else { return Ok(()) };
         self.refuse_changed_element(element, app.given_for.as_deref())?;
-        let named = input.brought.as_ref().map(|_| input.named_by_caller());
-        with_values(element, &input.configuration, named.as_ref(), |values| {
-            input.client().refuse_foreign_host(oauth2, values, Told::ByCaller)
+        with_values(element, &input.configuration, input.told_by_caller().as_ref(), |values| {
+            input.client().refuse_foreign_host(oauth2, values)
         })
     }
 
@@ -110,7 +108,7 @@ impl Services {
         let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
         let urls = oauth2.client_urls().filter(|url| url.has_variable_host());
         let urls = urls.filter_map(|url| {
-            with_values(element, &configuration, credential.variables(), |values| values.url(url)).ok()
+            with_values(element, &configuration, Some(credential.replied()), |values| values.url(url)).ok()
         });
         Ok(urls.filter_map(|url| url.host_str().map(str::to_owned)).collect())
     }

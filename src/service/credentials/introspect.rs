@@ -48,7 +48,7 @@ impl Services {
         let element = &input.element;
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(None) };
         let Some(rules) = &oauth2.introspection else { return Ok(None) };
-        let mut request = with_values(element, &input.configuration, Some(&token.variables), |values| {
+        let mut request = with_values(element, &input.configuration, Some(&token.replied), |values| {
             token::introspect(oauth2, rules, client, &token.access_token, values)
         })?;
         request.timeout = request.timeout.min(PATIENCE);

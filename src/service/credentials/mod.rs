@@ -12,3 +12,4 @@ mod started_by_default;
 pub mod token_call;
 pub mod token_hosts;
 pub(in crate::service) mod token_turns;
+pub(in crate::service) mod told_hosts;

@@ -1,6 +1,5 @@
 //! Getting a credential: a code exchanged, tokens that the caller brought, or a key that was verified.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::client::Client;
 use crate::protocol::oauth2::reply::{self, Token};
 use crate::protocol::oauth2::token;
-use crate::protocol::variables::{Values, given_by_verification};
+use crate::protocol::variables::{Replied, Values, given_by_verification};
 use crate::protocol::{Credential, VendorFault, account, api_key};
 use crate::service::Services;
 use crate::service::grants::{Started, grant_place};
@@ -76,13 +75,14 @@ impl Services {
         lateness: &Lateness,
     ) -> Result<Provisioned, ApiError> {
         self.refuse_app_elsewhere(input)?;
+        input.refuse_told_hosts()?;
         let provisioned = match (input.authentication, &input.brought) {
             (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought, lateness).await?,
             (AuthenticationType::OAuth2, None) => Box::pin(self.exchange_code(input, lateness)).await?,
             (AuthenticationType::ApiKey, _) => self.verify_key(input).await?,
         };
         // A reply that names a foreign host must not be stored, let alone called.
-        if let Err(error) = input.url_of_vendor(provisioned.credential.variables()) {
+        if let Err(error) = input.url_of_vendor(provisioned.credential.replied()) {
             self.let_grant_go(input, &provisioned, lateness).await;
             return Err(error);
         }
@@ -174,7 +174,7 @@ impl Services {
             ApiError::new(Code::BadConfiguration, message)
         })?;
         let mut connected = Connected::default();
-        let mut variables = BTreeMap::new();
+        let mut replied = Replied::by_vendor(Default::default());
         if let Some(call) = &input.element.verification {
             let request = input.with_values(|values| api_key::verification_request(call, form, &key, values))?;
             let reply = self.sender.send(&request).await;
@@ -184,9 +184,9 @@ impl Services {
             });
             let told = accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
             connected.account = account::read(&call.account, &call.account_name, Some(&told));
-            variables = given_by_verification(&input.element, &told);
+            replied = given_by_verification(&input.element, &told);
         }
-        let credential = Credential::ApiKey { key, variables, given_for: input.given_for() };
+        let credential = Credential::ApiKey { key, replied, given_for: input.given_for() };
         Ok(Provisioned {
             credential,
             lifetime: None,
@@ -206,7 +206,7 @@ impl Services {
                 access_token: token.access_token,
                 // A reply without a refresh token means that the one that was sent stays good.
                 refresh_token: token.refresh_token.or(sent),
-                variables: token.variables,
+                replied: token.replied,
                 scopes: token.scopes,
                 given_for: input.given_for(),
             },
@@ -341,37 +341,29 @@ impl Provisioning {
         with_values(&self.element, &self.configuration, None, build)
     }
 
-    fn url_of_vendor(&self, given: Option<&BTreeMap<String, String>>) -> Result<(), ApiError> {
-        with_values(&self.element, &self.configuration, given, |values| values.url(&self.element.base_url)).map(drop)
+    fn url_of_vendor(&self, replied: &Replied) -> Result<(), ApiError> {
+        with_values(&self.element, &self.configuration, Some(replied), |values| values.url(&self.element.base_url))
+            .map(drop)
     }
 
     fn brought(&self, access_token: Secret, refresh_token: Option<Secret>) -> Credential {
-        let (variables, given_for) = (self.named_by_caller(), self.given_for());
-        Credential::OAuth2 { access_token, refresh_token, variables, scopes: None, given_for }
+        let (replied, given_for) = (self.told_by_caller().unwrap_or_default(), self.given_for());
+        Credential::OAuth2 { access_token, refresh_token, replied, scopes: None, given_for }
     }
 
     fn given_for(&self) -> Option<String> {
         Some(self.element.secret_places.clone())
-    }
-
-    /// What the vendor would have said in its reply, who brings tokens may say in providerData.
-    pub(super) fn named_by_caller(&self) -> BTreeMap<String, String> {
-        let named = self.element.variables.iter().filter_map(|(name, variable)| {
-            let member = variable.reply.as_deref()?.trim_start_matches('/');
-            Some((name.clone(), self.provider_data.text(member)?))
-        });
-        named.collect()
     }
 }
 
 pub(in crate::service) fn with_values<T>(
     element: &Element,
     configuration: &Configuration,
-    given_by_vendor: Option<&BTreeMap<String, String>>,
+    replied: Option<&Replied>,
     build: impl FnOnce(Values<'_>) -> Result<T, VendorFault>,
 ) -> Result<T, ApiError> {
     let configured = |key: &str| configuration.get(key).map(str::to_owned);
-    let values = Values { element, parameters: &|_| None, configuration: &configured, given_by_vendor };
+    let values = Values { element, parameters: &|_| None, configuration: &configured, replied };
     build(values).map_err(|fault| fault.into_error(&element.name, "the configuration"))
 }
 

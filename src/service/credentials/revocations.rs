@@ -41,6 +41,7 @@ impl Services {
     pub(in crate::service) async fn revocation_of(&self, stored: &Stored) -> Result<Option<GrantToRevoke>, ApiError> {
         let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
         let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
+        let credential = credential.attributed(stored.instance.brings_tokens());
         let about = (stored.instance.element_id, stored.instance.id);
         self.revocation(about, &credential, &self.configuration_of(stored)?).await
     }
@@ -69,7 +70,7 @@ impl Services {
         if element.and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
             return Ok(None);
         }
-        let Credential::OAuth2 { access_token, refresh_token, variables, .. } = credential else {
+        let Credential::OAuth2 { access_token, refresh_token, replied, .. } = credential else {
             return Ok(None);
         };
         let (token, hint) = token_to_revoke(access_token, refresh_token.as_ref());
@@ -77,8 +78,8 @@ impl Services {
         let configuration: serde_json::Value =
             serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
         let document = json!({
-            "token": token.expose(), "hint": hint, "variables": variables, "configuration": configuration,
-            "givenFor": credential.given_for(),
+            "token": token.expose(), "hint": hint, "variables": replied.variables, "configuration": configuration,
+            "toldByCaller": replied.told_by_caller, "givenFor": credential.given_for(),
         });
         Ok(Some(Zeroizing::new(document.to_string())))
     }

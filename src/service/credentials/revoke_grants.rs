@@ -1,7 +1,7 @@
 //! Revoking grants at their vendors, of instances that were deleted or that the operator ended. Best effort: twelve tries over
 //! three days, then given up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use crate::protocol::Credential;
 use crate::protocol::oauth2::client::Client;
 use crate::protocol::oauth2::token;
 use crate::protocol::request::VendorReply;
+use crate::protocol::variables::Replied;
 use crate::service::Services;
 use crate::service::instance::configuration::Configuration;
 use crate::store::revocations::{self, Revocation};
@@ -61,7 +62,8 @@ pub(super) fn revocation_place(row: i64) -> Place {
 struct Remembered {
     token: Secret,
     hint: String,
-    variables: BTreeMap<String, String>,
+    #[serde(flatten)]
+    replied: Replied,
     configuration: Configuration,
     /// As the credential said.
     #[serde(default, rename = "givenFor")]
@@ -204,8 +206,8 @@ impl Services {
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
         self.refuse_changed_element(element, remembered.given_for.as_deref())?;
         let client = self.client_of(owner, element, &remembered.configuration).await?;
-        let Remembered { token, hint, variables, configuration, .. } = &remembered;
-        self.send_revocation(element, (oauth2, rule), &client, (token, hint), (variables, configuration)).await
+        let Remembered { token, hint, replied, configuration, .. } = &remembered;
+        self.send_revocation(element, (oauth2, rule), &client, (token, hint), (replied, configuration)).await
     }
 
     /// Revokes a grant without asking the database, where the element says how.
@@ -220,9 +222,9 @@ impl Services {
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
         self.refuse_changed_element(element, credential.given_for())?;
-        let Credential::OAuth2 { access_token, refresh_token, variables, .. } = credential else { return Ok(()) };
+        let Credential::OAuth2 { access_token, refresh_token, replied, .. } = credential else { return Ok(()) };
         let token = token_to_revoke(access_token, refresh_token.as_ref());
-        self.send_revocation(element, (oauth2, rule), client, token, (variables, configuration)).await
+        self.send_revocation(element, (oauth2, rule), client, token, (replied, configuration)).await
     }
 
     async fn send_revocation(
@@ -231,9 +233,9 @@ impl Services {
         (oauth2, rule): (&OAuth2, &Revoke),
         client: &Client,
         (token, hint): (&Secret, &str),
-        (variables, configuration): (&BTreeMap<String, String>, &Configuration),
+        (replied, configuration): (&Replied, &Configuration),
     ) -> Result<(), ApiError> {
-        let request = with_values(element, configuration, Some(variables), |values| {
+        let request = with_values(element, configuration, Some(replied), |values| {
             token::revoke(oauth2, rule, client, (token, hint), values)
         })?;
         let reply =

@@ -6,6 +6,14 @@ use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::protocol::variables::Replied;
+use crate::service::credentials::partner_app::{PartnerApp, own_client};
+use crate::service::credentials::provision::{Provisioned, Provisioning, missing_code, needless};
+use crate::service::ground::PATIENCE;
+use crate::service::lifecycle::new_host::FILE_CHANGED;
+use crate::service::process::flight::{Flight, Lateness};
+use crate::service::unstored::Held;
+use crate::service::unstored::entry::{Act, Entry};
 use crate::service::{Services, of_instance};
 use crate::store::instances::{self, InstanceRow, Stored};
 

@@ -11,6 +11,7 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::protocol::variables::Replied;
 use crate::service::credentials::partner_app::{PartnerApp, own_client};
 use crate::service::credentials::provision::{Provisioned, Provisioning, missing_code, needless};
 use crate::service::ground::PATIENCE;
@@ -190,7 +191,7 @@ impl Services {
         let without_effect = configuration.merge(&element, input.configuration.clone().unwrap_or_default())?;
         let authentication = configuration.authentication_type(&element)?;
         let brought = input.brought()?;
-        let external = stored.instance.external_authentication == "initial" || brought.is_some();
+        let external = stored.instance.brings_tokens() || brought.is_some();
         let owner = Owner { organization: stored.instance.organization_id, account: stored.instance.account_id };
         let app = self.app_for(owner, &element, authentication, &configuration).await?;
         let secret = input.provider_data.as_ref().and_then(|data| data.text("secret"));
@@ -198,7 +199,9 @@ impl Services {
             configuration.set(CALLBACK_URL, Some(self.redirect_url()));
         }
         // What was connected with the organization's app can be renamed when that is gone.
-        let asks = input.has_code() || brought.is_some_and(|brought| !brought.is_empty());
+        let brings_tokens = brought.is_some_and(|brought| !brought.is_empty());
+        let asks = input.has_code() || brings_tokens;
+        let replied_before = brings_tokens.then(|| self.replied_before(stored));
         let served = app.is_some() || (own_client(&before).is_none() && own_client(&configuration).is_none() && !asks);
         configuration.require(&element, authentication, &needless(external && !input.has_code(), served))?;
         let mut stored = stored.clone();
@@ -218,7 +221,7 @@ impl Services {
         row.authentication_type = authentication.as_str().to_owned();
         row.configuration_sealed = self.seal_configuration(row.id, &configuration)?;
         row.updated_at = UtcTime(self.now());
-        Ok(Change { stored, before, configuration, element, authentication, app, without_effect })
+        Ok(Change { stored, before, replied_before, configuration, element, authentication, app, without_effect })
     }
 
     /// What a new credential is got from, where the change asks for one.
@@ -335,6 +338,8 @@ impl Services {
 pub(in crate::service) struct Change {
     pub stored: Stored,
     pub before: Configuration,
+    /// For a change that brings tokens.
+    pub replied_before: Option<Replied>,
     pub configuration: Configuration,
     pub element: Arc<Element>,
     pub authentication: AuthenticationType,

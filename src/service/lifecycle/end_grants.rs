@@ -199,7 +199,7 @@ impl Services {
         instance: &InstanceRow,
         credential: &CredentialRow,
     ) -> Result<Option<Revocation>, ApiError> {
-        let credential = self.credential_of(instance.id, &credential.sealed)?;
+        let credential = self.credential_of(instance.id, &credential.sealed)?.attributed(instance.brings_tokens());
         let configuration = self.vault.open(configuration_place(instance.id), &instance.configuration_sealed)?;
         let configuration: Configuration =
             serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;

@@ -62,20 +62,7 @@ impl Change {
             let value = |text: Option<&str>| text.or(variable.default.as_deref()).map(str::to_owned);
             stands_in_host(element, name, "") && value(self.before.get(key)) != value(self.configuration.get(key))
         });
-        configured || self.is_told_by_caller(input)
-    }
-
-    /// Who brings tokens also says what the vendor would have said. Of the API's host that concerns these tokens alone; where
-    /// the client authenticates it concerns its secret.
-    fn is_told_by_caller(&self, input: &InstanceInput) -> bool {
-        let brings_tokens = input.external_authentication.as_deref() == Some("initial");
-        let told = |pointer: &str| {
-            let data = input.provider_data.as_ref();
-            data.is_some_and(|data| data.text(pointer.trim_start_matches('/')).is_some())
-        };
-        let mut replied = self.element.variables.iter().filter_map(|(name, it)| Some((name, it.reply.as_deref()?)));
-        brings_tokens
-            && replied.any(|(name, pointer)| stands_in_host(&self.element, name, "authentication/") && told(pointer))
+        configured || self.moves_told_host(input)
     }
 }
 
@@ -89,7 +76,7 @@ pub(in crate::service) fn hosts_by_configuration(element: &Element) -> impl Iter
 }
 
 /// Whether a variable is part of a host, in the URLs whose place in the element's file begins so.
-fn stands_in_host(element: &Element, variable: &str, below: &str) -> bool {
+pub(super) fn stands_in_host(element: &Element, variable: &str, below: &str) -> bool {
     let templates = element.templates();
     let mut places = templates.iter().filter(|(at, _)| at.starts_with(below)).flat_map(|(_, url)| url.places());
     places.any(|(name, place)| name == variable && place != Place::Path)

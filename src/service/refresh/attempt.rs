@@ -117,7 +117,8 @@ impl Services {
             let place = credential_place(stored.instance.id);
             let credential = Credential::read(&self.vault.open(place, &stored.credential.sealed).ok()?).ok()?;
             let configuration = self.configuration_of(stored).ok()?;
-            let url = with_values(element, &configuration, credential.variables(), |values| values.url(url)).ok()?;
+            let url =
+                with_values(element, &configuration, Some(credential.replied()), |values| values.url(url)).ok()?;
             url.host_str().map(Into::into)
         };
         Party { organization: stored.instance.organization_id, host: host() }
@@ -130,14 +131,15 @@ impl Services {
         let element = self.element_of_row(&stored.instance)?;
         let document = self.vault.open(credential_place(wanted.id), &stored.credential.sealed)?;
         let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
+        let credential = credential.attributed(stored.instance.brings_tokens());
         self.refuse_changed_element(&element, credential.given_for())?;
-        let Credential::OAuth2 { refresh_token: Some(refresh_token), variables, .. } = &credential else {
+        let Credential::OAuth2 { refresh_token: Some(refresh_token), replied, .. } = &credential else {
             return Err(not_refreshable(&element));
         };
         let oauth2 = element.authentication.oauth2.as_ref().ok_or_else(|| not_refreshable(&element))?;
         let configuration = self.configuration_of(&stored)?;
         let client = self.client_of(wanted.owner, &element, &configuration).await?;
-        let request = with_values(&element, &configuration, Some(variables), |values| {
+        let request = with_values(&element, &configuration, Some(replied), |values| {
             token::refresh(oauth2, &client, refresh_token, values)
         })?;
         Ok(Call { stored, element: Arc::clone(&element), credential, client, request })
@@ -247,26 +249,24 @@ impl Services {
 
     /// The credential's row with the new token.
     fn renewed(&self, call: &Call, token: Token, cause: Cause, now: DateTime<Utc>) -> Result<CredentialRow, ApiError> {
-        let Credential::OAuth2 { refresh_token: sent, variables: before, scopes, given_for, .. } =
+        let Credential::OAuth2 { refresh_token: sent, replied: before, scopes, given_for, .. } =
             call.credential.clone()
         else {
             return Err(not_refreshable(&call.element));
         };
-        // What a reply does not repeat stays as it was.
-        let mut variables = before.clone();
-        variables.extend(token.variables);
+        let mut replied = before.clone().renewed(token.replied);
         let configuration = self.configuration_of(&call.stored)?;
-        let own_host = with_values(&call.element, &configuration, Some(&variables), |values| {
+        let own_host = with_values(&call.element, &configuration, Some(&replied), |values| {
             values.url(&call.element.base_url).map(drop)
         });
         if own_host.is_err() {
             tracing::warn!(instance = call.stored.instance.id, "the reply to a refresh names a foreign host: ignored");
-            variables = before;
+            replied = before;
         }
         let credential = Credential::OAuth2 {
             access_token: token.access_token,
             refresh_token: token.refresh_token.or(sent),
-            variables,
+            replied,
             scopes: token.scopes.or(scopes),
             given_for,
         };

@@ -1,6 +1,5 @@
 //! Instances in memory, with the credential that calls to the vendor carry: what a warm call needs, and no more.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -14,6 +13,7 @@ use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::protocol::destination::Destination;
+use crate::protocol::variables::Replied;
 use crate::service::credentials::provision::with_values;
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::schedule::ageing_from;
@@ -271,8 +271,8 @@ impl Services {
         let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
         let may_go = self.refuse_changed_element(&element, credential.given_for());
         let credential = match credential {
-            Credential::OAuth2 { access_token, variables, .. } => {
-                Credential::OAuth2 { access_token, refresh_token: None, variables, scopes: None, given_for: None }
+            Credential::OAuth2 { access_token, replied, .. } => {
+                Credential::OAuth2 { access_token, refresh_token: None, replied, scopes: None, given_for: None }
             }
             key => key,
         };
@@ -286,7 +286,7 @@ impl Services {
             id: row.id,
             owner: Owner { organization: row.organization_id, account: row.account_id },
             destination: may_go
-                .and_then(|()| self.destination(&element, &configuration, credential.variables()))
+                .and_then(|()| self.destination(&element, &configuration, credential.replied()))
                 .map_err(Arc::new),
             credential,
             version: kept.version,
@@ -309,10 +309,10 @@ impl Services {
         &self,
         element: &Element,
         configuration: &Configuration,
-        given_by_vendor: Option<&BTreeMap<String, String>>,
+        replied: &Replied,
     ) -> Result<Arc<Destination>, ApiError> {
         let of = || {
-            with_values(element, configuration, given_by_vendor, |values| values.url(&element.base_url))
+            with_values(element, configuration, Some(replied), |values| values.url(&element.base_url))
                 .map(|base| Arc::new(Destination::of(&base)))
         };
         if element.base_url.variables().next().is_some() {

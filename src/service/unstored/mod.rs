@@ -136,7 +136,9 @@ impl Services {
         let credential = self.vault.open(credential_place(id), &entry.credential.sealed)?;
         let configuration = self.vault.open(configuration_place(id), &entry.instance.configuration_sealed)?;
         Ok((
-            Credential::read(&credential).map_err(|error| ApiError::internal(error))?,
+            Credential::read(&credential)
+                .map_err(|error| ApiError::internal(error))?
+                .attributed(entry.instance.brings_tokens()),
             serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?,
         ))
     }

@@ -5,7 +5,6 @@ mod lists;
 mod requests;
 mod shapes;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
@@ -18,7 +17,7 @@ use crate::catalog::Catalog;
 use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
 use crate::protocol::VendorRequest;
-use crate::protocol::variables::Values;
+use crate::protocol::variables::{Replied, Values};
 
 fn element(key: &str) -> Arc<Element> {
     static SHIPPED: LazyLock<Catalog> =
@@ -54,14 +53,9 @@ fn plan<'a>(
 
 fn request(plan: &Plan<'_>, from: &Position, size: usize) -> VendorRequest {
     let configuration = |_: &str| Some("acme".to_owned());
-    let given: BTreeMap<String, String> =
-        [("instance_url".to_owned(), "https://acme.my.salesforce.com".to_owned())].into();
-    let values = Values {
-        element: plan.element,
-        parameters: &|_| None,
-        configuration: &configuration,
-        given_by_vendor: Some(&given),
-    };
+    let given = Replied::by_vendor([("instance_url".to_owned(), "https://acme.my.salesforce.com".to_owned())].into());
+    let values =
+        Values { element: plan.element, parameters: &|_| None, configuration: &configuration, replied: Some(&given) };
     plan.request(values, from, size).unwrap()
 }
 

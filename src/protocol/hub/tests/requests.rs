@@ -221,7 +221,7 @@ fn a_path_cannot_climb() {
         element: &element,
         parameters: &|_| None,
         configuration: &|_| None,
-        given_by_vendor: None,
+        replied: None,
     };
     assert_eq!(climbing.request(values, &Position::Start, 0).unwrap_err().code.name(), "bad_parameter");
     assert!(refused(&element, "GET ../1", &[]).starts_with("bad_parameter"));
