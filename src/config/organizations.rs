@@ -22,8 +22,8 @@ pub enum Organizations {
         storage: Storage,
         /// The organization's number
         id: i64,
-        /// `instances`, `links`, `idempotencyKeys`, `authorizations`, `bytes` or `requests` (a minute, to each process), with a
-        /// number or `default`
+        /// `instances`, `links`, `idempotencyKeys`, `users`, `authorizations`, `bytes` or `requests` (a minute, to each process),
+        /// with a number or `default`
         #[arg(value_name = "KIND=N", value_parser = NewLimit::from_str)]
         limits: Vec<NewLimit>,
     },

@@ -174,6 +174,16 @@ pub fn replace_document(
     }
 }
 
+/// Whether somebody who has this link is at the vendor.
+pub fn is_begun(conn: &mut AnyConn, owner: Owner, link: i64, now: DateTime<Utc>) -> Result<bool, StoreFault> {
+    let open = dsl::oauth_grant
+        .filter(dsl::link_id.eq(link))
+        .filter(dsl::organization_id.eq(owner.organization))
+        .filter(dsl::account_id.eq(owner.account))
+        .filter(dsl::expires_at.gt(UtcTime(now)));
+    Ok(open.select(dsl::id).first::<i64>(conn).optional()?.is_some())
+}
+
 /// A grant is used once.
 pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(), StoreFault> {
     let row = dsl::oauth_grant

@@ -50,6 +50,12 @@ impl InstanceRow {
     pub fn brings_tokens(&self) -> bool {
         self.external_authentication == "initial"
     }
+
+    /// Of what callers send, as far as it counts for the limit of bytes.
+    pub fn bytes(&self) -> usize {
+        let external_id = self.external_id.as_ref().map_or(0, String::len);
+        [self.configuration_sealed.len(), self.tags.len(), self.name.len(), external_id].iter().sum()
+    }
 }
 
 #[derive(Debug, Clone, Queryable, Insertable, AsChangeset, Serialize, Deserialize)]

@@ -41,9 +41,11 @@ macro_rules! limits {
 }
 
 limits! {
-    Instances "instances" 1_000_000 "instances, with those whose grants wait to be revoked" "delete some that nobody needs";
+    Instances "instances" 1_000_000 "instances, with what links are about to connect and grants that wait to be revoked"
+        "delete some that nobody needs";
     Links "links" 1_000_000 "connect links" "revoke some that nobody needs";
     IdempotencyKeys "idempotencyKeys" 1_000_000 "Idempotency-Keys in 24 hours" "wait until older ones are forgotten";
+    Users "users" 10_000 "people, with those who were removed" "change an account that nobody needs instead of making another";
     Authorizations "authorizations" 100_000 "authorizations under way" "wait until older ones have expired";
     Bytes "bytes" 10_000_000_000 "bytes of instances, links, kept answers and deliveries" "delete instances that nobody needs";
     Requests "requests" 1_200_000 "requests a minute" "wait, and send fewer at once";
@@ -65,7 +67,8 @@ struct Counted {
 }
 
 /// How many there are. Every count is one of index entries; bytes alone look at each row, though not at large values.
-pub fn used(conn: &mut AnyConn, organization: i64, limit: Limit) -> Result<u64, StoreFault> {
+/// `open`: the statuses of links that may still connect something.
+pub fn used(conn: &mut AnyConn, organization: i64, limit: Limit, open: &[&'static str]) -> Result<u64, StoreFault> {
     let rows = |table: &str| format!("(SELECT count(*) FROM {table} WHERE organization_id = $1)");
     // On PostgreSQL the sum of integers is a bigint, and that of bigints no more.
     let bytes = |table: &str, columns: &[&str]| {
@@ -73,15 +76,24 @@ pub fn used(conn: &mut AnyConn, organization: i64, limit: Limit) -> Result<u64, 
         format!("(SELECT coalesce(sum({}), 0) FROM {table} WHERE organization_id = $1)", length.join(" + "))
     };
     let text = match limit {
-        Limit::Instances => [rows("instance"), rows("revocation")].join(" + "),
+        Limit::Instances => {
+            // Who is at the vendor comes back with an instance, and is not turned away.
+            let begun = format!(
+                "(SELECT count(DISTINCT g.link_id) FROM oauth_grant g JOIN connect_link l ON l.id = g.link_id WHERE \
+                 g.organization_id = $1 AND l.instance_id IS NULL AND l.status IN ('{}'))",
+                open.join("', '")
+            );
+            [rows("instance"), rows("revocation"), begun].join(" + ")
+        }
         Limit::Links => rows("connect_link"),
         Limit::IdempotencyKeys => rows("idempotency"),
+        Limit::Users => rows("app_user"),
         Limit::Authorizations => rows("oauth_grant"),
         Limit::Bytes => {
             let credentials = "(SELECT coalesce(sum(octet_length(c.sealed)), 0) FROM instance i JOIN credential c \
                                ON c.instance_id = i.id WHERE i.organization_id = $1)";
             [
-                bytes("instance", &["configuration_sealed", "tags"]),
+                bytes("instance", &["configuration_sealed", "tags", "name", "external_id"]),
                 credentials.to_owned(),
                 bytes("revocation", &["sealed"]),
                 bytes("connect_link", &["settings_sealed", "outcome"]),

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
-use super::schema::{account, app_user, id_block, organization, session};
+use super::schema::{account, app_user, id_block, organization};
 use super::sessions;
 use super::time::UtcTime;
 use crate::kernel::owner::Owner;
@@ -223,9 +223,7 @@ pub fn end_sessions(conn: &mut AnyConn, user: i64) -> Result<i64, StoreFault> {
 pub fn end_sessions_of(conn: &mut AnyConn, organization: i64) -> Result<(), StoreFault> {
     let next = app_user::session_generation.eq(app_user::session_generation + 1);
     diesel::update(app_user::table.filter(app_user::organization_id.eq(organization))).set(next).execute(conn)?;
-    let users = app_user::table.filter(app_user::organization_id.eq(organization)).select(app_user::id);
-    diesel::delete(session::table.filter(session::user_id.eq_any(users))).execute(conn)?;
-    Ok(())
+    sessions::forget_of(conn, organization)
 }
 
 /// Whether the user is still who was known by this generation: nothing ended their sessions, and nobody disabled them. Locks

@@ -397,5 +397,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     instance_tag,
     instance_usage,
     organization,
+    ended_session,
     session
 );

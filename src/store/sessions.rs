@@ -6,7 +6,8 @@ use diesel::prelude::*;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
-use super::schema::{ended_session, session};
+use super::principals::end_sessions;
+use super::schema::{app_user, ended_session, session};
 use super::time::UtcTime;
 
 /// What a person sees of one of their sessions.
@@ -21,6 +22,11 @@ pub struct KeptSession {
     pub expires_at: DateTime<Utc>,
 }
 
+/// Sessions of one user that are known one by one, the newest; older ones go on until they expire, or all are ended.
+pub const MOST_KNOWN: i64 = 1000;
+/// Sessions of one user that were ended one by one and would go on otherwise. One more ends all of them at once.
+pub const MOST_ENDED: i64 = 10_000;
+
 pub fn begin(conn: &mut AnyConn, user: i64, new: &KeptSession) -> Result<(), StoreFault> {
     let row = (
         session::user_id.eq(user),
@@ -31,6 +37,12 @@ pub fn begin(conn: &mut AnyConn, user: i64, new: &KeptSession) -> Result<(), Sto
         session::expires_at.eq(UtcTime(new.expires_at)),
     );
     diesel::insert_into(session::table).values(row).execute(conn)?;
+    let own = session::table.filter(session::user_id.eq(user));
+    let newest = own.order((session::began_at.desc(), session::id)).select(session::id);
+    let oldest: Vec<String> = newest.limit(MOST_KNOWN).offset(MOST_KNOWN).load(conn)?;
+    if !oldest.is_empty() {
+        diesel::delete(own.filter(session::id.eq_any(oldest))).execute(conn)?;
+    }
     Ok(())
 }
 
@@ -71,6 +83,10 @@ pub fn end(
         ended_session::expires_at.eq(UtcTime(expires_at)),
     );
     diesel::insert_into(ended_session::table).values(row).execute(conn)?;
+    let own = ended_session::table.filter(ended_session::user_id.eq(user));
+    if own.count().get_result::<i64>(conn)? > MOST_ENDED {
+        end_sessions(conn, user)?;
+    }
     changes::record(conn, Kind::User, user, now)
 }
 
@@ -80,9 +96,18 @@ pub fn ended(conn: &mut AnyConn, user: i64) -> Result<Vec<String>, StoreFault> {
     Ok(own.select(ended_session::session).load(conn)?)
 }
 
-/// Of a user whose sessions ended all at once, by their generation.
+/// Of a user whose sessions ended all at once: the generation says so of each.
 pub(super) fn forget(conn: &mut AnyConn, user: i64) -> Result<(), StoreFault> {
     diesel::delete(session::table.filter(session::user_id.eq(user))).execute(conn)?;
+    diesel::delete(ended_session::table.filter(ended_session::user_id.eq(user))).execute(conn)?;
+    Ok(())
+}
+
+/// As `forget`, of all who belong to an organization.
+pub(super) fn forget_of(conn: &mut AnyConn, organization: i64) -> Result<(), StoreFault> {
+    let users = app_user::table.filter(app_user::organization_id.eq(organization)).select(app_user::id);
+    diesel::delete(session::table.filter(session::user_id.eq_any(users))).execute(conn)?;
+    diesel::delete(ended_session::table.filter(ended_session::user_id.eq_any(users))).execute(conn)?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use ligand::service::change_feed::FeedPosition;
 use ligand::store::limits::Limit;
 use ligand::store::principals;
+use ligand::store::sessions::{self, KeptSession};
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, link, set_up, shown};
@@ -79,13 +80,19 @@ on_both!(a_link_is_refused_where_it_begins_and_never_where_it_ends, |server| asy
     let (browser, other) = (Browser::new(&server), Browser::new(&server));
     browser.get(early["url"].as_str().unwrap()).await;
     let to_vendor = browser.submit(&early, &[]).await;
-    allow(&server, &caller, &[(Limit::Instances, 1)]).await;
+    // Who is at the vendor has a place.
+    allow(&server, &caller, &[(Limit::Instances, 2)]).await;
     caller.create_with_key("The last one").await;
+    assert_eq!(shown_of(&caller, Limit::Instances).await["used"], 2);
+    caller.post("/instances", &with_key("One too many")).await.fails(409, "limit_reached");
     other.get(late["url"].as_str().unwrap()).await;
     other.submit(&late, &[]).await.says(409, "This connection is not set up yet");
     assert_eq!(shown(&caller, &late).await["status"], "opened");
+    // Whoever goes there once more does not need another one.
+    assert!(browser.submit(&early, &[]).await.parameter("state").is_some());
     browser.follow(to_vendor).await;
     assert_eq!(shown(&caller, &early).await["status"], "authorised", "the code was spent");
+    assert_eq!(shown_of(&caller, Limit::Instances).await["used"], 2);
 });
 
 on_both!(of_links_those_that_ended_make_room, |server| async move {
@@ -125,7 +132,10 @@ on_both!(keys_authorizations_and_bytes_have_limits_too, |server| async move {
     allow(&server, &caller, &[(Limit::Bytes, used)]).await;
     let path = format!("/instances/{}", first.ok()["id"]);
     caller.post("/instances", &body).await.fails(409, "limit_reached");
-    caller.patch(&path, &json!({ "name": "Short" })).await.ok();
+    caller.patch(&path, &json!({ "name": "Few" })).await.ok();
+    for grown in [json!({ "name": "x".repeat(255) }), json!({ "tags": ["y".repeat(255), "z".repeat(255)] })] {
+        caller.patch(&path, &grown).await.fails(409, "limit_reached");
+    }
     let grown = json!({ "configuration": { "oauth.callback.url": "x".repeat(900) } });
     caller.patch(&path, &grown).await.fails(409, "limit_reached");
     let link = caller.post("/connect/links", &json!({ "elements": ["hubspotcrm"] })).await;
@@ -175,4 +185,45 @@ on_both!(a_link_whose_end_is_still_to_be_told_makes_no_room, |server| async move
     caller.delete(&path).await;
     caller.post("/connect/links", &json!({ "elements": ["hubspotcrm"] })).await.fails(409, "limit_reached");
     assert_eq!(caller.get(&path).await.ok()["status"], "revoked");
+});
+
+on_both!(people_are_counted_with_those_who_were_removed, |server| async move {
+    let caller = server.caller();
+    let used = shown_of(&caller, Limit::Users).await["used"].as_u64().expect("a number");
+    allow(&server, &caller, &[(Limit::Users, used + 1)]).await;
+    let person = |name: &str| json!({ "email": format!("{name}@example.com"), "firstName": "A", "lastName": "B", "password": "Quiet-0wl-7" });
+    caller.post("/users", &person("one")).await.ok();
+    caller.delete("/users/one@example.com").await.ok_empty();
+    caller.post("/users", &person("two")).await.fails(409, "limit_reached");
+});
+
+on_both!(of_a_person_so_many_sessions_are_known_and_no_more, |server| async move {
+    let store = &server.services.store;
+    let user = store.read(principals::list).await.expect("the users")[0].user;
+    let now = server.services.now();
+    let session = move |number: i64| KeptSession {
+        id: format!("{number:05}"),
+        audience: "api".to_owned(),
+        address: None,
+        began_at: now + TimeDelta::seconds(number),
+        expires_at: now + TimeDelta::hours(12),
+    };
+    let (begun, ended) = (sessions::MOST_KNOWN + 2, sessions::MOST_ENDED);
+    let begin = move |conn: &mut _| (0..begun).try_for_each(|number| sessions::begin(conn, user, &session(number)));
+    store.write(begin).await.expect("they begin");
+    let known = store.read(move |conn| sessions::list(conn, user, begun, now)).await.expect("the sessions");
+    assert_eq!(known.len(), 1000);
+    assert_eq!(known.last().map(|session| session.id.as_str()), Some("00002"), "the oldest went");
+    // One that is ended too many ends them all, and nothing is left to be remembered.
+    let generation = store.read(move |conn| principals::session_generation(conn, user)).await.expect("a user");
+    let until = now + TimeDelta::hours(12);
+    let end = move |conn: &mut _| {
+        (0..ended).try_for_each(|number| sessions::end(conn, user, &number.to_string(), until, now))
+    };
+    store.write(end).await.expect("they end");
+    assert_eq!(store.read(move |conn| sessions::ended(conn, user)).await.expect("sessions").len(), 10_000);
+    store.write(move |conn| sessions::end(conn, user, "one more", until, now)).await.expect("it ends");
+    assert!(store.read(move |conn| sessions::ended(conn, user)).await.expect("sessions").is_empty());
+    let after = store.read(move |conn| principals::session_generation(conn, user)).await.expect("a user");
+    assert_eq!(after, generation + 1);
 });

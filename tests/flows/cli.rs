@@ -225,13 +225,14 @@ fn limits_of_an_organization_are_shown_and_set() {
             "instances 1000000 0",
             "links 1000000 0",
             "idempotencyKeys 1000000 0",
+            "users 10000 1",
             "authorizations 100000 0",
             "bytes 10000000000 0",
             "requests 1200000 -",
         ];
         assert_eq!(shown(&[]), default);
         let changed = shown(&["instances=5000", "requests=600"]);
-        assert_eq!((changed[1].as_str(), changed[6].as_str()), ("instances 5000 0", "requests 600 -"));
+        assert_eq!((changed[1].as_str(), changed[7].as_str()), ("instances 5000 0", "requests 600 -"));
         assert_eq!(shown(&["instances=default", "requests=default"]), default);
         for (wrong, reason) in [
             ("instances", "KIND=N"),

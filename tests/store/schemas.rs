@@ -132,6 +132,17 @@ fn postgres_has_what_the_queries_believe() {
     }
 }
 
+/// Who adds a table says what bounds it.
+#[test]
+fn the_architecture_says_what_bounds_each_table() {
+    let text = include_str!("../../ARCHITECTURE.md");
+    let bounds = text.split("\n## ").find(|part| part.starts_with("What callers can make grow")).expect("the section");
+    let schema = lines_of_source();
+    let tables = schema.iter().filter_map(|line| line.split_once(" PRIMARY KEY ")).map(|(table, _)| table);
+    let unsaid: Vec<_> = tables.filter(|table| !bounds.contains(&format!("`{table}`"))).collect();
+    assert!(unsaid.is_empty(), "{unsaid:?}");
+}
+
 /// Owned rows carry both parts of the owner, so that a query can never do without.
 #[test]
 fn owned_tables_have_both_columns_of_the_owner() {

@@ -23,6 +23,10 @@ use crate::service::links::Link;
 use crate::service::links::outcome::Outcome;
 use crate::service::links::status::Status;
 use crate::service::process::flight::Lateness;
+use crate::service::links::{Link, differ, ended_with, of_link, settings_place, stored_status, token_place};
+use crate::service::organization::rooms::Taken;
+use crate::service::unstored::link_end::{Checked, LinkEnd};
+use crate::store::grants;
 
 /// What the person chose and entered. It may hold a key: no `Debug`.
 pub struct Chosen {
@@ -84,10 +88,7 @@ impl Services {
         let Some(oauth2) =
             element.authentication.oauth2.as_ref().filter(|_| authentication == AuthenticationType::OAuth2)
         else {
-            let room = match link.settings.instance_id {
-                Some(_) => None,
-                None => Some(self.room_for_instance(owner.organization, configuration.bytes()).await?),
-            };
+            let room = self.room_for_link(link, configuration.bytes()).await?;
             self.settle_link(owner, id, (Status::Opened, &Outcome::default()), Some(element.id)).await?;
             let attempt = Attempt {
                 owner,
@@ -109,10 +110,9 @@ impl Services {
                 .await
                 .map(|()| Next::Result);
         };
-        // The last moment at which nothing is spent: who comes back from the vendor is not turned away.
-        if link.settings.instance_id.is_none() {
-            drop(self.room_for_instance(owner.organization, 0).await?);
-        }
+        // The last moment at which nothing is spent: who comes back from the vendor is not turned away. From then on the grant
+        // has the place.
+        let _room = self.room_for_link(link, configuration.bytes()).await?;
         let of_app = || app.as_ref().map(|app| app.client(oauth2));
         let client = own_client(&configuration).or_else(of_app).unwrap_or_default();
         let value = |key: &str| configuration.get(key).map(str::to_owned);
@@ -141,6 +141,18 @@ impl Services {
         let link = self.settle_link(owner, id, opened, Some(element.id)).await?;
         // In another tab it may have come to its end meanwhile.
         Ok(if link.status.is_open() { Next::Vendor(url) } else { Next::Result })
+    }
+
+    /// For the instance that the link makes, where it makes one. A link that was begun before has its place already.
+    async fn room_for_link(&self, link: &Link, documents: usize) -> Result<Vec<Taken>, ApiError> {
+        if link.settings.instance_id.is_some() {
+            return Ok(Vec::new());
+        }
+        let (owner, id, now) = (link.owner(), link.row.id, self.now());
+        if self.store.read_for(owner, move |conn| grants::is_begun(conn, owner, id, now)).await? {
+            return Ok(vec![self.claim_bytes(owner.organization, documents).await?]);
+        }
+        Ok(self.room_for_instance(owner.organization, documents).await?.into())
     }
 
     /// With a key there is nobody to come back from: what is wrong with it is said on the page, where it can be corrected.

@@ -96,12 +96,7 @@ impl Services {
                 return Err(Code::InstanceChanged.into());
             }
             change.refuse_secrets_of_old_host(input, input.renews()?)?;
-            let growth = change
-                .stored
-                .instance
-                .configuration_sealed
-                .len()
-                .saturating_sub(stored.instance.configuration_sealed.len());
+            let growth = change.stored.instance.bytes().saturating_sub(stored.instance.bytes());
             let _room = match growth {
                 0 => None,
                 // What was spent is stored.

@@ -22,6 +22,15 @@ use crate::store::instances::Creator;
 use crate::store::limits::Limit;
 use crate::store::principals::Principal;
 
+impl Draft {
+    /// What is known of the row's size; the credential comes on top.
+    fn bytes(&self) -> usize {
+        let texts = self.tags.iter().chain([&self.name]).chain(&self.external_id);
+        let texts: usize = texts.map(String::len).sum();
+        self.provisioning.configuration.bytes().saturating_add(texts)
+    }
+}
+
 impl Services {
     pub async fn create_instance(
         &self,
@@ -87,7 +96,7 @@ impl Services {
         // Before: once something is spent, nothing is awaited but its commit.
         let organization = draft.provisioning.owner.organization;
         let told = self.may_have_webhook(organization).await;
-        let _room = self.room_for_instance(organization, draft.provisioning.configuration.bytes()).await?;
+        let _room = self.room_for_instance(organization, draft.bytes()).await?;
         let provisioned = self.provision(&draft.provisioning, lateness).await?;
         let made = self.entry_of(id, &draft, &provisioned, (claimed, told));
         let (entry, answer) = match made {

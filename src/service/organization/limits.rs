@@ -18,6 +18,7 @@ use super::rooms::{Found, Known, Looked, Taken};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
+use crate::service::connect::Status;
 use crate::service::process::limiter::InjectedClock;
 use crate::store::limits::{self, Limit};
 use crate::store::links;
@@ -161,7 +162,7 @@ impl Services {
 
     async fn look(&self, organization: i64, limit: Limit) -> Result<Looked, StoreFault> {
         let began = Instant::now();
-        let count = move |conn: &mut _| limits::used(conn, organization, limit);
+        let count = move |conn: &mut _| limits::used(conn, organization, limit, &Status::OPEN);
         Ok(Looked::now(self.store.read_for(Whose::of(organization), count).await?, began))
     }
 

@@ -1,0 +1,1 @@
+DROP INDEX app_user_by_organization;
