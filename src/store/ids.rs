@@ -28,6 +28,13 @@ impl IdBlocks {
     }
 }
 
+/// Until the transaction ends, whoever else asks waits for it.
+pub(super) fn lock(conn: &mut AnyConn) -> Result<(), StoreFault> {
+    // A row that is always there: to write it is to lock it, also where nothing changes.
+    diesel::update(id_block::table.find("all")).set(id_block::next.eq(id_block::next)).execute(conn)?;
+    Ok(())
+}
+
 fn take(conn: &mut AnyConn) -> Result<Range<i64>, StoreFault> {
     let row = id_block::table.find("all");
     diesel::update(row).set(id_block::next.eq(id_block::next + BLOCK)).execute(conn)?;

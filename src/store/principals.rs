@@ -6,9 +6,9 @@ use diesel::prelude::*;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
-use super::schema::{account, app_user, id_block, organization};
-use super::sessions;
+use super::schema::{account, app_user, organization};
 use super::time::UtcTime;
+use super::{ids, sessions};
 use crate::kernel::owner::Owner;
 
 /// A user with the organization and account it belongs to.
@@ -117,8 +117,7 @@ pub fn any(conn: &mut AnyConn) -> Result<bool, StoreFault> {
 
 /// Fails with `Conflict` when there is a user. Until the transaction ends, whoever else asks waits for it.
 pub fn expect_none(conn: &mut AnyConn) -> Result<(), StoreFault> {
-    // A row that is always there: to write it is to lock it, also where nothing changes.
-    diesel::update(id_block::table.find("all")).set(id_block::next.eq(id_block::next)).execute(conn)?;
+    ids::lock(conn)?;
     if any(conn)? { Err(StoreFault::Conflict("app_user".to_owned())) } else { Ok(()) }
 }
 

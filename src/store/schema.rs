@@ -380,6 +380,7 @@ diesel::table! {
         fingerprint -> Text,
         same_vendor -> Bool,
         created_at -> UtcTimestamp,
+        is_first -> Bool,
     }
 }
 

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use super::changes::{self, Kind};
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
+use super::ids;
 use super::schema::secret_place::{self, dsl};
 use super::time::UtcTime;
 
@@ -19,17 +20,24 @@ pub struct SecretPlace {
     /// Secrets that were given for any other file may go there too.
     pub same_vendor: bool,
     pub created_at: UtcTime,
+    /// What secrets were given for that do not say so.
+    pub is_first: bool,
 }
 
-/// All, the oldest first.
+/// All; of each element the first one first.
 pub fn list(conn: &mut AnyConn) -> Result<Vec<SecretPlace>, StoreFault> {
-    let rows = dsl::secret_place.order((dsl::created_at, dsl::fingerprint));
+    let rows = dsl::secret_place.order((dsl::is_first.desc(), dsl::created_at, dsl::fingerprint));
     Ok(rows.select(secret_place::all_columns).load(conn)?)
 }
 
-/// Writes down what is not there yet.
-pub fn note(conn: &mut AnyConn, places: &[SecretPlace]) -> Result<(), StoreFault> {
-    let rows = diesel::insert_into(secret_place::table).values(places);
+/// Writes down what is not there yet. Which is the first of an element no clock decides: who asks meanwhile waits.
+pub fn note(conn: &mut AnyConn, mut places: Vec<SecretPlace>) -> Result<(), StoreFault> {
+    ids::lock(conn)?;
+    let known: Vec<i64> = dsl::secret_place.select(dsl::element_id).distinct().load(conn)?;
+    for place in &mut places {
+        place.is_first = !known.contains(&place.element_id);
+    }
+    let rows = diesel::insert_into(secret_place::table).values(&places);
     on_each!(conn, inner => rows.on_conflict_do_nothing().execute(inner)?);
     Ok(())
 }

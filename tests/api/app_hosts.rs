@@ -152,6 +152,17 @@ on_both!(an_app_from_before_is_bound_to_the_hosts_in_use, in |database| {
         caller.put(APP, &app(&["127.0.0.1"])).await.ok();
         let used = caller.post("/instances", &tokens_at("127.0.0.1", 0)).await.ok();
         connect(&caller, "127.0.0.2", 0).await;
+        // What serves nobody proves nothing.
+        caller.put(APP, &app(&["127.0.0.1", "127.0.0.2"])).await.ok();
+        let put_out = caller.post("/instances", &tokens_at("127.0.0.2", 1)).await.ok();
+        caller.patch(&format!("/instances/{}", put_out["id"]), &json!({ "disabled": true })).await.ok();
+        let ended = caller.post("/instances", &tokens_at("127.0.0.2", 2)).await.ok();
+        hosts.other.answers("/token", 400, json!({ "error": "invalid_grant" }));
+        server.advance(TimeDelta::hours(1));
+        let ended = format!("/instances/{}", ended["id"]);
+        let _ = caller.get(&format!("{ended}?refresh=true")).await;
+        assert_eq!(caller.get(&ended).await.ok()["valid"], false);
+        let asked = hosts.other.requests().len();
         // As a version without hosts wrote it.
         let (services, owner) = (&server.services, owner(&server.services).await);
         let before = services.store.read(move |conn| partner_apps::find(conn, owner, 10021)).await.expect("it is there");
@@ -167,7 +178,7 @@ on_both!(an_app_from_before_is_bound_to_the_hosts_in_use, in |database| {
         server.advance(TimeDelta::hours(1));
         caller.get(&format!("/instances/{}?refresh=true", used["id"])).await.ok();
         caller.post("/instances", &at("127.0.0.1")).await.ok();
-        assert!(hosts.other.requests().is_empty());
+        assert_eq!(hosts.other.requests().len(), asked);
     });
 });
 

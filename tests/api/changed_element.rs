@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::host_change::Hosts;
 use super::shares::connect;
+use super::told_hosts::rewrite_credential;
 use crate::support::server::run_with;
 use crate::support::{TestServer, on_both};
 
@@ -20,6 +21,13 @@ fn moved(text: String) -> String {
     let text = text.replace(&before, &after);
     // The variable is still of use.
     text.replacen(&format!("{after}/authorize"), &format!("{before}/authorize"), 1)
+}
+
+/// What `moved` did undone.
+fn moved_back(text: String) -> String {
+    let text = text.replace("http://127.0.0.2:", "http://{desk}:");
+    assert!(!text.contains("http://127.0.0.2"));
+    text
 }
 
 fn by_app(host: &str) -> Value {
@@ -118,6 +126,20 @@ on_both!(the_operator_says_that_it_is_the_same_vendor, in |database| {
         // Also after the next start.
         let server = server.start_beside(hosts.setup()).await;
         assert_eq!(call(&server, &own).await.status, 200);
+    });
+});
+
+// Secrets that say nothing of themselves were given for the first file, whatever the clock of a later replica says.
+on_both!(no_clock_makes_a_later_file_the_first, in |database| {
+    let hosts = Hosts::start();
+    run_with(database, hosts.setup(), |before| async move {
+        let own = connect(&before.caller(), "127.0.0.1", 0).await;
+        rewrite_credential(&before, &own, |document| document["givenFor"] = Value::Null).await;
+        before.advance(TimeDelta::hours(-1));
+        let server = before.start_beside(hosts.setup_with(moved)).await;
+        call(&server, &own).await.fails(409, REFUSED);
+        assert!(hosts.other.requests().is_empty());
+        assert_eq!(call(&server.start_beside(hosts.setup_with(moved_back)).await, &own).await.status, 200);
     });
 });
 

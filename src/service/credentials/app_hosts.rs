@@ -76,8 +76,8 @@ impl Services {
         })
     }
 
-    /// The hosts of the instances that use the organization's app: what an app is bound to that was stored when apps had no
-    /// hosts.
+    /// The hosts of the instances that use the organization's app and are in order: what an app is bound to that was stored when
+    /// apps had no hosts.
     pub(super) async fn hosts_in_use(&self, owner: Owner, element: &Element) -> Result<Vec<String>, ApiError> {
         let filter = Filter { element_id: Some(element.id), ..Filter::default() };
         let (mut hosts, mut after) = (BTreeSet::new(), 0);
@@ -96,7 +96,7 @@ impl Services {
         }
     }
 
-    /// None for one that does not use the app.
+    /// None for one that does not use the app, or serves nobody.
     fn hosts_of_instance(&self, element: &Element, stored: &Stored) -> Result<Vec<String>, ApiError> {
         let configuration = self.configuration_of(stored)?;
         let with_oauth = stored.instance.authentication_type == AuthenticationType::OAuth2.as_str();
@@ -106,6 +106,11 @@ impl Services {
         }
         let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
         let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
+        // What serves nobody is no proof that the secret belongs there.
+        let serves = stored.instance.enabled && stored.instance.invalid_reason.is_none();
+        if !serves || self.refuse_changed_element(element, credential.given_for()).is_err() {
+            return Ok(Vec::new());
+        }
         let urls = oauth2.client_urls().filter(|url| url.has_variable_host());
         let urls = urls.filter_map(|url| {
             with_values(element, &configuration, Some(credential.replied()), |values| values.url(url)).ok()

@@ -22,7 +22,7 @@ pub struct KnownPlaces(Arc<RwLock<BTreeMap<i64, Known>>>);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Known {
     /// What secrets were given for that do not say so.
-    oldest: String,
+    first: String,
     /// All, and those to which everybody's may go.
     all: BTreeSet<String>,
     trusted: BTreeSet<String>,
@@ -39,7 +39,7 @@ impl KnownPlaces {
         for row in rows {
             let of_element = known.entry(row.element_id).or_default();
             if of_element.all.is_empty() {
-                of_element.oldest.clone_from(&row.fingerprint);
+                of_element.first.clone_from(&row.fingerprint);
             }
             if row.same_vendor {
                 of_element.trusted.insert(row.fingerprint.clone());
@@ -76,7 +76,7 @@ impl Services {
         let rows = if new.is_empty() || self.standstill.is_clone() {
             rows
         } else {
-            self.store.write(move |conn| secret_places::note(conn, &new)).await?;
+            self.store.write(move |conn| secret_places::note(conn, new.clone())).await?;
             self.store.read(secret_places::list).await?
         };
         if self.known_places.set(rows) {
@@ -89,7 +89,7 @@ impl Services {
     pub async fn trust_element(&self, element: &Element) -> Result<(), StoreFault> {
         let (place, now) = (place_of(element, UtcTime(self.now())), self.now());
         let trusted = self.store.write(move |conn| {
-            secret_places::note(conn, std::slice::from_ref(&place))?;
+            secret_places::note(conn, vec![place.clone()])?;
             secret_places::trust(conn, place.element_id, &place.fingerprint, now)
         });
         trusted.await
@@ -106,7 +106,7 @@ impl Services {
             return Ok(());
         }
         let may_go = match (self.known_places.of(element.id), given_for) {
-            (Some(known), given_for) => known.trusted.contains(now) || given_for.unwrap_or(&known.oldest) == now,
+            (Some(known), given_for) => known.trusted.contains(now) || given_for.unwrap_or(&known.first) == now,
             (None, given_for) => given_for.is_none(),
         };
         if may_go {
@@ -133,5 +133,11 @@ impl Services {
 }
 
 fn place_of(element: &Element, created_at: UtcTime) -> SecretPlace {
-    SecretPlace { element_id: element.id, fingerprint: element.secret_places.clone(), same_vendor: false, created_at }
+    SecretPlace {
+        element_id: element.id,
+        fingerprint: element.secret_places.clone(),
+        same_vendor: false,
+        created_at,
+        is_first: false,
+    }
 }

@@ -204,8 +204,16 @@ impl Services {
                 return Ok(Some((stored, app)));
             }
             // Stored when apps had no hosts: from now on it has those at which it is in use.
-            let app = PartnerApp { hosts: Some(self.hosts_in_use(owner, element).await?), ..app };
+            let hosts = self.hosts_in_use(owner, element).await?;
+            let app = PartnerApp { hosts: Some(hosts.clone()), ..app };
             if let Some(saved) = self.replace_app(owner, element, Some(stored), &app).await? {
+                tracing::warn!(
+                    organization = owner.organization,
+                    element = element.key,
+                    ?hosts,
+                    "an OAuth app from before apps had hosts is bound to those of its instances: what is missing, an \
+                     administrator adds to the app with its secret"
+                );
                 return Ok(Some((saved, app)));
             }
         }
