@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Method, Proxy, Response, redirect};
 use rustls::ClientConfig;
@@ -10,6 +10,7 @@ use url::Url;
 
 use super::dial::with_causes;
 use super::guard::{Guard, refused_address};
+use super::retry_after::retry_after;
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
 pub(super) const PRODUCT: &str = concat!("Ligand/", env!("CARGO_PKG_VERSION"));
@@ -99,7 +100,7 @@ pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> VendorReply {
         status: status.as_u16(),
         content_type: header(CONTENT_TYPE).unwrap_or_default().to_owned(),
         body: Vec::new(),
-        retry_after: header(RETRY_AFTER).and_then(|text| text.trim().parse().ok()),
+        retry_after: retry_after(headers).map(|pause| pause.as_secs()),
     }
 }
 

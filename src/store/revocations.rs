@@ -107,6 +107,25 @@ pub fn take(conn: &mut AnyConn, id: i64, attempts: i64, again: DateTime<Utc>) ->
     Ok(diesel::update(unchanged).set(values).execute(conn)? == 1)
 }
 
+/// No earlier than that: one, or all that an organization has of an element.
+pub fn put_off(
+    conn: &mut AnyConn,
+    organization: i64,
+    (id, element): (i64, Option<i64>),
+    until: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    let earlier = dsl::revocation
+        .filter(dsl::organization_id.eq(organization))
+        .filter(dsl::given_up.eq(false))
+        .filter(dsl::due_at.lt(UtcTime(until)));
+    let later = dsl::due_at.eq(UtcTime(until));
+    match element {
+        Some(element) => diesel::update(earlier.filter(dsl::element_id.eq(element))).set(later).execute(conn)?,
+        None => diesel::update(earlier.filter(dsl::id.eq(id))).set(later).execute(conn)?,
+    };
+    Ok(())
+}
+
 /// The vendor never answered. It is kept until then for the operator, who may have it tried again.
 pub fn give_up(conn: &mut AnyConn, id: i64, forgotten_at: DateTime<Utc>) -> Result<(), StoreFault> {
     let values = (dsl::given_up.eq(true), dsl::due_at.eq(UtcTime(forgotten_at)));

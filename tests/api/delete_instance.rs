@@ -86,6 +86,40 @@ on_both!(a_vendor_that_fails_is_asked_again_later, |server| async move {
     assert_eq!(server.sandbox().counts(REVOKE).total, 3);
 });
 
+on_both!(a_vendor_that_asks_for_a_pause_gets_it_for_all_of_an_organization, |server| async move {
+    let caller = server.caller();
+    let mut made = Vec::new();
+    for number in 0..10 {
+        made.push(caller.create_with_code(server.sandbox(), &format!("Number {number}")).await);
+    }
+    // As many as are sent at once.
+    let mut overload = Failure::of("*/revoke", 429, 8);
+    overload.headers.insert("retry-after".to_owned(), "600".to_owned());
+    server.sandbox().set(|switches| switches.failure = Some(overload));
+    for instance in &made {
+        delete(&caller, instance).await;
+    }
+    assert_eq!(revoke(&server).await, 8);
+    server.advance(TimeDelta::minutes(9));
+    assert_eq!(revoke(&server).await, 0);
+    server.advance(TimeDelta::minutes(1));
+    assert_eq!(revoke(&server).await, 10);
+    assert_eq!((server.sandbox().counts(REVOKE).total, server.sandbox().live_grants()), (18, 0));
+});
+
+on_both!(a_pause_of_a_vendors_choice_has_an_end, |server| async move {
+    let caller = server.caller();
+    let instance = caller.create_with_code(server.sandbox(), "A year").await;
+    let mut overload = Failure::of("*/revoke", 503, 1);
+    overload.headers.insert("retry-after".to_owned(), "31536000".to_owned());
+    server.sandbox().set(|switches| switches.failure = Some(overload));
+    delete(&caller, &instance).await;
+    assert_eq!(revoke(&server).await, 1);
+    server.advance(TimeDelta::hours(1));
+    assert_eq!(revoke(&server).await, 1);
+    assert_eq!(server.sandbox().live_grants(), 0);
+});
+
 on_both!(a_vendor_that_never_recovers_is_given_up, |server| async move {
     let caller = server.caller();
     let instance = caller.create_with_code(server.sandbox(), "Never").await;

@@ -5,8 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -17,7 +16,7 @@ use crate::catalog::element::{Element, Placement};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
-use crate::outbound::{Answer, Connections, ExchangeFault, Upload, target};
+use crate::outbound::{Answer, Connections, ExchangeFault, Upload, retry_after, target};
 use crate::protocol::VendorFault;
 use crate::protocol::answer::addresses::Shape;
 use crate::protocol::answer::masking::masked;
@@ -163,7 +162,7 @@ impl Services {
                 other => other,
             };
             let asked = match &answer {
-                Ok(answer) if is_transient(answer.status) => retry_after(&answer.headers, self.now()),
+                Ok(answer) if is_transient(answer.status) => retry_after(&answer.headers),
                 Err(
                     ExchangeFault::Vendor(
                         VendorFault::Timeout | VendorFault::Unreachable { .. } | VendorFault::Proxy(_),
@@ -318,16 +317,6 @@ fn json_of(text: &[u8], encoding: Option<&HeaderValue>) -> Option<Value> {
 /// Overload or outage (as `VendorReply::is_transient`), but for a plain 500, which trying again seldom mends.
 fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 477 | 502..=504)
-}
-
-/// Seconds or a date (RFC 9110 section 10.2.3).
-fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = DateTime::parse_from_rfc2822(text).ok()?;
-    Some(at.signed_duration_since(now).to_std().unwrap_or_default())
 }
 
 fn finished(live: &LiveInstance, outcome: Result<Answer, ExchangeFault>) -> Result<Answer, ApiError> {

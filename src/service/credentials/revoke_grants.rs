@@ -36,6 +36,8 @@ const TRIES: i64 = 12;
 const PAUSE: TimeDelta = TimeDelta::minutes(1);
 /// What was given up is kept so long, for the operator to see.
 const GIVEN_UP_FOR: TimeDelta = TimeDelta::days(30);
+/// A pause that a vendor asks for, at most.
+const LONGEST_ASKED: TimeDelta = TimeDelta::hours(1);
 /// At once, and of one organization: a vendor that does not answer holds up those of nobody else.
 #[derive(Debug, Clone, Copy)]
 pub struct Share {
@@ -181,6 +183,9 @@ impl Services {
             Ok(()) => tracing::info!(revocation = id, "a grant was revoked at its vendor"),
             Err(error) if attempt < TRIES && !is_final(&error) => {
                 tracing::warn!(revocation = id, attempt, ?error, "a grant could not be revoked yet");
+                if let Some(seconds) = error.retry_after {
+                    self.put_off(owner, &revocation, seconds).await?;
+                }
                 return Ok(true);
             }
             Err(error) => {
@@ -192,6 +197,20 @@ impl Services {
         }
         self.store.write(move |conn| revocations::delete(conn, id)).await?;
         Ok(true)
+    }
+
+    /// For as long as the vendor asks, with the others that the same organization has at the same host: it would say so of each.
+    async fn put_off(&self, owner: Owner, revocation: &Revocation, seconds: u64) -> Result<(), ApiError> {
+        let asked = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds).unwrap_or(LONGEST_ASKED);
+        let now = self.now();
+        let until = now.checked_add_signed(asked.min(LONGEST_ASKED)).unwrap_or(now);
+        let oauth2 =
+            self.catalog.by_id(revocation.element_id).and_then(|element| element.authentication.oauth2.as_ref());
+        let rule = oauth2.and_then(|oauth2| oauth2.revoke.as_ref());
+        let one_host = rule.is_some_and(|rule| !rule.url.has_variable_host());
+        let (id, element) = (revocation.id, one_host.then_some(revocation.element_id));
+        let put_off = move |conn: &mut _| revocations::put_off(conn, owner.organization, (id, element), until);
+        Ok(self.store.write(put_off).await?)
     }
 
     async fn revoke(&self, owner: Owner, revocation: &Revocation) -> Result<(), ApiError> {
@@ -241,7 +260,11 @@ impl Services {
         let reply =
             self.sender.send(&request).await.map_err(|fault| fault.into_error(&element.name, "the revocation"))?;
         if reply.is_transient() {
-            return Err(ApiError::internal(format!("the vendor answered {}", reply.status)));
+            let error = ApiError::internal(format!("the vendor answered {}", reply.status));
+            return Err(match reply.retry_after {
+                Some(seconds) => error.with_retry_after(seconds),
+                None => error,
+            });
         }
         if !ended_by(&request.method, &reply) {
             return Err(
