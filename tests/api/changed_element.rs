@@ -5,6 +5,7 @@ use ligand::service::refresh::due::DueRefreshes;
 use ligand::store::secret_places;
 use serde_json::{Value, json};
 
+use super::console::person::Person;
 use super::host_change::Hosts;
 use super::shares::connect;
 use super::told_hosts::rewrite_credential;
@@ -84,7 +85,7 @@ on_both!(nothing_stored_goes_where_a_changed_file_leads, in |database| {
         server.services.refresh_due(&DueRefreshes::default().into()).await.expect("the job runs");
         caller.put(&format!("{}?reAuthenticate=true", path(&with_key)), &json!({ "name": "Again" })).await.fails(409, REFUSED);
         // Its name is nobody's secret.
-        assert_eq!(caller.patch(&path(&own), &json!({ "name": "Renamed" })).await.ok()["valid"], true);
+        assert_eq!(caller.patch(&path(&own), &json!({ "name": "Renamed" })).await.ok()["name"], "Renamed");
         caller.post("/instances", &by_app("127.0.0.1")).await.fails(409, REFUSED);
         caller.post("/connect/links", &json!({ "elements": ["desk"] })).await.fails(409, REFUSED);
         caller.put(APP, &json!({ "clientId": "app" })).await.fails(409, REFUSED);
@@ -140,6 +141,38 @@ on_both!(no_clock_makes_a_later_file_the_first, in |database| {
         call(&server, &own).await.fails(409, REFUSED);
         assert!(hosts.other.requests().is_empty());
         assert_eq!(call(&server.start_beside(hosts.setup_with(moved_back)).await, &own).await.status, 200);
+    });
+});
+
+// Nobody takes an instance for good of which nothing goes to its vendor.
+on_both!(what_is_held_says_so_and_what_to_do, in |database| {
+    let hosts = Hosts::start();
+    run_with(database, hosts.setup(), |before| async move {
+        let own = connect(&before.caller(), "127.0.0.1", 0).await;
+        let path = format!("/instances/{}", own["id"]);
+        let server = before.start_beside(hosts.setup_with(moved)).await;
+        let caller = server.caller();
+        let listed = caller.get("/instances").await.ok();
+        let changed = caller.patch(&path, &json!({ "name": "Renamed" })).await.ok();
+        for shown in [&caller.get(&path).await.ok(), &listed[0], &changed] {
+            assert_eq!(shown["valid"], false, "{shown}");
+            let reason = shown["invalidReason"].as_str().expect("a reason");
+            assert!(reason.contains("send the secrets anew") && reason.contains("ligand elements trust desk"), "{reason}");
+        }
+        let mut console = Person::admin(&server).await;
+        for page in ["/console", &format!("/console{path}")] {
+            let page = console.shown(page).await;
+            assert!(page.contains("invalid") && page.contains("ligand elements trust desk"), "{page}");
+        }
+        let valid = console.shown("/console?state=valid").await;
+        assert!(!valid.contains("Renamed"), "{valid}");
+        // Where the file is the one from before, nothing is held; nor after the operator's word.
+        assert_eq!(before.caller().get(&path).await.ok()["valid"], true);
+        let element = server.services.catalog.get("desk").expect("the element").clone();
+        server.services.trust_element(&element).await.expect("it is written");
+        server.services.follow_changes(&mut Default::default()).await;
+        let shown = caller.get(&path).await.ok();
+        assert_eq!((&shown["valid"], &shown["invalidReason"]), (&json!(true), &Value::Null));
     });
 });
 

@@ -29,6 +29,13 @@ struct Known {
 }
 
 impl KnownPlaces {
+    /// Whether anything that was stored may be held back. A look at memory, for who shows instances.
+    fn may_hold(&self, element: &Element) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let now = element.secret_places.as_str();
+        known.get(&element.id).is_none_or(|known| !known.trusted.contains(now) && known.all.iter().any(|it| it != now))
+    }
+
     fn of(&self, element: i64) -> Option<Known> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&element).cloned()
     }
@@ -81,6 +88,8 @@ impl Services {
         };
         if self.known_places.set(rows) {
             self.warm.clear();
+            // They show whether an instance is held.
+            self.rendered.clear();
         }
         Ok(())
     }
@@ -118,6 +127,17 @@ impl Services {
             element.name, element.key
         );
         Err(ApiError::new(Code::SecretNeededForNewHost, message))
+    }
+
+    pub(in crate::service) fn may_be_held(&self, element: i64) -> bool {
+        self.catalog.by_id(element).is_some_and(|element| self.known_places.may_hold(element))
+    }
+
+    /// Why nothing of an instance goes to its vendor, though the vendor has not refused it, and what to do about it.
+    pub(in crate::service) fn held(&self, element: i64, (instance, sealed): (i64, &[u8])) -> Option<String> {
+        let element = self.catalog.by_id(element).filter(|element| self.known_places.may_hold(element))?;
+        let credential = self.credential_of(instance, sealed).ok()?;
+        self.refuse_changed_element(element, credential.given_for()).err().map(|error| error.message)
     }
 
     /// The same of an instance's credential and configuration.

@@ -1,6 +1,6 @@
 //! What a person looks over: instances with their state and use, elements by a part of their name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::catalog::element::Element;
@@ -25,8 +25,29 @@ impl Services {
         if filter.text.as_deref().is_some_and(|text| text.contains('\0')) {
             return Ok((Vec::new(), None));
         }
+        let valid = filter.state == Some(State::Valid);
         let rows = self.store.read_for(owner, move |conn| overview::list(conn, owner, &filter, page)).await?;
-        Ok(page.cut(rows, |row| row.id))
+        let (mut rows, next) = page.cut(rows, |row| row.id);
+        self.say_what_is_held(owner, &mut rows).await?;
+        rows.retain(|row| !valid || row.state() == State::Valid);
+        Ok((rows, next))
+    }
+
+    /// Their rows do not say it: it is the loaded file of the element that does not fit.
+    async fn say_what_is_held(&self, owner: Owner, rows: &mut [Overview]) -> Result<(), ApiError> {
+        let doubtful = rows.iter().filter(|row| row.invalid_reason.is_none() && self.may_be_held(row.element_id));
+        let ids: Vec<i64> = doubtful.map(|row| row.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let sealed = self.store.read_for(owner, move |conn| overview::sealed(conn, owner, &ids)).await?;
+        let sealed: HashMap<i64, Vec<u8>> = sealed.into_iter().collect();
+        for row in rows {
+            if let Some(sealed) = sealed.get(&row.id) {
+                row.invalid_reason = self.held(row.element_id, (row.id, sealed));
+            }
+        }
+        Ok(())
     }
 
     /// Elements whose name, key or description has this text, case ignored, and the token of the next page.

@@ -33,7 +33,8 @@ pub struct InstanceView {
     pub tags: Vec<String>,
     #[schema(value_type = Vec<Object>)]
     pub provision_interactions: Vec<Value>,
-    /// False once the vendor has refused the credential for good; `invalidReason` says why.
+    /// False once the vendor has refused the credential for good, and while nothing of it goes to the vendor because the element's
+    /// file leads elsewhere; `invalidReason` says why, and what to do.
     pub valid: bool,
     pub disabled: bool,
     pub max_cache_size: i64,
@@ -163,6 +164,8 @@ impl Services {
             None => ElementText::of(&ElementView::removed(row)).map_err(|error| ApiError::internal(error))?,
         };
         let connected = Connected::read(row.connected.as_deref());
+        let of_credential = (row.id, stored.credential.sealed.as_slice());
+        let invalid_reason = row.invalid_reason.clone().or_else(|| self.held(row.element_id, of_credential));
         let events_enabled = configuration.and_then(|known| known.get("event.notification.enabled")) == Some("true");
         let shown = configuration.map(|configuration| {
             let shown = shown(element.map(AsRef::as_ref), configuration, stored);
@@ -177,7 +180,7 @@ impl Services {
             element_id: row.element_id,
             tags: stored.tags(),
             provision_interactions: Vec::new(),
-            valid: row.invalid_reason.is_none(),
+            valid: invalid_reason.is_none(),
             disabled: !row.enabled,
             max_cache_size: 0,
             cache_time_to_live: 0,
@@ -193,7 +196,7 @@ impl Services {
                 last_name: stored.creator.last_name.clone(),
             },
             external_id: row.external_id.clone(),
-            invalid_reason: row.invalid_reason.clone(),
+            invalid_reason,
             expires_at: stored.expires_at().map(api_date),
             last_refresh_at: stored.refreshed_at().map(api_date),
             vendor_account: connected.account,

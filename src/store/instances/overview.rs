@@ -79,6 +79,15 @@ pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Re
     Ok(rows.order(instance::id.desc()).limit(page.limit()).load(conn)?)
 }
 
+/// Credentials, by the ids of their instances.
+pub fn sealed(conn: &mut AnyConn, owner: Owner, ids: &[i64]) -> Result<Vec<(i64, Vec<u8>)>, StoreFault> {
+    let rows = credential::table
+        .filter(credential::organization_id.eq(owner.organization))
+        .filter(credential::account_id.eq(owner.account))
+        .filter(credential::instance_id.eq_any(ids));
+    Ok(rows.select((credential::instance_id, credential::sealed)).load(conn)?)
+}
+
 impl Overview {
     pub fn state(&self) -> State {
         State::of(!self.enabled, self.invalid_reason.is_some())
