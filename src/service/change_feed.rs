@@ -80,17 +80,15 @@ impl Services {
     }
 
     fn forget(&self, changed: &[Change]) {
-        let instances: Vec<i64> =
-            changed.iter().filter(|change| change.is(Kind::Instance)).map(|it| it.entity_id).collect();
-        if instances.len() < changed.len() {
-            self.principals.clear();
-            let of_them = changed.iter().filter(|change| change.is(Kind::Organization)).map(|change| change.entity_id);
-            self.forget_organizations(Some(&of_them.collect::<Vec<_>>()));
-            // They say who made an instance.
-            if changed.iter().any(|change| change.is(Kind::User)) {
-                self.rendered.clear();
-            }
+        let of_kind = |kind| changed.iter().filter(move |change| change.is(kind)).map(|change| change.entity_id);
+        let (users, organizations) = (of_kind(Kind::User).collect(), of_kind(Kind::Organization).collect());
+        self.principals.forget(&users, &organizations);
+        // They say who made an instance.
+        self.rendered.forget_made_by(&users);
+        if !organizations.is_empty() {
+            self.forget_organizations(Some(&organizations.into_iter().collect::<Vec<_>>()));
         }
+        let instances: Vec<i64> = of_kind(Kind::Instance).collect();
         if !instances.is_empty() {
             self.warm.forget(&instances);
             self.rendered.forget(&instances);

@@ -185,3 +185,28 @@ on_both!(every_memory_forgets_what_is_deleted, |server| async move {
         assert!(count <= 2, "{name}: {count} where they were deleted");
     }
 });
+
+// Whoever changes their own people as fast as they can takes the memory of nobody else.
+on_both!(a_change_of_one_organization_forgets_no_other, |server| async move {
+    let stranger = server.stranger().await.authorization.expect("secrets");
+    let (other, mut position) = two(&server).await;
+    let (mine, stranger) = (other.caller(), other.caller().with(&stranger));
+    // On PostgreSQL transactions of others hold the position up: until what was written at the start is behind it.
+    loop {
+        for caller in [&mine, &stranger] {
+            caller.get("/organizations/me").await.ok();
+        }
+        other.services.follow_changes(&mut position).await;
+        if other.services.remembered().contains(&("principals by secrets", 2)) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    server.caller().patch("/organizations/me", &json!({ "vendorBearer": false })).await.ok();
+    server.caller().patch("/users/admin@example.com", &json!({ "firstName": "Another" })).await.ok();
+    // Behind everybody's back: only who is remembered goes on.
+    server.database.execute("UPDATE app_user SET active = FALSE");
+    other.services.follow_changes(&mut position).await;
+    stranger.get("/organizations/me").await.ok();
+    mine.get("/organizations/me").await.fails(401, "bad_credentials");
+});

@@ -1,5 +1,6 @@
 //! Instances as they were shown last: most reads are of what has not changed since, and then two numbers tell so.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -19,6 +20,7 @@ const LARGEST: usize = 8 * 1024;
 struct Rendered {
     /// Of the instance and of its credential.
     versions: (i64, i64),
+    made_by: i64,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -46,6 +48,13 @@ impl RenderedInstances {
         self.0.forget(ids);
     }
 
+    /// Their names are shown.
+    pub fn forget_made_by(&self, users: &BTreeSet<i64>) {
+        if !users.is_empty() {
+            self.0.forget_where(|rendered| users.contains(&rendered.made_by));
+        }
+    }
+
     pub(in crate::service) fn count(&self) -> u64 {
         self.0.count()
     }
@@ -68,8 +77,8 @@ impl Services {
         let generation = known.generation();
         let stored = self.stored_instance(owner, id).await.map_err(|error| self.unless_under_way(owner, id, error))?;
         let body = self.view(&stored, true)?.json()?;
-        let rendered =
-            Rendered { versions: (stored.instance.version, stored.credential.version), body: Zeroizing::new(body) };
+        let versions = (stored.instance.version, stored.credential.version);
+        let rendered = Rendered { versions, made_by: stored.creator.id, body: Zeroizing::new(body) };
         Ok(InstanceBody(match rendered.body.len() {
             0..=LARGEST => known.remember(id, rendered, generation),
             _ => Arc::new(rendered),

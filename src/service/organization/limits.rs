@@ -208,13 +208,13 @@ impl Services {
             organization_settings::save(conn, organization, &settings, now)
         });
         set.await?;
-        self.forget_organizations(None);
+        self.forget_organizations(Some(&[organization]));
         Ok(())
     }
 
     /// What is remembered of organizations: of these, or of all.
     pub(in crate::service) fn forget_organizations(&self, changed: Option<&[i64]>) {
-        self.warm.forget_settings();
+        self.warm.forget_organizations(changed);
         self.rooms.forget(changed);
         self.rates.look_again(changed);
     }

@@ -1,5 +1,6 @@
 //! Who calls: secrets and session tokens to principals, from memory when warm.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
@@ -171,7 +172,24 @@ impl PrincipalCache {
         [("principals by secrets", self.by_secrets.count()), ("principals by user", self.by_user.count())]
     }
 
-    /// Changes of users and organizations are rare: forgetting all of them is cheaper than knowing which.
+    /// Who changed, or belongs to what changed. Others are remembered, whoever changes as fast as they can.
+    pub fn forget(&self, users: &BTreeSet<i64>, organizations: &BTreeSet<i64>) {
+        if users.is_empty() && organizations.is_empty() {
+            return;
+        }
+        let fits = |known: &Principal| users.contains(&known.user) || organizations.contains(&known.owner.organization);
+        self.by_secrets.forget_where(fits);
+        self.by_user.forget_where(|known| fits(&known.principal));
+    }
+
+    pub fn forget_user(&self, id: i64) {
+        self.forget(&BTreeSet::from([id]), &BTreeSet::new());
+    }
+
+    pub fn forget_organization(&self, id: i64) {
+        self.forget(&BTreeSet::new(), &BTreeSet::from([id]));
+    }
+
     pub fn clear(&self) {
         self.by_secrets.clear();
         self.by_user.clear();

@@ -80,7 +80,7 @@ impl Services {
             with(conn)
         });
         let set = set.await?;
-        self.principals.clear();
+        self.principals.forget_user(user);
         tracing::info!(target: "ligand::people", act = "password set", user, name = %caller.email, address = %told(address));
         Ok(set)
     }
@@ -94,7 +94,7 @@ impl Services {
             principals::end_sessions(conn, id)
         });
         set.await?;
-        self.principals.clear();
+        self.principals.forget_user(id);
         Ok(())
     }
 

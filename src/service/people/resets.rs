@@ -53,7 +53,7 @@ impl Services {
             next.map(|next| next.begin(conn)).transpose()
         });
         let next = next.await?;
-        self.principals.clear();
+        self.principals.forget_user(user);
         of.log("user secret reset");
         self.new_secret(&secret, &of, next)
     }
@@ -81,7 +81,7 @@ impl Services {
             next.map(|next| next.begin(conn)).transpose()
         });
         let next = next.await?;
-        self.principals.clear();
+        self.principals.forget_organization(organization);
         of.log("organization secret reset");
         self.new_secret(&secret, &of, next)
     }
@@ -96,7 +96,7 @@ impl Services {
             next.map(|next| next.begin(conn)).transpose()
         });
         let next = next.await?;
-        self.principals.clear();
+        self.principals.forget_user(user);
         of.log("other sessions ended");
         next.map(|session| self.token_of(of.audience, session)).transpose()
     }
@@ -118,7 +118,7 @@ impl Services {
         });
         let written = written.await?;
         if written.is_none() {
-            self.principals.clear();
+            self.principals.forget_user(user);
         }
         written.ok_or_else(|| Code::SignInAgain.into())
     }

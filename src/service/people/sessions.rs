@@ -118,7 +118,7 @@ impl Services {
             sessions::end(conn, user, &id, expires_at, now)
         });
         let ended = ended.await;
-        self.principals.clear();
+        self.principals.forget_user(user);
         match ended {
             // By somebody else, this very moment.
             Ok(()) | Err(StoreFault::Conflict(_)) => Ok(()),
@@ -132,7 +132,7 @@ impl Services {
         let Some(session) = self.session.verify(Audience::Console, token, now) else { return Ok(()) };
         let Some(id) = session.id else { return Ok(()) };
         let ended = self.store.write(move |conn| sessions::end(conn, session.user, &id, session.expires_at, now)).await;
-        self.principals.clear();
+        self.principals.forget_user(session.user);
         match ended {
             // By another tab.
             Ok(()) | Err(StoreFault::Conflict(_)) => Ok(()),

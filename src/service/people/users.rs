@@ -1,6 +1,7 @@
 //! The people of an organization, as its administrators make, change and remove them (contract 10.1). What a removed user made
 //! is the organization's: instances, links and webhooks stay.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::bootstrap::random_password;
@@ -224,7 +225,8 @@ impl Services {
     }
 
     pub async fn erase(&self, actor: Actor<'_>, user: User) -> Result<(), ApiError> {
-        let (_, void) = self.new_user_secret(user.id)?;
+        let id = user.id;
+        let (_, void) = self.new_user_secret(id)?;
         let (by, now) = (actor.id(), self.now());
         let removed = self.store.write_for(Whose::of(user.organization), move |conn| {
             Ok(match still_there(conn, by, &user)? {
@@ -234,8 +236,7 @@ impl Services {
             })
         });
         let removed = removed.await;
-        self.principals.clear();
-        self.rendered.clear();
+        self.forget_person(id);
         actor.log("user removed", &decided(removed)?);
         Ok(())
     }
@@ -248,7 +249,7 @@ impl Services {
         change: Change,
         unless: Option<Code>,
     ) -> Result<User, ApiError> {
-        let (by, now) = (actor.id(), self.now());
+        let (by, now, id) = (actor.id(), self.now(), user.id);
         let acts = acts(&user, &change);
         let changed = self.store.write_for(Whose::of(user.organization), move |conn| {
             let user = match still_there(conn, by, &user)? {
@@ -265,11 +266,16 @@ impl Services {
             users::change(conn, &user, &change, now).map(Ok)
         });
         let changed = changed.await;
-        self.principals.clear();
-        self.rendered.clear();
+        self.forget_person(id);
         let changed = decided(changed)?;
         acts.into_iter().for_each(|act| actor.log(act, &changed));
         Ok(changed)
+    }
+
+    /// What this process remembers; others hear of it by the change feed.
+    fn forget_person(&self, id: i64) {
+        self.principals.forget_user(id);
+        self.rendered.forget_made_by(&BTreeSet::from([id]));
     }
 
     async fn user(&self, organization: i64, by: By) -> Result<User, ApiError> {

@@ -91,6 +91,17 @@ where
         }
     }
 
+    /// What fits goes. It looks at every entry: for changes that are rare.
+    pub fn forget_where(&self, fits: impl Fn(&V) -> bool) {
+        // First: what is remembered from now on was read behind the change.
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        for (key, value) in &self.entries {
+            if fits(&value) {
+                self.entries.invalidate(&*key);
+            }
+        }
+    }
+
     /// How many entries there are.
     pub fn count(&self) -> u64 {
         self.entries.run_pending_tasks();

@@ -179,9 +179,18 @@ impl WarmInstances {
         ]
     }
 
-    pub fn forget_settings(&self) {
-        self.organizations.clear();
-        self.webhooks.clear();
+    /// These, or all.
+    pub fn forget_settings(&self, changed: Option<&[i64]>) {
+        match changed {
+            Some(changed) => {
+                self.organizations.forget(changed);
+                self.webhooks.forget(changed);
+            }
+            None => {
+                self.organizations.clear();
+                self.webhooks.clear();
+            }
+        }
     }
 
     pub(in crate::service) fn organization(&self, id: i64, now: i64) -> Option<Arc<OrganizationSettings>> {
@@ -193,7 +202,7 @@ impl WarmInstances {
     }
 
     pub fn clear(&self) {
-        self.forget_settings();
+        self.forget_organizations(None);
         self.by_id.clear();
         self.by_token.clear();
         self.token_of.clear();
