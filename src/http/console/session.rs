@@ -16,11 +16,13 @@ use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::people::proof::TO_SEE_SECRETS;
+use crate::service::people::resets::Asking;
 use crate::service::people::sessions::ConsoleSession;
 use crate::store::principals::Principal;
+use crate::vault::Audience;
 
 pub const SESSION: Cookie = Cookie("ligand-console");
-/// When the session was used last, and when its person gave the password.
+/// When the session was used last.
 pub const LAST_USE: Cookie = Cookie("ligand-console-use");
 /// The field of a form with the token that no other site knows.
 pub const FORM_TOKEN: &str = "token";
@@ -39,6 +41,9 @@ pub struct Operator {
 
 /// A cookie that goes with the answer to this request, whatever that is.
 struct Told(HeaderValue);
+
+/// The token under which the session of this very request goes on: the one that came with it ended meanwhile.
+struct GoesOn(Secret);
 
 /// Why a page is not shown.
 pub enum Stop {
@@ -61,22 +66,18 @@ impl From<ApiError> for Stop {
 impl Operator {
     pub async fn of(request: &HttpRequest) -> Result<Self, Stop> {
         let services = services(request)?;
-        let token = SESSION.read(request, &services.public_url).ok_or(Stop::SignIn)?;
+        let goes_on = request.extensions().get::<GoesOn>().map(|GoesOn(token)| token.clone());
+        let token = goes_on.or_else(|| SESSION.read(request, &services.public_url)).ok_or(Stop::SignIn)?;
         let last_use = LAST_USE.read(request, &services.public_url);
         let session = services.console_session(&token, last_use.as_ref()).await?.ok_or(Stop::SignIn)?;
         services.count_request(session.principal.owner.organization).await?;
         let told = if request.headers().contains_key(BY_ITSELF) { None } else { services.tell_use(&session)? };
         let operator = Self { services, principal: Arc::clone(&session.principal), session, token };
         if let Some(told) = told {
-            operator.tell(request, &told)?;
+            let cookie = LAST_USE.set(&told, &operator.services.public_url)?;
+            request.extensions_mut().insert(Told(cookie));
         }
         Ok(operator)
-    }
-
-    fn tell(&self, request: &HttpRequest, last_use: &Secret) -> Result<(), ApiError> {
-        let cookie = LAST_USE.set(last_use, &self.services.public_url)?;
-        request.extensions_mut().insert(Told(cookie));
-        Ok(())
     }
 
     /// With what a form of this very session sent.
@@ -109,6 +110,7 @@ impl Operator {
         self.session = self.services.console_session(&token, None).await?.ok_or(Stop::SignIn)?;
         self.principal = Arc::clone(&self.session.principal);
         request.extensions_mut().insert(Told(SESSION.set(&token, &self.services.public_url)?));
+        request.extensions_mut().insert(GoesOn(token.clone()));
         self.token = token;
         Ok(())
     }
@@ -120,10 +122,11 @@ impl Operator {
             return Ok(form);
         }
         let Some(password) = password else { return Err(Stop::Prove { form, problem: None }) };
-        match self.services.require_password(address(request), &self.principal, Secret::new(password)).await {
-            Ok(()) => {
-                let told = self.services.tell_proof(&mut self.session)?;
-                self.tell(request, &told)?;
+        let (caller, proof) = (Arc::clone(&self.principal), self.session.proof());
+        let of = Asking { caller: &caller, proof: &proof, address: address(request), audience: Audience::Console };
+        match self.services.prove_session(of, Secret::new(password)).await {
+            Ok(token) => {
+                self.go_on(request, token).await?;
                 Ok(form)
             }
             Err(problem) if matches!(problem.code, Code::LoginRefused | Code::TooManyRequests) => {

@@ -14,7 +14,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::store::principals::{self, Principal};
-use crate::store::{AnyConn, StoreFault};
+use crate::store::{AnyConn, StoreFault, sessions};
 use crate::vault::{Audience, Session};
 
 /// Who changes what opens everything of theirs.
@@ -99,6 +99,28 @@ impl Services {
         self.principals.forget_user(user);
         of.log("other sessions ended");
         next.map(|session| self.token_of(of.audience, session)).transpose()
+    }
+
+    /// The password was given once more: the session goes on under a new id and token, as old as it is, and the one before is over
+    /// (OWASP ASVS 5.0, 7.2.4). None: the caller has no session.
+    pub async fn prove_session(&self, of: Asking<'_>, password: Secret) -> Result<Option<Secret>, ApiError> {
+        self.require_password(of.address, of.caller, password).await?;
+        let (now, Some(next)) = (self.now(), self.successor(&of, OtherSessions::End)) else { return Ok(None) };
+        let next = Successor { session: Session { proven_at: now, ..next.session }, ..next };
+        let own = of.proof.session().and_then(|own| Some((own.user, own.id.clone()?, own.expires_at)));
+        let next = self.write_while_proven(&of, move |conn| {
+            if let Some((user, id, expires_at)) = own {
+                // Another tab was first; the row of the user is locked by now.
+                if sessions::ended(conn, user)?.contains(&id) {
+                    return Ok(None);
+                }
+                sessions::end(conn, user, &id, expires_at, now)?;
+            }
+            next.begin(conn).map(Some)
+        });
+        let next = next.await;
+        self.principals.forget_user(of.caller.user);
+        self.token_of(of.audience, next?.ok_or_else(|| ApiError::from(Code::SignInAgain))?).map(Some)
     }
 
     /// In one transaction with the question whether what the caller was known by still holds: a session or a secret that was

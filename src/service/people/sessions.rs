@@ -56,7 +56,6 @@ pub struct SessionView {
 /// are bound to the first, stay good.
 pub struct ConsoleSession {
     pub principal: Arc<Principal>,
-    /// With the last proof of its person.
     pub session: Session,
     used_at: DateTime<Utc>,
 }
@@ -80,10 +79,9 @@ impl Services {
         let now = self.now();
         let told = last_use.and_then(|token| self.session.verify(Audience::ConsoleUse, token, now));
         let told = told.filter(|told| told.id == session.id && told.user == session.user);
-        let used_at = told.as_ref().map_or(session.issued_at, |told| told.issued_at.max(session.issued_at));
-        let proven_at = told.map_or(session.proven_at, |told| told.proven_at.max(session.proven_at));
+        let used_at = told.map_or(session.issued_at, |told| told.issued_at.max(session.issued_at));
         let over = now.signed_duration_since(used_at) > IDLE;
-        Ok((!over).then_some(ConsoleSession { principal, session: Session { proven_at, ..session }, used_at }))
+        Ok((!over).then_some(ConsoleSession { principal, session, used_at }))
     }
 
     /// The second token anew, where it is time for that.
@@ -93,13 +91,6 @@ impl Services {
             return Ok(None);
         }
         self.token_of(Audience::ConsoleUse, Session { issued_at: now, ..of.session.clone() }).map(Some)
-    }
-
-    /// The second token of a session whose person gave the password this moment.
-    pub fn tell_proof(&self, of: &mut ConsoleSession) -> Result<Secret, ApiError> {
-        let now = self.now();
-        of.session.proven_at = now;
-        self.token_of(Audience::ConsoleUse, Session { issued_at: now, ..of.session.clone() })
     }
 
     /// The caller's own that go on, the newest first.

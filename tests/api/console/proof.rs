@@ -113,6 +113,33 @@ on_both!(what_gives_access_or_removes_something_wants_the_password_once_more, |s
     person.fails(APP, &[("do", "remove-app")], 401).await;
 });
 
+on_both!(a_password_that_is_given_once_more_makes_a_new_session, |server| async move {
+    let mut person = Person::admin(&server).await;
+    let mut beside = Person::admin(&server).await;
+    server.advance(TimeDelta::minutes(16));
+    person.shown("/console/organization").await;
+    let mut copy = Person::nobody(&server);
+    copy.cookies.clone_from(&person.cookies);
+    let act = [("do", "save"), ("displayName", "Acme"), ("proof-password", PASSWORD)];
+    let page = person.does("/console/organization", &act).await;
+    assert_says(&page, &["Saved.", "Acme"]);
+    assert_ne!(person.cookies[SESSION], copy.cookies[SESSION]);
+    // Whoever had the token from before is out, and others of the person go on.
+    assert!(is_over(&mut copy).await);
+    assert!(!is_over(&mut beside).await);
+    // What fails behind the proof is told to who is signed in.
+    server.advance(TimeDelta::minutes(16));
+    let unknown = [("do", "no-such-thing"), ("proof-password", PASSWORD)];
+    let page = person.fails("/console/organization", &unknown, 400).await;
+    assert!(page.contains("Sign out"), "{page}");
+    person.does("/console/organization", &act[..2]).await;
+    // It is no longer good than the one from before.
+    server.advance(TimeDelta::hours(7));
+    assert!(!is_over(&mut person).await);
+    server.advance(TimeDelta::hours(4) + TimeDelta::minutes(29));
+    assert!(is_over(&mut person).await);
+});
+
 on_both!(guesses_at_the_proof_are_guesses_of_a_sign_in, |server| async move {
     let mut person = Person::admin(&server).await;
     person.shown("/console/organization").await;
