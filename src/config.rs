@@ -109,16 +109,20 @@ pub enum Command {
 #[derive(Subcommand)]
 pub enum Keys {
     /// Print a fresh key for LIGAND_MASTER_KEY
+    ///
+    /// Its last word, `bound`, is a mark: under this key nothing opens that is not sealed for its owner. A key that has sealed
+    /// before seals were bound to owners gets the mark after `ligand keys rotate`.
     New,
-    /// Say which key seals how much, and whether an old one can be dropped
+    /// Say which key seals how much, what is not bound to its owner yet, and whether an old key can be dropped
     Status {
         #[command(flatten)]
         storage: Storage,
     },
-    /// Seal everything under the first key of the ring, beside running servers
+    /// Seal everything under the first key of the ring, bound to its owner, beside running servers
     ///
-    /// May be interrupted at any moment: run it again, and it goes on with the rest. Put the new key first and restart all
-    /// servers with that ring before.
+    /// May be interrupted at any moment: run it again, and it goes on with the rest. For a new key put it first and restart all
+    /// servers with that ring before. Where values are not bound to their owners yet it also binds them, under the same key or a
+    /// new one: older versions cannot run on the database afterwards, so update every server first.
     Rotate {
         #[command(flatten)]
         storage: Storage,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Ended, database, print, services, told};
 use crate::config::{Keys, Storage};
-use crate::kernel::clock::api_date;
+use crate::kernel::clock::{SystemClock, api_date};
 use crate::kernel::entropy::SystemEntropy;
 use crate::service::Services;
 use crate::service::keys::rotate_keys::{self, Rotated, Unopened};
@@ -42,6 +42,9 @@ async fn status(storage: &Storage) -> Ended {
         let named = status.malformed.iter().take(NAMED).map(|(column, row)| format!("\n  {}", shown(*column, *row)));
         print(&format!("{} values were not sealed by any key:{}", status.malformed.len(), named.collect::<String>()))?;
     }
+    if status.clear_passwords > 0 {
+        print(&format!("{} password hashes stand in the clear", status.clear_passwords))?;
+    }
     print(&status.advice())
 }
 
@@ -68,6 +71,9 @@ fn table(status: &KeyStatus) -> String {
         let count = |values: &[i64]| values.get(index).copied().unwrap_or_default().to_string();
         line(&name(*column), status.keys.iter().map(|key| count(&key.values)).collect());
     }
+    if status.keys.iter().any(|key| key.unbound > 0) {
+        line("unbound", status.keys.iter().map(|key| key.unbound.to_string()).collect());
+    }
     line("total", status.keys.iter().map(|key| key.total().to_string()).collect());
     lines.join("\n")
 }
@@ -77,10 +83,11 @@ async fn rotate(storage: &Storage) -> Ended {
     let first = ring.ids().next().unwrap_or_default().to_owned();
     let vault = Vault::new(ring, Arc::new(SystemEntropy));
     let started = Instant::now();
-    let rotated = rotate_keys::rotate(&store, &vault, progress("values are sealed anew")).await;
+    let rotated = rotate_keys::rotate(&store, &vault, &SystemClock, progress("values are sealed anew")).await;
     let rotated = database::close(&store, Ok(())).await.and(rotated.map_err(|error| told(&error)))?;
     print(&summary(&rotated, &first, started.elapsed()))?;
     refuse_unopened(&rotated.unopened)?;
+    refuse_strange(&rotated.strange_passwords)?;
     match rotated.complete {
         true => Ok(()),
         false => Err(format!(
@@ -145,8 +152,14 @@ fn refuse_unopened(unopened: &[Unopened]) -> Ended {
     }
     let reason = |value: &Unopened| match &value.fault {
         VaultFault::UnknownKey(id) => format!("its key {id} is not in the ring"),
+        VaultFault::Unbound { key, .. } => {
+            format!("it is older than the mark on {key}: take `:bound` away from {key}, run this again, then mark it")
+        }
         _ => match &value.key_id {
-            Some(id) => format!("it was altered, or {id} is another key than the one that sealed it"),
+            Some(id) => format!(
+                "it was altered, or moved here from another row or organization, or {id} is another key than the one that \
+                 sealed it"
+            ),
             None => "it is no sealed value".to_owned(),
         },
     };
@@ -157,6 +170,19 @@ fn refuse_unopened(unopened: &[Unopened]) -> Ended {
         rest => format!("\n  and {rest} more"),
     };
     Err(format!("{} values do not open and were left as they are:{named}{rest}", unopened.len()))
+}
+
+fn refuse_strange(users: &[i64]) -> Ended {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let named: String =
+        users.iter().take(NAMED).map(|user| format!("\n  app_user.password_hash, row {user}")).collect();
+    Err(format!(
+        "{} password hashes were written in the clear into a database that seals them, and count for nothing: find out who \
+         writes there, and give these users new passwords with `ligand users reset`:{named}",
+        users.len()
+    ))
 }
 
 fn name(column: Column) -> String {

@@ -16,7 +16,7 @@ use crate::store::backup::{self, Holding};
 use crate::store::peek::peek;
 use crate::store::sealed::SEALED;
 use crate::store::{Address, Pooler, Schema, Store, identity, sealed};
-use crate::vault::{KeyRing, Place, Vault};
+use crate::vault::{KeyRing, Vault, VaultFault};
 
 const AFTERWARDS: &str = "Its refresh tokens may have been used since it was copied: access tokens are used while they are \
                           good, and no refresh token is sent until you run `ligand resume`";
@@ -103,9 +103,12 @@ async fn opens(store: &Store, ring: KeyRing) -> Ended {
     for column in SEALED {
         let first = store.read(move |conn| sealed::first_without(conn, column, &[], i64::MIN)).await;
         if let Some(value) = first.map_err(|fault| fault.to_string())? {
-            let place = Place { table: column.table, column: column.name, row: value.id };
-            vault.open(place, &value.bytes).map_err(|_| {
-                format!("{}.{} does not open: the ring has another key under the same id", column.table, column.name)
+            vault.open(column.place(value.owner, value.id), &value.bytes).map_err(|fault| match fault {
+                VaultFault::Unbound { .. } => fault.to_string(),
+                _ => format!(
+                    "{}.{} does not open: the ring has another key under the same id, or the value was altered",
+                    column.table, column.name
+                ),
             })?;
         }
     }

@@ -181,6 +181,11 @@ pub async fn serve(mut settings: Serve) -> Ended {
         services.standstill.look_only();
     }
     services.keep_sandbox_apart(settings.sandbox).await.map_err(|error| told(&error))?;
+    if !services.vault.database_is_bound() {
+        tracing::warn!(
+            "what is sealed here is not bound to its owner yet: once every server runs this version, run `ligand keys rotate`"
+        );
+    }
     services.begin_process().await.map_err(|fault| fault.to_string())?;
     tokio::select! {
         made = first_administrator(&services, &settings) => made?,

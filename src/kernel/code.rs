@@ -105,6 +105,7 @@ codes! {
     RequestLimit "request_limit" 429 "The organization sends more requests than it may: wait as Retry-After says.";
     TooManyRequests "too_many_requests" 429 "Too many attempts.";
     Internal "internal" 500 "Something went wrong on our side.";
+    SecretUnopened "secret_unopened" 500 "A stored secret does not open, because it was altered, or moved to where it does not belong: the operator finds in the log which one.";
     UpgradeUnsupported "upgrade_unsupported" 501 "WebSockets are not passed through: call the vendor's HTTP API.";
     VendorUnreachable "vendor_unreachable" 502 "The vendor could not be reached, or did not answer as expected.";
     VendorAddressRefused "vendor_address_refused" 502 "The vendor's address is not one that may be called.";

@@ -10,8 +10,10 @@ use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::grants::{DefaultWaiting, Redirected, UnderWay, Waiting, digest, grant_place};
+use crate::service::grants::{DefaultWaiting, OPEN_FOR, Redirected, Started, UnderWay, Waiting, digest};
 use crate::service::process::flight::Flight;
 use crate::store::grants::{self, Grant};
+use crate::store::sealed::GRANT;
 use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
 
@@ -57,13 +59,15 @@ impl Services {
             if !self.same_browser(&grant, browser.as_ref()) {
                 return Ok(CallbackEnd::OtherBrowser);
             }
-            let Some((grant, mut under_way)) = self.open_under_way(grant)? else { return Ok(CallbackEnd::Unknown) };
+            let Some((grant, mut under_way)) = self.open_under_way(owner, grant)? else {
+                return Ok(CallbackEnd::Unknown);
+            };
             if under_way.came_back.is_some() {
                 return self.came_back_before(owner, &under_way).await;
             }
             under_way.came_back = Some(redirected.code.as_ref().map(digest).unwrap_or_default());
             let id = grant.id;
-            let sealed = self.vault.seal(grant_place(id), under_way.document().as_bytes())?;
+            let sealed = self.vault.seal(GRANT.place(owner.organization, id), under_way.document().as_bytes())?;
             let before = grant.sealed.clone();
             let used = move |conn: &mut AnyConn| grants::replace_document(conn, owner, id, (&before, &sealed));
             match self.store.write_for(owner, used).await {

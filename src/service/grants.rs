@@ -15,8 +15,11 @@ use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::pkce;
 use crate::service::Services;
 use crate::store::grants::{self, Grant};
+use crate::store::limits::Limit;
+use crate::store::principals::Principal;
+use crate::store::sealed::GRANT;
+use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
-use crate::vault::seal::Place;
 
 /// How long a user may take at the vendor.
 pub(in crate::service) const OPEN_FOR: TimeDelta = TimeDelta::hours(1);
@@ -138,10 +141,6 @@ pub struct Redirected {
     pub iss: Option<String>,
 }
 
-pub(in crate::service) fn grant_place(row: i64) -> Place {
-    Place { table: "oauth_grant", column: "sealed", row }
-}
-
 impl Services {
     /// Keeps what the callback will need, under a new state. `browser`: the cookie of the browser that alone may end it.
     pub async fn begin_callback(
@@ -165,7 +164,7 @@ impl Services {
             id,
             element_id: element.id,
             state_hash: self.lookup.hash(Purpose::State, &state),
-            sealed: self.vault.seal(grant_place(id), under_way.document().as_bytes())?,
+            sealed: self.vault.seal(GRANT.place(owner.organization, id), under_way.document().as_bytes())?,
             expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
             link_id,
             browser_hash: browser.map(|cookie| self.lookup.hash(Purpose::Browser, cookie)),
@@ -178,12 +177,12 @@ impl Services {
     pub async fn grant_under_way(&self, owner: Owner, grant: i64) -> Result<Option<(Grant, UnderWay)>, ApiError> {
         let now = self.now();
         let found = self.store.read_for(owner, move |conn| grants::get(conn, owner, grant, now)).await?;
-        found.map_or(Ok(None), |grant| self.open_under_way(grant))
+        found.map_or(Ok(None), |grant| self.open_under_way(owner, grant))
     }
 
     /// None: a grant of `oauth/url`, whose document says nothing of whom it is for.
-    pub(in crate::service) fn open_under_way(&self, grant: Grant) -> Result<Option<(Grant, UnderWay)>, ApiError> {
-        let document = self.vault.open(grant_place(grant.id), &grant.sealed)?;
+    pub(in crate::service) fn open_under_way(&self, owner: Owner, grant: Grant) -> Result<Option<(Grant, UnderWay)>, ApiError> {
+        let document = self.vault.open(GRANT.place(owner.organization, grant.id), &grant.sealed)?;
         Ok(serde_json::from_slice(&document).ok().map(|under_way| (grant, under_way)))
     }
 }

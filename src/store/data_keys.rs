@@ -6,8 +6,13 @@ use diesel::prelude::*;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
+use super::schema::compatibility;
 use super::schema::data_key::{self, dsl};
 use super::time::UtcTime;
+use crate::vault::Form;
+
+/// The newest migration of the first program that knows seals bound to their owners.
+const BOUND_SINCE: &str = "00000000000014";
 
 #[derive(Debug, Clone, Queryable, Insertable)]
 #[diesel(table_name = data_key)]
@@ -61,6 +66,9 @@ pub fn insert(
         retires_at: None,
     };
     diesel::insert_into(data_key::table).values(&row).execute(conn)?;
+    if Form::of(sealed) == Some(Form::Bound) {
+        refuse_older(conn)?;
+    }
     changes::record(conn, Kind::DataKey, id, now)
 }
 
@@ -79,6 +87,18 @@ pub fn retire_before(
     changes::record(conn, Kind::DataKey, generation, now)
 }
 
+/// From now on no program starts here that knows no seal bound to its owner.
+pub fn refuse_older(conn: &mut AnyConn) -> Result<(), StoreFault> {
+    let older = compatibility::table.filter(compatibility::oldest.lt(BOUND_SINCE));
+    diesel::update(older).set(compatibility::oldest.eq(BOUND_SINCE)).execute(conn)?;
+    Ok(())
+}
+
+/// Every process reads them anew.
+pub fn say_changed(conn: &mut AnyConn, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    changes::record(conn, Kind::DataKey, 0, now)
+}
+
 /// Whether a generation of this purpose has come to its end.
 pub fn any_retired(conn: &mut AnyConn, purpose: &str, now: DateTime<Utc>) -> Result<bool, StoreFault> {
     let row = dsl::data_key.filter(dsl::purpose.eq(purpose)).filter(dsl::retires_at.le(UtcTime(now)));
@@ -90,7 +110,7 @@ pub fn remove_retired(conn: &mut AnyConn, purpose: &str, now: DateTime<Utc>) -> 
     let retired = dsl::data_key.filter(dsl::purpose.eq(purpose)).filter(dsl::retires_at.le(UtcTime(now)));
     let removed = diesel::delete(retired).execute(conn)?;
     if removed > 0 {
-        changes::record(conn, Kind::DataKey, 0, now)?;
+        say_changed(conn, now)?;
     }
     Ok(removed)
 }

@@ -74,14 +74,17 @@ pub fn waiting(conn: &mut AnyConn, instances: &[i64]) -> Result<i64, StoreFault>
     Ok(rows.count().get_result(conn)?)
 }
 
-/// The next kept answers behind `after`, sealed.
-pub fn answers(conn: &mut AnyConn, organization: Option<i64>, after: i64) -> Result<Vec<(i64, Vec<u8>)>, StoreFault> {
+/// A kept answer: its id, whose it is, and its sealed text.
+pub type KeptAnswer = (i64, i64, Vec<u8>);
+
+/// The next kept answers behind `after`.
+pub fn answers(conn: &mut AnyConn, organization: Option<i64>, after: i64) -> Result<Vec<KeptAnswer>, StoreFault> {
     let mut rows = idempotency::table
         .filter(idempotency::id.gt(after))
         .filter(idempotency::reply_sealed.is_not_null())
         .order(idempotency::id)
         .limit(BATCH)
-        .select((idempotency::id, idempotency::reply_sealed.assume_not_null()))
+        .select((idempotency::id, idempotency::organization_id, idempotency::reply_sealed.assume_not_null()))
         .into_boxed();
     if let Some(organization) = organization {
         rows = rows.filter(idempotency::organization_id.eq(organization));

@@ -94,12 +94,12 @@ pub fn find(conn: &mut AnyConn, user: i64) -> Result<Option<Principal>, StoreFau
     Ok(row.get_result::<Columns>(conn).optional()?.map(Into::into))
 }
 
-pub fn find_by_email(conn: &mut AnyConn, email: &str) -> Result<Option<(Principal, String)>, StoreFault> {
+pub fn find_by_email(conn: &mut AnyConn, email: &str) -> Result<Option<(Principal, KeptPassword)>, StoreFault> {
     let email = address(email);
-    let hash = app_user::table.filter(app_user::email.eq(&email)).select(app_user::password_hash);
-    let Some(hash) = hash.get_result::<String>(conn).optional()? else { return Ok(None) };
+    let kept = app_user::table.filter(app_user::email.eq(&email)).select(KeptPassword::as_select());
+    let Some(kept) = kept.get_result(conn).optional()? else { return Ok(None) };
     let row = active_users().filter(app_user::email.eq(&email));
-    Ok(row.get_result::<Columns>(conn).optional()?.map(|columns| (columns.into(), hash)))
+    Ok(row.get_result::<Columns>(conn).optional()?.map(|columns| (columns.into(), kept)))
 }
 
 /// An e-mail address as it is kept and compared.
@@ -128,6 +128,17 @@ pub struct KeptSecret {
     pub sealed: Vec<u8>,
 }
 
+/// The hash of a password as it rests: sealed, and in the clear besides in a database whose seals are not bound to owners yet, for
+/// the version before this one.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, AsChangeset)]
+#[diesel(table_name = app_user, treat_none_as_null = true)]
+pub struct KeptPassword {
+    #[diesel(column_name = password_hash)]
+    pub clear: String,
+    #[diesel(column_name = password_sealed)]
+    pub sealed: Option<Vec<u8>>,
+}
+
 pub struct NewOrganization {
     pub id: i64,
     pub account_id: i64,
@@ -141,7 +152,7 @@ pub struct NewUser {
     pub email: String,
     pub first_name: String,
     pub last_name: String,
-    pub password_hash: String,
+    pub password: KeptPassword,
     pub secret: KeptSecret,
     pub organization_admin: bool,
 }
@@ -176,7 +187,8 @@ pub fn insert_user(conn: &mut AnyConn, new: &NewUser, now: DateTime<Utc>) -> Res
             app_user::email.eq(address(&new.email)),
             app_user::first_name.eq(&new.first_name),
             app_user::last_name.eq(&new.last_name),
-            app_user::password_hash.eq(&new.password_hash),
+            app_user::password_hash.eq(&new.password.clear),
+            app_user::password_sealed.eq(&new.password.sealed),
         ),
         (
             app_user::secret_hash.eq(&new.secret.hash),
@@ -191,12 +203,20 @@ pub fn insert_user(conn: &mut AnyConn, new: &NewUser, now: DateTime<Utc>) -> Res
     Ok(())
 }
 
-/// The sealed user and organization secrets.
-pub fn sealed_secrets(conn: &mut AnyConn, user: i64) -> Result<(Vec<u8>, Vec<u8>), StoreFault> {
-    let row = app_user::table
-        .inner_join(organization::table)
-        .filter(app_user::id.eq(user))
-        .select((app_user::secret_sealed, organization::secret_sealed));
+/// The secrets of a user and of the organization that the user is of.
+#[derive(Debug, Clone, Queryable)]
+pub struct SealedSecrets {
+    pub organization: i64,
+    pub of_user: Vec<u8>,
+    pub of_organization: Vec<u8>,
+}
+
+pub fn sealed_secrets(conn: &mut AnyConn, user: i64) -> Result<SealedSecrets, StoreFault> {
+    let row = app_user::table.inner_join(organization::table).filter(app_user::id.eq(user)).select((
+        app_user::organization_id,
+        app_user::secret_sealed,
+        organization::secret_sealed,
+    ));
     Ok(row.first(conn)?)
 }
 
@@ -205,8 +225,13 @@ pub fn say_changed(conn: &mut AnyConn, user: i64, now: DateTime<Utc>) -> Result<
     changes::record(conn, Kind::User, user, now)
 }
 
-pub fn set_password(conn: &mut AnyConn, user: i64, hash: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
-    diesel::update(app_user::table.find(user)).set(app_user::password_hash.eq(hash)).execute(conn)?;
+pub fn set_password(
+    conn: &mut AnyConn,
+    user: i64,
+    password: &KeptPassword,
+    now: DateTime<Utc>,
+) -> Result<(), StoreFault> {
+    diesel::update(app_user::table.find(user)).set(password).execute(conn)?;
     changes::record(conn, Kind::User, user, now)
 }
 

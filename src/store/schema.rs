@@ -50,6 +50,7 @@ diesel::table! {
         last_login_at -> Nullable<UtcTimestamp>,
         created_at -> UtcTimestamp,
         removed_at -> Nullable<UtcTimestamp>,
+        password_sealed -> Nullable<Binary>,
     }
 }
 

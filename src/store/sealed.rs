@@ -3,46 +3,76 @@
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary};
+use diesel::sql_types::{Array, BigInt, Binary, Nullable};
 
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
+use crate::vault::Place;
 
-/// A column with the column that its rows are known by: the row of a `Place`.
+/// A column, and where its values are sealed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     pub table: &'static str,
     pub name: &'static str,
+    /// The column that its rows are known by.
     pub key: &'static str,
+    /// The column that has the organization whose the row is; none: nobody's.
+    pub owner: Option<&'static str>,
 }
 
-const fn column(table: &'static str, name: &'static str, key: &'static str) -> Column {
-    Column { table, name, key }
+impl Column {
+    const fn new(table: &'static str, name: &'static str, key: &'static str, owner: Option<&'static str>) -> Self {
+        Self { table, name, key, owner }
+    }
+
+    /// Where the value of a row is sealed for. `owner`: the organization that the row says, and where rows are read together the
+    /// one of the row by which the others were found, for whom the value is opened.
+    pub fn place(self, owner: impl Into<Option<i64>>, row: i64) -> Place {
+        Place { table: self.table, column: self.name, row, owner: owner.into() }
+    }
+
+    /// As a column of a statement.
+    fn owner_sql(self) -> &'static str {
+        self.owner.unwrap_or("CAST(NULL AS BIGINT)")
+    }
 }
 
-pub const ORGANIZATION_SECRET: Column = column("organization", "secret_sealed", "id");
-pub const USER_SECRET: Column = column("app_user", "secret_sealed", "id");
-pub const INSTANCE_TOKEN: Column = column("instance", "token_sealed", "id");
-pub const LINK_TOKEN: Column = column("connect_link", "token_sealed", "id");
-pub const CREDENTIAL: Column = column("credential", "sealed", "instance_id");
+const OWNER: Option<&str> = Some("organization_id");
+
+pub const DATA_KEY: Column = Column::new("data_key", "sealed", "id", None);
+pub const ORGANIZATION_SECRET: Column = Column::new("organization", "secret_sealed", "id", Some("id"));
+pub const USER_SECRET: Column = Column::new("app_user", "secret_sealed", "id", OWNER);
+pub const USER_PASSWORD: Column = Column::new("app_user", "password_sealed", "id", OWNER);
+pub const INSTANCE_TOKEN: Column = Column::new("instance", "token_sealed", "id", OWNER);
+pub const CONFIGURATION: Column = Column::new("instance", "configuration_sealed", "id", OWNER);
+pub const CREDENTIAL: Column = Column::new("credential", "sealed", "instance_id", OWNER);
+pub const GRANT: Column = Column::new("oauth_grant", "sealed", "id", OWNER);
+pub const ANSWER: Column = Column::new("idempotency", "reply_sealed", "id", OWNER);
+pub const REVOCATION: Column = Column::new("revocation", "sealed", "id", OWNER);
+pub const PARTNER_APP: Column = Column::new("partner_app", "sealed", "id", OWNER);
+pub const LINK_TOKEN: Column = Column::new("connect_link", "token_sealed", "id", OWNER);
+pub const LINK_SETTINGS: Column = Column::new("connect_link", "settings_sealed", "id", OWNER);
+pub const WEBHOOK_ADDRESS: Column = Column::new("webhook", "url_sealed", "id", OWNER);
+pub const WEBHOOK_SECRETS: Column = Column::new("webhook", "secrets_sealed", "id", OWNER);
 
 /// All of them.
-pub const SEALED: [Column; 14] = [
+pub const SEALED: [Column; 15] = [
     // First: without them no server starts.
-    column("data_key", "sealed", "id"),
+    DATA_KEY,
     ORGANIZATION_SECRET,
     USER_SECRET,
+    USER_PASSWORD,
     INSTANCE_TOKEN,
-    column("instance", "configuration_sealed", "id"),
+    CONFIGURATION,
     CREDENTIAL,
-    column("oauth_grant", "sealed", "id"),
-    column("idempotency", "reply_sealed", "id"),
-    column("revocation", "sealed", "id"),
-    column("partner_app", "sealed", "id"),
+    GRANT,
+    ANSWER,
+    REVOCATION,
+    PARTNER_APP,
     LINK_TOKEN,
-    column("connect_link", "settings_sealed", "id"),
-    column("webhook", "url_sealed", "id"),
-    column("webhook", "secrets_sealed", "id"),
+    LINK_SETTINGS,
+    WEBHOOK_ADDRESS,
+    WEBHOOK_SECRETS,
 ];
 
 /// Rows in one statement, and in one transaction.
@@ -52,6 +82,9 @@ const BATCH: usize = 500;
 pub struct Value {
     #[diesel(sql_type = BigInt)]
     pub id: i64,
+    /// As the row has it by now.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub owner: Option<i64>,
     #[diesel(sql_type = Binary)]
     pub bytes: Vec<u8>,
 }
@@ -61,6 +94,8 @@ pub struct Value {
 pub struct Pair {
     #[diesel(sql_type = BigInt)]
     pub id: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub owner: Option<i64>,
     #[diesel(sql_type = Binary)]
     pub sealed: Vec<u8>,
     #[diesel(sql_type = Binary)]
@@ -76,14 +111,10 @@ pub struct Swap {
 }
 
 /// The next values behind the row `after` that do not begin with `prefix`, in the order of their rows.
-pub fn without_prefix(
-    conn: &mut AnyConn,
-    Column { table, name, key }: Column,
-    prefix: &[u8],
-    after: i64,
-) -> Result<Vec<Value>, StoreFault> {
+pub fn without_prefix(conn: &mut AnyConn, column: Column, prefix: &[u8], after: i64) -> Result<Vec<Value>, StoreFault> {
+    let (Column { table, name, key, .. }, owner) = (column, column.owner_sql());
     let text = format!(
-        "SELECT {key} AS id, {name} AS bytes FROM {table} \
+        "SELECT {key} AS id, {owner} AS owner, {name} AS bytes FROM {table} \
          WHERE {key} > $1 AND substr({name}, 1, {}) <> $2 ORDER BY {key} LIMIT {BATCH}",
         prefix.len()
     );
@@ -96,14 +127,10 @@ pub fn without_prefix(
 }
 
 /// The next rows behind `after` that have a value in the column `derived`, each with its sealed value.
-pub fn with_derived(
-    conn: &mut AnyConn,
-    Column { table, name, key }: Column,
-    derived: &str,
-    after: i64,
-) -> Result<Vec<Pair>, StoreFault> {
+pub fn with_derived(conn: &mut AnyConn, column: Column, derived: &str, after: i64) -> Result<Vec<Pair>, StoreFault> {
+    let (Column { table, name, key, .. }, owner) = (column, column.owner_sql());
     let text = format!(
-        "SELECT {key} AS id, {name} AS sealed, {derived} AS derived FROM {table} \
+        "SELECT {key} AS id, {owner} AS owner, {name} AS sealed, {derived} AS derived FROM {table} \
          WHERE {key} > $1 AND {derived} IS NOT NULL ORDER BY {key} LIMIT {BATCH}"
     );
     on_each!(conn, conn => Ok(diesel::sql_query(&text).bind::<BigInt, _>(after).load(conn)?))
@@ -111,7 +138,7 @@ pub fn with_derived(
 
 /// Compares and sets, in the order of the rows. A row that somebody else wrote meanwhile keeps what was written. Versions
 /// stay: who changes a row at this moment is not disturbed. How many were set.
-pub fn swap(conn: &mut AnyConn, Column { table, name, key }: Column, swaps: &[Swap]) -> Result<usize, StoreFault> {
+pub fn swap(conn: &mut AnyConn, Column { table, name, key, .. }: Column, swaps: &[Swap]) -> Result<usize, StoreFault> {
     match conn {
         AnyConn::Sqlite(conn) => {
             let text = format!("UPDATE {table} SET {name} = $1 WHERE {key} = $2 AND {name} = $3");
@@ -158,17 +185,18 @@ pub fn count(conn: &mut AnyConn, Column { table, name, .. }: Column, prefix: &[u
 /// The first value behind the row `after` that begins with none of these.
 pub fn first_without(
     conn: &mut AnyConn,
-    Column { table, name, key }: Column,
+    column: Column,
     prefixes: &[Vec<u8>],
     after: i64,
 ) -> Result<Option<Value>, StoreFault> {
+    let (Column { table, name, key, .. }, owner) = (column, column.owner_sql());
     let others: String = prefixes
         .iter()
         .zip(2..)
         .map(|(prefix, number)| format!(" AND substr({name}, 1, {}) <> ${number}", prefix.len()))
         .collect();
     let text = format!(
-        "SELECT {key} AS id, {name} AS bytes FROM {table} \
+        "SELECT {key} AS id, {owner} AS owner, {name} AS bytes FROM {table} \
          WHERE {key} > $1 AND {name} IS NOT NULL{others} ORDER BY {key} LIMIT 1"
     );
     unhurried(conn, |conn| {

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
-use super::principals::{KeptSecret, address, end_sessions};
+use super::principals::{KeptPassword, KeptSecret, address, end_sessions};
 use super::schema::{app_user, organization};
 use super::time::UtcTime;
 use crate::kernel::paging::Page;
@@ -40,7 +40,7 @@ pub struct Change {
     pub email: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
-    pub password_hash: Option<String>,
+    pub password: Option<KeptPassword>,
     pub active: Option<bool>,
     pub organization_admin: Option<bool>,
 }
@@ -111,9 +111,9 @@ pub fn find(conn: &mut AnyConn, organization: i64, by: &By) -> Result<Option<Use
     Ok(find_anywhere(conn, by)?.filter(|user| user.organization == organization))
 }
 
-pub fn password_hash(conn: &mut AnyConn, organization: i64, user: i64) -> Result<String, StoreFault> {
+pub fn password(conn: &mut AnyConn, organization: i64, user: i64) -> Result<KeptPassword, StoreFault> {
     let row = app_user::table.filter(app_user::organization_id.eq(organization)).filter(app_user::id.eq(user));
-    Ok(row.select(app_user::password_hash).get_result(conn)?)
+    Ok(row.select(KeptPassword::as_select()).get_result(conn)?)
 }
 
 /// Until the transaction ends, others who change users of this organization wait: what is read behind it stays true.
@@ -149,10 +149,10 @@ pub fn change(conn: &mut AnyConn, user: &User, change: &Change, now: DateTime<Ut
         app_user::organization_admin.eq(new.organization_admin),
     );
     diesel::update(app_user::table.find(user.id)).set(values).execute(conn)?;
-    if let Some(hash) = &change.password_hash {
-        diesel::update(app_user::table.find(user.id)).set(app_user::password_hash.eq(hash)).execute(conn)?;
+    if let Some(password) = &change.password {
+        diesel::update(app_user::table.find(user.id)).set(password).execute(conn)?;
     }
-    if (user.active && !new.active) || change.password_hash.is_some() {
+    if (user.active && !new.active) || change.password.is_some() {
         end_sessions(conn, user.id)?;
     }
     changes::record(conn, Kind::User, user.id, now)?;
@@ -166,6 +166,7 @@ pub fn remove(conn: &mut AnyConn, user: &User, void: &KeptSecret, now: DateTime<
         // No address has this form, so the person's own is free again at once.
         app_user::email.eq(format!("removed:{}", user.id)),
         app_user::password_hash.eq(""),
+        app_user::password_sealed.eq(None::<Vec<u8>>),
         app_user::secret_hash.eq(&void.hash),
         app_user::secret_sealed.eq(&void.sealed),
         app_user::active.eq(false),

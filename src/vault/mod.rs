@@ -13,5 +13,5 @@ pub use generations::{Generation, Generations, Known};
 pub use key_ring::KeyRing;
 pub use lookup::LookupKey;
 pub use memory_key::{MemoryHash, MemoryKey};
-pub use seal::{Place, Sealed, Vault, VaultFault};
+pub use seal::{Form, Place, Sealed, Vault, VaultFault};
 pub use session::{Audience, Session, SessionKey};

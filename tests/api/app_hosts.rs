@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use ligand::store::partner_apps::{self, SealedApp};
-use ligand::vault::seal::Place;
+use ligand::store::sealed::PARTNER_APP;
 use serde_json::{Value, json};
 
 use super::host_change::Hosts;
@@ -167,7 +167,7 @@ on_both!(an_app_from_before_is_bound_to_the_hosts_in_use, in |database| {
         let (services, owner) = (&server.services, owner(&server.services).await);
         let before = services.store.read(move |conn| partner_apps::find(conn, owner, 10021)).await.expect("it is there");
         let before = before.expect("an app");
-        let place = Place { table: "partner_app", column: "sealed", row: before.id };
+        let place = PARTNER_APP.place(owner.organization, before.id);
         let document = json!({ "clientId": "app", "clientSecret": "APP-SECRET" }).to_string();
         let sealed = SealedApp { id: before.id, sealed: services.vault.seal(place, document.as_bytes()).expect("sealed") };
         let now = services.now();

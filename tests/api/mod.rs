@@ -39,6 +39,7 @@ mod platform_calls;
 mod provisioning;
 mod refresh;
 mod refresh_due;
+mod seals;
 mod secrecy;
 mod shares;
 mod story;

@@ -302,6 +302,7 @@ on_both!(neither_database_nor_log_holds_a_secret, in |database| {
     let stopped = database.dump();
     for dump in [&running, &stopped] {
         assert_eq!(found(dump, &story.secrets), Vec::<&str>::new(), "in the database");
+        assert!(!String::from_utf8_lossy(dump).contains("$argon2"), "hashes of passwords are sealed");
         assert!(!found(dump, &[NAME.to_owned()]).is_empty(), "this is the database");
     }
     for line in log.lines() {
@@ -330,7 +331,8 @@ fn copy(database: &Database, table: &str, column: &str, id: &str, (from, to): (&
 
 #[track_caller]
 fn tells_nothing(reply: &Reply) {
-    assert_eq!(reply.fails(500, "internal"), "Something went wrong on our side.");
+    let sentence = reply.fails(500, "secret_unopened");
+    assert!(sentence.starts_with("A stored secret does not open"), "{sentence}");
     assert_eq!(reply.json().as_object().expect("an object").len(), 3, "{}", reply.text);
 }
 

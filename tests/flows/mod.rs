@@ -1,6 +1,7 @@
 mod asvs;
 mod attacks;
 mod backup;
+mod binding;
 mod cli;
 mod clones;
 mod connect_replicas;

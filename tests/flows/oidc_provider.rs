@@ -5,8 +5,8 @@ use std::fs;
 use ligand::kernel::owner::Owner;
 use ligand::protocol::Credential;
 use ligand::service::Services;
+use ligand::store::sealed::CREDENTIAL;
 use ligand::store::{instances, principals};
-use ligand::vault::seal::Place;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -226,7 +226,7 @@ pub fn encoded(pairs: &[(&str, &str)]) -> String {
 /// Access and refresh token of an instance, which no reply ever shows.
 pub async fn db_tokens(services: &Services, owner: Owner, id: i64) -> Vec<String> {
     let stored = services.store.read(move |conn| instances::find(conn, owner, id)).await.expect("the instance");
-    let place = Place { table: "credential", column: "sealed", row: id };
+    let place = CREDENTIAL.place(owner.organization, id);
     let document = services.vault.open(place, &stored.credential.sealed).expect("it opens");
     match Credential::read(&document).expect("a credential") {
         Credential::OAuth2 { access_token, refresh_token, .. } => {

@@ -2,7 +2,7 @@
 //! whatever one began the other ends, and nothing that both do at once is done twice. `tests/parts/previous` names the commit.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ligand::sandbox::Consent;
@@ -17,7 +17,7 @@ use crate::support::database::runtime;
 use crate::support::fleet::{Fleet, refreshed, until};
 use crate::support::part::{Signal, missing};
 use crate::support::program::ADMIN;
-use crate::support::server::PASSWORD;
+use crate::support::server::{MASTER_KEY, PASSWORD};
 
 /// How soon a process acts on what another one changed: the feed is read once a second.
 const NOTICED: Duration = Duration::from_secs(5);
@@ -47,7 +47,8 @@ fn what_the_program_before_this_one_began_this_one_ends_and_the_other_way_round(
     let Some(program) = previous() else { return };
     let Some(database) = Database::empty_postgres() else { return };
     runtime().block_on(async {
-        let mut fleet = Fleet::start(database, 0).await;
+        // That one does not know what a mark of the key is.
+        let mut fleet = Fleet::start_set(database, 0, &[("LIGAND_MASTER_KEY", MASTER_KEY)]).await;
         fleet.join_as(&program).await;
         set_up(&fleet).await;
         let alone = Begun::at(&fleet, OLD).await;
@@ -78,11 +79,22 @@ fn what_the_program_before_this_one_began_this_one_ends_and_the_other_way_round(
             fleet.callers.swap(0, 1);
             begun.end_at(&fleet, OLD).await;
             both_ways(&fleet).await;
+            bound(&mut fleet, &program).await;
         } else {
             let reason = ended.errors.lines().last().expect("a reason");
             assert!(reason.ends_with("which this version does not know: start the newer version"), "{reason}");
         }
     });
+}
+
+/// The old one is gone for good: everything is bound to its owner, and from then on the old one says what to do.
+async fn bound(fleet: &mut Fleet, program: &Path) {
+    let begun = Begun::at(fleet, OLD).await;
+    end(fleet, OLD).await;
+    let rotated = fleet.ligand.run_within(Duration::from_secs(120), &["keys", "rotate"]);
+    assert!(rotated.success, "{rotated:?}");
+    begun.end_at(fleet, 0).await;
+    fleet.run_as(program, &["migrate"]).fails("which this version does not know: start the newer version");
 }
 
 /// An organization that may make links, with an app of its own at the vendor.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use ligand::kernel::owner::Owner;
 use ligand::store::instances::{self, CredentialRow, InstanceRow};
-use ligand::store::principals::{self, KeptSecret, NewOrganization, NewUser};
+use ligand::store::principals::{self, KeptPassword, KeptSecret, NewOrganization, NewUser};
 use ligand::store::time::UtcTime;
 use ligand::store::{Store, StoreFault};
 
@@ -35,7 +35,7 @@ pub async fn db_organization(store: &Store) -> Organization {
             email: format!("admin@{id}.example"),
             first_name: "Jo".to_owned(),
             last_name: "Doe".to_owned(),
-            password_hash: "x".to_owned(),
+            password: KeptPassword { clear: "x".to_owned(), sealed: None },
             secret: of_user,
             organization_admin: true,
         };

@@ -4,12 +4,9 @@ use ligand::kernel::owner::Owner;
 use ligand::kernel::secret::Secret;
 use ligand::service::Services;
 use ligand::store::instances::{self, Stored};
-use ligand::vault::Place;
+use ligand::store::sealed::{CONFIGURATION, CREDENTIAL, Column, INSTANCE_TOKEN};
 use ligand::vault::lookup::Purpose;
 
-const CONFIGURATION: Place = Place { table: "instance", column: "configuration_sealed", row: 0 };
-const TOKEN: Place = Place { table: "instance", column: "token_sealed", row: 0 };
-const CREDENTIAL: Place = Place { table: "credential", column: "sealed", row: 0 };
 /// Far above every id that the server gives out meanwhile.
 pub const FIRST: i64 = 10_000_000;
 
@@ -26,11 +23,11 @@ pub fn token_of(id: i64) -> String {
 pub async fn copy(services: &Services, pattern: i64, count: i64) -> Owner {
     let owner = owner(services).await;
     let pattern = services.store.read(move |conn| instances::find(conn, owner, pattern)).await.expect("the pattern");
-    let sealed = |place: Place, plain: &[u8], id: i64| {
-        services.vault.seal(Place { row: id, ..place }, plain).expect("it is sealed")
-    };
-    let resealed = |place: Place, old: &[u8], id: i64| {
-        sealed(place, &services.vault.open(Place { row: pattern.instance.id, ..place }, old).expect("it opens"), id)
+    let place = |column: Column, id: i64| column.place(owner.organization, id);
+    let sealed =
+        |column: Column, plain: &[u8], id: i64| services.vault.seal(place(column, id), plain).expect("it is sealed");
+    let resealed = |column: Column, old: &[u8], id: i64| {
+        sealed(column, &services.vault.open(place(column, pattern.instance.id), old).expect("it opens"), id)
     };
     let ids: Vec<i64> = (FIRST..FIRST + count).collect();
     for batch in ids.chunks(500) {
@@ -42,7 +39,7 @@ pub async fn copy(services: &Services, pattern: i64, count: i64) -> Owner {
                 copy.instance.token_hash = services.lookup.hash(Purpose::InstanceToken, &token);
                 copy.instance.configuration_sealed =
                     resealed(CONFIGURATION, &pattern.instance.configuration_sealed, *id);
-                copy.instance.token_sealed = sealed(TOKEN, token.expose().as_bytes(), *id);
+                copy.instance.token_sealed = sealed(INSTANCE_TOKEN, token.expose().as_bytes(), *id);
                 copy.credential.instance_id = *id;
                 copy.credential.sealed = resealed(CREDENTIAL, &pattern.credential.sealed, *id);
                 copy

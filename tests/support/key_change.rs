@@ -9,7 +9,7 @@ use ligand::kernel::entropy::SystemEntropy;
 use ligand::kernel::secret::Secret;
 use ligand::store::Store;
 use ligand::store::sealed::{self, CREDENTIAL, Column, INSTANCE_TOKEN, SEALED, Swap};
-use ligand::vault::{KeyRing, Place, Vault, seal};
+use ligand::vault::{Form, KeyRing, Vault, seal};
 use serde_json::{Value, json};
 
 use super::caller::{Caller, with_key};
@@ -31,7 +31,7 @@ pub fn id(key: &str) -> &str {
 }
 
 fn header(key: &str) -> Vec<u8> {
-    seal::header(id(key)).expect("a header")
+    seal::header(Form::Bound, id(key)).expect("a header")
 }
 
 fn vault(ring: &str) -> Vault {
@@ -68,25 +68,22 @@ async fn db_copies(database: &Database, vault: &Vault, pattern: i64, count: i64)
     let store = open(&database.url, 2);
     for column in SEALED.into_iter().filter(|column| matches!(column.table, "instance" | "credential")) {
         let old = store.read(move |conn| sealed::first_without(conn, column, &[], pattern - 1)).await;
-        let old = old.expect("the pattern is read").expect("the pattern is there").bytes;
-        let plain = vault.open(place(column, pattern), &old).expect("the pattern opens");
+        let old = old.expect("the pattern is read").expect("the pattern is there");
+        let (owner, old) = (old.owner, old.bytes);
+        let plain = vault.open(column.place(owner, pattern), &old).expect("the pattern opens");
         for batch in (FIRST + 1..=FIRST + count).collect::<Vec<_>>().chunks(1000) {
             let swaps: Vec<_> = batch
                 .iter()
                 .map(|id| Swap {
                     id: *id,
                     old: old.clone(),
-                    new: vault.seal(place(column, *id), &plain).expect("it is sealed"),
+                    new: vault.seal(column.place(owner, *id), &plain).expect("it is sealed"),
                 })
                 .collect();
             let set = store.write(move |conn| sealed::swap(conn, column, &swaps)).await.expect("they are set");
             assert_eq!(set, batch.len());
         }
     }
-}
-
-fn place(column: Column, row: i64) -> Place {
-    Place { table: column.table, column: column.name, row }
 }
 
 async fn count(store: &Store, column: Column, key: &str) -> i64 {
@@ -227,7 +224,7 @@ async fn opens_under(store: &Store, new: &str, old: &str) {
             let Some(last) = values.last() else { break };
             after = last.id;
             for value in values {
-                let place = place(column, value.id);
+                let place = column.place(value.owner, value.id);
                 assert!(new.open(place, &value.bytes).is_ok() && old.open(place, &value.bytes).is_err(), "{place:?}");
             }
         }

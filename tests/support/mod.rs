@@ -14,6 +14,7 @@ pub mod interpreters;
 pub mod key_change;
 pub mod losing_proxy;
 pub mod oidc_provider;
+pub mod older_seals;
 pub mod part;
 pub mod pgbouncer;
 pub mod postgres;

@@ -10,7 +10,7 @@ use crate::kernel::code::Code::{self, *};
 
 const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];
 const CALLER: &[Code] = &[BadCredentials, MissingCredentials, RequestLimit];
-const OURS: &[Code] = &[Internal, DatabaseUnavailable, KeyUnavailable, Busy];
+const OURS: &[Code] = &[Internal, SecretUnopened, DatabaseUnavailable, KeyUnavailable, Busy];
 const BODY: &[Code] = &[BadBody, BodyTooLarge, UnsupportedMediaType];
 const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
 const ADDRESS: &[Code] = &[MissingConfiguration, BadConfiguration, VendorHost];
@@ -147,7 +147,7 @@ const SHARED: &[(&str, &[Code])] = &[
     ("BodyTooLarge", &[BodyTooLarge]),
     ("UnsupportedMediaType", &[UnsupportedMediaType]),
     ("RequestLimit", &[RequestLimit]),
-    ("InternalError", &[Internal]),
+    ("InternalError", &[Internal, SecretUnopened]),
     ("VendorUnreachable", &[VendorUnreachable, VendorAddressRefused]),
     ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, Busy]),
     ("UnavailableOrHeld", &[DatabaseUnavailable, DatabaseRestored, ServerIsAClone, KeyUnavailable, Busy]),

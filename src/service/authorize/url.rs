@@ -19,9 +19,10 @@ use crate::protocol::oauth2::pkce;
 use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::credentials::partner_app::oauth2_of;
-use crate::service::grants::{OPEN_FOR, grant_place};
+use crate::service::grants::OPEN_FOR;
 use crate::store::limits::Limit;
 use crate::store::principals::Principal;
+use crate::store::sealed::GRANT;
 use crate::store::{StoreFault, grants};
 use crate::vault::lookup::Purpose;
 
@@ -101,7 +102,7 @@ impl Services {
             id,
             element_id: element.id,
             state_hash: hashes.remove(0),
-            sealed: self.vault.seal(grant_place(id), document.as_bytes())?,
+            sealed: self.vault.seal(GRANT.place(owner.organization, id), document.as_bytes())?,
             expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
             link_id: None,
             browser_hash: None,

@@ -10,6 +10,7 @@ use crate::service::Services;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
 use crate::service::instance::connected::Connected;
 use crate::service::instance::input::{InstanceInput, Tag, Tags};
+use crate::service::keys::unopened::unless_unopened;
 use crate::service::lifecycle::new_host::FILE_CHANGED;
 use crate::service::links::outcome::{Outcome, Reason};
 use crate::service::links::{Link, differ};
@@ -87,7 +88,9 @@ impl Services {
             let client = provisioning.client();
             if swapped {
                 let meanwhile = self.unstored.hold(Arc::new(entry.clone()), client.clone());
-                entry.replaces = self.retry_while_passing(|| self.revocation_of(&stored)).await?;
+                // One that does not open cannot be revoked, and must not keep the new one out.
+                let replaced = self.retry_while_passing(|| self.revocation_of(&stored)).await;
+                entry.replaces = unless_unopened(replaced)?.flatten();
                 drop(meanwhile);
             }
             let entry = self.telling(entry);

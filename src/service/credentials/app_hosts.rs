@@ -12,8 +12,9 @@ use crate::kernel::owner::Owner;
 use crate::kernel::paging::{MAX_PAGE_SIZE, Page};
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
+use crate::protocol::oauth2::client::Told;
 use crate::service::Services;
-use crate::service::instance::view::credential_place;
+use crate::service::keys::unopened::unless_unopened;
 use crate::store::instances::{self, Filter, Stored};
 
 const MOST_HOSTS: usize = 1000;
@@ -87,7 +88,7 @@ impl Services {
                 self.store.read_for(owner, move |conn| instances::list(conn, owner, &filter, page)).await?;
             let more = rows.len() > usize::try_from(page.size).unwrap_or(usize::MAX);
             for stored in &rows {
-                hosts.extend(self.hosts_of_instance(element, stored)?);
+                hosts.extend(unless_unopened(self.hosts_of_instance(element, stored))?.into_iter().flatten());
             }
             match rows.last().filter(|_| more) {
                 Some(last) => after = last.instance.id,
@@ -104,8 +105,7 @@ impl Services {
         if own_client(&configuration).is_some() {
             return Ok(Vec::new());
         }
-        let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
+        let credential = self.credential_of(&stored.instance, &stored.credential)?;
         // What serves nobody is no proof that the secret belongs there.
         let serves = stored.instance.enabled && stored.instance.invalid_reason.is_none();
         if !serves || self.refuse_changed_element(element, credential.given_for()).is_err() {

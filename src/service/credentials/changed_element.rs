@@ -7,9 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::protocol::Credential;
 use crate::service::Services;
-use crate::service::instance::view::credential_place;
 use crate::store::StoreFault;
 use crate::store::instances::Stored;
 use crate::store::secret_places::{self, SecretPlace};
@@ -146,8 +144,7 @@ impl Services {
         element: &Element,
         stored: &Stored,
     ) -> Result<(), ApiError> {
-        let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
+        let credential = self.credential_of(&stored.instance, &stored.credential)?;
         self.refuse_changed_element(element, credential.given_for())
     }
 }

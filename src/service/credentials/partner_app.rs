@@ -18,10 +18,11 @@ use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::client::{Client, Hosts};
 use crate::service::Services;
 use crate::service::instance::configuration::Configuration;
+use crate::service::keys::unopened::unless_unopened;
 use crate::store::StoreFault;
 use crate::store::partner_apps::{self, SealedApp};
 use crate::store::principals::Principal;
-use crate::vault::seal::Place;
+use crate::store::sealed::PARTNER_APP;
 
 const LONGEST_ID: usize = 500;
 const LONGEST_SECRET: usize = 4000;
@@ -116,10 +117,6 @@ pub struct PresetView {
     pub optional_scopes: Vec<String>,
 }
 
-fn place(row: i64) -> Place {
-    Place { table: "partner_app", column: "sealed", row }
-}
-
 impl PartnerApp {
     pub fn client(&self, oauth2: &OAuth2) -> Client {
         let hosts = match oauth2.binds_apps_to_hosts() {
@@ -198,7 +195,7 @@ impl Services {
             else {
                 return Ok(None);
             };
-            let app = self.open_app(&stored)?;
+            let app = self.open_app(owner, &stored)?;
             let bound = element.authentication.oauth2.as_ref().is_some_and(OAuth2::binds_apps_to_hosts);
             if !bound || app.hosts.is_some() {
                 return Ok(Some((stored, app)));
@@ -223,11 +220,14 @@ impl Services {
     /// All of the owner's, by element id.
     pub(in crate::service) async fn partner_apps(&self, owner: Owner) -> Result<BTreeMap<i64, PartnerApp>, ApiError> {
         let stored = self.store.read_for(owner, move |conn| partner_apps::list(conn, owner)).await?;
-        stored.into_iter().map(|(element, stored)| Ok((element, self.open_app(&stored)?))).collect()
+        let opened = stored
+            .into_iter()
+            .map(|(element, stored)| unless_unopened(self.open_app(owner, &stored).map(|app| (element, app))));
+        opened.filter_map(Result::transpose).collect()
     }
 
-    fn open_app(&self, stored: &SealedApp) -> Result<PartnerApp, ApiError> {
-        let document = self.vault.open(place(stored.id), &stored.sealed)?;
+    fn open_app(&self, owner: Owner, stored: &SealedApp) -> Result<PartnerApp, ApiError> {
+        let document = self.vault.open(PARTNER_APP.place(owner.organization, stored.id), &stored.sealed)?;
         serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))
     }
 
@@ -275,7 +275,8 @@ impl Services {
             Some(before) => before.id,
             None => self.store.next_id().await?,
         };
-        let sealed = SealedApp { id, sealed: self.vault.seal(place(id), app.document().as_bytes())? };
+        let place = PARTNER_APP.place(owner.organization, id);
+        let sealed = SealedApp { id, sealed: self.vault.seal(place, app.document().as_bytes())? };
         let saved = sealed.clone();
         let save = move |conn: &mut _| partner_apps::save(conn, owner, element_id, before.as_ref(), &sealed, now);
         match self.store.write_for(owner, save).await {

@@ -20,13 +20,14 @@ use crate::protocol::oauth2::token;
 use crate::protocol::variables::{Replied, Values, given_by_verification};
 use crate::protocol::{Credential, VendorFault, account, api_key};
 use crate::service::Services;
-use crate::service::grants::{Started, grant_place};
+use crate::service::grants::Started;
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
 use crate::service::instance::connected::Connected;
 use crate::service::instance::input::{Brought, ProviderData};
 use crate::service::process::flight::Lateness;
 use crate::store::grants;
+use crate::store::sealed::GRANT;
 use crate::vault::lookup::Purpose;
 
 /// A credential that the vendor accepted, not stored yet.
@@ -263,7 +264,7 @@ impl Services {
                 "No open authorization has this state: ask for a new authorization URL and send the user there again.",
             )
         })?;
-        let document = self.vault.open(grant_place(grant.id), &grant.sealed)?;
+        let document = self.vault.open(GRANT.place(owner.organization, grant.id), &grant.sealed)?;
         let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
         if remembered.client_id != client.id || remembered.redirect_uri != redirect_uri {
             return Err(unknown(

@@ -5,6 +5,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::revoke_grants::revocation_place;
+use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
@@ -15,6 +16,11 @@ use crate::service::instance::view::credential_place;
 use crate::store::instances::{self, Stored};
 use crate::store::revocations::{self, Revocation};
 use crate::store::{AnyConn, StoreFault};
+use crate::service::instance::schedule::lease_name;
+use crate::service::lifecycle::end_grants::owner_of;
+use crate::service::{Services, of_instance};
+use crate::store::sealed::REVOCATION;
+use crate::store::{AnyConn, StoreFault, leases};
 use crate::vault::lookup::Purpose;
 
 /// What a job needs to revoke a grant, with the hashes that other instances with the same grant have.
@@ -39,16 +45,15 @@ pub(super) fn token_to_revoke<'a>(access: &'a Secret, refresh: Option<&'a Secret
 impl Services {
     /// What the job needs to revoke the grant, where the element says how.
     pub(in crate::service) async fn revocation_of(&self, stored: &Stored) -> Result<Option<GrantToRevoke>, ApiError> {
-        let document = self.vault.open(credential_place(stored.instance.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
-        let credential = credential.attributed(stored.instance.brings_tokens());
-        let about = (stored.instance.element_id, stored.instance.id);
-        self.revocation(about, &credential, &self.configuration_of(stored)?).await
+        let credential = self.credential_of(&stored.instance, &stored.credential)?;
+        let (owner, about) = (owner_of(&stored.instance), (stored.instance.element_id, stored.instance.id));
+        self.revocation(owner, about, &credential, &self.configuration_of(stored)?).await
     }
 
     /// As `revocation_of`, of a credential that may never have been stored. `about`: element and instance.
     pub(in crate::service) async fn revocation(
         &self,
+        owner: Owner,
         about: (i64, i64),
         credential: &Credential,
         configuration: &Configuration,
@@ -56,7 +61,7 @@ impl Services {
         let Some(document) = self.revocation_document(about.0, credential, configuration)? else { return Ok(None) };
         let hashes = credential.grant().map(|grant| self.lookup.hashes(Purpose::VendorGrant, grant));
         let id = self.store.next_id().await?;
-        Ok(Some((self.sealed_revocation(id, about, &document)?, hashes.unwrap_or_default())))
+        Ok(Some((self.sealed_revocation(owner, id, about, &document)?, hashes.unwrap_or_default())))
     }
 
     /// What the job needs, in the clear; none where the vendor has no address for it.
@@ -86,11 +91,12 @@ impl Services {
 
     pub(in crate::service) fn sealed_revocation(
         &self,
+        owner: Owner,
         id: i64,
         (element_id, instance): (i64, i64),
         document: &str,
     ) -> Result<Revocation, ApiError> {
-        let sealed = self.vault.seal(revocation_place(id), document.as_bytes())?;
+        let sealed = self.vault.seal(REVOCATION.place(owner.organization, id), document.as_bytes())?;
         Ok(Revocation { id, element_id, sealed, attempts: 0, instance_id: Some(instance) })
     }
 
@@ -103,7 +109,7 @@ impl Services {
         configuration: &Configuration,
     ) {
         let now = self.now();
-        let queued = match self.retry_while_passing(|| self.revocation(about, credential, configuration)).await {
+        let queued = match self.retry_while_passing(|| self.revocation(owner, about, credential, configuration)).await {
             Ok(Some(grant)) => {
                 let queue = move |conn: &mut AnyConn| revoke_unless_shared(conn, owner, grant, now);
                 self.commit_until_decided(owner, "a revocation", queue).await.map_err(|fault| fault.into())

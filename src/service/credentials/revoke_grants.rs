@@ -28,7 +28,7 @@ use crate::protocol::variables::Replied;
 use crate::service::Services;
 use crate::service::instance::configuration::Configuration;
 use crate::store::revocations::{self, Revocation};
-use crate::vault::seal::Place;
+use crate::store::sealed::REVOCATION;
 
 const TRIES: i64 = 12;
 /// Doubled before each try, the first included: longer than a vendor may take for an answer, so that nobody tries again
@@ -54,10 +54,6 @@ impl Share {
 
 /// Between two looks while something is under way.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-pub(super) fn revocation_place(row: i64) -> Place {
-    Place { table: "revocation", column: "sealed", row }
-}
 
 /// What `delete_instance` wrote down.
 #[derive(Deserialize)]
@@ -214,7 +210,7 @@ impl Services {
     }
 
     async fn revoke(&self, owner: Owner, revocation: &Revocation) -> Result<(), ApiError> {
-        let document = self.vault.open(revocation_place(revocation.id), &revocation.sealed)?;
+        let document = self.vault.open(REVOCATION.place(owner.organization, revocation.id), &revocation.sealed)?;
         let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
         // Another process may know it: a command that was given no directory of elements must not settle this.
         let Some(element) = self.catalog.by_id(revocation.element_id) else {

@@ -18,9 +18,9 @@ use crate::service::process::liveness::ABANDONED_AFTER;
 use crate::service::process::liveness::Death;
 use crate::store::idempotency::{self, Claim, Claimant, Hashes};
 use crate::store::limits::Limit;
+use crate::store::sealed::ANSWER;
 use crate::store::{AnyConn, StoreFault, instances};
 use crate::vault::lookup::Purpose;
-use crate::vault::seal::Place;
 
 /// Between two looks at another call's claim.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -55,10 +55,6 @@ impl IdempotencyKey {
         }
         Ok(Self { key: Secret::new(value), request: [path.as_bytes(), b"\0", body].concat() })
     }
-}
-
-pub(in crate::service) fn place(row: i64) -> Place {
-    Place { table: "idempotency", column: "reply_sealed", row }
 }
 
 pub(super) fn other_request() -> ApiError {
@@ -102,7 +98,7 @@ impl Services {
             match claim {
                 Ok(Claim::New) => return Ok(Begun::First(Claimed { id })),
                 Ok(Claim::Done { id, reply_sealed }) => {
-                    let document = self.vault.open(place(id), &reply_sealed)?;
+                    let document = self.vault.open(ANSWER.place(owner.organization, id), &reply_sealed)?;
                     let answer: Answer =
                         serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
                     self.refuse_answer_of_deleted(owner, &answer).await?;
@@ -163,11 +159,12 @@ impl Services {
     /// The answer as it is kept; it holds an instance token.
     pub(in crate::service) fn seal_answer<T: Serialize + for<'a> Deserialize<'a>>(
         &self,
+        owner: Owner,
         claimed: Claimed,
         answer: &T,
     ) -> Result<Vec<u8>, ApiError> {
         let document = zeroize::Zeroizing::new(serde_json::to_vec(answer).map_err(|error| ApiError::internal(error))?);
-        Ok(self.vault.seal(place(claimed.id), &document)?)
+        Ok(self.vault.seal(ANSWER.place(owner.organization, claimed.id), &document)?)
     }
 
     /// The call failed: the key may be used again.

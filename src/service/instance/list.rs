@@ -12,6 +12,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 use crate::service::Services;
+use crate::service::keys::unopened::unless_unopened;
 use crate::store::instances::{self, Filter};
 
 /// How many instances there are.
@@ -81,7 +82,7 @@ impl Services {
         let mut worked = 0_usize;
         for stored in rows {
             worked = worked.saturating_add(stored.instance.configuration_sealed.len());
-            views.push(self.view(&stored, query.hydrate)?);
+            views.extend(unless_unopened(self.view(&stored, query.hydrate))?);
             if worked > AT_A_STRETCH {
                 // Others on this thread want their turn.
                 tokio::task::yield_now().await;

@@ -18,6 +18,7 @@ const LARGEST: usize = 8 * 1024;
 
 /// An instance's JSON. It holds the token, so it is wiped.
 struct Rendered {
+    owner: Owner,
     /// Of the instance and of its credential.
     versions: (i64, i64),
     made_by: i64,
@@ -68,7 +69,8 @@ impl Services {
     /// The owner's instance as the API shows it, as it is in the database at this moment.
     pub async fn instance_body(&self, owner: Owner, id: i64) -> Result<InstanceBody, ApiError> {
         let known = &self.rendered.0;
-        if let Some(rendered) = known.get(&id) {
+        // Who owns the row by now may be another one than whose secrets were shown.
+        if let Some(rendered) = known.get(&id).filter(|rendered| rendered.owner == owner) {
             let stored = self.store.read_for(owner, move |conn| instances::versions(conn, owner, id)).await;
             if stored.map_err(of_instance(id))? == rendered.versions {
                 return Ok(InstanceBody(rendered));
@@ -78,7 +80,7 @@ impl Services {
         let stored = self.stored_instance(owner, id).await.map_err(|error| self.unless_under_way(owner, id, error))?;
         let body = self.view(&stored, true)?.json()?;
         let versions = (stored.instance.version, stored.credential.version);
-        let rendered = Rendered { versions, made_by: stored.creator.id, body: Zeroizing::new(body) };
+        let rendered = Rendered { owner, versions, made_by: stored.creator.id, body: Zeroizing::new(body) };
         Ok(InstanceBody(match rendered.body.len() {
             0..=LARGEST => known.remember(id, rendered, generation),
             _ => Arc::new(rendered),

@@ -10,11 +10,12 @@ use crate::catalog::element::{ConfigurationEntry, Element};
 use crate::kernel::clock::api_date;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::{MASK, Secret};
+use crate::protocol::Credential;
 use crate::protocol::account::VendorAccount;
 use crate::service::Services;
 use crate::service::elements::view::{ElementText, ElementView};
-use crate::store::instances::Stored;
-use crate::vault::seal::Place;
+use crate::store::instances::{CredentialRow, InstanceRow, Stored};
+use crate::store::sealed::{CONFIGURATION, CREDENTIAL, INSTANCE_TOKEN};
 
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -113,24 +114,24 @@ pub struct InstanceConfiguration {
     pub active: bool,
 }
 
-pub(in crate::service) fn configuration_place(row: i64) -> Place {
-    Place { table: "instance", column: "configuration_sealed", row }
-}
-
-pub(in crate::service) fn token_place(row: i64) -> Place {
-    Place { table: "instance", column: "token_sealed", row }
-}
-
-pub(in crate::service) fn credential_place(row: i64) -> Place {
-    Place { table: "credential", column: "sealed", row }
-}
-
 impl Services {
+    /// Opens the instance's credential, for the owner of the instance.
+    pub(in crate::service) fn credential_of(
+        &self,
+        row: &InstanceRow,
+        credential: &CredentialRow,
+    ) -> Result<Credential, ApiError> {
+        let document = self.vault.open(CREDENTIAL.place(row.organization_id, row.id), &credential.sealed)?;
+        Credential::read(&document).map_err(|error| ApiError::internal(error))
+    }
+
     /// Opens the instance's configuration.
     pub(in crate::service) fn configuration_of(&self, stored: &Stored) -> Result<Configuration, ApiError> {
         let instance = &stored.instance;
         let element = self.catalog.by_id(instance.element_id);
-        let document = self.vault.open(configuration_place(instance.id), &instance.configuration_sealed)?;
+        let document = self
+            .vault
+            .open(CONFIGURATION.place(instance.organization_id, instance.id), &instance.configuration_sealed)?;
         Configuration::read(&document, element.map(AsRef::as_ref)).map_err(|error| ApiError::internal(error))
     }
 
@@ -146,7 +147,7 @@ impl Services {
         configuration: Option<&Configuration>,
     ) -> Result<InstanceView, ApiError> {
         let row = &stored.instance;
-        let token = self.vault.open_text(token_place(row.id), &row.token_sealed)?;
+        let token = self.vault.open_text(INSTANCE_TOKEN.place(row.organization_id, row.id), &row.token_sealed)?;
         self.view_of(stored, &token, configuration)
     }
 

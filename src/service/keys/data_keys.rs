@@ -9,9 +9,9 @@ use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
 use crate::store::data_keys::{self, DataKey};
+use crate::store::sealed::DATA_KEY;
 use crate::store::{Store, StoreFault};
-use crate::vault::seal::Place;
-use crate::vault::{Generation, Generations, Known, LookupKey, SessionKey, Vault};
+use crate::vault::{Form, Generation, Generations, Known, LookupKey, SessionKey, Vault};
 
 pub const LOOKUP: &str = "lookup";
 pub const SESSION: &str = "session";
@@ -30,8 +30,10 @@ pub async fn load(
     keys: DataKeys<'_>,
     entropy: &dyn Entropy,
 ) -> Result<(Generations<LookupKey>, Generations<SessionKey>), ApiError> {
-    let lookup = keys.first(LOOKUP, LookupKey::generate(entropy).as_bytes()).await?;
-    let session = keys.first(SESSION, SessionKey::generate(entropy).as_bytes()).await?;
+    // The first that is sealed in a database. Nobody runs beside it yet who would not know the bound form.
+    let lookup = keys.first(LOOKUP, LookupKey::generate(entropy).as_bytes(), Form::Bound).await?;
+    let session = keys.first(SESSION, SessionKey::generate(entropy).as_bytes(), newest_form(&lookup)).await?;
+    keys.bind_where_all_is(&[&lookup, &session]);
     Ok((
         Generations::new(Arc::clone(keys.clock), keys.open(&lookup, LookupKey::from_bytes)?),
         Generations::new(Arc::clone(keys.clock), keys.open(&session, SessionKey::from_bytes)?),
@@ -40,12 +42,12 @@ pub async fn load(
 
 impl DataKeys<'_> {
     /// The generations for a purpose; where there is none, `fresh` becomes the first.
-    pub async fn first(&self, purpose: &'static str, fresh: &[u8]) -> Result<Vec<DataKey>, ApiError> {
+    pub async fn first(&self, purpose: &'static str, fresh: &[u8], form: Form) -> Result<Vec<DataKey>, ApiError> {
         let known = self.all(purpose).await?;
         if !known.is_empty() {
             return Ok(known);
         }
-        let (id, sealed) = self.seal(fresh).await?;
+        let (id, sealed) = self.seal(fresh, form).await?;
         let now = self.clock.now();
         match self.store.write(move |conn| data_keys::insert(conn, purpose, (id, &sealed), 1, now)).await {
             // Another process was first: its key counts.
@@ -59,14 +61,21 @@ impl DataKeys<'_> {
     }
 
     /// A key with the id of the row that it is sealed for.
-    pub(in crate::service) async fn seal(&self, key: &[u8]) -> Result<(i64, Vec<u8>), ApiError> {
+    pub(in crate::service) async fn seal(&self, key: &[u8], form: Form) -> Result<(i64, Vec<u8>), ApiError> {
         let id = self.store.next_id().await?;
-        Ok((id, self.vault.seal(place(id), key)?))
+        Ok((id, self.vault.seal_as(form, DATA_KEY.place(None, id), key)?))
+    }
+
+    /// The data keys tell in which form a database is sealed: they are the first that `ligand keys rotate` turns.
+    fn bind_where_all_is(&self, purposes: &[&[DataKey]]) {
+        if purposes.iter().all(|known| newest_form(known) == Form::Bound) {
+            self.vault.bind();
+        }
     }
 
     fn open<K>(&self, rows: &[DataKey], read: impl Fn(&[u8]) -> Option<K>) -> Result<Known<K>, ApiError> {
         let open = |row: &DataKey| {
-            let bytes: Zeroizing<Vec<u8>> = self.vault.open(place(row.id), &row.sealed)?;
+            let bytes: Zeroizing<Vec<u8>> = self.vault.open(DATA_KEY.place(None, row.id), &row.sealed)?;
             let key = read(&bytes).ok_or_else(|| ApiError::internal("a data key does not have 32 bytes"))?;
             let DataKey { generation: number, created_at, retires_at, .. } = *row;
             Ok(Generation { number, key, created_at, retires_at })
@@ -81,15 +90,29 @@ impl Services {
         DataKeys { store: &self.store, vault: &self.vault, clock: &self.clock }
     }
 
-    /// Somebody made a generation, or one ended.
+    /// Somebody made a generation, one ended, or they were sealed anew.
     pub async fn reload_data_keys(&self) -> Result<(), ApiError> {
         let keys = self.data_keys();
-        self.lookup.replace(keys.open(&keys.all(LOOKUP).await?, LookupKey::from_bytes)?);
-        self.session.replace(keys.open(&keys.all(SESSION).await?, SessionKey::from_bytes)?);
+        let (lookup, session) = (keys.all(LOOKUP).await?, keys.all(SESSION).await?);
+        self.lookup.replace(keys.open(&lookup, LookupKey::from_bytes)?);
+        self.session.replace(keys.open(&session, SessionKey::from_bytes)?);
+        keys.bind_where_all_is(&[&lookup, &session]);
         Ok(())
     }
 }
 
-fn place(row: i64) -> Place {
-    Place { table: "data_key", column: "sealed", row }
+/// Whether its own keys say that a database is still sealed in the older form. What does not open says nothing.
+pub(in crate::service) async fn says_unbound(store: &Store, vault: &Vault) -> Result<bool, ApiError> {
+    for purpose in [LOOKUP, SESSION] {
+        let known = store.read(move |conn| data_keys::list(conn, purpose)).await?;
+        let opens = |newest: &DataKey| vault.open(DATA_KEY.place(None, newest.id), &newest.sealed).is_ok();
+        if newest_form(&known) == Form::Unbound && known.last().is_some_and(opens) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn newest_form(known: &[DataKey]) -> Form {
+    known.last().and_then(|newest| Form::of(&newest.sealed)).unwrap_or(Form::Unbound)
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::data_keys::{LOOKUP, SESSION};
-use super::rotate_keys::{Unopened, place, swap};
+use super::rotate_keys::{Unopened, swap};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
@@ -80,7 +80,7 @@ impl Services {
         fresh: &[u8],
         retires_at: Option<DateTime<Utc>>,
     ) -> Result<Begun, ApiError> {
-        let (id, sealed) = self.data_keys().seal(fresh).await?;
+        let (id, sealed) = self.data_keys().seal(fresh, self.vault.form()).await?;
         let now = self.now();
         let begin = move |conn: &mut AnyConn| {
             let known = data_keys::list(conn, purpose)?;
@@ -128,7 +128,7 @@ impl Services {
                         Err(unopened) => rehashed.unopened.push(unopened),
                     }
                 }
-                let count = swap(&self.store, Column { name: column, ..of }, swaps).await?;
+                let count = swap(&self.store, Column { name: column, ..of }, swaps, self.now()).await?;
                 rehashed.changed = rehashed.changed.saturating_add(count);
                 report(rehashed.changed);
             }
@@ -137,7 +137,7 @@ impl Services {
     }
 
     fn hash_of(&self, key: &LookupKey, hashed: &Hashed, pair: &Pair) -> Result<Result<Vec<u8>, Unopened>, ApiError> {
-        let opened = self.vault.open(place(hashed.of, pair.id), &pair.sealed);
+        let opened = self.vault.open(hashed.of.place(pair.owner, pair.id), &pair.sealed);
         let text = match opened {
             Ok(text) => text,
             Err(fault) => {

@@ -1,10 +1,11 @@
-//! How many values each key still seals, counted by the database.
+//! How many values each key still seals, and how many of them are not bound to their owners, counted by the database.
 
 use crate::kernel::error::ApiError;
-use crate::store::Store;
 use crate::store::sealed::{self, Column, SEALED};
 use crate::vault::KeyRing;
 use crate::vault::seal;
+use crate::store::{Store, clear_passwords};
+use crate::vault::{Form, KeyRing, seal};
 
 /// What a key seals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct KeyUse {
     pub in_ring: bool,
     /// In the order of `SEALED`.
     pub values: Vec<i64>,
+    /// Of all these the ones that are not bound to their owners.
+    pub unbound: i64,
 }
 
 impl KeyUse {
@@ -27,6 +30,10 @@ pub struct KeyStatus {
     pub keys: Vec<KeyUse>,
     /// Values that no key can have sealed, with their row.
     pub malformed: Vec<(Column, i64)>,
+    /// Whether the first key opens nothing that is not bound to its owner.
+    pub marked: bool,
+    /// Hashes of passwords that no key seals.
+    pub clear_passwords: i64,
 }
 
 pub async fn status(store: &Store, ring: &KeyRing) -> Result<KeyStatus, ApiError> {
@@ -35,7 +42,7 @@ pub async fn status(store: &Store, ring: &KeyRing) -> Result<KeyStatus, ApiError
     for column in SEALED {
         let mut after = i64::MIN;
         loop {
-            let prefixes: Vec<_> = keys.iter().filter_map(|(id, _)| seal::header(id)).collect();
+            let prefixes: Vec<_> = keys.iter().flat_map(|(id, _)| prefixes(id)).collect();
             let other = store.read(move |conn| sealed::first_without(conn, column, &prefixes, after)).await?;
             let Some(other) = other else { break };
             match seal::key_id(&other.bytes) {
@@ -49,18 +56,33 @@ pub async fn status(store: &Store, ring: &KeyRing) -> Result<KeyStatus, ApiError
     }
     let mut counted = Vec::new();
     for (id, in_ring) in keys {
-        let prefix = seal::header(&id).unwrap_or_default();
-        let mut values = Vec::new();
+        let (mut values, mut unbound) = (Vec::new(), 0_i64);
         for column in SEALED {
-            let prefix = prefix.clone();
-            values.push(store.read(move |conn| sealed::count(conn, column, &prefix)).await?);
+            let prefixes: Vec<_> = prefixes(&id).collect();
+            let counts = store.read(move |conn| {
+                prefixes.iter().map(|prefix| sealed::count(conn, column, prefix)).collect::<Result<Vec<_>, _>>()
+            });
+            let counts = counts.await?;
+            values.push(counts.iter().sum());
+            unbound = unbound.saturating_add(counts.first().copied().unwrap_or_default());
         }
-        counted.push(KeyUse { id, in_ring, values });
+        counted.push(KeyUse { id, in_ring, values, unbound });
     }
-    Ok(KeyStatus { keys: counted, malformed })
+    let clear_passwords = store.read(clear_passwords::count).await?;
+    Ok(KeyStatus { keys: counted, malformed, marked: ring.is_marked(), clear_passwords })
+}
+
+/// How values of this key begin, in either form: unbound ones first.
+fn prefixes(id: &str) -> impl Iterator<Item = Vec<u8>> {
+    Form::ALL.into_iter().filter_map(move |form| seal::header(form, id))
 }
 
 impl KeyStatus {
+    /// Values, hashes of passwords among them.
+    pub fn unbound(&self) -> i64 {
+        self.keys.iter().map(|key| key.unbound).sum::<i64>().saturating_add(self.clear_passwords)
+    }
+
     /// What the operator may do with the keys, in a sentence.
     pub fn advice(&self) -> String {
         let (ring, missing): (Vec<_>, Vec<_>) = self.keys.iter().partition(|key| key.in_ring);
@@ -70,12 +92,22 @@ impl KeyStatus {
         let Some((first, others)) = ring.split_first() else { return "The ring is empty.".to_owned() };
         let (needed, idle): (Vec<_>, Vec<_>) = others.iter().partition(|key| key.total() > 0);
         let ids = |keys: &[&&KeyUse]| keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>().join(", ");
-        match (needed.is_empty(), idle.is_empty()) {
-            (false, _) => format!("{} is still needed: run `ligand keys rotate` before it is dropped.", ids(&needed)),
-            (true, false) => {
-                format!("Everything is sealed under {}: {} can be dropped from the ring.", first.id, ids(&idle))
-            }
-            (true, true) => format!("Everything is sealed under {}, the only key of the ring.", first.id),
+        if !needed.is_empty() {
+            return format!("{} is still needed: run `ligand keys rotate` before it is dropped.", ids(&needed));
+        }
+        let unbound = self.unbound();
+        if unbound > 0 {
+            return format!(
+                "{unbound} values are not bound to their owners yet: run `ligand keys rotate` once every server runs this version."
+            );
+        }
+        let done = match idle.is_empty() {
+            false => format!("Everything is sealed under {}: {} can be dropped from the ring.", first.id, ids(&idle)),
+            true => format!("Everything is sealed under {}, the only key of the ring.", first.id),
+        };
+        match self.marked {
+            true => done,
+            false => format!("{done} Put `:bound` behind {}, so that it opens nothing older.", first.id),
         }
     }
 }

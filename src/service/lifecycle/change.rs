@@ -18,12 +18,14 @@ use crate::service::ground::PATIENCE;
 use crate::service::instance::answer::Answer;
 use crate::service::instance::configuration::{AUTHENTICATION_TYPE, CALLBACK_URL, Configuration};
 use crate::service::instance::input::InstanceInput;
-use crate::service::instance::view::{InstanceConfiguration, InstanceView, token_place};
+use crate::service::instance::view::{InstanceConfiguration, InstanceView};
 use crate::service::process::flight::{Flight, Lateness};
 use crate::service::unstored::Held;
 use crate::service::unstored::entry::{Act, Entry};
 use crate::service::{Services, of_instance};
 use crate::store::instances::{self, Stored};
+use crate::store::instances::{self, InstanceRow, Stored};
+use crate::store::sealed::INSTANCE_TOKEN;
 use crate::store::time::UtcTime;
 use crate::store::{StoreFault, Whose};
 use crate::vault::lookup::Purpose;
@@ -214,7 +216,7 @@ impl Services {
             row.enabled = !disabled;
         }
         row.authentication_type = authentication.as_str().to_owned();
-        row.configuration_sealed = self.seal_configuration(row.id, &configuration)?;
+        row.configuration_sealed = self.seal_configuration(row.organization_id, row.id, &configuration)?;
         row.updated_at = UtcTime(self.now());
         Ok(Change { stored, before, replied_before, configuration, element, authentication, app, without_effect })
     }
@@ -279,7 +281,7 @@ impl Services {
     /// A new token; the old one is refused from now on.
     pub async fn reset_instance_token(&self, owner: Owner, id: i64) -> Result<InstanceView, ApiError> {
         let token = base64_token(self.entropy.as_ref());
-        let kept = self.kept_secret(Purpose::InstanceToken, token_place(id), &token)?;
+        let kept = self.kept_secret(Purpose::InstanceToken, INSTANCE_TOKEN.place(owner.organization, id), &token)?;
         let _turn = self.turn_to_change(id).await?;
         for _ in 0..TRIES {
             let mut stored = self.stored_instance(owner, id).await?;

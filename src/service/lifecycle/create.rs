@@ -14,6 +14,8 @@ use crate::service::instance::answer::Answer;
 use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
 use crate::service::instance::idempotency::{Begun, Claimed, IdempotencyKey};
 use crate::service::instance::input::{ElementReference, InstanceInput};
+use crate::service::instance::schedule::due_at;
+use crate::service::instance::view::InstanceView;
 use crate::service::organization::rooms::Taken;
 use crate::service::process::flight::{Flight, Lateness};
 use crate::service::unstored::entry::{Act, Entry};
@@ -21,6 +23,9 @@ use crate::store::StoreFault;
 use crate::store::instances::Creator;
 use crate::store::limits::Limit;
 use crate::store::principals::Principal;
+use crate::store::sealed::{CONFIGURATION, CREDENTIAL, INSTANCE_TOKEN};
+use crate::store::time::UtcTime;
+use crate::vault::lookup::Purpose;
 
 impl Draft {
     /// What is known of the row's size; the credential comes on top.
@@ -147,7 +152,7 @@ impl Services {
             without_effect: draft.without_effect.clone(),
             trace: draft.trace,
         };
-        let sealed = claimed.map(|claimed| Ok::<_, ApiError>((claimed.id, self.seal_answer(claimed, &answer)?)));
+        let sealed = claimed.map(|claimed| Ok::<_, ApiError>((claimed.id, self.seal_answer(owner, claimed, &answer)?)));
         let entry = Entry {
             tags: draft.tags.clone(),
             grant: provisioned.grant,

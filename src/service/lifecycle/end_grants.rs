@@ -10,17 +10,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::protocol::Credential;
 use crate::protocol::account::VendorAccount;
 use crate::service::Services;
 use crate::service::credentials::revoke_grants::Share;
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::connected::Connected;
-use crate::service::instance::view::{configuration_place, credential_place};
 use crate::service::notices::{Event, Kind};
 use crate::store::instances::{CredentialRow, InstanceRow};
 use crate::store::revocation_orders::{self, Order, Scope};
 use crate::store::revocations::{self, Revocation};
+use crate::store::sealed::CONFIGURATION;
 use crate::store::{AnyConn, StoreFault, Whose, notices};
 
 /// Between two looks at what is left.
@@ -199,18 +198,15 @@ impl Services {
         instance: &InstanceRow,
         credential: &CredentialRow,
     ) -> Result<Option<Revocation>, ApiError> {
-        let credential = self.credential_of(instance.id, &credential.sealed)?.attributed(instance.brings_tokens());
-        let configuration = self.vault.open(configuration_place(instance.id), &instance.configuration_sealed)?;
+        let credential = self.credential_of(instance, credential)?;
+        let configuration = self
+            .vault
+            .open(CONFIGURATION.place(instance.organization_id, instance.id), &instance.configuration_sealed)?;
         let configuration: Configuration =
             serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
         let about = (instance.element_id, instance.id);
         let Some(document) = self.revocation_document(about.0, &credential, &configuration)? else { return Ok(None) };
-        self.sealed_revocation(id, about, &document).map(Some)
-    }
-
-    pub(super) fn credential_of(&self, instance: i64, sealed: &[u8]) -> Result<Credential, ApiError> {
-        let document = self.vault.open(credential_place(instance), sealed)?;
-        Credential::read(&document).map_err(|error| ApiError::internal(error))
+        self.sealed_revocation(owner_of(instance), id, about, &document).map(Some)
     }
 
     /// How many instances a scope has.

@@ -12,10 +12,11 @@ use crate::kernel::error::ApiError;
 use crate::service::Services;
 use crate::service::credentials::revoke_grants::Share;
 use crate::service::instance::answer::Answer;
-use crate::service::instance::idempotency;
 use crate::service::instance::schedule::lease_name;
 use crate::service::notices::{subject_of_instance, subject_of_link};
 use crate::store::forgetting::{self, Customer, Rows};
+use crate::store::instances::{CredentialRow, InstanceRow};
+use crate::store::sealed::ANSWER;
 use crate::store::{AnyConn, StoreFault, Whose, revocation_orders, revocations};
 use crate::vault::lookup::Purpose;
 
@@ -108,7 +109,7 @@ impl Services {
             let mut grants = Vec::new();
             for ((instance, credential), id) in ended.iter().zip(ids.iter()) {
                 if let Ok(Some(revocation)) = services.ended_revocation(*id, instance, credential) {
-                    let hashes = services.hashes_of_grant(instance.id, &credential.sealed);
+                    let hashes = services.hashes_of_grant(instance, credential);
                     grants.push((owner_of(instance), revocation, hashes));
                 }
             }
@@ -124,8 +125,8 @@ impl Services {
     }
 
     /// As instances that hold the same grant have them.
-    fn hashes_of_grant(&self, instance: i64, sealed: &[u8]) -> Vec<Vec<u8>> {
-        let credential = self.credential_of(instance, sealed).ok();
+    fn hashes_of_grant(&self, instance: &InstanceRow, credential: &CredentialRow) -> Vec<Vec<u8>> {
+        let credential = self.credential_of(instance, credential).ok();
         let grant = credential.as_ref().and_then(|credential| credential.grant());
         grant.map(|grant| self.lookup.hashes(Purpose::VendorGrant, grant)).unwrap_or_default()
     }
@@ -156,10 +157,10 @@ impl Services {
         let (organization, mut after, mut erased) = (customer.organization, i64::MIN, 0_usize);
         loop {
             let answers = self.store.read(move |conn| forgetting::answers(conn, organization, after)).await?;
-            let Some((last, _)) = answers.last() else { return Ok(erased) };
+            let Some((last, ..)) = answers.last() else { return Ok(erased) };
             after = *last;
-            let theirs = answers.iter().filter_map(|(id, sealed)| {
-                let document = self.vault.open(idempotency::place(*id), sealed).ok()?;
+            let theirs = answers.iter().filter_map(|(id, owner, sealed)| {
+                let document = self.vault.open(ANSWER.place(*owner, *id), sealed).ok()?;
                 let Answer { instance, .. } = serde_json::from_slice(&document).ok()?;
                 let named = instance.external_id.as_ref() == Some(&customer.external_id);
                 (named || instances.contains(&instance.id)).then_some(*id)

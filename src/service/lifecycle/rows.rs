@@ -11,6 +11,14 @@ use crate::service::instance::configuration::Configuration;
 use crate::service::instance::schedule::due_at;
 use crate::service::instance::view::{configuration_place, credential_place, token_place};
 use crate::store::instances::{Creator, CredentialRow, InstanceRow, Stored};
+use crate::service::instance::view::InstanceView;
+use crate::service::organization::rooms::Taken;
+use crate::service::process::flight::{Flight, Lateness};
+use crate::service::unstored::entry::{Act, Entry};
+use crate::store::StoreFault;
+use crate::store::limits::Limit;
+use crate::store::principals::Principal;
+use crate::store::sealed::{CONFIGURATION, CREDENTIAL, INSTANCE_TOKEN};
 use crate::store::time::UtcTime;
 use crate::vault::lookup::Purpose;
 
@@ -35,9 +43,9 @@ impl Services {
         draft: &Draft,
         provisioned: &Provisioned,
     ) -> Result<Stored, ApiError> {
-        let now = self.now();
-        let kept = self.kept_secret(Purpose::InstanceToken, token_place(id), token)?;
         let Provisioning { owner, element, authentication, configuration, .. } = &draft.provisioning;
+        let now = self.now();
+        let kept = self.kept_secret(Purpose::InstanceToken, INSTANCE_TOKEN.place(owner.organization, id), token)?;
         let instance = InstanceRow {
             id,
             organization_id: owner.organization,
@@ -51,7 +59,7 @@ impl Services {
             token_sealed: kept.sealed,
             authentication_type: authentication.as_str().to_owned(),
             external_authentication: provisioned.external_authentication().to_owned(),
-            configuration_sealed: self.seal_configuration(id, configuration)?,
+            configuration_sealed: self.seal_configuration(owner.organization, id, configuration)?,
             enabled: true,
             invalid_reason: None,
             created_by: draft.creator.id,
@@ -64,9 +72,14 @@ impl Services {
         Ok(Stored { instance, credential, creator: draft.creator.clone() })
     }
 
-    pub(super) fn seal_configuration(&self, id: i64, configuration: &Configuration) -> Result<Vec<u8>, ApiError> {
+    pub(in crate::service) fn seal_configuration(
+        &self,
+        organization: i64,
+        id: i64,
+        configuration: &Configuration,
+    ) -> Result<Vec<u8>, ApiError> {
         let document = configuration.document().map_err(|error| ApiError::internal(error))?;
-        Ok(self.vault.seal(configuration_place(id), &document)?)
+        Ok(self.vault.seal(CONFIGURATION.place(organization, id), &document)?)
     }
 
     pub(in crate::service) fn credential_row(
@@ -85,7 +98,7 @@ impl Services {
             organization_id: owner.organization,
             account_id: owner.account,
             version,
-            sealed: self.vault.seal(credential_place(instance_id), &credential.document())?,
+            sealed: self.vault.seal(CREDENTIAL.place(owner.organization, instance_id), &credential.document())?,
             grant_hash: credential.grant().map(|grant| self.lookup.hash(Purpose::VendorGrant, grant)),
             refreshable,
             lifetime: provisioned.lifetime,

@@ -16,8 +16,10 @@ use crate::service::links::settings::LinkSettings;
 use crate::service::links::status::Status;
 use crate::service::{Services, not_found};
 use crate::store::links::{self as rows, LinkRow};
+use crate::store::sealed::{LINK_SETTINGS, LINK_TOKEN};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
+use chrono::{DateTime, Utc};
 
 /// A link with everything in it opened.
 pub struct Link {
@@ -37,14 +39,6 @@ impl Link {
     pub fn expires_at(&self) -> DateTime<Utc> {
         self.row.expires_at.into()
     }
-}
-
-pub(in crate::service) fn token_place(row: i64) -> Place {
-    Place { table: "connect_link", column: "token_sealed", row }
-}
-
-pub(in crate::service) fn settings_place(row: i64) -> Place {
-    Place { table: "connect_link", column: "settings_sealed", row }
 }
 
 /// As the row says; what cannot be read is of a later version, and over for this one.
@@ -70,8 +64,9 @@ pub(in crate::service) fn of_link(id: i64) -> impl FnOnce(crate::store::StoreFau
 
 impl Services {
     pub(in crate::service) fn open_link(&self, row: LinkRow) -> Result<Link, ApiError> {
-        let token = self.vault.open_text(token_place(row.id), &row.token_sealed)?;
-        let settings = self.vault.open(settings_place(row.id), &row.settings_sealed)?;
+        let (owner, id) = (row.organization_id, row.id);
+        let token = self.vault.open_text(LINK_TOKEN.place(owner, id), &row.token_sealed)?;
+        let settings = self.vault.open(LINK_SETTINGS.place(owner, id), &row.settings_sealed)?;
         let settings = serde_json::from_slice(&settings).map_err(|error| ApiError::internal(error))?;
         let outcome = serde_json::from_str(&row.outcome).map_err(|error| ApiError::internal(error))?;
         let status = stored_status(&row).at(self.now(), row.expires_at.into());

@@ -14,10 +14,10 @@ use crate::kernel::secret::Secret;
 use crate::protocol::standard_webhooks::new_secret;
 use crate::service::Services;
 use crate::store::principals::Principal;
+use crate::store::sealed::{WEBHOOK_ADDRESS, WEBHOOK_SECRETS};
 use crate::store::time::UtcTime;
 use crate::store::webhooks::{self, WebhookRow};
 use crate::store::{StoreFault, Whose};
-use crate::vault::seal::Place;
 
 const LONGEST_ADDRESS: usize = 2000;
 /// The one in use, and the one that follows it.
@@ -76,14 +76,6 @@ impl Kept {
     }
 }
 
-fn url_place(row: i64) -> Place {
-    Place { table: "webhook", column: "url_sealed", row }
-}
-
-fn secrets_place(row: i64) -> Place {
-    Place { table: "webhook", column: "secrets_sealed", row }
-}
-
 fn of_administrators(caller: &Principal) -> Result<i64, ApiError> {
     if caller.organization_admin {
         return Ok(caller.owner.organization);
@@ -113,7 +105,8 @@ impl Services {
     async fn write_address(&self, organization: i64, url: &Url) -> Result<(), ApiError> {
         for _ in 0..TRIES {
             let id = self.webhook_row(organization).await?.id;
-            let (sealed, now) = (self.vault.seal(url_place(id), url.as_str().as_bytes())?, self.now());
+            let place = WEBHOOK_ADDRESS.place(organization, id);
+            let (sealed, now) = (self.vault.seal(place, url.as_str().as_bytes())?, self.now());
             let write = move |conn: &mut _| webhooks::set_address(conn, organization, (id, &sealed), now);
             match self.store.write_for(Whose::of(organization), write).await {
                 // Somebody removed it meanwhile: the next one has a row, and secrets, of its own.
@@ -194,16 +187,16 @@ impl Services {
     }
 
     fn address_of(&self, row: &WebhookRow) -> Result<Option<Secret>, ApiError> {
-        let sealed = row.url_sealed.as_ref();
-        Ok(sealed.map(|sealed| self.vault.open_text(url_place(row.id), sealed)).transpose()?)
+        let (place, sealed) = (WEBHOOK_ADDRESS.place(row.organization_id, row.id), row.url_sealed.as_ref());
+        Ok(sealed.map(|sealed| self.vault.open_text(place, sealed)).transpose()?)
     }
 
     fn secrets_of(&self, row: &WebhookRow) -> Result<Vec<Kept>, ApiError> {
-        let document = self.vault.open(secrets_place(row.id), &row.secrets_sealed)?;
+        let document = self.vault.open(WEBHOOK_SECRETS.place(row.organization_id, row.id), &row.secrets_sealed)?;
         serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))
     }
 
-    fn seal_secrets(&self, row: i64, secrets: &[Kept]) -> Result<Vec<u8>, ApiError> {
+    fn seal_secrets(&self, organization: i64, row: i64, secrets: &[Kept]) -> Result<Vec<u8>, ApiError> {
         let documents: Vec<_> = secrets
             .iter()
             .map(|Kept { id, created_at, secret, shown }| {
@@ -211,7 +204,7 @@ impl Services {
             })
             .collect();
         let document = Zeroizing::new(serde_json::to_vec(&documents).map_err(|error| ApiError::internal(error))?);
-        Ok(self.vault.seal(secrets_place(row), &document)?)
+        Ok(self.vault.seal(WEBHOOK_SECRETS.place(organization, row), &document)?)
     }
 
     async fn new_kept_secret(&self, shown: bool) -> Result<Kept, ApiError> {
@@ -256,7 +249,7 @@ impl Services {
             id,
             organization_id: organization,
             url_sealed: None,
-            secrets_sealed: self.seal_secrets(id, std::slice::from_ref(&first))?,
+            secrets_sealed: self.seal_secrets(organization, id, std::slice::from_ref(&first))?,
             created_at: now,
             updated_at: now,
         };
@@ -280,7 +273,8 @@ impl Services {
             let row = self.webhook_row(organization).await?;
             let mut secrets = self.secrets_of(&row)?;
             change(&mut secrets)?;
-            let (old, new, now) = (row.secrets_sealed.clone(), self.seal_secrets(row.id, &secrets)?, self.now());
+            let new = self.seal_secrets(row.organization_id, row.id, &secrets)?;
+            let (old, now) = (row.secrets_sealed.clone(), self.now());
             match self
                 .store
                 .write_for(Whose::of(organization), move |conn| {

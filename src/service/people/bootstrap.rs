@@ -40,7 +40,7 @@ impl Services {
             (true, false) if self.store.read(principals::any).await? => refused(
                 "This database holds data of a start without --sandbox: leave DATABASE_URL unset, or name an empty one.",
             ),
-            (true, false) => self.data_keys().first(SANDBOX, SANDBOX.as_bytes()).await.map(drop),
+            (true, false) => self.data_keys().first(SANDBOX, SANDBOX.as_bytes(), self.vault.form()).await.map(drop),
             _ => Ok(()),
         }
     }
@@ -82,7 +82,8 @@ impl Services {
             Some(owner) => owner,
             None => Owner { organization: self.store.next_id().await?, account: self.store.next_id().await? },
         };
-        let (user_secret, kept_user) = self.new_user_secret(user)?;
+        let password = self.keep_password(owner.organization, user, password_hash)?;
+        let (user_secret, kept_user) = self.new_user_secret(owner.organization, user)?;
         let (fresh_secret, kept_organization) = self.new_organization_secret(owner.organization)?;
         let organization = of.is_none().then(|| NewOrganization {
             id: owner.organization,
@@ -96,7 +97,7 @@ impl Services {
             email: input.email.clone(),
             first_name: input.first_name,
             last_name: input.last_name,
-            password_hash,
+            password,
             secret: kept_user,
             organization_admin: input.organization_admin,
         };
@@ -117,8 +118,8 @@ impl Services {
         let organization_secret = match of {
             None => fresh_secret,
             Some(_) => {
-                let sealed = self.store.read(move |conn| principals::sealed_secrets(conn, user)).await?.1;
-                self.vault.open_text(super::sign_in::organization_place(owner.organization), &sealed)?
+                let sealed = self.store.read(move |conn| principals::sealed_secrets(conn, user)).await?;
+                self.organization_secret(&sealed)?
             }
         };
         Ok(CreatedUser { email: input.email, password: input.password, user_secret, organization_secret })

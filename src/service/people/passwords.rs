@@ -11,10 +11,12 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
-use crate::store::principals::{self, Principal};
+use crate::service::keys::unopened::unless_unopened;
+use crate::store::principals::{self, KeptPassword, Principal};
+use crate::store::sealed::USER_PASSWORD;
 use crate::store::{AnyConn, StoreFault};
 use crate::vault::password_rules::{Person, Rules, complaint};
-use crate::vault::{Session, password};
+use crate::vault::{Form, Session, password};
 
 /// A new password, and what goes with it.
 pub struct PasswordChange {
@@ -75,8 +77,9 @@ impl Services {
         }
         let hash = self.password_hash(Rules::Typed, change.password, person(caller)).await?;
         let (user, now) = (caller.user, self.now());
+        let kept = self.keep_password(caller.owner.organization, user, hash)?;
         let set = self.write_while_proven(of, move |conn| {
-            principals::set_password(conn, user, &hash, now)?;
+            principals::set_password(conn, user, &kept, now)?;
             with(conn)
         });
         let set = set.await?;
@@ -89,8 +92,9 @@ impl Services {
     pub async fn set_password(&self, user: &Principal, password: Secret) -> Result<(), ApiError> {
         let hash = self.password_hash(Rules::Typed, password, person(user)).await?;
         let (id, now) = (user.user, self.now());
+        let kept = self.keep_password(user.owner.organization, id, hash)?;
         let set = self.store.write_for(user.owner, move |conn| {
-            principals::set_password(conn, id, &hash, now)?;
+            principals::set_password(conn, id, &kept, now)?;
             principals::end_sessions(conn, id)
         });
         set.await?;
@@ -121,6 +125,41 @@ impl Services {
         });
         let refused = |complaint| ApiError::new(Code::BadPassword, format!("The password {complaint}."));
         hashed.await?.map_err(refused)?.map_err(|error| ApiError::internal(error))
+    }
+
+    /// What is stored of a hash.
+    pub(in crate::service) fn keep_password(
+        &self,
+        organization: i64,
+        user: i64,
+        hash: String,
+    ) -> Result<KeptPassword, ApiError> {
+        let sealed = Some(self.vault.seal(USER_PASSWORD.place(organization, user), hash.as_bytes())?);
+        // In the clear for the version before this one; the other one counts as soon as this server hears that all is bound.
+        let clear = if self.vault.form() == Form::Unbound { hash } else { String::new() };
+        Ok(KeptPassword { clear, sealed })
+    }
+
+    /// The hash that a password must fit. None: there is none that counts, and the log says why where that is odd.
+    pub(in crate::service) fn kept_hash(
+        &self,
+        organization: i64,
+        user: i64,
+        kept: &KeptPassword,
+    ) -> Result<Option<Secret>, ApiError> {
+        if !kept.clear.is_empty() {
+            if !self.vault.database_is_bound() {
+                return Ok(Some(Secret::new(kept.clear.as_str())));
+            }
+            tracing::error!(
+                user,
+                "a password hash stands in app_user.password_hash in the clear, and counts for nothing: unless \
+                 `ligand keys rotate` runs at this moment somebody wrote it into the database; run that, and it says what to do"
+            );
+        }
+        let Some(sealed) = &kept.sealed else { return Ok(None) };
+        let opened = self.vault.open_text(USER_PASSWORD.place(organization, user), sealed);
+        unless_unopened(opened.map_err(|fault| fault.into()))
     }
 
     pub(in crate::service) async fn hashing<T: Send + 'static>(

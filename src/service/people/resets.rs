@@ -42,7 +42,7 @@ impl Services {
     /// The old one is refused from now on, and what it may have opened ends.
     pub async fn reset_user_secret(&self, of: Asking<'_>, others: OtherSessions) -> Result<NewSecret, ApiError> {
         self.require_recent_sign_in_of(of.proof)?;
-        let (secret, kept) = self.new_user_secret(of.caller.user)?;
+        let (secret, kept) = self.new_user_secret(of.caller.owner.organization, of.caller.user)?;
         let (user, now) = (of.caller.user, self.now());
         let next = self.successor(&of, others);
         let next = self.write_while_proven(&of, move |conn| {

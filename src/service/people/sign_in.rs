@@ -15,7 +15,8 @@ use crate::kernel::entropy::{base64_token, hex};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
-use crate::store::principals::{self, KeptSecret, Principal};
+use crate::store::principals::{self, KeptSecret, Principal, SealedSecrets};
+use crate::store::sealed::{ORGANIZATION_SECRET, USER_SECRET};
 use crate::vault::lookup::Purpose;
 use crate::vault::seal::Place;
 use crate::vault::{Audience, Session, password};
@@ -134,8 +135,12 @@ impl Services {
         let email = username.to_owned();
         let looked = async {
             let found = self.store.read(move |conn| principals::find_by_email(conn, &email)).await?;
-            let (principal, hash) = found.unzip();
-            let fits = self.hashing(move || password::verify(&password, hash.as_deref())).await?;
+            let (principal, kept) = found.unzip();
+            let hash = match (&principal, &kept) {
+                (Some(of), Some(kept)) => self.kept_hash(of.owner.organization, of.user, kept)?,
+                _ => None,
+            };
+            let fits = self.hashing(move || password::verify(&password, hash.as_ref().map(Secret::expose))).await?;
             Ok::<_, ApiError>(principal.filter(|_| fits))
         };
         let principal = match looked.await {
@@ -167,27 +172,34 @@ impl Services {
     }
 
     pub async fn secrets(&self, caller: &Principal) -> Result<Secrets, ApiError> {
-        let (user, organization) = (caller.user, caller.owner.organization);
-        let (of_user, of_organization) = self.store.read(move |conn| principals::sealed_secrets(conn, user)).await?;
-        let user_secret = self.vault.open_text(user_place(user), &of_user)?;
-        let organization_secret = self.vault.open_text(organization_place(organization), &of_organization)?;
+        let user = caller.user;
+        let sealed = self.store.read(move |conn| principals::sealed_secrets(conn, user)).await?;
+        let place = USER_SECRET.place(sealed.organization, user);
+        let user_secret = self.vault.open_text(place, &sealed.of_user)?;
+        let organization_secret = self.organization_secret(&sealed)?;
         Ok(Secrets {
             user_secret: user_secret.expose().to_owned(),
             organization_secret: organization_secret.expose().to_owned(),
         })
     }
 
+    pub(in crate::service) fn organization_secret(&self, sealed: &SealedSecrets) -> Result<Secret, ApiError> {
+        let place = ORGANIZATION_SECRET.place(sealed.organization, sealed.organization);
+        Ok(self.vault.open_text(place, &sealed.of_organization)?)
+    }
+
     /// 44 characters of base64 (contract 2.1).
-    pub fn new_user_secret(&self, user: i64) -> Result<(Secret, KeptSecret), ApiError> {
+    pub fn new_user_secret(&self, organization: i64, user: i64) -> Result<(Secret, KeptSecret), ApiError> {
         let secret = base64_token(self.entropy.as_ref());
-        let kept = self.kept_secret(Purpose::UserSecret, user_place(user), &secret)?;
+        let kept = self.kept_secret(Purpose::UserSecret, USER_SECRET.place(organization, user), &secret)?;
         Ok((secret, kept))
     }
 
     /// 32 lower-case hex characters (contract 2.1).
     pub fn new_organization_secret(&self, organization: i64) -> Result<(Secret, KeptSecret), ApiError> {
         let secret = Secret::new(hex::<16>(self.entropy.as_ref()));
-        let kept = self.kept_secret(Purpose::OrganizationSecret, organization_place(organization), &secret)?;
+        let place = ORGANIZATION_SECRET.place(organization, organization);
+        let kept = self.kept_secret(Purpose::OrganizationSecret, place, &secret)?;
         Ok((secret, kept))
     }
 
@@ -218,12 +230,4 @@ impl Services {
             created_date: api_date(principal.created_at),
         })
     }
-}
-
-pub(super) fn user_place(row: i64) -> Place {
-    Place { table: "app_user", column: "secret_sealed", row }
-}
-
-pub(super) fn organization_place(row: i64) -> Place {
-    Place { table: "organization", column: "secret_sealed", row }
 }

@@ -15,6 +15,7 @@ use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::store::limits::Limit;
 use crate::store::principals::{self, NewUser, Principal};
+use crate::store::principals::{self, KeptPassword, NewUser, Principal};
 use crate::store::users::{self, By, Change, User};
 use crate::store::{AnyConn, StoreFault, Whose};
 use crate::vault::password;
@@ -94,8 +95,9 @@ impl Services {
         let _room = self.claim(owner.organization, Limit::Users, 1).await?;
         let password_hash = self.password_hash(rules, draft.password, person).await?;
         let id = self.store.next_id().await?;
-        let (secret, kept) = self.new_user_secret(id)?;
-        let new = NewUser { id, owner, email, first_name, last_name, password_hash, secret: kept, organization_admin };
+        let (secret, kept) = self.new_user_secret(owner.organization, id)?;
+        let password = self.keep_password(owner.organization, id, password_hash)?;
+        let new = NewUser { id, owner, email, first_name, last_name, password, secret: kept, organization_admin };
         let (by, now) = (actor.id(), self.now());
         let made = self.store.write_for(owner, move |conn| {
             if !may_change(conn, by, owner.organization)? {
@@ -123,18 +125,18 @@ impl Services {
             email: patch.email.as_deref().map(checked_address).transpose()?,
             first_name: patch.first_name.as_deref().map(|name| checked_name("firstName", name)).transpose()?,
             last_name: patch.last_name.as_deref().map(|name| checked_name("lastName", name)).transpose()?,
-            password_hash: None,
+            password: None,
             active: patch.active,
             organization_admin: patch.roles.as_deref().map(makes_administrator).transpose()?,
         };
         if user.id == caller.user && change.organization_admin.is_some_and(|admin| admin != user.organization_admin) {
             return Err(own_roles());
         }
-        let password_hash = match patch.password {
+        let password = match patch.password {
             Some(password) => self.other_password(actor, caller, &user, &change, password).await?,
             None => None,
         };
-        self.apply_to_user(actor, user, Change { password_hash, ..change }, None).await.map(|user| view(&user, None))
+        self.apply_to_user(actor, user, Change { password, ..change }, None).await.map(|user| view(&user, None))
     }
 
     /// The hash of a new password; none when it is the present one, which is no change.
@@ -145,7 +147,7 @@ impl Services {
         user: &User,
         change: &Change,
         password: Secret,
-    ) -> Result<Option<String>, ApiError> {
+    ) -> Result<Option<KeptPassword>, ApiError> {
         if user.id == caller.user {
             let address = if let Actor::Administrator(_, address) = actor { address } else { None };
             // A guess like any other. A new one of one's own wants more than this call can tell.
@@ -156,11 +158,10 @@ impl Services {
             };
         }
         let (organization, id, tried) = (user.organization, user.id, password.clone());
-        let hash = self
-            .store
-            .read_for(Whose::of(organization), move |conn| users::password_hash(conn, organization, id))
-            .await?;
-        if self.hashing(move || password::verify(&tried, Some(&hash))).await? {
+        let kept =
+            self.store.read_for(Whose::of(organization), move |conn| users::password(conn, organization, id)).await?;
+        let hash = self.kept_hash(organization, id, &kept)?;
+        if self.hashing(move || password::verify(&tried, hash.as_ref().map(Secret::expose))).await? {
             return Ok(None);
         }
         let given = |new: &Option<String>, old: &str| new.clone().unwrap_or_else(|| old.to_owned());
@@ -169,7 +170,8 @@ impl Services {
             first_name: given(&change.first_name, &user.first_name),
             last_name: given(&change.last_name, &user.last_name),
         };
-        self.password_hash(Rules::Made, password, person).await.map(Some)
+        let hash = self.password_hash(Rules::Made, password, person).await?;
+        self.keep_password(organization, id, hash).map(Some)
     }
 
     /// For administrators: a drawn password for somebody else, in the place of one that was forgotten.
@@ -185,8 +187,10 @@ impl Services {
             first_name: user.first_name.clone(),
             last_name: user.last_name.clone(),
         };
-        let password_hash = Some(self.password_hash(Rules::Typed, password.clone(), person).await?);
-        self.apply_to_user(actor, user, Change { password_hash, ..Change::default() }, None).await?;
+        let hash = self.password_hash(Rules::Typed, password.clone(), person).await?;
+        let change =
+            Change { password: Some(self.keep_password(user.organization, user.id, hash)?), ..Change::default() };
+        self.apply_to_user(actor, user, change, None).await?;
         Ok(password)
     }
 
@@ -225,8 +229,7 @@ impl Services {
     }
 
     pub async fn erase(&self, actor: Actor<'_>, user: User) -> Result<(), ApiError> {
-        let id = user.id;
-        let (_, void) = self.new_user_secret(id)?;
+        let (_, void) = self.new_user_secret(user.organization, user.id)?;
         let (by, now) = (actor.id(), self.now());
         let removed = self.store.write_for(Whose::of(user.organization), move |conn| {
             Ok(match still_there(conn, by, &user)? {
@@ -344,7 +347,7 @@ fn acts(user: &User, change: &Change) -> Vec<&'static str> {
     let active = becomes(change.active, user.active).map(|on| if on { "user enabled" } else { "user disabled" });
     let admin = becomes(change.organization_admin, user.organization_admin);
     let admin = admin.map(|on| if on { "user promoted" } else { "user demoted" });
-    let password = change.password_hash.as_ref().map(|_| "password reset");
+    let password = change.password.as_ref().map(|_| "password reset");
     let named = change.email.is_some() || change.first_name.is_some() || change.last_name.is_some();
     [active, admin, password, named.then_some("user changed")].into_iter().flatten().collect()
 }

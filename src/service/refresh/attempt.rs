@@ -26,12 +26,14 @@ use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::connected::Connected;
 use crate::service::instance::schedule::due_at;
 use crate::service::instance::view::credential_place;
+use crate::service::instance::schedule::{ahead, due_at};
 use crate::service::notices::{self, Event};
 use crate::service::process::flight::Lateness;
 use crate::service::process::metrics::Cause;
 use crate::service::unstored::entry::{Act, Entry};
 use crate::store::instances::{CredentialRow, InstanceRow, Stored};
 use crate::store::leases::{self, Lease};
+use crate::store::sealed::CREDENTIAL;
 use crate::store::time::UtcTime;
 use crate::store::{AnyConn, StoreFault, Whose, refreshes};
 use crate::vault::lookup::Purpose;
@@ -114,8 +116,7 @@ impl Services {
             if !url.has_variable_host() {
                 return None;
             }
-            let place = credential_place(stored.instance.id);
-            let credential = Credential::read(&self.vault.open(place, &stored.credential.sealed).ok()?).ok()?;
+            let credential = self.credential_of(&stored.instance, &stored.credential).ok()?;
             let configuration = self.configuration_of(stored).ok()?;
             let url =
                 with_values(element, &configuration, Some(credential.replied()), |values| values.url(url)).ok()?;
@@ -129,9 +130,7 @@ impl Services {
             return Err(withdrawn(reason));
         }
         let element = self.element_of_row(&stored.instance)?;
-        let document = self.vault.open(credential_place(wanted.id), &stored.credential.sealed)?;
-        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
-        let credential = credential.attributed(stored.instance.brings_tokens());
+        let credential = self.credential_of(&stored.instance, &stored.credential)?;
         self.refuse_changed_element(&element, credential.given_for())?;
         let Credential::OAuth2 { refresh_token: Some(refresh_token), replied, .. } = &credential else {
             return Err(not_refreshable(&element));
@@ -275,7 +274,9 @@ impl Services {
         let grant = credential.grant().map(|grant: &Secret| self.lookup.hash(Purpose::VendorGrant, grant));
         let refused_at = if cause == Cause::Refused { Some(UtcTime(now)) } else { row.refused_at };
         Ok(CredentialRow {
-            sealed: self.vault.seal(credential_place(id), &credential.document())?,
+            sealed: self
+                .vault
+                .seal(CREDENTIAL.place(call.stored.instance.organization_id, id), &credential.document())?,
             grant_hash: grant,
             lifetime: token.lifetime,
             expires_at: token.expires_at.map(UtcTime),

@@ -17,7 +17,6 @@ use crate::protocol::variables::Replied;
 use crate::service::credentials::provision::with_values;
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::schedule::ageing_from;
-use crate::service::instance::view::credential_place;
 use crate::service::process::memory::{FeedTrust, Memory};
 use crate::service::{Services, not_found};
 use crate::store::StoreFault;
@@ -276,8 +275,7 @@ impl Services {
     fn live(&self, stored: &Stored) -> Result<LiveInstance, ApiError> {
         let (row, kept) = (&stored.instance, &stored.credential);
         let element = self.element_of_row(row)?;
-        let document = self.vault.open(credential_place(row.id), &kept.sealed)?;
-        let credential = Credential::read(&document).map_err(|error| ApiError::internal(error))?;
+        let credential = self.credential_of(row, kept)?;
         let may_go = self.refuse_changed_element(&element, credential.given_for());
         let credential = match credential {
             Credential::OAuth2 { access_token, replied, .. } => {

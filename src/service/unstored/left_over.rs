@@ -27,8 +27,9 @@ const REVOKING: Duration = Duration::from_secs(3);
 /// For what earlier processes left, before this one opens its port.
 const TAKING_UP: Duration = Duration::from_secs(10);
 
+/// A line of a file, which nobody owns; what is sealed in it is somebody's.
 fn place(row: i64) -> Place {
-    Place { table: "journal", column: "entry", row }
+    Place { table: "journal", column: "entry", row, owner: None }
 }
 
 /// What became of an entry of a journal.

@@ -19,7 +19,6 @@ use entry::Entry;
 use super::Services;
 use super::ground::PATIENCE;
 use super::instance::configuration::Configuration;
-use super::instance::view::{configuration_place, credential_place};
 use super::process::flight::Lateness;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -27,6 +26,7 @@ use crate::protocol::Credential;
 use crate::protocol::oauth2::client::Client;
 use crate::store::instances::Stored;
 use crate::store::links::LinkRow;
+use crate::store::sealed::CONFIGURATION;
 use crate::store::{AnyConn, StoreFault, Whose};
 
 /// What this process holds.
@@ -132,13 +132,11 @@ impl Services {
     }
 
     fn opened(&self, entry: &Entry) -> Result<(Credential, Configuration), ApiError> {
-        let id = entry.instance.id;
-        let credential = self.vault.open(credential_place(id), &entry.credential.sealed)?;
-        let configuration = self.vault.open(configuration_place(id), &entry.instance.configuration_sealed)?;
+        let row = &entry.instance;
+        let place = CONFIGURATION.place(row.organization_id, row.id);
+        let configuration = self.vault.open(place, &row.configuration_sealed)?;
         Ok((
-            Credential::read(&credential)
-                .map_err(|error| ApiError::internal(error))?
-                .attributed(entry.instance.brings_tokens()),
+            self.credential_of(row, &entry.credential)?,
             serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?,
         ))
     }

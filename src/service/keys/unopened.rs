@@ -1,0 +1,16 @@
+//! Rows that do not open because they were altered, or moved to where they do not belong. The one who asks for such a row is
+//! told so; where it is one of many, the others must not suffer for it.
+
+use crate::kernel::code::Code;
+use crate::kernel::error::ApiError;
+
+/// One of many: none for a row that does not open, which the log names.
+pub(in crate::service) fn unless_unopened<T>(opened: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    match opened {
+        Err(error) if error.code == Code::SecretUnopened => {
+            tracing::error!(?error, "a row that does not open is left out");
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
+}
