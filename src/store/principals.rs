@@ -29,8 +29,15 @@ pub struct Principal {
     pub organization_secret_hash: Vec<u8>,
 }
 
+/// A user as a secret or a session names one: whether the row is what it says, the sealed copy of the secret tells.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub principal: Principal,
+    pub secret_sealed: Vec<u8>,
+}
+
 type Columns =
-    ((i64, i64, i64, String, String, String, bool, i64), (Option<UtcTime>, UtcTime, String, Vec<u8>, String));
+    ((i64, i64, i64, String, String, String, bool, i64), (Option<UtcTime>, UtcTime, String, Vec<u8>, String, Vec<u8>));
 
 #[diesel::dsl::auto_type]
 fn active_users() -> _ {
@@ -55,14 +62,16 @@ fn active_users() -> _ {
                 organization::name,
                 organization::secret_hash,
                 account::name,
+                app_user::secret_sealed,
             ),
         ))
 }
 
-impl From<Columns> for Principal {
+impl From<Columns> for Found {
     fn from(((user, organization, account, email, first, last, admin, generation), rest): Columns) -> Self {
-        let (last_login_at, created_at, organization_name, organization_secret_hash, account_name) = rest;
-        Self {
+        let (last_login_at, created_at, organization_name, organization_secret_hash, account_name, secret_sealed) =
+            rest;
+        let principal = Principal {
             user,
             owner: Owner { organization, account },
             email,
@@ -75,13 +84,14 @@ impl From<Columns> for Principal {
             last_login_at: last_login_at.map(Into::into),
             created_at: created_at.into(),
             organization_secret_hash,
-        }
+        };
+        Self { principal, secret_sealed }
     }
 }
 
 /// `hashes`: of the secret, under every generation of the look-up key. In one statement: a row may move from one hash to
 /// another meanwhile.
-pub fn find_by_secret(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<Option<Principal>, StoreFault> {
+pub fn find_by_secret(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<Option<Found>, StoreFault> {
     let found = match hashes {
         [hash] => active_users().filter(app_user::secret_hash.eq(hash)).get_result::<Columns>(conn),
         _ => active_users().filter(app_user::secret_hash.eq_any(hashes)).get_result(conn),
@@ -89,7 +99,7 @@ pub fn find_by_secret(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<Option<P
     Ok(found.optional()?.map(Into::into))
 }
 
-pub fn find(conn: &mut AnyConn, user: i64) -> Result<Option<Principal>, StoreFault> {
+pub fn find(conn: &mut AnyConn, user: i64) -> Result<Option<Found>, StoreFault> {
     let row = active_users().filter(app_user::id.eq(user));
     Ok(row.get_result::<Columns>(conn).optional()?.map(Into::into))
 }
@@ -99,7 +109,7 @@ pub fn find_by_email(conn: &mut AnyConn, email: &str) -> Result<Option<(Principa
     let kept = app_user::table.filter(app_user::email.eq(&email)).select(KeptPassword::as_select());
     let Some(kept) = kept.get_result(conn).optional()? else { return Ok(None) };
     let row = active_users().filter(app_user::email.eq(&email));
-    Ok(row.get_result::<Columns>(conn).optional()?.map(|columns| (columns.into(), kept)))
+    Ok(row.get_result::<Columns>(conn).optional()?.map(|columns| (Found::from(columns).principal, kept)))
 }
 
 /// An e-mail address as it is kept and compared.
@@ -108,7 +118,8 @@ pub fn address(email: &str) -> String {
 }
 
 pub fn list(conn: &mut AnyConn) -> Result<Vec<Principal>, StoreFault> {
-    Ok(active_users().order(app_user::id).load::<Columns>(conn)?.into_iter().map(Into::into).collect())
+    let rows = active_users().order(app_user::id).load::<Columns>(conn)?;
+    Ok(rows.into_iter().map(|columns| Found::from(columns).principal).collect())
 }
 
 pub fn any(conn: &mut AnyConn) -> Result<bool, StoreFault> {

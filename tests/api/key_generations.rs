@@ -246,7 +246,7 @@ on_both!(an_old_key_stays_while_a_secret_cannot_be_hashed_anew, |server| async m
     two.follow().await;
     two.advance(begun.in_use_at - two.servers[0].services.now()).await;
     let nothing = if two.servers[0].database.url.starts_with("sqlite") { "X'00'" } else { "'\\x00'" };
-    two.servers[0].database.execute(&format!("UPDATE app_user SET secret_sealed = {nothing}"));
+    two.servers[0].database.execute(&format!("UPDATE organization SET secret_sealed = {nothing}"));
     let rehashed = two.servers[0].services.rehash(|_| ()).await.unwrap();
     assert_eq!(rehashed.unopened.len(), 1, "{rehashed:?}");
     two.servers[0].services.finish_lookup_rotation(begun.generation).await.unwrap();

@@ -123,9 +123,32 @@ on_both!(what_is_moved_to_another_organization_opens_nowhere, |server| async mov
         assert_ne!(anybody.with_element(token).get("/instances/configuration").await.status, 200);
         assert_ne!(anybody.with_element(token).get("/hubs/crm/contacts").await.status, 200);
     }
-    // Whose own row was moved does not sign in any more.
+    // Whose own row was moved is nobody any more.
+    server.services.principals.clear();
+    caller.get("/instances/count").await.fails(401, "bad_credentials");
     let body = json!({ "username": "admin@example.com", "password": PASSWORD });
     server.anonymous().post("/authentication", &body).await.fails(401, "login_refused");
+});
+
+on_both!(half_of_an_instance_opens_for_nobody_else_either, |server| async move {
+    let (caller, stranger) = (server.caller(), server.stranger().await);
+    let whole = caller.create_with_code(server.sandbox(), "Whole").await;
+    let [from, to] = [owner_of(&server, "admin@example.com").await, owner_of(&server, "stranger@other.example").await];
+    // The credential is opened for the owner of its instance, whatever its own row says.
+    for (half, status) in [(["instance", "instance_tag"].as_slice(), 500), (&["credential"], 404)] {
+        move_rows(&server, half, from, to);
+        server.services.warm.clear();
+        let refresh = format!("{}?refresh=true", path(&whole));
+        for reply in [stranger.get(&path(&whole)).await, stranger.get(&refresh).await] {
+            assert_eq!(reply.status, status, "{half:?}: {reply:?}");
+        }
+        let id = whole["id"].as_i64().expect("an id");
+        assert!(server.services.live_instance(to, id).await.is_err(), "{half:?}");
+        move_rows(&server, half, to, from);
+    }
+    server.services.warm.clear();
+    assert_eq!(caller.get(&path(&whole)).await.ok(), whole);
+    caller.with_element(whole["token"].as_str().expect("a token")).get("/hubs/crm/contacts").await.ok();
 });
 
 on_both!(an_altered_row_takes_no_list_and_no_job_with_it, |server| async move {
@@ -182,6 +205,42 @@ fn exchange(server: &TestServer, table: &str, column: &str, [one, other]: [&str;
          DROP TABLE kept"
     ));
 }
+
+on_both!(the_hash_of_ones_own_secret_in_another_row_opens_no_door, |server| async move {
+    let colleague = server.colleague().await;
+    colleague.get("/instances/count").await.ok();
+    exchange(&server, "app_user", "secret_hash", ["email = 'admin@example.com'", "email = 'colleague@example.com'"]);
+    server.services.principals.clear();
+    for either in [&colleague, &server.caller()] {
+        either.get("/instances/count").await.fails(401, "bad_credentials");
+    }
+    let stranger = server.stranger().await;
+    exchange(&server, "app_user", "secret_hash", ["email = 'admin@example.com'", "email = 'colleague@example.com'"]);
+    server.services.principals.clear();
+    let own = server.caller().create_with_code(server.sandbox(), "Own").await;
+    let theirs = stranger.create_with_code(server.sandbox(), "Theirs").await;
+    exchange(&server, "instance", "token_hash", ["name = 'Own'", "name = 'Theirs'"]);
+    server.services.warm.clear();
+    let thief = stranger.with_element(theirs["token"].as_str().expect("a token"));
+    thief.get("/hubs/crm/contacts").await.fails(401, "bad_credentials");
+    server.caller().get(&path(&own)).await.ok();
+    let links = [&server.caller(), &stranger].map(|caller| {
+        let caller = caller.clone();
+        async move {
+            caller.put(APP, &json!({ "clientId": "sandbox-client", "clientSecret": "sandbox-secret" })).await.ok();
+            caller.post("/connect/links", &json!({ "elements": ["hubspotcrm"] })).await.ok()
+        }
+    });
+    let [mine, other] = links;
+    let (mine, other) = (mine.await, other.await);
+    let ids = [&mine, &other].map(|link| format!("id = {}", link["id"]));
+    exchange(&server, "connect_link", "token_hash", ids.each_ref().map(String::as_str));
+    for link in [mine, other] {
+        let address = url::Url::parse(link["url"].as_str().expect("an address")).expect("a URL");
+        let page = read(server.anonymous().request_at_root("GET", address.path())).await;
+        assert_eq!(page.status, 404, "{page:?}");
+    }
+});
 
 async fn signs_in(server: &TestServer, email: &str, password: &str) -> u16 {
     let body = json!({ "username": email, "password": password });

@@ -37,7 +37,7 @@ use crate::service::{Services, not_found};
 use crate::store::instances::{self, CredentialRow, InstanceRow, NamedByToken, Stored};
 use crate::store::leases::{self, Lease};
 use crate::store::organization_settings::OrganizationSettings;
-use crate::store::sealed::CREDENTIAL;
+use crate::store::sealed::{CREDENTIAL, INSTANCE_TOKEN};
 use crate::store::time::UtcTime;
 use crate::store::{AnyConn, StoreFault, Whose, refreshes};
 use crate::vault::lookup::Purpose;

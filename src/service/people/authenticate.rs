@@ -11,8 +11,10 @@ use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
+use crate::service::keys::unopened::unless_unopened;
 use crate::service::process::memory::{FeedTrust, Memory};
-use crate::store::principals::{self, Principal};
+use crate::store::principals::{self, Found, Principal};
+use crate::store::sealed::USER_SECRET;
 use crate::store::sessions;
 use crate::vault::lookup::Purpose;
 use crate::vault::{Audience, Known, LookupKey, MemoryHash, MemoryKey, Session};
@@ -101,10 +103,26 @@ impl Services {
         let keys = self.lookup.known();
         let hashes = self.lookup.hashes(Purpose::UserSecret, user);
         let found = self.store.read(move |conn| principals::find_by_secret(conn, &hashes)).await?;
-        let fits = |principal: &Principal| {
-            organization.is_none_or(|organization| is_organization_secret(&keys, principal, organization))
-        };
-        Ok(found.filter(fits).map(|principal| known.remember(both, principal, generation)))
+        let Some(principal) = found.map_or(Ok(None), |found| self.genuine(found, Some(user)))? else { return Ok(None) };
+        let fits = organization.is_none_or(|organization| is_organization_secret(&keys, &principal, organization));
+        Ok(fits.then(|| known.remember(both, principal, generation)))
+    }
+
+    /// Whoever writes to the database could put a user of theirs into another organization, or the hash of their own secret
+    /// into another user's row: the sealed copy opens for the organization that the row was made in, and is what was presented.
+    fn genuine(&self, found: Found, presented: Option<&Secret>) -> Result<Option<Principal>, ApiError> {
+        let Found { principal, secret_sealed } = found;
+        let place = USER_SECRET.place(principal.owner.organization, principal.user);
+        let opened = self.vault.open_text(place, &secret_sealed).map_err(|fault| fault.into());
+        let Some(secret) = unless_unopened(opened)? else { return Ok(None) };
+        if presented.is_none_or(|presented| *presented == secret) {
+            return Ok(Some(principal));
+        }
+        tracing::error!(
+            user = principal.user,
+            "app_user.secret_hash is not the hash of the user's secret: it was altered"
+        );
+        Ok(None)
     }
 
     async fn signed_in(&self, user: i64) -> Result<Option<Arc<SignedIn>>, ApiError> {
@@ -114,10 +132,12 @@ impl Services {
         }
         let generation = known.generation();
         let found = self.store.read(move |conn| {
-            let Some(principal) = principals::find(conn, user)? else { return Ok(None) };
-            Ok(Some(SignedIn { principal: Arc::new(principal), ended: sessions::ended(conn, user)? }))
+            let Some(found) = principals::find(conn, user)? else { return Ok(None) };
+            Ok(Some((found, sessions::ended(conn, user)?)))
         });
-        Ok(found.await?.map(|signed_in| known.remember(user, signed_in, generation)))
+        let Some((found, ended)) = found.await? else { return Ok(None) };
+        let principal = self.genuine(found, None)?.map(Arc::new);
+        Ok(principal.map(|principal| known.remember(user, SignedIn { principal, ended }, generation)))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::service::{Services, not_found};
 use crate::store::StoreFault;
 use crate::store::instances::{self, NamedByToken, Stored};
 use crate::store::organization_settings::OrganizationSettings;
+use crate::store::sealed::INSTANCE_TOKEN;
 use crate::vault::lookup::Purpose;
 use crate::vault::{MemoryHash, MemoryKey};
 
@@ -265,7 +266,14 @@ impl Services {
         let of_instances = self.warm.token_of.generation();
         let hashes = self.lookup.hashes(Purpose::InstanceToken, token);
         let read = self.store.read(move |conn| instances::find_by_token(conn, &hashes)).await;
-        let found = read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))?;
+        let (found, sealed) =
+            read.map_err(not_found(Code::BadCredentials, || Code::BadCredentials.sentence().to_owned()))?;
+        // The hash alone is no proof against whoever writes to the database.
+        let kept = self.vault.open_text(INSTANCE_TOKEN.place(found.owner.organization, found.id), &sealed)?;
+        if kept != *token {
+            tracing::error!(instance = found.id, "instance.token_hash is not the hash of the token: it was altered");
+            return Err(Code::BadCredentials.into());
+        }
         // First where it will be, so that a deletion in between finds it.
         self.warm.token_of.remember(found.id, key, of_instances);
         let named = self.warm.by_token.remember(key, found, generation);
