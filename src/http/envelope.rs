@@ -190,7 +190,17 @@ fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_
                 let (instance, tokens_read) = (read.instance, read.count);
                 let (user, name) = (by.user, &*by.email);
                 tracing::info!(
-                    method, route, status, elapsed_ms, request_id, tokens_read, instance, user, name, address, "request"
+                    method,
+                    route,
+                    status,
+                    elapsed_ms,
+                    request_id,
+                    tokens_read,
+                    instance,
+                    user,
+                    name,
+                    address,
+                    "request"
                 );
             }
         },

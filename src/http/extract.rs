@@ -22,8 +22,8 @@ use crate::kernel::secret::Secret;
 use crate::outbound::Connections;
 use crate::service::Services;
 use crate::service::calls::vendor::Through;
-use crate::service::people::authenticate::Presented;
 use crate::service::instance::token_sight::TokensRead;
+use crate::service::people::authenticate::Presented;
 use crate::service::people::proof::Proof;
 use crate::store::principals::Principal;
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Services;
-use super::process::memory;
+use crate::service::Services;
+use crate::service::process::memory;
 use crate::store::changes::{self, Change, Kind};
 
 /// As long as memory is trusted without it.

@@ -15,10 +15,7 @@ use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::pkce;
 use crate::service::Services;
 use crate::store::grants::{self, Grant};
-use crate::store::limits::Limit;
-use crate::store::principals::Principal;
 use crate::store::sealed::GRANT;
-use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
 
 /// How long a user may take at the vendor.
@@ -181,7 +178,11 @@ impl Services {
     }
 
     /// None: a grant of `oauth/url`, whose document says nothing of whom it is for.
-    pub(in crate::service) fn open_under_way(&self, owner: Owner, grant: Grant) -> Result<Option<(Grant, UnderWay)>, ApiError> {
+    pub(in crate::service) fn open_under_way(
+        &self,
+        owner: Owner,
+        grant: Grant,
+    ) -> Result<Option<(Grant, UnderWay)>, ApiError> {
         let document = self.vault.open(GRANT.place(owner.organization, grant.id), &grant.sealed)?;
         Ok(serde_json::from_slice(&document).ok().map(|under_way| (grant, under_way)))
     }

@@ -42,10 +42,10 @@ use crate::store::{Probe, Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use connect::limits::LinkLimits;
-use credentials::changed_element::KnownPlaces;
 use credentials::token_call::LateCalls;
 use credentials::token_hosts::TokenHosts;
 use elements::view::ElementTexts;
+use instance::changed_element::KnownPlaces;
 use instance::creations::Creations;
 use instance::rendered::RenderedInstances;
 use instance::usage::Usage;

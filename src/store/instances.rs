@@ -46,6 +46,10 @@ pub struct InstanceRow {
 }
 
 impl InstanceRow {
+    pub fn owner(&self) -> Owner {
+        Owner { organization: self.organization_id, account: self.account_id }
+    }
+
     /// Whether a caller brought its tokens.
     pub fn brings_tokens(&self) -> bool {
         self.external_authentication == "initial"

@@ -7,6 +7,7 @@ use diesel::sql_types::BigInt;
 
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
+use super::links;
 
 macro_rules! limits {
     ($($variant:ident $name:literal $default:literal $unit:literal $remedy:literal;)*) => {
@@ -67,8 +68,7 @@ struct Counted {
 }
 
 /// How many there are. Every count is one of index entries; bytes alone look at each row, though not at large values.
-/// `open`: the statuses of links that may still connect something.
-pub fn used(conn: &mut AnyConn, organization: i64, limit: Limit, open: &[&'static str]) -> Result<u64, StoreFault> {
+pub fn used(conn: &mut AnyConn, organization: i64, limit: Limit) -> Result<u64, StoreFault> {
     let rows = |table: &str| format!("(SELECT count(*) FROM {table} WHERE organization_id = $1)");
     // On PostgreSQL the sum of integers is a bigint, and that of bigints no more.
     let bytes = |table: &str, columns: &[&str]| {
@@ -81,7 +81,7 @@ pub fn used(conn: &mut AnyConn, organization: i64, limit: Limit, open: &[&'stati
             let begun = format!(
                 "(SELECT count(DISTINCT g.link_id) FROM oauth_grant g JOIN connect_link l ON l.id = g.link_id WHERE \
                  g.organization_id = $1 AND l.instance_id IS NULL AND l.status IN ('{}'))",
-                open.join("', '")
+                links::OPEN.join("', '")
             );
             [rows("instance"), rows("revocation"), begun].join(" + ")
         }

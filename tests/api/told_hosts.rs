@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use ligand::store::instances;
-use ligand::vault::seal::Place;
+use ligand::store::sealed::CREDENTIAL;
 use serde_json::{Value, json};
 
 use super::host_change::Hosts;
@@ -65,7 +65,7 @@ pub async fn rewrite_credential(server: &TestServer, instance: &Value, change: i
     let owner = owner(services).await;
     let mut row =
         services.store.read(move |conn| instances::find(conn, owner, id)).await.expect("it is there").credential;
-    let place = Place { table: "credential", column: "sealed", row: id };
+    let place = CREDENTIAL.place(owner.organization, id);
     let document = services.vault.open(place, &row.sealed).expect("it opens");
     let mut document = serde_json::from_slice(&document).expect("JSON");
     change(&mut document);

@@ -22,10 +22,8 @@ use crate::service::instance::input::ProviderData;
 use crate::service::links::Link;
 use crate::service::links::outcome::Outcome;
 use crate::service::links::status::Status;
-use crate::service::process::flight::Lateness;
-use crate::service::links::{Link, differ, ended_with, of_link, settings_place, stored_status, token_place};
 use crate::service::organization::rooms::Taken;
-use crate::service::unstored::link_end::{Checked, LinkEnd};
+use crate::service::process::flight::Lateness;
 use crate::store::grants;
 
 /// What the person chose and entered. It may hold a key: no `Debug`.

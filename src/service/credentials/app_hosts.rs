@@ -11,8 +11,6 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::{MAX_PAGE_SIZE, Page};
 use crate::kernel::secret::Secret;
-use crate::protocol::Credential;
-use crate::protocol::oauth2::client::Told;
 use crate::service::Services;
 use crate::service::keys::unopened::unless_unopened;
 use crate::store::instances::{self, Filter, Stored};

@@ -1,7 +1,6 @@
 //! How a credential comes to be and ends: exchanges, checks, apps, revocations.
 
 mod app_hosts;
-pub mod changed_element;
 pub(in crate::service) mod introspect;
 pub mod partner_app;
 pub mod provision;

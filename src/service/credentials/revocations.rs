@@ -4,23 +4,16 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::revoke_grants::revocation_place;
-use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::service::Services;
 use crate::service::instance::configuration::Configuration;
-use crate::service::instance::view::credential_place;
 use crate::store::instances::{self, Stored};
 use crate::store::revocations::{self, Revocation};
-use crate::store::{AnyConn, StoreFault};
-use crate::service::instance::schedule::lease_name;
-use crate::service::lifecycle::end_grants::owner_of;
-use crate::service::{Services, of_instance};
 use crate::store::sealed::REVOCATION;
-use crate::store::{AnyConn, StoreFault, leases};
+use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
 
 /// What a job needs to revoke a grant, with the hashes that other instances with the same grant have.
@@ -46,7 +39,7 @@ impl Services {
     /// What the job needs to revoke the grant, where the element says how.
     pub(in crate::service) async fn revocation_of(&self, stored: &Stored) -> Result<Option<GrantToRevoke>, ApiError> {
         let credential = self.credential_of(&stored.instance, &stored.credential)?;
-        let (owner, about) = (owner_of(&stored.instance), (stored.instance.element_id, stored.instance.id));
+        let (owner, about) = (stored.instance.owner(), (stored.instance.element_id, stored.instance.id));
         self.revocation(owner, about, &credential, &self.configuration_of(stored)?).await
     }
 

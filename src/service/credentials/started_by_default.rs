@@ -4,8 +4,6 @@ use super::provision::Provisioning;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
-use crate::protocol::oauth2::authorize::{self, Authorization};
-use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::grants::{Started, Waiting};
 

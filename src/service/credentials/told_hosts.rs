@@ -1,7 +1,6 @@
 //! Who brings tokens also says what the vendor's reply would have said. That is a caller's word, as a host in the configuration is, until
 //! a reply of the token endpoint takes its place.
 
-use super::new_host::stands_in_host;
 use super::provision::{Provisioning, with_values};
 use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
@@ -9,12 +8,10 @@ use crate::kernel::template::TemplateFault;
 use crate::protocol::VendorFault;
 use crate::protocol::variables::Replied;
 use crate::service::Services;
-use crate::service::instance::configuration::Configuration;
-use crate::service::instance::input::{InstanceInput, ProviderData};
-use crate::service::lifecycle::change::Change;
+use crate::service::instance::input::ProviderData;
 use crate::store::instances::Stored;
 
-fn told_by_caller(element: &Element, data: Option<&ProviderData>) -> Replied {
+pub(in crate::service) fn told_by_caller(element: &Element, data: Option<&ProviderData>) -> Replied {
     let told = element.variables.iter().filter_map(|(name, variable)| {
         let member = variable.reply.as_deref()?.trim_start_matches('/');
         Some((name.clone(), data?.text(member)?))
@@ -45,30 +42,8 @@ impl Provisioning {
 impl Services {
     /// What stands in the place of the vendor's reply so far, for a change that brings tokens.
     pub(in crate::service) fn replied_before(&self, stored: &Stored) -> Replied {
-        let credential = self.credential_of(stored.instance.id, &stored.credential.sealed);
+        let credential = self.credential_of(&stored.instance, &stored.credential);
         // A credential that does not open says nothing, so that whatever is told is new.
         credential.map(|credential| credential.replied().clone()).unwrap_or_default()
-    }
-}
-
-impl Change {
-    /// Whether the stored secret of the client would go elsewhere. Of the API's host what is told concerns the tokens alone that
-    /// come with it.
-    pub(super) fn moves_told_host(&self, input: &InstanceInput) -> bool {
-        let Some(before) = &self.replied_before else { return false };
-        let after = told_by_caller(&self.element, input.provider_data.as_ref());
-        let mut replied = self.element.variables.iter().filter(|(name, variable)| {
-            variable.reply.is_some() && stands_in_host(&self.element, name, "authentication/")
-        });
-        replied.any(|(name, variable)| {
-            let value = |replied: &Replied, configuration: &Configuration| {
-                let configured = || variable.configuration.as_deref().and_then(|key| configuration.get(key));
-                let value = replied.get(name).or_else(configured).or(variable.default.as_deref());
-                value.map(str::to_owned)
-            };
-            let after = value(&after, &self.configuration);
-            // Without a value nothing can be sent.
-            after.is_some() && after != value(before, &self.before)
-        })
     }
 }

@@ -44,7 +44,7 @@ impl Services {
         let sealed: HashMap<i64, Vec<u8>> = sealed.into_iter().collect();
         for row in rows {
             if let Some(sealed) = sealed.get(&row.id) {
-                row.invalid_reason = self.held(row.element_id, (row.id, sealed));
+                row.invalid_reason = self.held(row.element_id, (owner.organization, row.id), sealed);
             }
         }
         Ok(())

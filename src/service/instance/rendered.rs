@@ -7,9 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::service::Services;
-use crate::service::of_instance;
 use crate::service::process::memory::Memory;
+use crate::service::{Services, of_instance};
 use crate::store::instances;
 
 /// How many are remembered at most, and bytes of one at most.

@@ -1,47 +1,8 @@
 //! When a credential is renewed.
 
 use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::catalog::oauth2::Refresh;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
-use super::configuration::Configuration;
-use super::connected::Connected;
-use crate::catalog::element::Element;
-use crate::catalog::oauth2::{OAuth2, Refresh};
-use crate::kernel::code::Code;
-use crate::kernel::entropy::SystemEntropy;
-use crate::kernel::error::ApiError;
-use crate::kernel::owner::Owner;
-use crate::kernel::secret::Secret;
-use crate::protocol::destination::Destination;
-use crate::protocol::oauth2::client::Client;
-use crate::protocol::oauth2::reply::Token;
-use crate::protocol::oauth2::token;
-use crate::protocol::variables::Replied;
-use crate::protocol::{Credential, VendorFault, VendorRequest};
-use crate::service::credentials::provision::with_values;
-use crate::service::credentials::token_call::Asker;
-use crate::service::credentials::token_hosts::Way;
-use crate::service::credentials::token_turns::{Party, Turn};
-use crate::service::ground::{PATIENCE, waits_for_database};
-use crate::service::notices::{self, Event};
-use crate::service::process::flight::Lateness;
-use crate::service::process::memory::{FeedTrust, Memory};
-use crate::service::process::metrics::Cause;
-use crate::service::refresh::outcomes::Outcome;
-use crate::service::refresh::single_flight::{Failure, Wanted};
-use crate::service::refresh::warm_instances::withdrawn;
-use crate::service::unstored::entry::{Act, Entry};
-use crate::service::{Services, not_found};
-use crate::store::instances::{self, CredentialRow, InstanceRow, NamedByToken, Stored};
-use crate::store::leases::{self, Lease};
-use crate::store::organization_settings::OrganizationSettings;
-use crate::store::sealed::{CREDENTIAL, INSTANCE_TOKEN};
-use crate::store::time::UtcTime;
-use crate::store::{AnyConn, StoreFault, Whose, refreshes};
-use crate::vault::lookup::Purpose;
-use crate::vault::{MemoryHash, MemoryKey};
 
 pub(in crate::service) fn lease_name(instance: i64) -> String {
     format!("refresh/{instance}")

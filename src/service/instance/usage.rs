@@ -11,8 +11,7 @@ use utoipa::ToSchema;
 use crate::kernel::clock::api_date;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::service::Services;
-use crate::service::of_instance;
+use crate::service::{Services, of_instance};
 use crate::store::usage::{self, Use};
 
 /// Calls through an instance, a few seconds behind the present.

@@ -121,7 +121,17 @@ impl Services {
         row: &InstanceRow,
         credential: &CredentialRow,
     ) -> Result<Credential, ApiError> {
-        let document = self.vault.open(CREDENTIAL.place(row.organization_id, row.id), &credential.sealed)?;
+        let credential = self.opened_credential((row.organization_id, row.id), &credential.sealed)?;
+        Ok(credential.attributed(row.brings_tokens()))
+    }
+
+    /// Of an organization's instance.
+    pub(super) fn opened_credential(
+        &self,
+        (organization, instance): (i64, i64),
+        sealed: &[u8],
+    ) -> Result<Credential, ApiError> {
+        let document = self.vault.open(CREDENTIAL.place(organization, instance), sealed)?;
         Credential::read(&document).map_err(|error| ApiError::internal(error))
     }
 
@@ -165,8 +175,8 @@ impl Services {
             None => ElementText::of(&ElementView::removed(row)).map_err(|error| ApiError::internal(error))?,
         };
         let connected = Connected::read(row.connected.as_deref());
-        let of_credential = (row.id, stored.credential.sealed.as_slice());
-        let invalid_reason = row.invalid_reason.clone().or_else(|| self.held(row.element_id, of_credential));
+        let held = || self.held(row.element_id, (row.organization_id, row.id), &stored.credential.sealed);
+        let invalid_reason = row.invalid_reason.clone().or_else(held);
         let events_enabled = configuration.and_then(|known| known.get("event.notification.enabled")) == Some("true");
         let shown = configuration.map(|configuration| {
             let shown = shown(element.map(AsRef::as_ref), configuration, stored);

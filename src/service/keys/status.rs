@@ -2,8 +2,6 @@
 
 use crate::kernel::error::ApiError;
 use crate::store::sealed::{self, Column, SEALED};
-use crate::vault::KeyRing;
-use crate::vault::seal;
 use crate::store::{Store, clear_passwords};
 use crate::vault::{Form, KeyRing, seal};
 

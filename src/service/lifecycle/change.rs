@@ -24,7 +24,6 @@ use crate::service::unstored::Held;
 use crate::service::unstored::entry::{Act, Entry};
 use crate::service::{Services, of_instance};
 use crate::store::instances::{self, Stored};
-use crate::store::instances::{self, InstanceRow, Stored};
 use crate::store::sealed::INSTANCE_TOKEN;
 use crate::store::time::UtcTime;
 use crate::store::{StoreFault, Whose};

@@ -14,8 +14,6 @@ use crate::service::instance::answer::Answer;
 use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
 use crate::service::instance::idempotency::{Begun, Claimed, IdempotencyKey};
 use crate::service::instance::input::{ElementReference, InstanceInput};
-use crate::service::instance::schedule::due_at;
-use crate::service::instance::view::InstanceView;
 use crate::service::organization::rooms::Taken;
 use crate::service::process::flight::{Flight, Lateness};
 use crate::service::unstored::entry::{Act, Entry};
@@ -23,9 +21,6 @@ use crate::store::StoreFault;
 use crate::store::instances::Creator;
 use crate::store::limits::Limit;
 use crate::store::principals::Principal;
-use crate::store::sealed::{CONFIGURATION, CREDENTIAL, INSTANCE_TOKEN};
-use crate::store::time::UtcTime;
-use crate::vault::lookup::Purpose;
 
 impl Draft {
     /// What is known of the row's size; the credential comes on top.

@@ -1,9 +1,5 @@
 //! `DELETE`: the row goes at once, its grant at the vendor in a job that may fail without keeping the row.
 
-use chrono::{DateTime, Utc};
-use serde_json::json;
-use zeroize::Zeroizing;
-use super::end_grants::owner_of;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -11,12 +7,6 @@ use crate::service::credentials::revocations::revoke_unless_shared;
 use crate::service::instance::schedule::lease_name;
 use crate::service::{Services, of_instance};
 use crate::store::{StoreFault, instances, leases};
-use crate::service::instance::configuration::Configuration;
-use crate::store::instances::{self, Stored};
-use crate::store::revocations::{self, Revocation};
-use crate::store::sealed::REVOCATION;
-use crate::store::{AnyConn, StoreFault, leases};
-use crate::vault::lookup::Purpose;
 
 /// How often a deletion is begun again because the credential was refreshed meanwhile.
 const TRIES: usize = 8;

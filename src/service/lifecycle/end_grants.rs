@@ -180,7 +180,7 @@ impl Services {
             let to_revoke = ended.iter().zip(ids.iter()).filter_map(|((instance, credential), id)| {
                 // What cannot be revoked is named when all is done.
                 let revocation = services.ended_revocation(*id, instance, credential).ok()??;
-                Some((owner_of(instance), revocation))
+                Some((instance.owner(), revocation))
             });
             revocations::insert_all(conn, to_revoke.collect(), now)?;
             notices::enqueue_all(conn, &told)
@@ -189,7 +189,7 @@ impl Services {
     }
 
     fn ended_notices(&self, row: &InstanceRow, reason: &str) -> Vec<notices::Notice> {
-        self.notices(owner_of(row), &Event::of_instance(Kind::InstanceInvalid, row, Some(reason)), None)
+        self.notices(row.owner(), &Event::of_instance(Kind::InstanceInvalid, row, Some(reason)), None)
     }
 
     pub(super) fn ended_revocation(
@@ -206,7 +206,7 @@ impl Services {
             serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
         let about = (instance.element_id, instance.id);
         let Some(document) = self.revocation_document(about.0, &credential, &configuration)? else { return Ok(None) };
-        self.sealed_revocation(owner_of(instance), id, about, &document).map(Some)
+        self.sealed_revocation(instance.owner(), id, about, &document).map(Some)
     }
 
     /// How many instances a scope has.
@@ -227,7 +227,7 @@ impl Services {
     pub(super) fn lives_on(&self, instance: &InstanceRow, credential: &CredentialRow) -> Option<LivesOn> {
         Some(LivesOn {
             why: self.why_living(instance, credential)?,
-            owner: owner_of(instance),
+            owner: instance.owner(),
             element: instance.element_key.clone(),
             instance: Some(instance.id),
             account: Connected::read(instance.connected.as_deref()).account,
@@ -263,8 +263,4 @@ impl Services {
         });
         Ok(Some((living.collect(), last)))
     }
-}
-
-pub(super) fn owner_of(row: &InstanceRow) -> Owner {
-    Owner { organization: row.organization_id, account: row.account_id }
 }

@@ -6,7 +6,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::end_grants::{LivesOn, owner_of};
+use super::end_grants::LivesOn;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
@@ -110,7 +110,7 @@ impl Services {
             for ((instance, credential), id) in ended.iter().zip(ids.iter()) {
                 if let Ok(Some(revocation)) = services.ended_revocation(*id, instance, credential) {
                     let hashes = services.hashes_of_grant(instance, credential);
-                    grants.push((owner_of(instance), revocation, hashes));
+                    grants.push((instance.owner(), revocation, hashes));
                 }
             }
             let all: Vec<Vec<u8>> = grants.iter().flat_map(|(.., hashes)| hashes.clone()).collect();

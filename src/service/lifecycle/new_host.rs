@@ -8,7 +8,9 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::MASK;
 use crate::kernel::template::Place;
-use crate::service::instance::configuration::text_of;
+use crate::protocol::variables::Replied;
+use crate::service::credentials::told_hosts::told_by_caller;
+use crate::service::instance::configuration::{Configuration, text_of};
 use crate::service::instance::input::InstanceInput;
 
 impl Change {
@@ -64,6 +66,26 @@ impl Change {
         });
         configured || self.moves_told_host(input)
     }
+
+    /// Whether the stored secret of the client would go elsewhere. Of the API's host what is told concerns the tokens alone that
+    /// come with it.
+    fn moves_told_host(&self, input: &InstanceInput) -> bool {
+        let Some(before) = &self.replied_before else { return false };
+        let after = told_by_caller(&self.element, input.provider_data.as_ref());
+        let mut replied = self.element.variables.iter().filter(|(name, variable)| {
+            variable.reply.is_some() && stands_in_host(&self.element, name, "authentication/")
+        });
+        replied.any(|(name, variable)| {
+            let value = |replied: &Replied, configuration: &Configuration| {
+                let configured = || variable.configuration.as_deref().and_then(|key| configuration.get(key));
+                let value = replied.get(name).or_else(configured).or(variable.default.as_deref());
+                value.map(str::to_owned)
+            };
+            let after = value(&after, &self.configuration);
+            // Without a value nothing can be sent.
+            after.is_some() && after != value(before, &self.before)
+        })
+    }
 }
 
 /// Why what is stored does not go to the vendor: the element's file is another one.
@@ -76,7 +98,7 @@ pub(in crate::service) fn hosts_by_configuration(element: &Element) -> impl Iter
 }
 
 /// Whether a variable is part of a host, in the URLs whose place in the element's file begins so.
-pub(super) fn stands_in_host(element: &Element, variable: &str, below: &str) -> bool {
+fn stands_in_host(element: &Element, variable: &str, below: &str) -> bool {
     let templates = element.templates();
     let mut places = templates.iter().filter(|(at, _)| at.starts_with(below)).flat_map(|(_, url)| url.places());
     places.any(|(name, place)| name == variable && place != Place::Path)

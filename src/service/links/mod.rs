@@ -18,8 +18,6 @@ use crate::service::{Services, not_found};
 use crate::store::links::{self as rows, LinkRow};
 use crate::store::sealed::{LINK_SETTINGS, LINK_TOKEN};
 use crate::vault::lookup::Purpose;
-use crate::vault::seal::Place;
-use chrono::{DateTime, Utc};
 
 /// A link with everything in it opened.
 pub struct Link {

@@ -97,7 +97,7 @@ impl Services {
         let organization = of_administrators(caller)?;
         let url = self.checked_receiver(&address.url)?;
         self.write_address(organization, &url).await?;
-        self.warm.forget_organizations(Some(&[organization]));
+        self.warm.forget_settings(Some(&[organization]));
         let unseen = self.show_unseen(organization).await?;
         self.webhook_view(&self.webhook_row(organization).await?, unseen.map(|kept| kept.id))
     }
@@ -122,7 +122,7 @@ impl Services {
     pub async fn remove_webhook(&self, caller: &Principal) -> Result<(), ApiError> {
         let (organization, now) = (of_administrators(caller)?, self.now());
         self.store.write_for(Whose::of(organization), move |conn| webhooks::delete(conn, organization, now)).await?;
-        self.warm.forget_organizations(Some(&[organization]));
+        self.warm.forget_settings(Some(&[organization]));
         Ok(())
     }
 

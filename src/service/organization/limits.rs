@@ -18,11 +18,9 @@ use super::rooms::{Found, Known, Looked, Taken};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
-use crate::service::connect::Status;
 use crate::service::process::limiter::InjectedClock;
 use crate::store::limits::{self, Limit};
-use crate::store::links;
-use crate::store::{StoreFault, Whose, organization_settings};
+use crate::store::{StoreFault, Whose, links, organization_settings};
 
 /// What a row takes beside the documents that are counted.
 const ROW: usize = 1000;
@@ -162,7 +160,7 @@ impl Services {
 
     async fn look(&self, organization: i64, limit: Limit) -> Result<Looked, StoreFault> {
         let began = Instant::now();
-        let count = move |conn: &mut _| limits::used(conn, organization, limit, &Status::OPEN);
+        let count = move |conn: &mut _| limits::used(conn, organization, limit);
         Ok(Looked::now(self.store.read_for(Whose::of(organization), count).await?, began))
     }
 
@@ -214,7 +212,7 @@ impl Services {
 
     /// What is remembered of organizations: of these, or of all.
     pub(in crate::service) fn forget_organizations(&self, changed: Option<&[i64]>) {
-        self.warm.forget_organizations(changed);
+        self.warm.forget_settings(changed);
         self.rooms.forget(changed);
         self.rates.look_again(changed);
     }

@@ -131,7 +131,7 @@ impl Services {
             Ok(settings)
         });
         let changed = changed.await?;
-        self.warm.forget_organizations(Some(&[id]));
+        self.warm.forget_settings(Some(&[id]));
         Ok(view(caller, changed, self.limits(id).await?))
     }
 

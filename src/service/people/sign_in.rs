@@ -18,7 +18,6 @@ use crate::service::Services;
 use crate::store::principals::{self, KeptSecret, Principal, SealedSecrets};
 use crate::store::sealed::{ORGANIZATION_SECRET, USER_SECRET};
 use crate::vault::lookup::Purpose;
-use crate::vault::seal::Place;
 use crate::vault::{Audience, Session, password};
 
 /// Characters of a name that a line of the log has.

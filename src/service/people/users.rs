@@ -14,7 +14,6 @@ use crate::kernel::paging::Page;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::store::limits::Limit;
-use crate::store::principals::{self, NewUser, Principal};
 use crate::store::principals::{self, KeptPassword, NewUser, Principal};
 use crate::store::users::{self, By, Change, User};
 use crate::store::{AnyConn, StoreFault, Whose};
@@ -229,7 +228,8 @@ impl Services {
     }
 
     pub async fn erase(&self, actor: Actor<'_>, user: User) -> Result<(), ApiError> {
-        let (_, void) = self.new_user_secret(user.organization, user.id)?;
+        let id = user.id;
+        let (_, void) = self.new_user_secret(user.organization, id)?;
         let (by, now) = (actor.id(), self.now());
         let removed = self.store.write_for(Whose::of(user.organization), move |conn| {
             Ok(match still_there(conn, by, &user)? {

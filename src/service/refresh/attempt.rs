@@ -25,8 +25,6 @@ use crate::service::credentials::token_turns::{Party, Turn};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::connected::Connected;
 use crate::service::instance::schedule::due_at;
-use crate::service::instance::view::credential_place;
-use crate::service::instance::schedule::{ahead, due_at};
 use crate::service::notices::{self, Event};
 use crate::service::process::flight::Lateness;
 use crate::service::process::metrics::Cause;

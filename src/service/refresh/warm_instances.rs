@@ -202,7 +202,7 @@ impl WarmInstances {
     }
 
     pub fn clear(&self) {
-        self.forget_organizations(None);
+        self.forget_settings(None);
         self.by_id.clear();
         self.by_token.clear();
         self.token_of.clear();

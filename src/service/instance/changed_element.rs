@@ -132,9 +132,10 @@ impl Services {
     }
 
     /// Why nothing of an instance goes to its vendor, though the vendor has not refused it, and what to do about it.
-    pub(in crate::service) fn held(&self, element: i64, (instance, sealed): (i64, &[u8])) -> Option<String> {
+    /// `place`: organization and instance.
+    pub(in crate::service) fn held(&self, element: i64, place: (i64, i64), sealed: &[u8]) -> Option<String> {
         let element = self.catalog.by_id(element).filter(|element| self.known_places.may_hold(element))?;
-        let credential = self.credential_of(instance, sealed).ok()?;
+        let credential = self.opened_credential(place, sealed).ok()?;
         self.refuse_changed_element(element, credential.given_for()).err().map(|error| error.message)
     }
 
