@@ -150,3 +150,22 @@ fn bodies_are_read_by_our_own_readers_alone() {
     }
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
+
+/// Named for a feature that another crate of the tree is built with.
+const FOR_A_FEATURE: &[&str] = &["libsqlite3-sys", "openssl-sys", "pq-sys"];
+
+#[test]
+fn every_dependency_is_used() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
+    let mut paths = Vec::new();
+    sources(&root.join("src"), &mut paths);
+    let text: String = paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let named = manifest["dependencies"].as_table().unwrap().keys();
+    let is_used = |name: &str| {
+        let name = name.replace('-', "_");
+        [format!("{name}::"), format!("use {name};")].iter().any(|way| text.contains(way.as_str()))
+    };
+    let unused: Vec<_> = named.filter(|name| !is_used(name) && !FOR_A_FEATURE.contains(&name.as_str())).collect();
+    assert!(unused.is_empty(), "nothing in src names {unused:?}: drop it, or move it to what only tests use");
+}
