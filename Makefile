@@ -20,7 +20,7 @@ test: parts
 # The long proofs at full size, or one of them: `make prove NAME`. One line each; fails on a loss.
 prove: parts
 	LIGAND_TEST_REQUIRE_PARTS=1 LIGAND_PROOF=full LIGAND_PROOF_SEED=$(or $(SEED),1) \
-		cargo test --locked --profile prove --test integration proofs::$(proof) -- --test-threads=1
+		cargo test --locked --release --test integration proofs::$(proof) -- --test-threads=1
 
 # What follows `prove` is the proof's name and no target of its own.
 ifeq (prove,$(firstword $(MAKECMDGOALS)))

@@ -150,11 +150,17 @@ fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Outpu
     let length = announced(request);
     let payload = payload.take();
     let deadline = *request.app_data::<BodyDeadline>().unwrap_or(&BODY_DEADLINE);
-    let room = budget(request).room();
+    let request = request.clone();
     async move {
         if length.is_some_and(|length| length > LARGEST_BODY) {
             return Err(too_large(LARGEST_BODY));
         }
+        let budget = budget(&request);
+        let room = match length {
+            Some(..=SMALL) => budget.room(),
+            // Who is nobody has a share with all others who are.
+            _ => budget.room_of(organization(&request).await.unwrap_or_default()),
+        };
         let whole = tokio::time::timeout(deadline.0, read_whole(payload, length, LARGEST_BODY, room));
         let whole = whole.await.unwrap_or_else(|_| Err(too_slow(deadline)))?;
         if !media_type.as_deref().is_some_and(is_json) {
@@ -189,10 +195,13 @@ impl AnyBody {
 
 /// One organization's large bodies do not take all the processor; what the body is for ends its turn.
 async fn turn(request: &HttpRequest) -> Option<Turn> {
-    let services = services(request).ok()?;
-    // Whoever is nobody is refused by others.
-    let principal = services.authenticate_for_hub(&presented(request).ok()?).await.ok()?;
-    services.large_bodies.turn(principal.owner.organization).await
+    services(request).ok()?.large_bodies.turn(organization(request).await?).await
+}
+
+/// Of the caller. Whoever is nobody is refused by others.
+async fn organization(request: &HttpRequest) -> Option<i64> {
+    let principal = services(request).ok()?.authenticate_for_hub(&presented(request).ok()?).await.ok()?;
+    Some(principal.owner.organization)
 }
 
 /// The budget of all bodies.

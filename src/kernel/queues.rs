@@ -24,7 +24,8 @@ impl<K: Eq + Hash> Queues<K> {
         self.queue(key, places).acquire_owned().await
     }
 
-    fn queue(&self, key: K, places: usize) -> Arc<Semaphore> {
+    /// The places of a key, for who takes several at once.
+    pub fn queue(&self, key: K, places: usize) -> Arc<Semaphore> {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = queues.get(&key).and_then(Weak::upgrade) {
             return queue;

@@ -61,6 +61,13 @@ impl Services {
             let Some((grant, mut under_way)) = self.open_under_way(owner, grant)? else {
                 return Ok(CallbackEnd::Unknown);
             };
+            if !under_way.is_found_by(&state, browser.as_ref()) {
+                tracing::error!(
+                    grant = grant.id,
+                    "oauth_grant.state_hash or browser_hash was altered: it is not what was begun"
+                );
+                return Ok(CallbackEnd::Unknown);
+            }
             if under_way.came_back.is_some() {
                 return self.came_back_before(owner, &under_way).await;
             }

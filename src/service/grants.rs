@@ -1,7 +1,7 @@
 //! Authorizations under way: what is kept from the address to which a user is sent until the vendor sends the user back.
 
 use chrono::TimeDelta;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use url::Url;
 use zeroize::Zeroizing;
@@ -69,6 +69,30 @@ pub struct UnderWay {
     /// Once the vendor's redirect was here: the digest of what it brought. A state is used once.
     #[serde(default)]
     pub came_back: Option<String>,
+    /// What it is found by, digested: whoever writes to the database can put the hash of a state of theirs into any row. None: it
+    /// was begun by an older version.
+    #[serde(default)]
+    pub found_by: Option<FoundBy>,
+}
+
+/// Digests of the state, and of the cookie of the browser that alone may end the authorization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundBy {
+    state: String,
+    #[serde(default)]
+    browser: Option<String>,
+}
+
+impl FoundBy {
+    pub fn of(state: &Secret, browser: Option<&Secret>) -> Self {
+        Self { state: digest(state), browser: browser.map(digest) }
+    }
+
+    /// Whether it was begun with this state, and in this browser where it was begun in one.
+    pub fn fits(&self, state: &Secret, browser: Option<&Secret>) -> bool {
+        let same = self.browser.as_ref().is_none_or(|begun| browser.is_some_and(|cookie| digest(cookie) == *begun));
+        same && self.state == digest(state)
+    }
 }
 
 impl UnderWay {
@@ -95,6 +119,7 @@ impl UnderWay {
             "verifier": self.verifier.as_ref().map(Secret::expose),
             "waiting": waiting,
             "cameBack": self.came_back,
+            "foundBy": self.found_by,
         });
         Zeroizing::new(document.to_string())
     }
@@ -102,6 +127,11 @@ impl UnderWay {
     /// Whether this is the code that the vendor's redirect brought: one of another flow is refused.
     pub fn brought(&self, code: &Secret) -> bool {
         self.came_back.as_deref() == Some(digest(code).as_str())
+    }
+
+    /// Whether this is what the state leads to, from this browser.
+    pub fn is_found_by(&self, state: &Secret, browser: Option<&Secret>) -> bool {
+        self.found_by.as_ref().is_none_or(|found_by| found_by.fits(state, browser))
     }
 
     pub fn started(&self, grant: Option<i64>) -> Started {
@@ -156,7 +186,14 @@ impl Services {
             Waiting::Link(link) => Some(link.link),
             Waiting::Default(_) => None,
         };
-        let under_way = UnderWay { client_id, redirect_uri: self.redirect_url(), verifier, waiting, came_back: None };
+        let under_way = UnderWay {
+            client_id,
+            redirect_uri: self.redirect_url(),
+            verifier,
+            waiting,
+            came_back: None,
+            found_by: Some(FoundBy::of(&state, browser)),
+        };
         let grant = Grant {
             id,
             element_id: element.id,

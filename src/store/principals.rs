@@ -25,8 +25,8 @@ pub struct Principal {
     pub session_generation: i64,
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
-    /// To check the Organization part that came with a user secret.
-    pub organization_secret_hash: Vec<u8>,
+    /// What the Organization part of a header must be, sealed: a hash could be put there by whoever writes to the database.
+    pub organization_secret_sealed: Vec<u8>,
 }
 
 /// A user as a secret or a session names one: whether the row is what it says, the sealed copy of the secret tells.
@@ -60,7 +60,7 @@ fn active_users() -> _ {
                 app_user::last_login_at,
                 app_user::created_at,
                 organization::name,
-                organization::secret_hash,
+                organization::secret_sealed,
                 account::name,
                 app_user::secret_sealed,
             ),
@@ -69,7 +69,7 @@ fn active_users() -> _ {
 
 impl From<Columns> for Found {
     fn from(((user, organization, account, email, first, last, admin, generation), rest): Columns) -> Self {
-        let (last_login_at, created_at, organization_name, organization_secret_hash, account_name, secret_sealed) =
+        let (last_login_at, created_at, organization_name, organization_secret_sealed, account_name, secret_sealed) =
             rest;
         let principal = Principal {
             user,
@@ -83,7 +83,7 @@ impl From<Columns> for Found {
             session_generation: generation,
             last_login_at: last_login_at.map(Into::into),
             created_at: created_at.into(),
-            organization_secret_hash,
+            organization_secret_sealed,
         };
         Self { principal, secret_sealed }
     }

@@ -107,22 +107,28 @@ pub fn take(conn: &mut AnyConn, id: i64, attempts: i64, again: DateTime<Utc>) ->
     Ok(diesel::update(unchanged).set(values).execute(conn)? == 1)
 }
 
-/// No earlier than that: one, or all that an organization has of an element.
+/// Rows in one statement: a backlog moves in steps.
+const STEP: i64 = 500;
+
+/// No earlier than that: one, or those that an organization has due of an element, a step of them.
 pub fn put_off(
     conn: &mut AnyConn,
     organization: i64,
     (id, element): (i64, Option<i64>),
-    until: DateTime<Utc>,
+    (now, until): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(), StoreFault> {
-    let earlier = dsl::revocation
-        .filter(dsl::organization_id.eq(organization))
-        .filter(dsl::given_up.eq(false))
-        .filter(dsl::due_at.lt(UtcTime(until)));
-    let later = dsl::due_at.eq(UtcTime(until));
-    match element {
-        Some(element) => diesel::update(earlier.filter(dsl::element_id.eq(element))).set(later).execute(conn)?,
-        None => diesel::update(earlier.filter(dsl::id.eq(id))).set(later).execute(conn)?,
-    };
+    let mut ids = vec![id];
+    if let Some(element) = element {
+        // Due ones alone: of several calls that are refused at the same moment one finds them, the others none.
+        let due = dsl::revocation
+            .filter(dsl::organization_id.eq(organization))
+            .filter(dsl::element_id.eq(element))
+            .filter(dsl::given_up.eq(false))
+            .filter(dsl::due_at.le(UtcTime(now)));
+        ids.extend(due.select(dsl::id).order(dsl::id).limit(STEP).load::<i64>(conn)?);
+    }
+    let earlier = dsl::revocation.filter(dsl::id.eq_any(ids)).filter(dsl::due_at.lt(UtcTime(until)));
+    diesel::update(earlier).set(dsl::due_at.eq(UtcTime(until))).execute(conn)?;
     Ok(())
 }
 

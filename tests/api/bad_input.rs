@@ -157,7 +157,7 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
     use ligand::service::process::budget::Budget;
     use tokio::io::AsyncWriteExt as _;
 
-    let setup = Setup { bodies: Budget::of(512 << 10), ..Setup::default() };
+    let setup = Setup { bodies: Budget::of(1 << 20), ..Setup::default() };
     run_with(crate::support::Database::sqlite(), setup, |server| async move {
         let caller = server.caller();
         let of_size = |size: usize| {
@@ -171,7 +171,7 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
         let authorization = caller.authorization.as_deref().expect("a header");
         let head = format!(
             "POST {BASE}/instances HTTP/1.1\r\nhost: ligand\r\nauthorization: {authorization}\r\n\
-             content-type: application/json\r\ncontent-length: 500000\r\n\r\n"
+             content-type: application/json\r\ncontent-length: 780000\r\n\r\n"
         );
         slow.write_all(head.as_bytes()).await.expect("the server reads");
         slow.write_all(&[b' '; 1000]).await.expect("the server reads");
@@ -185,6 +185,8 @@ fn large_bodies_share_a_budget_and_small_ones_need_none() {
         refused.fails(503, "busy");
         assert_eq!(refused.header("retry-after"), Some("1"));
         caller.post("/instances", &of_size(1000)).await.ok();
+        // One organization leaves a part to the others.
+        server.stranger().await.post("/instances", &of_size(50_000)).await.ok();
         drop(slow);
         caller.post("/instances", &of_size(50_000)).await.ok();
         // Few bytes can be many values.

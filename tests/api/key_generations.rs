@@ -245,16 +245,25 @@ on_both!(an_old_key_stays_while_a_secret_cannot_be_hashed_anew, |server| async m
     let begun = two.servers[0].services.begin_lookup_rotation().await.unwrap();
     two.follow().await;
     two.advance(begun.in_use_at - two.servers[0].services.now()).await;
-    let nothing = if two.servers[0].database.url.starts_with("sqlite") { "X'00'" } else { "'\\x00'" };
-    two.servers[0].database.execute(&format!("UPDATE organization SET secret_sealed = {nothing}"));
+    // Of a key that the ring does not have.
+    let sealed = format!("0201{:02x}{}", b'x', "00".repeat(60));
+    let sqlite = two.servers[0].database.url.starts_with("sqlite");
+    let sealed = if sqlite { format!("X'{sealed}'") } else { format!("'\\x{sealed}'") };
+    two.servers[0].database.execute(&format!("UPDATE organization SET secret_sealed = {sealed}"));
     let rehashed = two.servers[0].services.rehash(|_| ()).await.unwrap();
     assert_eq!(rehashed.unopened.len(), 1, "{rehashed:?}");
     two.servers[0].services.finish_lookup_rotation(begun.generation).await.unwrap();
     two.advance(TimeDelta::hours(26)).await;
     two.retire().await;
-    assert_eq!(two.generations("lookup").await, 2);
-    let session = two.servers[0].anonymous().with(&authorization).get("/instances?emptyList=200").await;
-    assert_eq!(session.status, 200, "who had access keeps it: {session:?}");
+    assert_eq!(two.generations("lookup").await, 2, "the operator may add the key");
+    // What was altered is nobody's secret any more.
+    let nothing = if sqlite { "X'00'" } else { "'\\x00'" };
+    two.servers[0].database.execute(&format!("UPDATE organization SET secret_sealed = {nothing}"));
+    two.retire().await;
+    assert_eq!(two.generations("lookup").await, 1);
+    two.servers[0].services.principals.clear();
+    let caller = two.servers[0].anonymous().with(&authorization);
+    caller.get("/instances?emptyList=200").await.fails(401, "bad_credentials");
 });
 
 on_both!(a_deletion_sees_the_same_grant_under_another_generation, |server| async move {

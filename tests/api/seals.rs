@@ -242,6 +242,59 @@ on_both!(the_hash_of_ones_own_secret_in_another_row_opens_no_door, |server| asyn
     }
 });
 
+on_both!(the_hash_of_ones_own_organization_secret_in_another_row_opens_no_door, |server| async move {
+    let (caller, stranger) = (server.caller(), server.stranger().await);
+    let [own, theirs] = [&caller, &stranger].map(|it| it.authorization.clone().expect("a header"));
+    let [from, to] = [owner_of(&server, "admin@example.com").await, owner_of(&server, "stranger@other.example").await];
+    let rows = [from, to].map(|owner| format!("id = {}", owner.organization));
+    exchange(&server, "organization", "secret_hash", rows.each_ref().map(String::as_str));
+    server.services.principals.clear();
+    let user = own.split(", Organization ").next().expect("a user's secret");
+    let organization = theirs.split(", ").nth(1).expect("an organization's secret");
+    let thief = server.anonymous().with(&format!("{user}, {organization}"));
+    thief.get("/instances/count").await.fails(401, "bad_credentials");
+    caller.get("/instances/count").await.ok();
+});
+
+on_both!(the_hash_of_ones_own_state_in_another_row_leads_nowhere, |server| async move {
+    let (caller, stranger) = (server.caller(), server.stranger().await);
+    let mut states = Vec::new();
+    for one in [&caller, &stranger] {
+        one.patch("/organizations/me", &json!({ "allowedOrigins": [SITE] })).await.ok();
+        one.put(APP, &json!({ "clientId": "sandbox-client", "clientSecret": "sandbox-secret" })).await.ok();
+        let asked = one.get_with("/elements/hubspotcrm/oauth/url/default", &[("callbackUrl", SITE)]).await.ok();
+        let url = url::Url::parse(asked["oauthUrl"].as_str().expect("an address")).expect("a URL");
+        states.push(url.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned());
+    }
+    let [from, to] = [owner_of(&server, "admin@example.com").await, owner_of(&server, "stranger@other.example").await];
+    let rows = [from, to].map(|owner| format!("organization_id = {}", owner.organization));
+    exchange(&server, "oauth_grant", "state_hash", rows.each_ref().map(String::as_str));
+    let back = |state: &str| {
+        let anybody = server.anonymous();
+        let path = format!("/connector/callback?state={state}&code=a-code");
+        async move { read(anybody.request_at_root("GET", &path)).await }
+    };
+    for state in &states {
+        let page = back(state).await;
+        assert!(!(300..400).contains(&page.status), "{page:?}");
+    }
+    exchange(&server, "oauth_grant", "state_hash", rows.each_ref().map(String::as_str));
+    assert!((300..400).contains(&back(&states[0]).await.status), "where it belongs it leads to the caller");
+});
+
+on_both!(a_row_under_a_key_that_nobody_has_takes_no_list_with_it, |server| async move {
+    let caller = server.caller();
+    let [lost, kept] = [caller.create_with_key("Lost").await, caller.create_with_key("Kept").await];
+    let sealed = format!("0201{:02x}{}", b'x', "00".repeat(60));
+    let sqlite = server.database.url.starts_with("sqlite");
+    let sealed = if sqlite { format!("X'{sealed}'") } else { format!("'\\x{sealed}'") };
+    server.database.execute(&format!("UPDATE instance SET token_sealed = {sealed} WHERE name = 'Lost'"));
+    server.services.warm.clear();
+    let listed = caller.get("/instances").await.ok();
+    assert_eq!(listed.as_array().expect("a list").iter().map(|it| &it["id"]).collect::<Vec<_>>(), [&kept["id"]]);
+    caller.get(&path(&lost)).await.fails(503, "key_unavailable");
+});
+
 async fn signs_in(server: &TestServer, email: &str, password: &str) -> u16 {
     let body = json!({ "username": email, "password": password });
     server.anonymous().post("/authentication", &body).await.status

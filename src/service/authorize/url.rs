@@ -19,7 +19,7 @@ use crate::protocol::oauth2::pkce;
 use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::credentials::partner_app::oauth2_of;
-use crate::service::grants::OPEN_FOR;
+use crate::service::grants::{FoundBy, OPEN_FOR};
 use crate::store::limits::Limit;
 use crate::store::principals::Principal;
 use crate::store::sealed::GRANT;
@@ -95,7 +95,10 @@ impl Services {
         (client_id, redirect_uri): (&str, &str),
     ) -> Result<(), ApiError> {
         let (id, now, owner) = (self.store.next_id().await?, self.now(), caller.owner);
-        let document = json!({ "verifier": verifier.expose(), "clientId": client_id, "redirectUri": redirect_uri });
+        let found_by = FoundBy::of(state, None);
+        let document = json!({
+            "verifier": verifier.expose(), "clientId": client_id, "redirectUri": redirect_uri, "foundBy": found_by,
+        });
         let document = zeroize::Zeroizing::new(document.to_string());
         let mut hashes = self.lookup.hashes(Purpose::State, state);
         let grant = grants::Grant {

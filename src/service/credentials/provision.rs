@@ -20,7 +20,7 @@ use crate::protocol::oauth2::token;
 use crate::protocol::variables::{Replied, Values, given_by_verification};
 use crate::protocol::{Credential, VendorFault, account, api_key};
 use crate::service::Services;
-use crate::service::grants::Started;
+use crate::service::grants::{FoundBy, Started};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
 use crate::service::instance::connected::Connected;
@@ -266,6 +266,13 @@ impl Services {
         })?;
         let document = self.vault.open(GRANT.place(owner.organization, grant.id), &grant.sealed)?;
         let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
+        if remembered.found_by.is_some_and(|found_by| !found_by.fits(&state, None)) {
+            tracing::error!(
+                grant = grant.id,
+                "oauth_grant.state_hash was altered: it is not of the state that was begun"
+            );
+            return Err(unknown("No open authorization has this state."));
+        }
         if remembered.client_id != client.id || remembered.redirect_uri != redirect_uri {
             return Err(unknown(
                 "The authorization with this state was started with another client id or callback URL.",
@@ -282,6 +289,8 @@ struct Remembered {
     verifier: Secret,
     client_id: Secret,
     redirect_uri: String,
+    #[serde(default)]
+    found_by: Option<FoundBy>,
 }
 
 impl Provisioning {

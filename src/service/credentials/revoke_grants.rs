@@ -179,8 +179,11 @@ impl Services {
             Ok(()) => tracing::info!(revocation = id, "a grant was revoked at its vendor"),
             Err(error) if attempt < TRIES && !is_final(&error) => {
                 tracing::warn!(revocation = id, attempt, ?error, "a grant could not be revoked yet");
-                if let Some(seconds) = error.retry_after {
-                    self.put_off(owner, &revocation, seconds).await?;
+                if let Some(seconds) = error.retry_after.filter(|_| error.code != Code::KeyUnavailable) {
+                    // It is tried again later than the vendor asked at worst.
+                    if let Err(error) = self.put_off(owner, &revocation, seconds).await {
+                        tracing::warn!(revocation = id, ?error, "revocations could not be put off");
+                    }
                 }
                 return Ok(true);
             }
@@ -205,7 +208,7 @@ impl Services {
         let rule = oauth2.and_then(|oauth2| oauth2.revoke.as_ref());
         let one_host = rule.is_some_and(|rule| !rule.url.has_variable_host());
         let (id, element) = (revocation.id, one_host.then_some(revocation.element_id));
-        let put_off = move |conn: &mut _| revocations::put_off(conn, owner.organization, (id, element), until);
+        let put_off = move |conn: &mut _| revocations::put_off(conn, owner.organization, (id, element), (now, until));
         Ok(self.store.write(put_off).await?)
     }
 

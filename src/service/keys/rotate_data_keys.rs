@@ -15,7 +15,7 @@ use crate::store::sealed::{
 use crate::store::{AnyConn, StoreFault, data_keys};
 use crate::vault::generations::SPREAD;
 use crate::vault::lookup::Purpose;
-use crate::vault::{LookupKey, SessionKey, seal, session};
+use crate::vault::{LookupKey, SessionKey, VaultFault, seal, session};
 
 /// On top of what must have passed: clocks differ.
 const MARGIN: TimeDelta = TimeDelta::hours(1);
@@ -148,7 +148,11 @@ impl Services {
         if hashed.purpose != Purpose::VendorGrant {
             return Ok(Ok(key.hash_bytes(hashed.purpose, &text)));
         }
-        let credential = Credential::read(&text).map_err(|error| ApiError::internal(error))?;
+        let Ok(credential) = Credential::read(&text) else {
+            let Column { table, name: column, .. } = hashed.of;
+            let fault = VaultFault::Corrupt { table, column, row: pair.id, owner: pair.owner };
+            return Ok(Err(Unopened { column: hashed.of, row: pair.id, key_id: None, fault }));
+        };
         let grant: Option<&Secret> = credential.grant();
         Ok(Ok(grant.map_or_else(|| pair.derived.clone(), |grant| key.hash(hashed.purpose, grant))))
     }
@@ -169,10 +173,12 @@ impl Services {
             // What was under way while the rotation ran, or came from a clock that is behind, is caught here.
             self.reload_data_keys().await?;
             let rehashed = self.rehash(|_| ()).await?;
-            if rehashed.unopened.is_empty() {
+            // What was altered is found by no hash any more; what another key or form seals may open again.
+            let may_open = |row: &&Unopened| !matches!(row.fault, VaultFault::Corrupt { .. });
+            let count = rehashed.unopened.iter().filter(may_open).count();
+            if count == 0 {
                 self.store.write(move |conn| data_keys::remove_retired(conn, LOOKUP, now)).await?;
             } else {
-                let count = rehashed.unopened.len();
                 tracing::error!(
                     count,
                     "an old look-up key stays: secrets that it finds do not open, `ligand keys rotate` names them"

@@ -7,7 +7,8 @@ use crate::kernel::error::ApiError;
 /// One of many: none for a row that does not open, which the log names.
 pub(in crate::service) fn unless_unopened<T>(opened: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     match opened {
-        Err(error) if error.code == Code::SecretUnopened => {
+        // The key's id is bytes of the row like any others.
+        Err(error) if matches!(error.code, Code::SecretUnopened | Code::KeyUnavailable) => {
             tracing::error!(?error, "a row that does not open is left out");
             Ok(None)
         }

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use subtle::ConstantTimeEq as _;
-
 use super::proof::Proof;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::SystemEntropy;
@@ -14,10 +12,10 @@ use crate::service::Services;
 use crate::service::keys::unopened::unless_unopened;
 use crate::service::process::memory::{FeedTrust, Memory};
 use crate::store::principals::{self, Found, Principal};
-use crate::store::sealed::USER_SECRET;
+use crate::store::sealed::{ORGANIZATION_SECRET, USER_SECRET};
 use crate::store::sessions;
 use crate::vault::lookup::Purpose;
-use crate::vault::{Audience, Known, LookupKey, MemoryHash, MemoryKey, Session};
+use crate::vault::{Audience, MemoryHash, MemoryKey, Session};
 
 /// The parts of an `Authorization` header (contract 2.3), as far as they were given.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +60,7 @@ impl Services {
             let (principal, session) = found.ok_or_else(refused)?;
             let agree = match (&presented.user, &presented.organization) {
                 (None, None) => true,
-                (None, Some(organization)) => is_organization_secret(&self.lookup.known(), &principal, organization),
+                (None, Some(organization)) => self.is_organization_secret(&principal, organization)?,
                 (Some(user), organization) => {
                     let other = self.principal_by_secrets(user, organization.as_ref()).await?;
                     other.is_some_and(|other| other.user == principal.user)
@@ -99,12 +97,10 @@ impl Services {
             return Ok(Some(known));
         }
         let generation = known.generation();
-        // Taken before the row, which may have a hash under a generation that goes meanwhile.
-        let keys = self.lookup.known();
         let hashes = self.lookup.hashes(Purpose::UserSecret, user);
         let found = self.store.read(move |conn| principals::find_by_secret(conn, &hashes)).await?;
         let Some(principal) = found.map_or(Ok(None), |found| self.genuine(found, Some(user)))? else { return Ok(None) };
-        let fits = organization.is_none_or(|organization| is_organization_secret(&keys, &principal, organization));
+        let fits = organization.map_or(Ok(true), |secret| self.is_organization_secret(&principal, secret))?;
         Ok(fits.then(|| known.remember(both, principal, generation)))
     }
 
@@ -125,6 +121,13 @@ impl Services {
         Ok(None)
     }
 
+    fn is_organization_secret(&self, principal: &Principal, presented: &Secret) -> Result<bool, ApiError> {
+        let organization = principal.owner.organization;
+        let place = ORGANIZATION_SECRET.place(organization, organization);
+        let opened = self.vault.open_text(place, &principal.organization_secret_sealed);
+        Ok(unless_unopened(opened.map_err(|fault| fault.into()))?.is_some_and(|secret| secret == *presented))
+    }
+
     async fn signed_in(&self, user: i64) -> Result<Option<Arc<SignedIn>>, ApiError> {
         let known = &self.principals.by_user;
         if let Some(known) = known.get(&user).filter(|_| self.principals.trust.holds(self.now().timestamp())) {
@@ -139,14 +142,6 @@ impl Services {
         let principal = self.genuine(found, None)?.map(Arc::new);
         Ok(principal.map(|principal| known.remember(user, SignedIn { principal, ended }, generation)))
     }
-}
-
-/// Under any generation of the look-up key.
-fn is_organization_secret(keys: &Known<LookupKey>, principal: &Principal, secret: &Secret) -> bool {
-    keys.all().any(|generation| {
-        let hash = generation.key.hash(Purpose::OrganizationSecret, secret);
-        hash.ct_eq(&principal.organization_secret_hash).into()
-    })
 }
 
 fn missing(parts: &str) -> ApiError {

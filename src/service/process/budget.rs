@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::queues::Queues;
 
 /// What is taken from a budget at once.
 pub const STEP: usize = 64 << 10;
@@ -16,10 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Who waits holds what its connection has read so far, so only so many may.
 const WAITING: usize = 32;
 
-/// So many bytes for all who share it.
+/// So many bytes for all who share it, of which nobody takes more than three quarters.
 #[derive(Debug, Clone)]
 pub struct Budget {
     free: Arc<Semaphore>,
+    shares: Arc<Queues<i64>>,
+    share: usize,
     waiting: Arc<Semaphore>,
     patience: Duration,
 }
@@ -28,18 +31,36 @@ pub struct Budget {
 #[derive(Debug)]
 pub struct Room {
     budget: Budget,
+    /// Whose it is; without, nobody's share is asked.
+    share: Option<Arc<Semaphore>>,
     taken: Option<OwnedSemaphorePermit>,
+    taken_of_share: Option<OwnedSemaphorePermit>,
 }
 
 impl Budget {
     pub fn of(bytes: usize) -> Self {
-        let free = Arc::new(Semaphore::new(bytes / STEP));
-        Self { free, waiting: Arc::new(Semaphore::new(WAITING)), patience: PATIENCE }
+        let steps = bytes / STEP;
+        let (free, waiting) = (Arc::new(Semaphore::new(steps)), Arc::new(Semaphore::new(WAITING)));
+        Self { free, shares: Arc::default(), share: steps.saturating_sub(steps / 4), waiting, patience: PATIENCE }
     }
 
     /// Nothing yet.
     pub fn room(&self) -> Room {
-        Room { budget: self.clone(), taken: None }
+        Room { budget: self.clone(), share: None, taken: None, taken_of_share: None }
+    }
+
+    /// Nothing yet, of an organization's share.
+    pub fn room_of(&self, organization: i64) -> Room {
+        Room { share: Some(self.shares.queue(organization, self.share)), ..self.room() }
+    }
+
+    /// After a moment's waiting, or where many wait already, nothing.
+    async fn take(&self, from: &Arc<Semaphore>, steps: u32) -> Option<OwnedSemaphorePermit> {
+        if let Ok(taken) = Arc::clone(from).try_acquire_many_owned(steps) {
+            return Some(taken);
+        }
+        let _waits = self.waiting.try_acquire().ok()?;
+        tokio::time::timeout(self.patience, Arc::clone(from).acquire_many_owned(steps)).await.ok()?.ok()
     }
 }
 
@@ -54,34 +75,38 @@ impl Room {
         if steps == 0 {
             return Ok(());
         }
-        let Budget { free, waiting, patience } = self.budget.clone();
-        if let Ok(more) = Arc::clone(&free).try_acquire_many_owned(steps) {
-            return self.add(Some(more));
+        if let Some(share) = &self.share {
+            let more = self.budget.take(share, steps).await.ok_or_else(busy)?;
+            add(&mut self.taken_of_share, more);
         }
-        let _waits = waiting.try_acquire().map_err(|_| busy())?;
-        let more = free.acquire_many_owned(steps);
-        self.add(tokio::time::timeout(patience, more).await.ok().and_then(Result::ok))
+        let more = self.budget.take(&self.budget.free, steps).await.ok_or_else(busy)?;
+        add(&mut self.taken, more);
+        Ok(())
     }
 
     /// The same without waiting.
     pub fn grow_now(&mut self, bytes: usize) -> Result<(), ApiError> {
-        match self.lacking(bytes)? {
-            0 => Ok(()),
-            steps => self.add(Arc::clone(&self.budget.free).try_acquire_many_owned(steps).ok()),
+        let steps = self.lacking(bytes)?;
+        if steps == 0 {
+            return Ok(());
         }
+        let now = |from: &Arc<Semaphore>| Arc::clone(from).try_acquire_many_owned(steps).map_err(|_| busy());
+        if let Some(share) = &self.share {
+            add(&mut self.taken_of_share, now(share)?);
+        }
+        add(&mut self.taken, now(&self.budget.free)?);
+        Ok(())
     }
 
     fn lacking(&self, bytes: usize) -> Result<u32, ApiError> {
         u32::try_from(bytes.saturating_sub(self.bytes()).div_ceil(STEP)).map_err(|_| busy())
     }
+}
 
-    fn add(&mut self, more: Option<OwnedSemaphorePermit>) -> Result<(), ApiError> {
-        let more = more.ok_or_else(busy)?;
-        match &mut self.taken {
-            Some(taken) => taken.merge(more),
-            None => self.taken = Some(more),
-        }
-        Ok(())
+fn add(taken: &mut Option<OwnedSemaphorePermit>, more: OwnedSemaphorePermit) {
+    match taken {
+        Some(taken) => taken.merge(more),
+        None => *taken = Some(more),
     }
 }
 
@@ -110,5 +135,18 @@ mod tests {
         waited.unwrap();
         budget.room().grow_now(STEP).unwrap();
         assert_eq!(budget.room().grow_now(STEP + 1).unwrap_err().code, Code::Busy);
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_what_is_left_for_others() {
+        let budget = Budget { patience: Duration::from_millis(1), ..Budget::of(8 * STEP) };
+        let (mut first, mut second) = (budget.room_of(1), budget.room_of(1));
+        first.grow(5 * STEP).await.unwrap();
+        assert_eq!(second.grow(2 * STEP).await.unwrap_err().code, Code::Busy);
+        second.grow_now(STEP).unwrap();
+        assert_eq!(second.grow_now(2 * STEP).unwrap_err().code, Code::Busy);
+        budget.room_of(2).grow(2 * STEP).await.unwrap();
+        drop((first, second));
+        budget.room_of(1).grow(6 * STEP).await.unwrap();
     }
 }
