@@ -1,10 +1,10 @@
-//! The vendor's addresses of an element, and the configuration entries that repeat them (contract 4.3): `base.url`,
-//! `oauth.authorization.url`, `oauth.token.url`. These are derived, so that each address is written in one place only.
+//! The vendor's addresses of an element, and the configuration entries that repeat them (docs/api.md, Configuration entries):
+//! `base.url`, `oauth.authorization.url`, `oauth.token.url`. These are derived, so that each address is written in one place only.
 
 use super::element::{AuthenticationType, ConfigurationEntry, ConfigurationType, Element};
 use crate::kernel::template::Template;
 
-/// Keys that no element file declares and that no instance shows (contract 11.2).
+/// Keys that no element file declares and that no instance shows (docs/api.md, Configuration entries).
 pub const ADDRESS_KEYS: [&str; 3] = ["base.url", "oauth.authorization.url", "oauth.token.url"];
 
 impl Element {

@@ -258,7 +258,7 @@ pub struct Verification {
     pub account_name: Vec<String>,
 }
 
-/// One declared input of an instance (contract 4.3).
+/// One declared input of an instance (docs/api.md, Configuration entries).
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ConfigurationEntry {

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 pub struct Events {
     /// Which kinds of events the vendor can give: `polling`, `webhook`.
     pub methods: Vec<String>,
-    /// What is polled, by resource (contract 4.4); written out, the default of `event.poller.configuration`.
+    /// What is polled, by resource; written out, the default of `event.poller.configuration`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub polling: BTreeMap<String, Polled>,
 }
 
-/// How one resource is polled, in the shape of contract 7.2.
+/// How one resource is polled, as callers write it (docs/api.md, Events).
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Polled {

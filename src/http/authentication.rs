@@ -1,4 +1,4 @@
-//! `/authentication`: passwords, sessions, secrets (contract 2.2).
+//! `/authentication`: passwords, sessions, secrets (docs/api.md, Authentication).
 
 use actix_web::{HttpResponse, delete, get, post, web};
 use serde::Deserialize;

@@ -171,7 +171,7 @@ fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Outpu
     }
 }
 
-/// Any JSON value, of methods that have a body. A body of the others is passed over (contract 1.2).
+/// Any JSON value, of methods that have a body. A body of the others is passed over (docs/api.md, Requests and replies).
 #[derive(Default)]
 pub struct AnyBody {
     pub value: Option<Value>,

@@ -13,7 +13,7 @@ pub struct CorsOrigins {
     pub localhost: bool,
 }
 
-/// The exact text of contract 3.3.
+/// The exact text that pages may rely on (docs/api.md, Headers).
 const EXPOSED: &str = "Elements-Returned-Count, Elements-Total-Count, Elements-Request-Id, Elements-Next-Page-Token, \
                        Elements-Trace-Id, Elements-Error, Content-Disposition";
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";

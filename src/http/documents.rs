@@ -1,4 +1,4 @@
-//! `…/docs`: API documents of the elements' resources (contract 5.9, 6.5). The routes stand beside those of their areas.
+//! `…/docs`: documents of the elements' resources (docs/api.md, API documents). The routes stand beside those of their areas.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde_json::Value;

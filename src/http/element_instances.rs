@@ -1,4 +1,4 @@
-//! `/elements/{keyOrId}/instances`: the instances of one element (contract 5.1).
+//! `/elements/{keyOrId}/instances`: the instances of one element (docs/api.md, Instances).
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;

@@ -1,4 +1,4 @@
-//! `/elements`: the catalogue and the OAuth helper (contract 4).
+//! `/elements`: the catalogue (docs/api.md, Elements) and the OAuth helper (docs/api.md, OAuth addresses).
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::service::elements::view::{
 
 pub fn routes(config: &mut ServiceConfig) {
     // The router tries the patterns in order: the most called comes first. Literals that share the place of the key win
-    // (contract 4.1, routing).
+    // (docs/api.md, Elements).
     config
         .service(get_oauth_url)
         .service(list_elements)
@@ -176,7 +176,7 @@ fn texts(members: Map<String, Value>) -> Result<BTreeMap<String, String>, ApiErr
     Ok(texts)
 }
 
-/// A page with the headers of contract 3.3.
+/// A page with the headers of lists (docs/api.md, Headers).
 pub fn page_of<T: Serialize>(items: &[T], next: Option<String>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header(("elements-returned-count", items.len().to_string()));

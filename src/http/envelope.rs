@@ -100,8 +100,8 @@ pub async fn envelope(
     })
 }
 
-/// One form for every address: the API's lie below its base path, whether it was sent or not (contract 1.1), and there a
-/// trailing slash means nothing (contract 1.2).
+/// One form for every address: the API's lie below its base path, whether it was sent or not, and there a trailing slash
+/// means nothing (docs/api.md, Requests and replies).
 fn canonicalize(request: &mut ServiceRequest) {
     let path = request.path();
     let trimmed = path.trim_end_matches('/');

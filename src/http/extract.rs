@@ -64,7 +64,8 @@ pub struct CallerInstance {
     pub instance: i64,
 }
 
-/// A caller of a hub: the instance that the Element token names, and the user. The organization may stay away (contract 2.4).
+/// A caller of a hub: the instance that the Element token names, and the user. The organization may stay away (docs/api.md,
+/// Authentication).
 pub struct HubCaller {
     pub services: Services,
     pub principal: Arc<Principal>,
@@ -211,7 +212,7 @@ pub(super) fn authorization(request: &HttpRequest) -> Result<Option<&str>, ApiEr
     }
 }
 
-/// The parts of the Authorization header in any order (contract 2.3).
+/// The parts of the Authorization header in any order (docs/api.md, Authentication).
 pub(super) fn presented(request: &HttpRequest) -> Result<Presented, ApiError> {
     let mut presented = Presented::default();
     if let Some(text) = authorization(request)? {
@@ -308,7 +309,7 @@ impl Parameters {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The first value, unless it is empty: empty means not given (contract 1.2).
+    /// The first value, unless it is empty: empty means not given (docs/api.md, Requests and replies).
     pub fn get(&self, name: &str) -> Option<&str> {
         self.given(name).filter(|value| !value.is_empty())
     }

@@ -1,5 +1,5 @@
-//! `/hubs/{hub}/…`: hub resources of the instance of the Element token (contract 6), and the same without `/hubs/{hub}`. The
-//! hub's name is not looked at: the token says which element is meant.
+//! `/hubs/{hub}/…`: hub resources of the instance of the Element token (docs/api.md, Hubs and resources), and the same without
+//! `/hubs/{hub}`. The hub's name is not looked at: the token says which element is meant.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, delete, get, patch, post, put, web};
@@ -185,7 +185,7 @@ fn names_instance(request: &HttpRequest) -> bool {
 }
 
 /// The bare form: where nothing of ours has the address, the element of the token may have it. What is the platform's by its
-/// name alone (contract 14.1) is nobody else's.
+/// name alone (docs/api.md, Whose address it is) is nobody else's.
 pub async fn bare(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
     let path = path_of(&request)?;
     let first = path.first().map(String::as_str).unwrap_or_default();

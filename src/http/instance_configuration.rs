@@ -1,4 +1,4 @@
-//! `/instances/{id}/configuration`: one entry at a time (contract 5.5).
+//! `/instances/{id}/configuration`: one entry at a time (docs/api.md, Configuration of an instance).
 
 use actix_web::{HttpResponse, get, patch, web};
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! `/instances` (contract 5).
+//! `/instances` (docs/api.md, Instances).
 
 use actix_web::http::header::{ContentType, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};

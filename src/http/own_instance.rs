@@ -1,4 +1,4 @@
-//! The token-scoped forms without an id: the instance is the one that `Element <token>` names (contract 2.4, 5.1).
+//! The token-scoped forms without an id: the instance is the one that `Element <token>` names (docs/api.md, Instances).
 
 use actix_web::{HttpResponse, delete, get, patch, put, web};
 use serde_json::{Map, Value};

@@ -1,5 +1,5 @@
-//! Families that are the platform's, and an element's where it declares them by name (contract 14.1): with an instance's token
-//! `GET /users` is the element's if it has a resource `users`, and the platform's if it has none.
+//! Families that are the platform's, and an element's where it declares them by name (docs/api.md, Whose address it is): with an
+//! instance's token `GET /users` is the element's if it has a resource `users`, and the platform's if it has none.
 
 use actix_web::HttpMessage as _;
 use actix_web::dev::ServiceRequest;

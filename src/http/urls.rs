@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-/// Below it lies the API (contract 1.1).
+/// Below it lies the API (docs/api.md, Requests and replies).
 pub const BASE: &str = "/elements/api-v2";
 /// Of the API, among the pages of `/connect`.
 const LINKS: &str = "/connect/links";

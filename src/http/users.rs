@@ -1,4 +1,4 @@
-//! `/users`: the people of the caller's organization (contract 10.1).
+//! `/users`: the people of the caller's organization (docs/api.md, Users).
 
 use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;

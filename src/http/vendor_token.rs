@@ -34,7 +34,7 @@ pub async fn named_instance(services: &Services, request: &HttpRequest) -> Resul
     services.instance_of_candidates(&candidates).await
 }
 
-/// `User …, Organization …, Element …` in any order (contract 2.3).
+/// `User …, Organization …, Element …` in any order (docs/api.md, Authentication).
 fn is_ours(value: &str) -> bool {
     value
         .split(',')

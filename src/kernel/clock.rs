@@ -69,7 +69,7 @@ fn from_micros(micros: i64) -> DateTime<Utc> {
     Utc.timestamp_micros(micros).single().unwrap_or_default()
 }
 
-/// `2017-08-01T16:12:43Z`: whole seconds and `Z`, as the API writes every date (contract 1.3).
+/// `2017-08-01T16:12:43Z`: whole seconds and `Z`, as the API writes every date (docs/api.md, Requests and replies).
 pub fn api_date(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

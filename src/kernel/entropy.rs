@@ -103,8 +103,8 @@ pub fn hex_of(bytes: &[u8]) -> String {
     text
 }
 
-/// 44 characters of base64 text (contract 2.1), drawn again until it has neither `+` nor `/`: such a secret
-/// survives a URL, a shell and a careless client.
+/// 44 characters of base64 text (docs/api.md, Authentication), drawn again until it has neither `+` nor `/`: such a
+/// secret survives a URL, a shell and a careless client.
 pub fn base64_token(entropy: &dyn Entropy) -> Secret {
     const PADDED: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new());
     loop {

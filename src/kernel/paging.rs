@@ -1,4 +1,4 @@
-//! Lists in pages: `pageSize` and the opaque `nextPage` (contract 1.4).
+//! Lists in pages: `pageSize` and the opaque `nextPage` (docs/api.md, Lists).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

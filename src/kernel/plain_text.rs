@@ -1,4 +1,4 @@
-//! Names and tags are plain text: markup in them is removed before storing (contract 5.2).
+//! Names and tags are plain text: markup in them is removed before storing (docs/api.md, Creating an instance).
 
 /// Removes tags and comments, control characters and outer white space, in one pass. What merely looks like markup stays:
 /// `R&D`, `a < b`. Of a tag that is never closed only the `<` goes: pasted into a page it would close there.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Eight asterisks: how the API shows a stored secret (contract 5.6).
+/// Eight asterisks: how the API shows a stored secret (docs/api.md, Configuration of an instance).
 pub const MASK: &str = "********";
 
 /// Prints `***`, is wiped on drop, compares in constant time, and cannot be serialized: whoever wants the text

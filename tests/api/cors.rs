@@ -1,4 +1,4 @@
-//! Pages of other origins (Fetch standard; contract 3.3).
+//! Pages of other origins (Fetch standard; docs/api.md, Headers).
 
 use crate::support::caller::read;
 use crate::support::server::{Setup, run_with};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::caller::{BASE, read, with_code, with_key};
 use crate::support::on_both;
 
-/// The instance token is random: a snapshot shows its shape instead, which is contract 2.1's.
+/// The instance token is random: a snapshot shows its shape instead (docs/api.md, Authentication).
 fn without_token(mut instance: Value) -> Value {
     let token = instance["token"].as_str().expect("a token").to_owned();
     assert_eq!(token.len(), 44);

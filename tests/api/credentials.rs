@@ -1,4 +1,4 @@
-//! The Authorization header (contract 2.3–2.5), and how a revocation reaches other processes.
+//! The Authorization header (docs/api.md, Authentication), and how a revocation reaches other processes.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! `oauth/url/default` (contract 4.6): the organization's own app, our redirect URI, and a secret that holds the two ends
-//! of one user's flow together.
+//! `oauth/url/default` (docs/api.md, OAuth addresses): the organization's own app, our redirect URI, and a secret that holds the
+//! two ends of one user's flow together.
 
 use chrono::TimeDelta;
 use ligand::sandbox::Consent;

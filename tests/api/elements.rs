@@ -1,4 +1,4 @@
-//! The catalogue, as the contract's member tables describe it (4.1–4.4).
+//! The catalogue (docs/api.md, Elements): its calls, and the members of what they answer.
 
 use serde_json::{Value, json};
 
@@ -138,7 +138,7 @@ on_sqlite!(page_sizes_and_tokens_that_make_no_sense_are_refused, |server| async 
     }
 });
 
-on_sqlite!(an_element_has_the_members_of_the_contract, |server| async move {
+on_sqlite!(an_element_has_its_documented_members, |server| async move {
     let anonymous = server.anonymous();
     let by_key = anonymous.get("/elements/hubspotcrm").await.ok();
     assert_eq!(anonymous.get("/elements/168").await.ok(), by_key);
@@ -175,7 +175,7 @@ on_sqlite!(the_declared_configuration_is_an_object_of_two_lists, |server| async 
     let found = anonymous.get("/elements/hubspotcrm/configuration").await.ok();
     has_members(&found, &[("configuration", json!([])), ("providerData", json!([]))]);
     let entries = found["configuration"].as_array().unwrap();
-    // The contract's twenty, and the addresses that no instance shows.
+    // The twenty of an instance, and the addresses that no instance shows.
     assert_eq!(entries.len(), 23);
     for entry in entries {
         let mut members = vec![("id", json!(0)), ("displayOrder", json!(0)), ("options", json!([]))];
@@ -235,7 +235,7 @@ on_sqlite!(each_authentication_type_has_its_own_configuration, |server| async mo
     }
 });
 
-on_sqlite!(metadata_has_the_members_of_the_contract, |server| async move {
+on_sqlite!(metadata_has_its_documented_members, |server| async move {
     let anonymous = server.anonymous();
     let minimal: Vec<_> = ["key", "name", "description"].map(|name| (name, json!(""))).into();
     let minimal = [minimal, vec![("id", json!(0)), ("events", json!({}))]].concat();

@@ -1,4 +1,4 @@
-//! Every failure wears one body, whoever noticed it (contract 3.1, 3.2).
+//! Every failure wears one body, whoever noticed it (docs/api.md, Errors).
 
 use std::collections::BTreeSet;
 

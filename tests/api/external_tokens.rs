@@ -1,4 +1,4 @@
-//! `externalAuthentication: "initial"`: the caller did the exchange itself (contract 5.3).
+//! `externalAuthentication: "initial"`: the caller did the exchange itself (docs/api.md, Creating an instance).
 
 use ligand::sandbox::EndOfGrant;
 use serde_json::{Value, json};

@@ -48,7 +48,7 @@ on_both!(a_contact_lives_through_the_hub, |server| async move {
     let cut = caller.get(&format!("{path}?fields=email,firstname")).await.ok();
     assert_eq!(cut.as_object().expect("an object").keys().collect::<Vec<_>>(), ["id", "vid", "email", "properties"]);
     caller.patch(&path, &cut).await.ok();
-    // The search contract: what is asked for stands in the object.
+    // What is asked for stands in the object (docs/api.md, Conditions).
     let found = caller.get_with("/hubs/crm/contacts", &[("where", "email = 'jo@example.com'")]).await.ok();
     assert_eq!((ids(&found), &found[0]["email"]), (vec![id.clone()], &json!("jo@example.com")));
     let again = caller.post("/hubs/crm/contacts", &body).await;

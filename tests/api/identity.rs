@@ -1,4 +1,4 @@
-//! Signing in, and the secrets that it gives access to (contract 2.1, 2.2).
+//! Signing in, and the secrets that it gives access to (docs/api.md, Authentication).
 
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ on_both!(a_session_shows_the_two_secrets, |server| async move {
         reply.fails(401, "missing_credentials");
     }
     server.anonymous().get("/authentication/secrets").await.fails(401, "missing_credentials");
-    // Shapes of contract 2.1.
+    // Their shapes (docs/api.md, Authentication).
     let (user, organization) = (server.admin.user_secret.expose(), server.admin.organization_secret.expose());
     assert!(user.len() == 44 && !user.contains(['+', '/']), "{}", user.len());
     assert!(organization.len() == 32 && organization.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
@@ -163,7 +163,7 @@ on_both!(a_new_password_wants_the_present_one_or_a_sign_in_of_this_moment, |serv
     session.post(PATH, &with(PASSWORD, "another horse")).await.ok();
     caller.post(PATH, &with("another horse", "a further horse")).await.ok();
     sign_in(&server, "admin@example.com", "a further horse").await.ok();
-    // The contract's own form, with a session of this moment.
+    // The platform's own form, with a session of this moment.
     let fresh = sign_in(&server, "admin@example.com", "a further horse").await.ok()["token"].take();
     let fresh = server.anonymous().with(&format!("Bearer {}", fresh.as_str().unwrap()));
     server.advance(TimeDelta::minutes(5));

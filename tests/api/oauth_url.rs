@@ -1,4 +1,4 @@
-//! `oauth/url`: the exact address for every way to ask for it (contract 4.6, 11.3, 11.4, 12.2).
+//! `oauth/url`: the exact address for every way to ask for it (docs/api.md, OAuth addresses; docs/api.md, HubSpot).
 
 use ligand::catalog::Catalog;
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use crate::support::server::Setup;
 use crate::support::vendor::{Vendor, elements};
 use crate::support::{TestServer, on_both};
 
-/// Families of the contract that no route of ours has yet, with what clients append.
+/// Families of the platform's that no route of ours has yet, with what clients append.
 const FAMILIES: [&str; 29] = [
     "/accounts/12",
     "/accounts/12/objects/definitions",

@@ -183,7 +183,7 @@ on_both!(a_role_is_granted_and_taken_away_and_counts_for_the_next_call, |server|
     sam.get("/users").await.ok();
 });
 
-on_both!(role_calls_are_refused_in_the_order_of_the_contract, |server| async move {
+on_both!(role_calls_are_refused_in_the_documented_order, |server| async move {
     let (admin, own) = (server.caller(), own_id(&server).await);
     let stranger = server.stranger().await;
     let foreign = stranger.get("/users/stranger@other.example").await.ok()["id"].clone();

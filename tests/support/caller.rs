@@ -173,7 +173,7 @@ impl Reply {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
-    /// The body of a success; the only success is 200 (contract 1.1).
+    /// The body of a success; the only success is 200 (docs/api.md, Requests and replies).
     #[track_caller]
     pub fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{self:?}");

@@ -123,7 +123,7 @@ fn check_selector(at: &str, entry: &ConfigurationEntry, element: &Element, findi
     );
 }
 
-/// What the code exchange reads (contract 4.3) and where Ligand shows the tokens.
+/// What the code exchange reads (docs/api.md, Configuration entries) and where Ligand shows the tokens.
 fn check_oauth2_keys(element: &Element, refreshes: bool, findings: &mut Findings) {
     let given = |entry: &ConfigurationEntry| entry.required && !entry.internal;
     let kept = |entry: &ConfigurationEntry| entry.internal && entry.is_secret();

@@ -8,7 +8,7 @@ mod templates;
 
 use super::element::Element;
 
-/// Path segments of the API that share the place of an element's key (contract 4.1), and `api-v2` of its base path.
+/// Path segments of the API that share the place of an element's key (docs/api.md, Elements), and `api-v2` of its base path.
 const RESERVED_KEYS: [&str; 5] = ["keys", "metadata", "api-v2", "oauthProxies", "convert"];
 
 /// Something wrong with an element.

@@ -80,7 +80,7 @@ fn hubspot_declares_the_twenty_keys_in_order() {
 }
 
 #[test]
-fn hubspot_scopes_follow_the_contract() {
+fn hubspot_scopes_are_the_documented_ones() {
     let catalog = Catalog::load(None).unwrap();
     let scopes = |key: &str| catalog.get(key).unwrap().authentication.oauth2.as_ref().unwrap().scopes.clone();
     let long = "contacts timeline files content reports social automation forms";

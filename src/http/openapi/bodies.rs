@@ -1,5 +1,5 @@
-//! Bodies for the OpenAPI document only: what callers should send. What is accepted is wider (contract 1.2), and is
-//! read by the use cases' own types; a test holds the two together.
+//! Bodies for the OpenAPI document only: what callers should send. What is accepted is wider (docs/api.md, Requests and
+//! replies), and is read by the use cases' own types; a test holds the two together.
 
 #![expect(dead_code, reason = "the members are read by the derive only")]
 

@@ -1,4 +1,4 @@
-//! `where` and `orderBy` (CEQL, contract 6.4): `email = 'a@b' AND (amount >= 5 OR name LIKE 'A%')`. A text becomes a
+//! `where` and `orderBy` (docs/api.md, Conditions): `email = 'a@b' AND (amount >= 5 OR name LIKE 'A%')`. A text becomes a
 //! [`Clause`] or a complaint that names the column; what a clause becomes at a vendor is written elsewhere.
 
 use std::fmt;

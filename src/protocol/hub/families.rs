@@ -1,9 +1,9 @@
-//! Addresses that are the platform's own, whether or not this version has them (contract 2.4, 4 to 10): an element's generic
-//! resource, which takes every name, takes none of these.
+//! Addresses that are the platform's own, whether or not this version has them (docs/api.md, Whose address it is): an element's
+//! generic resource, which takes every name, takes none of these.
 
 /// First segments behind the base path.
 const OF_THE_PLATFORM: [&str; 38] = [
-    // 2 authentication, 3.3, and the addresses beside the API
+    // Authentication, and the addresses beside the API.
     "applications",
     "authentication",
     "connect",
@@ -16,19 +16,19 @@ const OF_THE_PLATFORM: [&str; 38] = [
     "signup",
     "signup-partners",
     "vendor",
-    // 4 elements, 5 instances
+    // Elements, instances, and whose they are.
     "accounts",
     "catalog-properties",
     "element-products",
     "elements",
     "hubs",
     "instances",
-    // 6 what a hub has beside its resources
+    // What a hub has beside its resources.
     "bulk",
     "bulkloader",
     "objects",
     "ping",
-    // 7 events, 8 common resources, 9 formulas
+    // Events, common resources, formulas.
     "common-resources",
     "events",
     "formulas",
@@ -36,7 +36,7 @@ const OF_THE_PLATFORM: [&str; 38] = [
     "notifications",
     "transformations",
     "vdrs",
-    // 10 organizations, people and the rest
+    // Organizations, people and the rest.
     "audit-logs",
     "change-management",
     "customers",

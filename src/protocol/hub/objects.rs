@@ -1,4 +1,4 @@
-//! Which objects an element has, and which fields they have (contract 6.5).
+//! Which objects an element has, and which fields they have (docs/api.md, Objects and fields).
 
 use serde::Serialize;
 use serde_json::Value;

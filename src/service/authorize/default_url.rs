@@ -1,5 +1,5 @@
-//! `oauth/url/default` (contract 4.6): an authorization with the organization's own app. The vendor comes back to us, and
-//! what it brings is forwarded to the caller, who exchanges the code with the secret that it was given at the start.
+//! `oauth/url/default` (docs/api.md, OAuth addresses): an authorization with the organization's own app. The vendor comes back to
+//! us, and what it brings is forwarded to the caller, who exchanges the code with the secret that it was given at the start.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where to send a user: `oauth/url` (contract 4.6).
+//! Where to send a user: `oauth/url` (docs/api.md, OAuth addresses).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! API documents made from the elements' resources (contract 5.9, 6.5).
+//! API documents made from the elements' resources (docs/api.md, API documents).
 
 use serde_json::Value;
 use url::Url;

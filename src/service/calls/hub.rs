@@ -1,4 +1,4 @@
-//! Hub resources (contract 6): a caller's call becomes one or several calls to the vendor, and one answer.
+//! Hub resources (docs/api.md, Hubs and resources): a caller's call becomes one or several calls to the vendor, and one answer.
 
 use serde_json::Value;
 

@@ -15,8 +15,8 @@ pub struct ElementQuery {
 }
 
 impl ElementQuery {
-    /// `where`: conditions `field = 'value'` and `field in ('a','b')`, joined by AND (contract 4.1). Fields: `key`, `hub`,
-    /// `name`, `active`, `private`, `extended`, and `abridged`, which is no condition but a form.
+    /// `where`: conditions `field = 'value'` and `field in ('a','b')`, joined by AND (docs/api.md, Elements). Fields: `key`,
+    /// `hub`, `name`, `active`, `private`, `extended`, and `abridged`, which is no condition but a form.
     pub fn read(abridged: bool, clause: Option<&str>) -> Result<Self, ApiError> {
         let mut query = Self { abridged, conditions: Vec::new() };
         let Some(clause) = clause.filter(|text| !text.trim().is_empty()) else { return Ok(query) };

@@ -1,4 +1,4 @@
-//! What an element can do, in the contract's words (4.4).
+//! What an element can do (docs/api.md, Element metadata).
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! An element as the API shows it (contract 4.2–4.4, 12.1).
+//! An element as the API shows it (docs/api.md, Elements).
 
 use std::collections::HashMap;
 use std::sync::Arc;

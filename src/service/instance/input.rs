@@ -1,4 +1,4 @@
-//! What a caller sends to create or change an instance (contract 5.2).
+//! What a caller sends to create or change an instance (docs/api.md, Creating an instance).
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,7 @@ impl ProviderData {
     }
 }
 
-/// Tokens that the caller obtained itself (contract 5.3, external authentication).
+/// Tokens that the caller obtained itself: external authentication (docs/api.md, Creating an instance).
 #[derive(Clone, Default)]
 pub struct Brought {
     pub access_token: Option<Secret>,

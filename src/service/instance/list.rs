@@ -1,4 +1,4 @@
-//! Lists and counts of instances (contract 5.1, 5.8).
+//! Lists and counts of instances (docs/api.md, Instances).
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ impl Services {
     }
 }
 
-/// The 404 of an empty list (contract 1.5): clients match `No … found`.
+/// The 404 of an empty list: clients match `No … found` (docs/api.md, Lists).
 pub fn nothing_found(things: &str) -> ApiError {
     ApiError::new(Code::NothingFound, format!("No {things} found"))
 }

@@ -1,4 +1,4 @@
-//! An instance as the API shows it (contract 5.4, 12.1).
+//! An instance as the API shows it (docs/api.md, The instance object).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

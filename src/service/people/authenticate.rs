@@ -17,7 +17,7 @@ use crate::store::sessions;
 use crate::vault::lookup::Purpose;
 use crate::vault::{Audience, MemoryHash, MemoryKey, Session};
 
-/// The parts of an `Authorization` header (contract 2.3), as far as they were given.
+/// The parts of an `Authorization` header (docs/api.md, Authentication), as far as they were given.
 #[derive(Debug, Clone, Default)]
 pub struct Presented {
     pub user: Option<Secret>,

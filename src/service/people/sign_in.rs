@@ -187,14 +187,14 @@ impl Services {
         Ok(self.vault.open_text(place, &sealed.of_organization)?)
     }
 
-    /// 44 characters of base64 (contract 2.1).
+    /// 44 characters of base64 (docs/api.md, Authentication).
     pub fn new_user_secret(&self, organization: i64, user: i64) -> Result<(Secret, KeptSecret), ApiError> {
         let secret = base64_token(self.entropy.as_ref());
         let kept = self.kept_secret(Purpose::UserSecret, USER_SECRET.place(organization, user), &secret)?;
         Ok((secret, kept))
     }
 
-    /// 32 lower-case hex characters (contract 2.1).
+    /// 32 lower-case hex characters (docs/api.md, Authentication).
     pub fn new_organization_secret(&self, organization: i64) -> Result<(Secret, KeptSecret), ApiError> {
         let secret = Secret::new(hex::<16>(self.entropy.as_ref()));
         let place = ORGANIZATION_SECRET.place(organization, organization);

@@ -1,4 +1,4 @@
-//! A user as the API shows and takes one (contract 10.1).
+//! A user as the API shows and takes one (docs/api.md, Users).
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

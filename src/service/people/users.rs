@@ -1,5 +1,5 @@
-//! The people of an organization, as its administrators make, change and remove them (contract 10.1). What a removed user made
-//! is the organization's: instances, links and webhooks stay.
+//! The people of an organization, as its administrators make, change and remove them (docs/api.md, Users). What a removed user
+//! made is the organization's: instances, links and webhooks stay.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -289,7 +289,7 @@ impl Services {
             .ok_or(missing)
     }
 
-    /// Of another organization it is a 403 here (contract 10.1).
+    /// Of another organization it is a 403 here (docs/api.md, Users).
     async fn user_for_roles(&self, caller: &Principal, by: By) -> Result<User, ApiError> {
         let missing = missing(&by);
         let found = self.store.read(move |conn| users::find_anywhere(conn, &by)).await?.ok_or(missing)?;

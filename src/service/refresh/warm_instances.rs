@@ -110,7 +110,7 @@ impl LiveInstance {
         self.configuration.iter().find(|(known, _)| **known == *key).map(|(_, value)| &**value)
     }
 
-    /// Whether replies of hub calls keep members that are null (contract 6.6).
+    /// Whether replies of hub calls keep members that are null (docs/api.md, Hubs and resources).
     pub fn keeps_nulls(&self) -> bool {
         self.configuration(FILTER_NULLS) == Some("false")
     }

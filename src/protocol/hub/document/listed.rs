@@ -1,4 +1,4 @@
-//! The operations as an element's `resources` (contract 4.8 and 4.9).
+//! The operations as an element's `resources` (docs/api.md, Resources of an element).
 
 use serde::Serialize;
 use serde_json::Value;

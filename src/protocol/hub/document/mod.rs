@@ -1,5 +1,5 @@
-//! The API document of an element's resources (contract 5.9, 6.5): one model, made of the element (`build`) and written as
-//! Swagger 2.0, as OpenAPI 3.1 (`render`), or as the list that an element shows (`listed`).
+//! The document of an element's resources (docs/api.md, API documents): one model, made of the element (`build`) and written
+//! as Swagger 2.0, as OpenAPI 3.1 (`render`), or as the list that an element shows (`listed`).
 
 mod build;
 pub mod listed;
