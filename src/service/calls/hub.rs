@@ -16,6 +16,7 @@ use crate::protocol::hub::plan::{Call, Plan};
 use crate::protocol::hub::refusal::{malformed, refusal};
 use crate::protocol::hub::{route, shape};
 use crate::service::Services;
+use crate::service::instance::list::nothing_found;
 use crate::service::people::authenticate::Presented;
 use crate::service::refresh::warm_instances::LiveInstance;
 
@@ -169,7 +170,7 @@ impl Services {
         let live = self.live_instance(owner, instance).await?;
         let names = objects::names(&live.element);
         if names.is_empty() {
-            return Err(ApiError::new(Code::NothingFound, "No objects found."));
+            return Err(nothing_found("objects"));
         }
         Ok(names)
     }
