@@ -131,17 +131,26 @@ fn numbers_that_a_crash_takes_back_hide_no_change_on_postgres() {
         let mut position = start(&store).await;
         db_change(&store, 1).await;
         assert_eq!(follow(&store, &mut position).await, [1]);
-        let mut other = PgConnection::establish(&url).expect("a connection");
-        // The first one wakes the writer of the log, which then rests.
-        other.batch_execute(number).expect("a number");
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        (0..300).for_each(|_| other.batch_execute(number).expect("a number"));
-        let before: i64 = postgres.execute(database, number).parse().expect("a number");
-        assert!(follow(&store, &mut position).await.is_empty(), "nothing comes twice for nothing");
-        postgres.stop(Signal::Quit);
-        postgres.start_again();
-        let after: i64 = postgres.execute(database, number).parse().expect("a number");
-        assert!(after < before, "the crash took none back: {before}, {after}");
+        // On a busy machine the writer of the log may come in between, and the crash takes nothing back: once more, then.
+        let mut crashes = 0;
+        loop {
+            let mut other = PgConnection::establish(&url).expect("a connection");
+            // The first one wakes the writer of the log, which then rests.
+            other.batch_execute(number).expect("a number");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            (0..300).for_each(|_| other.batch_execute(number).expect("a number"));
+            let before: i64 = postgres.execute(database, number).parse().expect("a number");
+            let again = follow(&open(&url, 1), &mut position).await;
+            assert!(crashes > 0 || again.is_empty(), "nothing comes twice for nothing");
+            postgres.stop(Signal::Quit);
+            postgres.start_again();
+            let after: i64 = postgres.execute(database, number).parse().expect("a number");
+            crashes += 1;
+            if after < before {
+                break;
+            }
+            assert!(crashes < 5, "no crash took any back: {before}, {after}");
+        }
         let store = open(&url, 2);
         db_change(&store, 2).await;
         assert!(follow(&store, &mut position).await.contains(&2));
