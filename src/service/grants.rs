@@ -264,3 +264,20 @@ fn is_foreign(oauth2: &OAuth2, iss: Option<&str>) -> bool {
 pub(in crate::service) fn digest(code: &Secret) -> String {
     pkce::challenge(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_found_by_its_own_state_in_its_own_browser_alone() {
+        let [state, browser, other] = ["state", "browser", "other"].map(Secret::new);
+        let bound = FoundBy::of(&state, Some(&browser));
+        assert!(bound.fits(&state, Some(&browser)));
+        for (state, browser) in [(&other, Some(&browser)), (&state, Some(&other)), (&state, None)] {
+            assert!(!bound.fits(state, browser));
+        }
+        let anywhere = FoundBy::of(&state, None);
+        assert!(anywhere.fits(&state, None) && anywhere.fits(&state, Some(&browser)) && !anywhere.fits(&other, None));
+    }
+}

@@ -9,6 +9,7 @@ use ligand::sandbox::Consent;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::seals::exchange;
 use crate::support::caller::{CALLBACK, read};
 use crate::support::server::{Setup, run_with};
 use crate::support::{Caller, Database, Reply, TestServer};
@@ -98,6 +99,22 @@ on_both_with_pkce!(the_verifier_is_found_again_by_the_state, |server| async move
     assert_eq!(instance["configuration"]["oauth.user.token"], "********");
     let call = server.sandbox().calls().into_iter().find(|call| call.route == "POST /oauth/2026-03/token").unwrap();
     assert!(call.form.contains(&"code_verifier".to_owned()), "{:?}", call.form);
+});
+
+on_both_with_pkce!(a_state_whose_hash_was_put_elsewhere_finds_no_verifier, |server| async move {
+    let caller = server.caller();
+    let url = address(&start(&caller, "mine").await);
+    start(&caller, "other").await.ok();
+    let (code, state) = consent(&server, &url).await;
+    let rows = ["min", "max"].map(|which| format!("id = (SELECT {which}(id) FROM oauth_grant)"));
+    exchange(&server, "oauth_grant", "state_hash", rows.each_ref().map(String::as_str));
+    caller.post("/instances", &creation(&code, Some(&state))).await.fails(400, "unknown_grant");
+    assert!(
+        server.sandbox().calls().iter().all(|call| call.route != "POST /oauth/2026-03/token"),
+        "the code is not spent"
+    );
+    exchange(&server, "oauth_grant", "state_hash", rows.each_ref().map(String::as_str));
+    caller.post("/instances", &creation(&code, Some(&state))).await.ok();
 });
 
 on_both_with_pkce!(anonymous_callers_are_told_why_they_cannot, |server| async move {

@@ -193,7 +193,7 @@ on_both!(an_altered_row_takes_no_list_and_no_job_with_it, |server| async move {
 });
 
 /// Exchanges a value of two rows, in spite of its index.
-fn exchange(server: &TestServer, table: &str, column: &str, [one, other]: [&str; 2]) {
+pub fn exchange(server: &TestServer, table: &str, column: &str, [one, other]: [&str; 2]) {
     let nothing = if server.database.url.starts_with("sqlite") { "X'00'" } else { "'\\x00'" };
     let bytes = if server.database.url.starts_with("sqlite") { "BLOB" } else { "BYTEA" };
     server.database.execute(&format!(

@@ -259,11 +259,12 @@ impl Services {
                 break;
             }
         }
-        let grant = found.ok_or_else(|| {
+        let gone = || {
             unknown(
                 "No open authorization has this state: ask for a new authorization URL and send the user there again.",
             )
-        })?;
+        };
+        let grant = found.ok_or_else(gone)?;
         let document = self.vault.open(GRANT.place(owner.organization, grant.id), &grant.sealed)?;
         let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
         if remembered.found_by.is_some_and(|found_by| !found_by.fits(&state, None)) {
@@ -271,7 +272,7 @@ impl Services {
                 grant = grant.id,
                 "oauth_grant.state_hash was altered: it is not of the state that was begun"
             );
-            return Err(unknown("No open authorization has this state."));
+            return Err(gone());
         }
         if remembered.client_id != client.id || remembered.redirect_uri != redirect_uri {
             return Err(unknown(
