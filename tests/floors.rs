@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("catalog", 1),
     ("vault", 1),
     ("protocol", 2),
+    ("hub", 3),
     ("store", 3),
     ("outbound", 3),
     ("service", 4),

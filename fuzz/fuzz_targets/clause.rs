@@ -2,14 +2,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ligand::protocol::hub::clause::{parse, parse_order};
+use ligand::hub::clause::{parse, parse_order};
 
 fuzz_target!(|text: &str| {
     let _ = parse_order(text);
     if let Ok(clause) = parse(text) {
         let printed = clause.to_string();
         // Printing adds spaces and quotes: a text at the limit may outgrow it.
-        if printed.chars().count() <= ligand::protocol::hub::clause::LONGEST {
+        if printed.chars().count() <= ligand::hub::clause::LONGEST {
             assert_eq!(parse(&printed), Ok(clause));
         }
     }

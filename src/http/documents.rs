@@ -10,9 +10,9 @@ use super::hubs;
 use super::openapi::queries::{DocumentForm, ObjectDocumentForm};
 use super::path::{ElementPath, HubKeyPath, InstancePath, ObjectPath};
 use super::urls::BASE;
+use crate::hub::document::Version;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::protocol::hub::document::Version;
 use crate::service::calls::document::DocumentQuery;
 
 /// Get the API document of an element's resources

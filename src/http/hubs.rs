@@ -14,10 +14,10 @@ use super::path::{ChildPath, HubPath, ObjectIdPath, ObjectPath, ResourcePath};
 use super::system::{no_route, wrong_method};
 use super::urls::BASE;
 use super::{documents, openapi};
+use crate::hub::families::Form;
+use crate::hub::objects::{self, ObjectMetadata};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::protocol::hub::families::Form;
-use crate::protocol::hub::objects::{self, ObjectMetadata};
 use crate::service::calls::hub::{HubAnswer, HubCall};
 
 const INSTANCE: HeaderName = HeaderName::from_static("elements-element-instance-id");

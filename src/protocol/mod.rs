@@ -8,7 +8,6 @@ pub mod credential;
 pub mod destination;
 pub mod end_to_end;
 pub mod fault;
-pub mod hub;
 pub mod instance_token;
 pub mod oauth2;
 pub mod path;

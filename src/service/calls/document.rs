@@ -4,11 +4,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::vendor::Through;
+use crate::hub::document::{Document, Version};
+use crate::hub::objects::ObjectMetadata;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::protocol::hub::document::{Document, Version};
-use crate::protocol::hub::objects::ObjectMetadata;
 use crate::service::Services;
 
 /// Which document is wanted.

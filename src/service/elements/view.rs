@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::catalog::Catalog;
 use crate::catalog::element::{AuthenticationType, ChoiceOption, ConfigurationEntry, ConfigurationType, Element};
-use crate::protocol::hub::document::listed::{ListedResource, listed};
+use crate::hub::document::listed::{ListedResource, listed};
 use crate::store::instances::InstanceRow;
 
 /// The copy of an element inside an instance: without configuration and resources.

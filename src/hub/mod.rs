@@ -1,4 +1,4 @@
-//! Hub resources without I/O: a caller's call becomes requests to the vendor, and replies become one shape for a hub.
+//! Floor 3: how callers speak of a hub, without I/O: a caller's call becomes requests to the vendor, and replies become one shape for a hub.
 //! What differs between vendors is in the element (`catalog/resource.rs`).
 
 mod body;

@@ -7,9 +7,9 @@ use crate::catalog::element::Element;
 use crate::catalog::resource::{
     self, Collection, FieldType, Filter, Paging, PagingStyle, ReplyShape, Resource, Source, segments, variable,
 };
+use crate::hub::objects::{self, FieldMetadata};
+use crate::hub::route::segment_text;
 use crate::kernel::paging::MAX_PAGE_SIZE;
-use crate::protocol::hub::objects::{self, FieldMetadata};
-use crate::protocol::hub::route::segment_text;
 
 impl Document {
     /// Of all that an element has.
