@@ -115,6 +115,19 @@ fn modules_import_downwards_only() {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
 
+/// Endpoints answer programs and pages answer people: what both need is beside them in `http`.
+#[test]
+fn endpoints_and_pages_do_not_know_each_other() {
+    for (own, other) in [("api", "http::pages"), ("pages", "http::api")] {
+        let mut paths = Vec::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http").join(own), &mut paths);
+        assert!(!paths.is_empty(), "there is no src/http/{own}");
+        let knows = |path: &&PathBuf| fs::read_to_string(path).unwrap().contains(other);
+        let knowing: Vec<_> = paths.iter().filter(knows).collect();
+        assert!(knowing.is_empty(), "{other} is named in {knowing:?}");
+    }
+}
+
 /// Whoever takes a body takes it by `http/body.rs`, where it has a limit, a time and its share of memory.
 #[test]
 fn bodies_are_read_by_our_own_readers_alone() {

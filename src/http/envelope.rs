@@ -10,11 +10,12 @@ use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 
+use super::api::vendor;
+use super::api::vendor_reply::FromVendor;
 use super::error::{of_framework, render};
 use super::extract::Reader;
 use super::lifetime::Open;
-use super::vendor_reply::FromVendor;
-use super::{ELEMENTS_ERROR, Shared, head, own_names, security_headers, system, urls, vendor};
+use super::{ELEMENTS_ERROR, Shared, head, own_names, security_headers, unrouted, urls};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::error::ApiError;
@@ -49,7 +50,7 @@ pub async fn envelope(
         shared.is_none_or(|shared| shared.listeners.serve(request.app_config().local_addr(), request.path()));
     let mut response = match preflight {
         _ if !is_served => {
-            let failure = system::not_there(request.method());
+            let failure = unrouted::not_there(request.method());
             request.error_response(failure).map_into_boxed_body()
         }
         Some(allowed) => {

@@ -5,8 +5,8 @@ use actix_web::HttpMessage as _;
 use actix_web::dev::ServiceRequest;
 use actix_web::guard::GuardContext;
 
+use super::api::hubs::path_of;
 use super::extract::{presented, services};
-use super::hubs::path_of;
 use super::urls;
 
 /// First segments of areas of ours that an element may have, too.

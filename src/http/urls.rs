@@ -9,6 +9,13 @@ const LINKS: &str = "/connect/links";
 pub const DOCUMENT: &str = "/openapi.json";
 pub const DOCUMENT_30: &str = "/openapi-3.0.json";
 pub const DOCS: &str = "/docs";
+pub const LIVE: &str = "/health/live";
+pub const READY: &str = "/health/ready";
+pub const METRICS: &str = "/metrics";
+pub const SCRIPT: &str = "/connect/ligand.js";
+pub const TYPES: &str = "/connect/ligand.d.ts";
+/// What can only be read, beside the API.
+pub const READ_ONLY: [&str; 8] = [LIVE, READY, METRICS, DOCUMENT, DOCUMENT_30, DOCS, SCRIPT, TYPES];
 
 /// First segments of what lies beside the API.
 const BESIDE: [&str; 9] =

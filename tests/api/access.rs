@@ -234,7 +234,7 @@ on_both!(every_operation_is_for_whom_the_table_says, |server| async move {
     }
 });
 
-/// Pages by their path below `/console`, as `src/http/console/mod.rs` names them.
+/// Pages by their path below `/console`, as `src/http/pages/console/mod.rs` names them.
 const PAGES: &[(For, &[&str])] = &[
     (Anybody, &["/assets/{file}", "/sign-in"]),
     (
@@ -260,7 +260,7 @@ const PAGES: &[(For, &[&str])] = &[
 
 /// The paths of the console, with whether they show and whether they act.
 fn pages() -> Vec<(&'static str, bool, bool)> {
-    let source = include_str!("../../src/http/console/mod.rs");
+    let source = include_str!("../../src/http/pages/console/mod.rs");
     let routes = source.split(".service(").skip(1).filter(|route| !route.starts_with("scope)"));
     let routes = routes.map(|route| {
         let (kind, rest) = route.split_once("(\"").expect("a route");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{Content, Ref, RefOr, Response};
 
-use crate::http::Callers;
+use crate::http::api::Callers;
 use crate::kernel::code::Code::{self, *};
 
 const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];

@@ -21,9 +21,9 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, OpenApi, RefOr, Response, Schema};
 use utoipa_actix_web::AppExt as _;
 
+use super::api::{AREAS, Area, Callers};
 use super::error::ErrorBody;
 use super::urls::BASE;
-use super::{AREAS, Area, Callers};
 use crate::kernel::code::Code;
 
 /// OpenAPI 3.1, as `/openapi.json` serves it and `openapi/openapi.json` keeps it.

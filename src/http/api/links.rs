@@ -1,0 +1,65 @@
+//! `/connect/links`: the integrator's side of connect links.
+
+use actix_web::{HttpResponse, delete, get, post, web};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::http::api::elements::page_of;
+use crate::http::body::JsonBody;
+use crate::http::extract::{Caller, Parameters};
+use crate::http::openapi::queries::{LinkListQuery, PageQuery};
+use crate::http::path::LinkPath;
+use crate::kernel::error::ApiError;
+use crate::service::connect::link_input::LinkInput;
+use crate::service::connect::link_view::LinkView;
+use crate::service::connect::links::LinkQuery;
+use crate::service::instance::list::nothing_found;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(create_link).service(list_links).service(get_link).service(revoke_link);
+}
+
+/// Make a connect link
+///
+/// An invitation for one customer to connect one account: send the person to its `url`. It works until it expires, is
+/// withdrawn, or has connected an account; denied and failed are not the end.
+#[utoipa::path(request_body = LinkInput, responses((status = 200, description = "The link", body = LinkView)))]
+#[post("/connect/links")]
+async fn create_link(caller: Caller, body: JsonBody<LinkInput>) -> Result<web::Json<LinkView>, ApiError> {
+    caller.services.create_link(&caller.principal, body.value).await.map(web::Json)
+}
+
+/// List the connect links
+///
+/// In ascending order of ids. An empty list is a 404 whose message reads `No links found`; `emptyList=200` gives an empty
+/// array instead.
+#[utoipa::path(params(LinkListQuery, PageQuery),
+    responses((status = 200, description = "The links", body = Vec<LinkView>)))]
+#[get("/connect/links")]
+async fn list_links(caller: Caller, parameters: Parameters) -> Result<HttpResponse, ApiError> {
+    let query = LinkQuery {
+        external_id: parameters.get("externalId").map(str::to_owned),
+        status: parameters.get("status").map(str::to_owned),
+        newest_first: false,
+    };
+    let (links, next) = caller.services.list_links(caller.owner(), query, parameters.page()?).await?;
+    if links.is_empty() && parameters.get("emptyList") != Some("200") {
+        return Err(nothing_found("links"));
+    }
+    Ok(page_of(&links, next))
+}
+
+/// Get a connect link
+#[utoipa::path(params(LinkPath), responses((status = 200, description = "The link", body = LinkView)))]
+#[get("/connect/links/{linkId}")]
+async fn get_link(caller: Caller, path: web::Path<LinkPath>) -> Result<web::Json<LinkView>, ApiError> {
+    caller.services.show_link(caller.owner(), path.id()?).await.map(web::Json)
+}
+
+/// Withdraw a connect link
+///
+/// It stops working at once, also for who is at the vendor's page. What it has connected before stays.
+#[utoipa::path(params(LinkPath), responses((status = 200, description = "The link, withdrawn", body = LinkView)))]
+#[delete("/connect/links/{linkId}")]
+async fn revoke_link(caller: Caller, path: web::Path<LinkPath>) -> Result<web::Json<LinkView>, ApiError> {
+    caller.services.revoke_link(caller.owner(), path.id()?).await.map(web::Json)
+}
