@@ -4,7 +4,7 @@ mod outlet;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
-use std::fmt::{self, Debug};
+use std::fmt::{self, Debug, Write as _};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
@@ -94,18 +94,42 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        write_time(&mut line)?;
-        let metadata = event.metadata();
-        write!(line, " {:>5} {}:", metadata.level().as_str(), metadata.target())?;
-        let mut fields = Fields { line, outcome: Ok(()) };
-        event.record(&mut fields);
-        fields.outcome?;
-        fields.line.write_char('\n')
+        thread_local! {
+            /// The writer passes every piece through three layers: it gets the line as one.
+            static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+        }
+        LINE.with(|text| match text.try_borrow_mut() {
+            Ok(mut text) => {
+                text.clear();
+                write_line(&mut text, event)?;
+                line.write_str(&text)
+            }
+            // A value that logs while it is printed.
+            Err(_) => {
+                let mut text = String::new();
+                write_line(&mut text, event)?;
+                line.write_str(&text)
+            }
+        })
     }
 }
 
+fn write_line(line: &mut String, event: &Event<'_>) -> fmt::Result {
+    write_time(line)?;
+    let metadata = event.metadata();
+    let level = metadata.level().as_str();
+    for piece in [if level.len() < 5 { "  " } else { " " }, level, " ", metadata.target(), ":"] {
+        line.push_str(piece);
+    }
+    let mut fields = Fields { line, outcome: Ok(()) };
+    event.record(&mut fields);
+    fields.outcome?;
+    line.push('\n');
+    Ok(())
+}
+
 /// `2026-03-01T12:00:00.123456Z`; all but the fraction is written once a second.
-fn write_time(line: &mut impl fmt::Write) -> fmt::Result {
+fn write_time(line: &mut String) -> fmt::Result {
     thread_local! {
         static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
     }
@@ -115,41 +139,55 @@ fn write_time(line: &mut impl fmt::Write) -> fmt::Result {
             *second = now.timestamp();
             *text = now.format("%Y-%m-%dT%H:%M:%S.").to_string();
         }
-        write!(line, "{text}{:06}Z", now.timestamp_subsec_micros())
-    })
+        line.push_str(text);
+    });
+    write!(line, "{:06}Z", now.timestamp_subsec_micros())
 }
 
 struct Fields<'a> {
-    line: Writer<'a>,
+    line: &'a mut String,
     outcome: fmt::Result,
 }
 
 impl Fields<'_> {
+    fn name(&mut self, field: &Field) {
+        self.line.push(' ');
+        self.line.push_str(field.name());
+        self.line.push('=');
+    }
+
     fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        self.outcome = self.outcome.and_then(|()| {
-            self.line.write_char(' ')?;
-            self.line.write_str(field.name())?;
-            self.line.write_char('=')?;
-            self.line.write_fmt(value)
-        });
+        self.name(field);
+        self.outcome = self.outcome.and_then(|()| self.line.write_fmt(value));
+    }
+
+    fn write_number(&mut self, field: &Field, value: impl itoa::Integer) {
+        self.name(field);
+        self.line.push_str(itoa::Buffer::new().format(value));
     }
 
     fn write_message(&mut self, text: &str) {
-        self.outcome = self.outcome.and_then(|()| {
-            self.line.write_char(' ')?;
-            // A terminal that shows the log later must not obey it.
-            if text.contains(char::is_control) {
-                write!(self.line, "{}", text.escape_debug())
-            } else {
-                self.line.write_str(text)
-            }
-        });
+        self.line.push(' ');
+        // A terminal that shows the log later must not obey it.
+        if text.contains(char::is_control) {
+            self.line.extend(text.escape_debug());
+        } else {
+            self.line.push_str(text);
+        }
     }
 }
 
 impl Visit for Fields<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.write(field, format_args!("{value}"));
+        self.write_number(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.write_number(field, value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.write_number(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -157,8 +195,10 @@ impl Visit for Fields<'_> {
         if !value.bytes().all(plain) {
             return self.write(field, format_args!("{value:?}"));
         }
-        let pieces = [" ", field.name(), "=\"", value, "\""];
-        self.outcome = self.outcome.and_then(|()| pieces.iter().try_for_each(|piece| self.line.write_str(piece)));
+        self.name(field);
+        self.line.push('"');
+        self.line.push_str(value);
+        self.line.push('"');
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

@@ -35,12 +35,14 @@ pub fn policy_of(path: &str) -> HeaderValue {
 
 /// `https`: of the server's public address. The promise is made only where it is kept (RFC 6797 section 7.2).
 pub fn add(headers: &mut HeaderMap, policy: HeaderValue, https: bool) {
+    // A page says what it may load, and may say more of the rest. Whatever else there is says nothing or the same.
+    let own = headers.contains_key(&POLICY);
     for (name, value) in EVERYWHERE {
-        if !headers.contains_key(&name) {
+        if !(own && headers.contains_key(&name)) {
             headers.insert(name, value);
         }
     }
-    if !headers.contains_key(POLICY) {
+    if !own {
         headers.insert(POLICY, policy);
     }
     if https {

@@ -1,6 +1,6 @@
 //! Paths that more than one place knows.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode, percent_decode_str};
 
 /// Below it lies the API (docs/api.md, Requests and replies).
 pub const BASE: &str = "/elements/api-v2";
@@ -32,10 +32,13 @@ pub fn lacks_base(path: &str) -> bool {
     is_api && !below_base
 }
 
-/// Whether this is the first segment of an address of the API.
+/// Whether this is the first segment of an address of the API. Every request is asked for every area.
 pub fn begins_with(path: &str, first: &str) -> bool {
-    let segment = path.strip_prefix(BASE).unwrap_or(path).split('/').nth(1).unwrap_or_default();
-    percent_decode_str(segment).eq(first.bytes())
+    let rest = path.strip_prefix(BASE).unwrap_or(path).as_bytes();
+    let Some((b'/', rest)) = rest.split_first() else { return first.is_empty() };
+    let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+    let (segment, _) = rest.split_at(end);
+    segment == first.as_bytes() || (segment.contains(&b'%') && percent_decode(segment).eq(first.bytes()))
 }
 
 #[cfg(test)]
