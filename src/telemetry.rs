@@ -18,10 +18,11 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::kernel::clock::{Clock as _, SystemClock};
+use crate::kernel::request_id::RequestId;
 
 use outlet::Outlet;
 
@@ -40,7 +41,7 @@ pub fn start(filter: &str) -> Result<(), String> {
     // What goes wrong with logging would be told past the outlet.
     let subscriber = subscriber.log_internal_errors(false);
     let started = match io::stderr().is_terminal() {
-        true => subscriber.try_init(),
+        true => subscriber.event_format(TerminalLines).try_init(),
         false => subscriber.with_ansi(false).event_format(PlainLines).try_init(),
     };
     // A second start (tests) keeps the first.
@@ -85,6 +86,31 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     tracing::error!(thread, place, reason, backtrace, "a thread panicked");
 }
 
+/// The usual format, in colours, and the id of the request that the line belongs to.
+struct TerminalLines;
+
+impl<S, N> FormatEvent<S, N> for TerminalLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut text = String::new();
+        let usual = format().with_ansi(line.has_ansi_escapes());
+        usual.format_event(context, Writer::new(&mut text), event)?;
+        line.write_str(text.trim_end_matches('\n'))?;
+        end_line(&mut line)
+    }
+}
+
+/// Asked here and nowhere else, so that a line has the id once, whoever writes it.
+fn end_line(line: &mut impl fmt::Write) -> fmt::Result {
+    if let Some(id) = RequestId::current() {
+        write!(line, " request_id=\"{id}\"")?;
+    }
+    line.write_char('\n')
+}
+
 /// The text of the usual format, without its detours: every request writes a line.
 struct PlainLines;
 
@@ -124,8 +150,7 @@ fn write_line(line: &mut String, event: &Event<'_>) -> fmt::Result {
     let mut fields = Fields { line, outcome: Ok(()) };
     event.record(&mut fields);
     fields.outcome?;
-    line.push('\n');
-    Ok(())
+    end_line(line)
 }
 
 /// `2026-03-01T12:00:00.123456Z`; all but the fraction is written once a second.
@@ -243,6 +268,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::kernel::entropy::SystemEntropy;
 
     /// What goes to a terminal, without its colours, and what goes elsewhere.
     #[test]
@@ -265,15 +291,25 @@ mod tests {
         };
         let (usual, plain) = (Kept::default(), Kept::default());
         let (to_usual, to_plain) = (usual.clone(), plain.clone());
+        let id = RequestId::draw(&SystemEntropy);
+        let say_twice = || {
+            say();
+            id.scope_now(say);
+        };
         let builder = tracing_subscriber::fmt().with_ansi(false).with_writer(move || to_usual.clone());
-        tracing::subscriber::with_default(builder.finish(), say);
+        tracing::subscriber::with_default(builder.event_format(TerminalLines).finish(), say_twice);
         let builder = tracing_subscriber::fmt().with_writer(move || to_plain.clone()).event_format(PlainLines);
-        tracing::subscriber::with_default(builder.finish(), say);
+        tracing::subscriber::with_default(builder.finish(), say_twice);
         let lines = |kept: Kept| {
             let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
             let lines = text.lines().map(|line| line.split_once('Z').unwrap());
             lines.map(|(time, rest)| (time.len(), rest.to_owned())).collect::<Vec<_>>()
         };
-        assert_eq!(lines(plain), lines(usual));
+        let (plain, usual) = (lines(plain), lines(usual));
+        assert_eq!(plain, usual);
+        // What is said for a request is the same line with the request's id.
+        let (without, with) = plain.split_at(2);
+        let id = format!(" request_id=\"{id}\"");
+        assert_eq!(without.iter().map(|(time, line)| (*time, format!("{line}{id}"))).collect::<Vec<_>>(), with);
     }
 }

@@ -30,6 +30,7 @@ use crate::config::{Catalogue, Cli, Command, Elements, Outbound, Storage};
 use crate::kernel::clock::SystemClock;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
+use crate::kernel::request_id::RequestId;
 use crate::outbound::Guard;
 use crate::service::Services;
 use crate::telemetry;
@@ -61,6 +62,14 @@ fn failed(reason: &str) -> ExitCode {
 
 async fn run(command: Command) -> Ended {
     crate::tls::install();
+    // What a command writes to the log is found together, as what a call does; a server has its calls.
+    match matches!(command, Command::Serve(_)) {
+        true => carry_out(command).await,
+        false => RequestId::draw(&SystemEntropy).scope(carry_out(command)).await,
+    }
+}
+
+async fn carry_out(command: Command) -> Ended {
     match command {
         Command::Serve(settings) => serve::serve(*settings).await,
         Command::Migrate(storage) => migrate(&storage).await,

@@ -1,6 +1,7 @@
 //! Around every request: its id, one form of its address, cross-origin headers, failures in one shape, one log line.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -17,20 +18,32 @@ use super::extract::Reader;
 use super::lifetime::Open;
 use super::{ELEMENTS_ERROR, Shared, head, own_names, security_headers, unrouted, urls};
 use crate::kernel::code::Code;
-use crate::kernel::entropy::{hex_of, public_bytes};
+use crate::kernel::entropy::{Entropy, SystemEntropy};
 use crate::kernel::error::ApiError;
+use crate::kernel::request_id::RequestId;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("elements-request-id");
 
-pub async fn envelope(
+/// All of a request's work, and every line of the log about it, has the request's id.
+pub fn envelope<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> impl Future<Output = Result<ServiceResponse<BoxBody>, Error>> {
+    let shared = request.app_data::<web::Data<Shared>>();
+    let entropy = shared.map_or::<&dyn Entropy, _>(&SystemEntropy, |shared| shared.entropy.as_ref());
+    let id = RequestId::draw(entropy);
+    id.scope(answered(request, next, id))
+}
+
+async fn answered(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
+    id: RequestId,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     head::detach(&mut request);
-    let open = request.app_data::<web::Data<Shared>>().cloned().map(Open::begin);
+    let open = request.app_data::<web::Data<Shared>>().cloned().map(|shared| Open::begin(shared, id));
     let shared = open.as_ref().map(Open::shared);
-    let request_id = shared.map(|shared| hex_of(&public_bytes::<12>(shared.entropy.as_ref()))).unwrap_or_default();
     // The vendor's business from here on: its paths and methods stay as they are.
     let to_vendor = vendor::is_vendors(request.path());
     if !to_vendor {
@@ -68,13 +81,13 @@ pub async fn envelope(
     let from_vendor = response.response().extensions().contains::<FromVendor>();
     let failure = if from_vendor { None } else { take_failure(&response) };
     if let Some(error) = &failure {
-        let body = render(error, &request_id, response.headers_mut());
+        let body = render(error, id, response.headers_mut());
         response = response.map_body(|_, _| BoxBody::new(body));
         if to_vendor {
             response.headers_mut().insert(ELEMENTS_ERROR, HeaderValue::from_static(error.code.name()));
         }
     }
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
+    if let Ok(value) = HeaderValue::from_bytes(&id.digits()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     // Replies carry tokens and secrets: no cache may keep one.
@@ -94,7 +107,7 @@ pub async fn envelope(
     if let Some(shared) = shared {
         shared.cors.decorate(origin, response.headers_mut());
     }
-    log(&response, failure.as_ref(), &request_id, started);
+    log(&response, failure.as_ref(), started);
     Ok(match open {
         Some(open) => response.map_body(|_, body| open.until_the_end_of(body)),
         None => response,
@@ -165,7 +178,7 @@ fn is_expected(code: Code) -> bool {
     matches!(code, Code::NotReady | Code::UpgradeUnsupported)
 }
 
-fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_id: &str, started: Instant) {
+fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, started: Instant) {
     let request = response.request();
     let route = match vendor::is_vendors(request.path()) {
         true => Cow::Borrowed("/vendor/{path}"),
@@ -176,16 +189,16 @@ fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_
     let elapsed_ms = started.elapsed().as_millis();
     match failure {
         Some(error) if response.status() >= StatusCode::INTERNAL_SERVER_ERROR && !is_expected(error.code) => {
-            tracing::error!(method, route, status, elapsed_ms, request_id, ?error, "request");
+            tracing::error!(method, route, status, elapsed_ms, ?error, "request");
         }
         Some(error) => {
             let code = error.code.name();
             let cause = error.source.as_ref().map(tracing::field::display);
-            tracing::info!(method, route, status, elapsed_ms, request_id, code, cause, "request");
+            tracing::info!(method, route, status, elapsed_ms, code, cause, "request");
         }
         // One line for both: the second one would cost as much as the call itself.
         None => match request.extensions().get::<Reader>() {
-            None => tracing::info!(method, route, status, elapsed_ms, request_id, "request"),
+            None => tracing::info!(method, route, status, elapsed_ms, "request"),
             Some(Reader { read, by, address }) => {
                 let address = address.map(tracing::field::display);
                 let (instance, tokens_read) = (read.instance, read.count);
@@ -195,7 +208,6 @@ fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, request_
                     route,
                     status,
                     elapsed_ms,
-                    request_id,
                     tokens_read,
                     instance,
                     user,

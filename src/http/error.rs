@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::request_id::RequestId;
 
 /// What every failure looks like.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,7 +48,7 @@ impl actix_web::ResponseError for ApiError {
 }
 
 /// Renders a failure under a request id.
-pub fn render(error: &ApiError, request_id: &str, headers: &mut HeaderMap) -> String {
+pub fn render(error: &ApiError, request_id: RequestId, headers: &mut HeaderMap) -> String {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(seconds) = error.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -61,7 +62,7 @@ pub fn render(error: &ApiError, request_id: &str, headers: &mut HeaderMap) -> St
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ligand\""));
     }
     let body = ErrorBody {
-        request_id: request_id.to_owned(),
+        request_id: request_id.to_string(),
         message: error.message.clone(),
         code: error.code.name().to_owned(),
         provider_message: error.provider_message.clone(),

@@ -8,6 +8,7 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::{Bytes, Data};
 
 use super::Shared;
+use crate::kernel::request_id::RequestId;
 
 #[derive(Default)]
 pub struct Lifetime {
@@ -16,7 +17,10 @@ pub struct Lifetime {
 }
 
 /// A request that was begun and is not answered to its end.
-pub(super) struct Open(Data<Shared>);
+pub(super) struct Open {
+    shared: Data<Shared>,
+    id: RequestId,
+}
 
 impl Lifetime {
     /// From now on whoever asks is told to go elsewhere, and every answer ends its connection.
@@ -35,13 +39,13 @@ impl Lifetime {
 }
 
 impl Open {
-    pub fn begin(shared: Data<Shared>) -> Self {
+    pub fn begin(shared: Data<Shared>, id: RequestId) -> Self {
         shared.lifetime.open.fetch_add(1, Ordering::Relaxed);
-        Self(shared)
+        Self { shared, id }
     }
 
     pub fn shared(&self) -> &Shared {
-        &self.0
+        &self.shared
     }
 
     /// Ends with the answer: at once when its body is there, else with the body's end.
@@ -51,20 +55,20 @@ impl Open {
         }
         match body.try_into_bytes() {
             Ok(bytes) => BoxBody::new(bytes),
-            Err(body) => BoxBody::new(Counted { body, _open: self }),
+            Err(body) => BoxBody::new(Counted { body, open: self }),
         }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.lifetime.open.fetch_sub(1, Ordering::Relaxed);
+        self.shared.lifetime.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 struct Counted {
     body: BoxBody,
-    _open: Open,
+    open: Open,
 }
 
 impl MessageBody for Counted {
@@ -75,6 +79,7 @@ impl MessageBody for Counted {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
+        let Self { body, open } = &mut *self;
+        open.id.scope_now(|| Pin::new(body).poll_next(cx))
     }
 }

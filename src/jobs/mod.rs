@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::kernel::error::ApiError;
+use crate::kernel::request_id::RequestId;
 use crate::service::Services;
 use crate::service::change_feed::FeedPosition;
 use crate::service::credentials::revoke_grants::Share;
@@ -106,9 +107,14 @@ impl Jobs {
         self.tasks.spawn(async move {
             loop {
                 at_work.fetch_add(1, Ordering::Relaxed);
-                if let Err(error) = work(services.clone()).await {
-                    tracing::warn!(?error, "a background job failed");
-                }
+                // What a round writes to the log is found together, as what a call does.
+                let work = work(services.clone());
+                let round = async {
+                    if let Err(error) = work.await {
+                        tracing::warn!(?error, "a background job failed");
+                    }
+                };
+                RequestId::draw(services.entropy.as_ref()).scope(round).await;
                 at_work.fetch_sub(1, Ordering::Relaxed);
                 tokio::select! {
                     () = stop.cancelled() => return,

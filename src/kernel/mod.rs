@@ -9,5 +9,6 @@ pub mod paging;
 pub mod patch;
 pub mod plain_text;
 pub mod queues;
+pub mod request_id;
 pub mod secret;
 pub mod template;

@@ -36,6 +36,7 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::queues::Queues;
+use crate::kernel::request_id::{RequestId, carried};
 use crate::outbound::{Dialer, Sender};
 use crate::protocol::instance_token::CredentialNames;
 use crate::store::{Probe, Store, StoreFault};
@@ -128,7 +129,8 @@ pub struct Parts {
     pub detached: Detached,
 }
 
-/// Work that outlives the request that asked for it: whatever spends a one-time secret, with its commit.
+/// Work that outlives the request that asked for it: whatever spends a one-time secret, with its commit. Its lines of the log have
+/// the request's id.
 #[derive(Clone)]
 pub struct Detached {
     runtime: Handle,
@@ -147,12 +149,12 @@ impl Detached {
         T: Send + 'static,
         F: Future<Output = Result<T, ApiError>> + Send + 'static,
     {
-        self.tasks.spawn_on(work, &self.runtime).await.unwrap_or_else(|error| Err(ApiError::internal(error)))
+        self.tasks.spawn_on(carried(work), &self.runtime).await.unwrap_or_else(|error| Err(ApiError::internal(error)))
     }
 
     /// Runs to its end, and nobody waits for it here.
     pub fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn_on(work, &self.runtime);
+        self.tasks.spawn_on(carried(work), &self.runtime);
     }
 
     /// How many tasks have not ended.
@@ -188,12 +190,17 @@ impl Services {
         self.clock.now()
     }
 
+    /// Of the request that the running task works for; a new one where nobody asked.
+    pub fn request_id(&self) -> RequestId {
+        RequestId::current().unwrap_or_else(|| RequestId::draw(self.entropy.as_ref()))
+    }
+
     /// Whether the database answers and can be written to.
     pub async fn ready(&self) -> Result<(), ApiError> {
         self.store.read(crate::store::principals::any).await?;
         if let Some(probe) = self.store.writability().due() {
             let services = self.clone();
-            let made = tokio::spawn(async move { services.probe_writes(probe).await });
+            let made = tokio::spawn(carried(async move { services.probe_writes(probe).await }));
             // A database that takes longer is not yet one that refuses; the next who asks learns what came of it.
             drop(tokio::time::timeout(PROBE_PATIENCE, made).await);
         }

@@ -28,6 +28,7 @@ mod previous;
 mod readme;
 mod refresh_processes;
 mod replicas;
+mod request_ids;
 mod sandbox_restart;
 mod secret_sources;
 mod server_process;

@@ -7,13 +7,15 @@ mod schedule;
 pub mod sending;
 pub mod webhook;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Services;
-use crate::kernel::entropy::{hex_of, public_bytes};
 use crate::kernel::owner::Owner;
+use crate::kernel::request_id::RequestId;
 use crate::store::instances::InstanceRow;
 use crate::store::notices::{self, Notice};
 use crate::store::{AnyConn, StoreFault, Whose, webhooks};
@@ -147,7 +149,7 @@ impl Services {
     /// so that a receiver behind both addresses knows it again. To be given to `enqueue` in the transaction of the change.
     pub fn notices(&self, owner: Owner, event: &Event, notify: Option<i64>) -> Vec<Notice> {
         let at = self.now();
-        let message = format!("msg_{}", hex_of(&public_bytes::<16>(self.entropy.as_ref())));
+        let message = message_of(self.request_id());
         let payload = serde_json::to_string(&event.payload(at)).unwrap_or_default();
         let to = |link_id: Option<i64>| Notice {
             owner,
@@ -173,6 +175,21 @@ impl Services {
             self.store.read_for(Whose::of(organization), move |conn| webhooks::has_address(conn, organization)).await;
         read.map_or(true, |has| *known.remember(organization, has, generation))
     }
+}
+
+const MESSAGE: &str = "msg_";
+/// How many notices this process has made: what tells those of one request apart.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// The id of a new notice begins with the one of the request that caused it, which is drawn: a database that is made anew
+/// repeats none, and whoever sends the notice later can say in the log for which request.
+fn message_of(request: RequestId) -> String {
+    format!("{MESSAGE}{request}{:08x}", MADE.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Of the request that caused a notice. An earlier version drew the whole id, and then it joins the notice's own lines alone.
+fn request_of(message: &str) -> Option<RequestId> {
+    RequestId::read(message.strip_prefix(MESSAGE)?)
 }
 
 /// Belongs into the transaction of the change, behind the writing of its row. Notices to a webhook that is not there are

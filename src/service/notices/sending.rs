@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use super::request_of;
 use super::schedule::after_failure;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
@@ -187,11 +188,12 @@ impl Services {
             return false;
         }
         let (services, state, notice) = (self.clone(), Arc::clone(sending), notice.clone());
-        sending.tasks.spawn(async move {
+        let request = request_of(&notice.message).unwrap_or_else(|| self.request_id());
+        sending.tasks.spawn(request.scope(async move {
             services.send_notice(&notice).await;
             state.locked(|under_way| under_way.end(&notice));
             state.ended.notify_one();
-        });
+        }));
         true
     }
 

@@ -16,6 +16,7 @@ use crate::catalog::Catalog;
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::request_id::RequestId;
 use crate::service::Services;
 use crate::service::instance::schedule::idle_at;
 use crate::service::process::leases::{Lead, Standing};
@@ -199,7 +200,9 @@ impl Services {
         let permits = due.locked(|under_way| under_way.begin(element, &row));
         let Some(permits) = permits else { return false };
         let (services, due_refreshes) = (self.clone(), Arc::clone(due));
-        due.tasks.spawn(async move {
+        // Nobody called for it: an id of its own joins the lines of its log.
+        let id = RequestId::draw(self.entropy.as_ref());
+        due.tasks.spawn(id.scope(async move {
             let places = async {
                 let mut places = Vec::with_capacity(2);
                 for permits in permits.into_iter().flatten() {
@@ -216,7 +219,7 @@ impl Services {
             }
             drop(places);
             due_refreshes.locked(|under_way| under_way.end(&row));
-        });
+        }));
         true
     }
 
