@@ -1,6 +1,7 @@
 //! The floors of ARCHITECTURE.md: a module imports only lower floors and its own folder, and each foreign library lives
 //! where it belongs.
 
+mod actors;
 mod references;
 mod rooms;
 

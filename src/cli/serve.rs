@@ -30,6 +30,7 @@ use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
 use crate::kernel::error::ApiError;
 use crate::outbound::{Connections, Dialer, Guard, Sender, client_config};
 use crate::protocol::instance_token::CredentialNames;
+use crate::service::actor::Actor;
 use crate::service::connect::limits::LinkLimits;
 use crate::service::elements::view::ElementTexts;
 use crate::service::instance::changed_element::KnownPlaces;
@@ -362,7 +363,8 @@ async fn allow_localhost(services: &Services) -> Ended {
     let users = services.store.read(principals::list).await.map_err(|fault| fault.to_string())?;
     let first = users.first().ok_or("the sandbox has no user")?;
     let patch = OrganizationPatch { allowed_origins: Some(vec![ANY_LOCALHOST.to_owned()]), ..Default::default() };
-    services.change_organization(first, patch).await.map(drop).map_err(|error| told(&error))
+    let operator = Actor::operator(first.owner, services.request_id());
+    services.change_organization(&operator, patch).await.map(drop).map_err(|error| told(&error))
 }
 
 /// The sandbox's secrets open nothing but the sandbox: they are shown at every start.

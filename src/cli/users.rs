@@ -6,12 +6,13 @@ use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::people::bootstrap::{CreatedUser, UserInput, random_password};
-use crate::service::people::resets::Asking;
-use crate::service::people::sessions::OtherSessions;
-use crate::service::people::users::Actor;
+use crate::service::people::roles::organization_admin;
+use crate::service::people::user_account::UserPatch;
+use crate::service::people::users::log;
 use crate::store::principals::{self, Principal};
-use crate::store::users::{self, Change, User};
+use crate::store::users::{self, By, User};
 use crate::telemetry;
 
 pub async fn run(command: Users) -> Ended {
@@ -55,7 +56,7 @@ async fn act(services: &Services, command: Users) -> Ended {
         Users::Remove(one) => {
             let removed = async {
                 let user = services.user_anywhere(&one.email).await?;
-                services.erase(Actor::Operator, user).await
+                services.remove_user(&operator(services, &user), By::Id(user.id)).await
             };
             removed.await.map_err(|error| told(&error))?;
             print(&format!("removed {}", one.email))
@@ -66,32 +67,38 @@ async fn act(services: &Services, command: Users) -> Ended {
             let generated = given.is_none();
             let password = given.unwrap_or_else(|| random_password(&SystemEntropy));
             let created = reset(services, &user, password).await.map_err(|error| told(&error))?;
-            note(services, "password and secret reset", &created.email).await?;
             print(&format!("reset\n{}", first_login::text(&created, generated)))
         }
     }
 }
 
-fn active(active: bool) -> Change {
-    Change { active: Some(active), ..Change::default() }
+fn active(active: bool) -> UserPatch {
+    UserPatch { active: Some(active), ..UserPatch::default() }
 }
 
-fn administrator(administrator: bool) -> Change {
-    Change { organization_admin: Some(administrator), ..Change::default() }
+fn administrator(administrator: bool) -> UserPatch {
+    let roles = administrator.then(|| organization_admin().into());
+    UserPatch { roles: Some(roles.into_iter().collect()), ..UserPatch::default() }
 }
 
-async fn change(services: &Services, email: &str, done: &str, change: Change) -> Ended {
+async fn change(services: &Services, email: &str, done: &str, patch: UserPatch) -> Ended {
     let changed = async {
         let user = services.user_anywhere(email).await?;
-        services.apply_to_user(Actor::Operator, user, change, None).await
+        services.change_user(&operator(services, &user), By::Id(user.id), patch).await?;
+        Ok::<_, ApiError>(user)
     };
     let user = changed.await.map_err(|error| told(&error))?;
     print(&format!("{done} {}", user.email))
 }
 
+/// Whoever runs the command, as who acts on a user.
+fn operator(services: &Services, of: &User) -> Actor {
+    Actor::operator(of.owner(), services.request_id())
+}
+
 async fn note(services: &Services, act: &str, email: &str) -> Ended {
     let user = services.user_anywhere(email).await.map_err(|error| told(&error))?;
-    Actor::Operator.log(act, &user);
+    log(&operator(services, &user), act, &user);
     Ok(())
 }
 
@@ -109,9 +116,8 @@ async fn find(services: &Services, email: &str) -> Result<Principal, String> {
 }
 
 async fn reset(services: &Services, user: &Principal, password: Secret) -> Result<CreatedUser, ApiError> {
-    // In this order: a new password ends what the user was known by.
-    services.reset_user_secret(Asking::by_secrets(user), OtherSessions::End).await?;
-    services.set_password(user, password.clone()).await?;
+    let actor = Actor::operator(user.owner, services.request_id());
+    services.reset_user(&actor, By::Id(user.user), password.clone()).await?;
     let secrets = services.secrets(user).await?;
     Ok(CreatedUser {
         email: user.email.clone(),

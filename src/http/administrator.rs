@@ -5,17 +5,10 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::extract::{Caller, Extraction};
 use crate::kernel::error::ApiError;
-use crate::service::people::users::{Actor, require_administrator};
+use crate::service::actor::action::Action;
 
 /// A caller who administers the organization.
 pub struct Administrator(pub Caller);
-
-impl Administrator {
-    /// As who changes users.
-    pub fn actor(&self) -> Actor<'_> {
-        Actor::Administrator(&self.0.principal, self.0.address)
-    }
-}
 
 impl FromRequest for Administrator {
     type Error = ApiError;
@@ -25,7 +18,7 @@ impl FromRequest for Administrator {
         let caller = Caller::from_request(request, payload);
         Box::pin(async move {
             let caller = caller.await?;
-            require_administrator(&caller.principal)?;
+            caller.actor.require(Action::Administer)?;
             Ok(Self(caller))
         })
     }

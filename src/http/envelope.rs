@@ -199,10 +199,10 @@ fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, started:
         // One line for both: the second one would cost as much as the call itself.
         None => match request.extensions().get::<Reader>() {
             None => tracing::info!(method, route, status, elapsed_ms, "request"),
-            Some(Reader { read, by, address }) => {
-                let address = address.map(tracing::field::display);
+            Some(Reader { read, by }) => {
+                let address = by.address().map(tracing::field::display);
                 let (instance, tokens_read) = (read.instance, read.count);
-                let (user, name) = (by.user, &*by.email);
+                let (user, name) = (by.user_id(), by.principal().ok().map(|user| user.email.as_str()));
                 tracing::info!(
                     method,
                     route,

@@ -6,7 +6,6 @@ use std::future::{Future, Ready, ready};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -21,41 +20,35 @@ use crate::kernel::paging::Page;
 use crate::kernel::secret::Secret;
 use crate::outbound::Connections;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::calls::vendor::Through;
 use crate::service::instance::token_sight::TokensRead;
 use crate::service::people::authenticate::Presented;
-use crate::service::people::proof::Proof;
-use crate::store::principals::Principal;
 
 pub(super) type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
 /// A caller with User and Organization, or with a session token.
 pub struct Caller {
     pub services: Services,
-    pub principal: Arc<Principal>,
-    pub proof: Proof,
+    pub actor: Actor,
     request: HttpRequest,
-    /// From where, as far as trusted proxies tell it.
-    pub address: Option<IpAddr>,
 }
 
 impl Caller {
     pub fn owner(&self) -> Owner {
-        self.principal.owner
+        self.actor.owner()
     }
 
     /// For the log line of the request.
     pub fn note(&self, read: TokensRead) {
-        let by = Arc::clone(&self.principal);
-        self.request.extensions_mut().insert(Reader { read, by, address: self.address });
+        self.request.extensions_mut().insert(Reader { read, by: self.actor.clone() });
     }
 }
 
 /// Who read tokens, by this request.
 pub(super) struct Reader {
     pub read: TokensRead,
-    pub by: Arc<Principal>,
-    pub address: Option<IpAddr>,
+    pub by: Actor,
 }
 
 /// A caller whose Element token names one of its instances.
@@ -68,14 +61,14 @@ pub struct CallerInstance {
 /// Authentication).
 pub struct HubCaller {
     pub services: Services,
-    pub principal: Arc<Principal>,
+    owner: Owner,
     pub instance: i64,
     connections: Rc<Connections>,
 }
 
 impl HubCaller {
     pub fn owner(&self) -> Owner {
-        self.principal.owner
+        self.owner
     }
 
     /// What its calls to the vendor go through.
@@ -87,7 +80,7 @@ impl HubCaller {
 /// Anybody; who presents credentials must present good ones.
 pub struct Public {
     pub services: Services,
-    pub principal: Option<Arc<Principal>>,
+    pub actor: Option<Actor>,
 }
 
 /// A route that takes no credentials at all.
@@ -107,7 +100,8 @@ impl FromRequest for Caller {
             let services = services(&request)?;
             let (principal, proof) = services.prove(&presented(&request)?).await?;
             services.count_request(principal.owner.organization).await?;
-            Ok(Self { services, principal, proof, address: address(&request), request })
+            let actor = Actor::user(principal, proof, services.request_id(), address(&request));
+            Ok(Self { services, actor, request })
         })
     }
 }
@@ -149,7 +143,7 @@ impl FromRequest for HubCaller {
             })?;
             let instance = services.instance_of_token(principal.owner, &token).await?;
             let connections = Rc::clone(connections(&request)?);
-            Ok(Self { services, principal, instance, connections })
+            Ok(Self { services, owner: principal.owner, instance, connections })
         })
     }
 }
@@ -164,12 +158,14 @@ impl FromRequest for Public {
             Err(error) => return Either::Left(ready(Err(error))),
         };
         if presented.is_empty() && services.anonymous_catalog {
-            return Either::Left(ready(Ok(Self { services, principal: None })));
+            return Either::Left(ready(Ok(Self { services, actor: None })));
         }
+        let address = address(request);
         Either::Right(Box::pin(async move {
-            let principal = services.authenticate(&presented).await?;
+            let (principal, proof) = services.prove(&presented).await?;
             services.count_request(principal.owner.organization).await?;
-            Ok(Self { services, principal: Some(principal) })
+            let actor = Actor::user(principal, proof, services.request_id(), address);
+            Ok(Self { services, actor: Some(actor) })
         }))
     }
 }

@@ -1,6 +1,7 @@
 //! `/connector/callback`: one redirect URI for all elements. The state finds the grant, and what the authorization under way
 //! must remember is sealed in it, so any replica can end what another began, also after a restart.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use url::Url;
@@ -9,6 +10,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::grants::{DefaultWaiting, Redirected, UnderWay, Waiting, digest};
 use crate::service::process::flight::Flight;
 use crate::store::grants::{self, Grant};
@@ -32,22 +34,24 @@ pub enum CallbackEnd {
 }
 
 impl Services {
-    /// What the vendor's redirect leads to. Detached, so that nobody's hang-up comes between a state that is used up and its
+    /// What the vendor's redirect leads to. `address`: the browser's. Detached, so that nobody's hang-up comes between a state that is used up and its
     /// code.
     pub async fn finish_callback(
         &self,
         browser: Option<Secret>,
+        address: Option<IpAddr>,
         redirected: Redirected,
     ) -> Result<CallbackEnd, ApiError> {
         let Some(state) = redirected.state.clone() else { return Ok(CallbackEnd::Unknown) };
         let services = self.clone();
-        self.detached.run(async move { services.use_state(state, browser, redirected).await }).await
+        self.detached.run(async move { services.use_state(state, browser, address, redirected).await }).await
     }
 
     async fn use_state(
         &self,
         state: Secret,
         browser: Option<Secret>,
+        address: Option<IpAddr>,
         redirected: Redirected,
     ) -> Result<CallbackEnd, ApiError> {
         let hashes = self.lookup.hashes(Purpose::State, &state);
@@ -81,7 +85,7 @@ impl Services {
                 Err(StoreFault::Conflict(_)) => continue,
                 other => other?,
             }
-            return self.end_callback(owner, grant, under_way, redirected).await;
+            return self.end_callback(owner, address, grant, under_way, redirected).await;
         }
         Ok(CallbackEnd::Unknown)
     }
@@ -89,6 +93,7 @@ impl Services {
     async fn end_callback(
         &self,
         owner: Owner,
+        address: Option<IpAddr>,
         grant: Grant,
         under_way: UnderWay,
         redirected: Redirected,
@@ -104,9 +109,10 @@ impl Services {
             Waiting::Link(link) => {
                 let (popup, token) = (link.popup, self.link_token(owner, link.link).await?);
                 let (lateness, landing, mut flight) = Flight::begin();
+                let actor = Actor::visitor(owner, link.link, self.request_id(), address);
                 let services = self.clone();
                 self.detached.start(async move {
-                    let finished = services.finish_link(owner, element, &under_way, redirected, &lateness).await;
+                    let finished = services.finish_link(&actor, element, &under_way, redirected, &lateness).await;
                     landing.tell(finished.map_err(Arc::new));
                 });
                 match flight.arrival().await {

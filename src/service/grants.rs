@@ -170,7 +170,7 @@ pub struct Redirected {
 
 impl Services {
     /// Keeps what the callback will need, under a new state. `browser`: the cookie of the browser that alone may end it.
-    pub async fn begin_callback(
+    pub(in crate::service) async fn begin_callback(
         &self,
         owner: Owner,
         element: &Element,
@@ -208,7 +208,11 @@ impl Services {
     }
 
     /// The owner's authorization under way with this id.
-    pub async fn grant_under_way(&self, owner: Owner, grant: i64) -> Result<Option<(Grant, UnderWay)>, ApiError> {
+    pub(in crate::service) async fn grant_under_way(
+        &self,
+        owner: Owner,
+        grant: i64,
+    ) -> Result<Option<(Grant, UnderWay)>, ApiError> {
         let now = self.now();
         let found = self.store.read_for(owner, move |conn| grants::get(conn, owner, grant, now)).await?;
         found.map_or(Ok(None), |grant| self.open_under_way(owner, grant))

@@ -1,5 +1,6 @@
 //! Floor 4: the use cases, in rooms by subject. What a caller wants done, whichever protocol it came by.
 
+pub mod actor;
 pub mod authorize;
 pub mod callback;
 pub mod calls;

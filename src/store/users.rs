@@ -11,6 +11,7 @@ use super::fault::StoreFault;
 use super::principals::{KeptPassword, KeptSecret, address, end_sessions};
 use super::schema::{app_user, organization};
 use super::time::UtcTime;
+use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 
 /// A user, whether they may call or not.
@@ -18,6 +19,7 @@ use crate::kernel::paging::Page;
 pub struct User {
     pub id: i64,
     pub organization: i64,
+    pub account: i64,
     pub email: String,
     pub first_name: String,
     pub last_name: String,
@@ -25,6 +27,12 @@ pub struct User {
     pub organization_admin: bool,
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
+}
+
+impl User {
+    pub fn owner(&self) -> Owner {
+        Owner { organization: self.organization, account: self.account }
+    }
 }
 
 /// By whom a caller means.
@@ -45,13 +53,14 @@ pub struct Change {
     pub organization_admin: Option<bool>,
 }
 
-type Columns = (i64, i64, String, String, String, bool, bool, Option<UtcTime>, UtcTime);
+type Columns = (i64, i64, i64, String, String, String, bool, bool, Option<UtcTime>, UtcTime);
 
 #[diesel::dsl::auto_type]
 fn users() -> _ {
     app_user::table.filter(app_user::removed_at.is_null()).select((
         app_user::id,
         app_user::organization_id,
+        app_user::account_id,
         app_user::email,
         app_user::first_name,
         app_user::last_name,
@@ -63,10 +72,13 @@ fn users() -> _ {
 }
 
 impl From<Columns> for User {
-    fn from((id, organization, email, first, last, active, admin, last_login_at, created_at): Columns) -> Self {
+    fn from(
+        (id, organization, account, email, first, last, active, admin, last_login_at, created_at): Columns,
+    ) -> Self {
         Self {
             id,
             organization,
+            account,
             email,
             first_name: first,
             last_name: last,

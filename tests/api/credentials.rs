@@ -10,10 +10,12 @@ use ligand::kernel::entropy::SystemEntropy;
 use ligand::kernel::secret::Secret;
 use ligand::outbound::Guard;
 use ligand::service::Services;
+use ligand::service::actor::Actor;
+use ligand::service::actor::proof::Proof;
 use ligand::service::people::authenticate::Presented;
-use ligand::service::people::resets::Asking;
 use ligand::service::people::sessions::OtherSessions;
 use ligand::service::process::memory::TRUSTED_FOR;
+use ligand::store::users::By;
 use ligand::vault::KeyRing;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
@@ -311,8 +313,9 @@ on_both!(a_revocation_elsewhere_arrives_with_the_change_feed, |server| async mov
     platform(&session).await.ok();
 
     let principal = replica.authenticate(&presented(&server)).await.unwrap();
-    let fresh = replica.reset_user_secret(Asking::by_secrets(&principal), OtherSessions::End).await.unwrap().secret;
-    replica.set_password(&principal, Secret::new("another horse")).await.unwrap();
+    let operator = Actor::operator(principal.owner, replica.request_id());
+    let password = Secret::new("another horse");
+    let fresh = replica.reset_user(&operator, By::Id(principal.user), password).await.unwrap();
     // Warm: the feed has not been read since, and is less than five seconds old.
     platform(&caller).await.ok();
     platform(&session).await.ok();
@@ -320,13 +323,13 @@ on_both!(a_revocation_elsewhere_arrives_with_the_change_feed, |server| async mov
     platform(&caller).await.fails(401, "bad_credentials");
     platform(&session).await.fails(401, "bad_credentials");
 
-    let renewed = |organization: &str| caller.with(&format!("User {fresh}, Organization {organization}"));
+    let renewed = |organization: &str| caller.with(&format!("User {}, Organization {organization}", fresh.expose()));
     let caller = renewed(server.admin.organization_secret.expose());
     platform(&caller).await.ok();
-    let anew = Presented { user: Some(Secret::new(fresh.as_str())), ..presented(&server) };
+    let anew = Presented { user: Some(fresh.clone()), ..presented(&server) };
     let principal = replica.authenticate(&anew).await.unwrap();
-    let organization =
-        replica.reset_organization_secret(Asking::by_secrets(&principal), OtherSessions::End).await.unwrap().secret;
+    let actor = Actor::user(principal, Proof::Secrets, replica.request_id(), None);
+    let organization = replica.reset_organization_secret(&actor, OtherSessions::End).await.unwrap().secret;
     platform(&caller).await.ok();
     server.services.follow_changes(&mut position).await;
     platform(&caller).await.fails(401, "bad_credentials");
@@ -340,8 +343,8 @@ on_both!(a_feed_that_is_not_read_is_not_trusted, |server| async move {
     platform(&caller).await.ok();
     platform(&session).await.ok();
     let principal = replica.authenticate(&presented(&server)).await.unwrap();
-    replica.reset_user_secret(Asking::by_secrets(&principal), OtherSessions::End).await.unwrap();
-    replica.set_password(&principal, Secret::new("another horse")).await.unwrap();
+    let operator = Actor::operator(principal.owner, replica.request_id());
+    replica.reset_user(&operator, By::Id(principal.user), Secret::new("another horse")).await.unwrap();
     server.advance(TimeDelta::seconds(TRUSTED_FOR));
     platform(&caller).await.ok();
     server.advance(TimeDelta::seconds(1));

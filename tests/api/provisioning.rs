@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ligand::kernel::secret::Secret;
 use ligand::sandbox::{Failure, PresentedCredential, TOKEN_ROUTES};
+use ligand::service::actor::Actor;
 use ligand::service::people::authenticate::Presented;
 use serde_json::{Value, json};
 
@@ -333,9 +334,10 @@ on_both!(a_dropped_handler_still_stores_the_instance, |server| async move {
         organization: Some(Secret::new(server.admin.organization_secret.expose())),
         ..Presented::default()
     };
-    let principal = server.services.authenticate(&presented).await.expect("the first administrator");
+    let (principal, proof) = server.services.prove(&presented).await.expect("the first administrator");
+    let actor = Actor::user(principal, proof, server.services.request_id(), None);
     let input = serde_json::from_value(with_code("Dropped", &code)).expect("an input");
-    let handler = server.services.create_instance(&principal, None, input, None);
+    let handler = server.services.create_instance(&actor, None, input, None);
     let answered = tokio::time::timeout(Duration::from_millis(100), handler).await;
     assert!(answered.is_err(), "it takes half a second");
     assert_eq!(first_instance(&server).await["name"], "Dropped");

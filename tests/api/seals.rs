@@ -8,10 +8,12 @@ use chrono::TimeDelta;
 use ligand::kernel::entropy::SystemEntropy;
 use ligand::kernel::owner::Owner;
 use ligand::kernel::secret::Secret;
+use ligand::service::actor::Actor;
 use ligand::service::people::bootstrap::{CreatedUser, UserInput};
 use ligand::service::refresh::due::DueRefreshes;
 use ligand::store::principals;
 use ligand::store::sealed::{ORGANIZATION_SECRET, REVOCATION, SEALED};
+use ligand::store::users::By;
 use ligand::vault::{Form, VaultFault, password};
 use serde_json::{Value, json};
 
@@ -325,6 +327,7 @@ on_both!(a_password_hash_counts_in_its_own_row_and_sealed_alone, |server| async 
     // A new password ends it.
     let principal = server.services.store.read(move |conn| principals::find_by_email(conn, "admin@example.com")).await;
     let (principal, _) = principal.expect("the database answers").expect("the administrator");
-    server.services.set_password(&principal, Secret::new(PASSWORD)).await.expect("it is set");
+    let operator = Actor::operator(principal.owner, server.services.request_id());
+    server.services.reset_user(&operator, By::Id(principal.user), Secret::new(PASSWORD)).await.expect("it is set");
     assert_eq!(signs_in(&server, "admin@example.com", PASSWORD).await, 200);
 });

@@ -9,6 +9,7 @@ use super::sources;
 
 /// From the ground up. `mod.rs`, which names the parts of all rooms, is none of them.
 const ROOMS: &[&str] = &[
+    "actor",
     "process",
     "ground",
     "keys",

@@ -34,7 +34,7 @@ async fn get_default_oauth_url(
     parameters: Parameters,
 ) -> Result<web::Json<DefaultOAuthUrl>, ApiError> {
     let given = parameters.into_map();
-    caller.services.start_default_oauth(&caller.principal, &path.key_or_id, given).await.map(web::Json)
+    caller.services.start_default_oauth(&caller.actor, &path.key_or_id, given).await.map(web::Json)
 }
 
 /// Show the organization's OAuth app for an element
@@ -57,7 +57,7 @@ async fn save_partner_app(
     path: web::Path<ElementPath>,
     Then(Administrator(caller), body): Then<Administrator, JsonBody<PartnerAppInput>>,
 ) -> Result<web::Json<PartnerAppView>, ApiError> {
-    caller.services.save_partner_app(&caller.principal, &path.key_or_id, &body.value).await.map(web::Json)
+    caller.services.save_partner_app(&caller.actor, &path.key_or_id, &body.value).await.map(web::Json)
 }
 
 /// Delete the organization's OAuth app for an element
@@ -69,6 +69,6 @@ async fn delete_partner_app(
     Administrator(caller): Administrator,
     path: web::Path<ElementPath>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.services.delete_partner_app(&caller.principal, &path.key_or_id).await?;
+    caller.services.delete_partner_app(&caller.actor, &path.key_or_id).await?;
     Ok(HttpResponse::Ok().finish())
 }

@@ -11,10 +11,9 @@ use crate::http::openapi::queries::ResetQuery;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::people::passwords::PasswordChange;
-use crate::service::people::resets::{Asking, NewSecret};
+use crate::service::people::resets::NewSecret;
 use crate::service::people::sessions::{OtherSessions, SessionView};
 use crate::service::people::sign_in::{AuthenticatedUser, Secrets};
-use crate::vault::Audience;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -60,10 +59,6 @@ fn others(end: bool) -> OtherSessions {
     if end { OtherSessions::End } else { OtherSessions::Keep }
 }
 
-fn asking(caller: &Caller) -> Asking<'_> {
-    Asking { caller: &caller.principal, proof: &caller.proof, address: caller.address, audience: Audience::Api }
-}
-
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct SessionPath {
@@ -91,7 +86,7 @@ async fn sign_in(anonymous: Anonymous, body: JsonBody<SignIn>) -> Result<web::Js
 #[utoipa::path(responses((status = 200, description = "The two secrets", body = Secrets)))]
 #[get("/authentication/secrets")]
 async fn get_secrets(caller: Caller) -> Result<web::Json<Secrets>, ApiError> {
-    caller.services.show_secrets(caller.address, &caller.principal, &caller.proof).await.map(web::Json)
+    caller.services.show_secrets(&caller.actor).await.map(web::Json)
 }
 
 /// Set the caller's password
@@ -104,7 +99,7 @@ async fn get_secrets(caller: Caller) -> Result<web::Json<Secrets>, ApiError> {
 async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web::Json<AuthenticatedUser>, ApiError> {
     let NewPassword { password, current_password, end_sessions } = body.value;
     let change = PasswordChange { password, current: current_password, others: others(end_sessions) };
-    caller.services.change_password(asking(&caller), change).await.map(web::Json)
+    caller.services.change_password(&caller.actor, change).await.map(web::Json)
 }
 
 /// Replace the caller's user secret
@@ -115,7 +110,7 @@ async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web
 #[post("/authentication/user-secret-reset")]
 async fn reset_user_secret(caller: Caller, parameters: Parameters) -> Result<web::Json<NewSecret>, ApiError> {
     let others = others(parameters.flag("endSessions", true)?);
-    caller.services.reset_user_secret(asking(&caller), others).await.map(web::Json)
+    caller.services.reset_user_secret(&caller.actor, others).await.map(web::Json)
 }
 
 /// Replace the organization's secret
@@ -126,7 +121,7 @@ async fn reset_user_secret(caller: Caller, parameters: Parameters) -> Result<web
 #[post("/authentication/organization-secret-reset")]
 async fn reset_organization_secret(caller: Caller, parameters: Parameters) -> Result<web::Json<NewSecret>, ApiError> {
     let others = others(parameters.flag("endSessions", true)?);
-    caller.services.reset_organization_secret(asking(&caller), others).await.map(web::Json)
+    caller.services.reset_organization_secret(&caller.actor, others).await.map(web::Json)
 }
 
 /// List the caller's sessions
@@ -135,7 +130,7 @@ async fn reset_organization_secret(caller: Caller, parameters: Parameters) -> Re
 #[utoipa::path(responses((status = 200, description = "The sessions", body = Vec<SessionView>)))]
 #[get("/authentication/sessions")]
 async fn list_sessions(caller: Caller) -> Result<web::Json<Vec<SessionView>>, ApiError> {
-    caller.services.sessions(&caller.principal, &caller.proof).await.map(web::Json)
+    caller.services.sessions(&caller.actor).await.map(web::Json)
 }
 
 /// End one of the caller's sessions
@@ -144,6 +139,6 @@ async fn list_sessions(caller: Caller) -> Result<web::Json<Vec<SessionView>>, Ap
 #[utoipa::path(params(SessionPath), responses((status = 200, description = "Ended; the body is empty")))]
 #[delete("/authentication/sessions/{sessionId}")]
 async fn end_session(caller: Caller, path: web::Path<SessionPath>) -> Result<HttpResponse, ApiError> {
-    caller.services.end_session_by_id(&caller.principal, path.into_inner().session_id).await?;
+    caller.services.end_session_by_id(&caller.actor, path.into_inner().session_id).await?;
     Ok(HttpResponse::Ok().finish())
 }

@@ -138,7 +138,7 @@ async fn get_oauth_url(
     path: web::Path<ElementPath>,
     parameters: Parameters,
 ) -> Result<web::Json<OAuthUrl>, ApiError> {
-    public.services.start_oauth(public.principal, &path.key_or_id, parameters.into_map()).await.map(web::Json)
+    public.services.start_oauth(public.actor.as_ref(), &path.key_or_id, parameters.into_map()).await.map(web::Json)
 }
 
 /// Get the address to send a user to, with the parameters in a body
@@ -155,7 +155,7 @@ async fn create_oauth_url(
 ) -> Result<web::Json<OAuthUrl>, ApiError> {
     let mut given = parameters.into_map();
     given.extend(texts(body.value)?);
-    public.services.start_oauth(public.principal, &path.key_or_id, given).await.map(web::Json)
+    public.services.start_oauth(public.actor.as_ref(), &path.key_or_id, given).await.map(web::Json)
 }
 
 /// Members as texts; null means absent.

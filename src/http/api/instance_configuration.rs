@@ -64,7 +64,7 @@ pub async fn change_entry(
     let value = body
         .remove("propertyValue")
         .ok_or_else(|| ApiError::new(Code::BadBody, "The body lacks propertyValue: send {\"propertyValue\":\"…\"}."))?;
-    let (entry, without_effect) = caller.services.change_configuration_entry(caller.owner(), id, entry, value).await?;
+    let (entry, without_effect) = caller.services.change_configuration_entry(&caller.actor, id, entry, value).await?;
     let mut response = HttpResponse::Ok();
     if let Some(header) = without_effect_header(&without_effect) {
         response.insert_header(("elements-error", header));

@@ -155,7 +155,7 @@ async fn reset_instance_token(
     caller: Caller,
     path: web::Path<InstancePath>,
 ) -> Result<web::Json<InstanceView>, ApiError> {
-    let instance = caller.services.reset_instance_token(caller.owner(), path.id()?).await?;
+    let instance = caller.services.reset_instance_token(&caller.actor, path.id()?).await?;
     caller.sees(instance).await.map(web::Json)
 }
 
@@ -178,7 +178,7 @@ pub async fn create(
         let text = value.to_str().unwrap_or_default();
         IdempotencyKey::read(text, element.as_deref().unwrap_or_default(), &body.bytes)
     });
-    let created = caller.services.create_instance(&caller.principal, element.as_deref(), body.value, key.transpose()?);
+    let created = caller.services.create_instance(&caller.actor, element.as_deref(), body.value, key.transpose()?);
     instance_reply(&caller, created.await?).await
 }
 
@@ -201,7 +201,7 @@ pub async fn list(caller: Caller, element: Option<String>, parameters: Parameter
 /// With `refresh=true` after a refresh. One that failed while the old token is still good is no failure of the call.
 pub async fn show(caller: &Caller, id: i64, parameters: &Parameters) -> Result<HttpResponse, ApiError> {
     if !parameters.flag("refresh", false)? {
-        if !caller.services.sees_every_token(&caller.principal).await? {
+        if !caller.services.sees_every_token(&caller.actor).await? {
             let instance = caller.services.get_instance(caller.owner(), id).await?;
             return Ok(HttpResponse::Ok().json(caller.sees(instance).await?));
         }
@@ -209,7 +209,7 @@ pub async fn show(caller: &Caller, id: i64, parameters: &Parameters) -> Result<H
         caller.note(TokensRead { instance: id, count: 1 });
         return Ok(HttpResponse::Ok().content_type(ContentType::json()).body(web::Bytes::from_owner(body)));
     }
-    let (instance, failure) = caller.services.refresh_instance(caller.owner(), id).await?;
+    let (instance, failure) = caller.services.refresh_instance(&caller.actor, id).await?;
     let mut response = HttpResponse::Ok();
     if let Some(failure) = failure {
         response.insert_header(("elements-error", failure.code.name()));
@@ -224,17 +224,17 @@ pub async fn change(
     body: JsonBody<InstanceInput>,
 ) -> Result<HttpResponse, ApiError> {
     let reauthenticate = parameters.flag("reAuthenticate", false)?;
-    let answer = caller.services.change_instance(caller.owner(), id, body.value, reauthenticate).await?;
+    let answer = caller.services.change_instance(&caller.actor, id, body.value, reauthenticate).await?;
     instance_reply(caller, answer).await
 }
 
 pub async fn switch(caller: &Caller, id: i64, enabled: bool) -> Result<web::Json<InstanceView>, ApiError> {
-    let instance = caller.services.enable_instance(caller.owner(), id, enabled).await?;
+    let instance = caller.services.enable_instance(&caller.actor, id, enabled).await?;
     caller.sees(instance).await.map(web::Json)
 }
 
 pub async fn remove(caller: &Caller, id: i64) -> Result<HttpResponse, ApiError> {
-    caller.services.delete_instance(caller.owner(), id).await?;
+    caller.services.delete_instance(&caller.actor, id).await?;
     Ok(HttpResponse::Ok().finish())
 }
 
@@ -257,7 +257,7 @@ impl Caller {
     }
 
     async fn show_tokens(&self, instances: &mut [InstanceView]) -> Result<(), ApiError> {
-        if let Some(read) = self.services.show_tokens(&self.principal, instances).await? {
+        if let Some(read) = self.services.show_tokens(&self.actor, instances).await? {
             self.note(read);
         }
         Ok(())

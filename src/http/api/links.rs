@@ -25,7 +25,7 @@ pub fn routes(config: &mut ServiceConfig) {
 #[utoipa::path(request_body = LinkInput, responses((status = 200, description = "The link", body = LinkView)))]
 #[post("/connect/links")]
 async fn create_link(caller: Caller, body: JsonBody<LinkInput>) -> Result<web::Json<LinkView>, ApiError> {
-    caller.services.create_link(&caller.principal, body.value).await.map(web::Json)
+    caller.services.create_link(&caller.actor, body.value).await.map(web::Json)
 }
 
 /// List the connect links
@@ -61,5 +61,5 @@ async fn get_link(caller: Caller, path: web::Path<LinkPath>) -> Result<web::Json
 #[utoipa::path(params(LinkPath), responses((status = 200, description = "The link, withdrawn", body = LinkView)))]
 #[delete("/connect/links/{linkId}")]
 async fn revoke_link(caller: Caller, path: web::Path<LinkPath>) -> Result<web::Json<LinkView>, ApiError> {
-    caller.services.revoke_link(caller.owner(), path.id()?).await.map(web::Json)
+    caller.services.revoke_link(&caller.actor, path.id()?).await.map(web::Json)
 }

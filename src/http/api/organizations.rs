@@ -17,7 +17,7 @@ pub fn routes(config: &mut ServiceConfig) {
 #[utoipa::path(responses((status = 200, description = "The organization", body = OrganizationView)))]
 #[get("/organizations/me")]
 async fn get_organization(caller: Caller) -> Result<web::Json<OrganizationView>, ApiError> {
-    caller.services.organization_view(&caller.principal).await.map(web::Json)
+    caller.services.organization_view(&caller.actor).await.map(web::Json)
 }
 
 /// Change the caller's organization
@@ -29,5 +29,5 @@ async fn get_organization(caller: Caller) -> Result<web::Json<OrganizationView>,
 async fn update_organization(
     Then(Administrator(caller), body): Then<Administrator, JsonBody<OrganizationPatch>>,
 ) -> Result<web::Json<OrganizationView>, ApiError> {
-    caller.services.change_organization(&caller.principal, body.value).await.map(web::Json)
+    caller.services.change_organization(&caller.actor, body.value).await.map(web::Json)
 }

@@ -33,7 +33,7 @@ pub fn routes(config: &mut ServiceConfig) {
 #[get("/users")]
 async fn list_users(caller: Administrator, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let Administrator(caller) = caller;
-    let (users, next) = caller.services.list_users(&caller.principal, parameters.page()?).await?;
+    let (users, next) = caller.services.list_users(&caller.actor, parameters.page()?).await?;
     Ok(page_of(&users, next))
 }
 
@@ -43,10 +43,9 @@ async fn list_users(caller: Administrator, parameters: Parameters) -> Result<Htt
 #[utoipa::path(request_body = UserDraft, responses((status = 200, description = "The user", body = UserAccount)))]
 #[post("/users")]
 async fn create_user(
-    Then(caller, body): Then<Administrator, JsonBody<UserDraft>>,
+    Then(Administrator(caller), body): Then<Administrator, JsonBody<UserDraft>>,
 ) -> Result<web::Json<UserAccount>, ApiError> {
-    let (actor, Administrator(of)) = (caller.actor(), &caller);
-    of.services.make_user(actor, &of.principal, Rules::Made, body.value).await.map(web::Json)
+    caller.services.make_user(&caller.actor, Rules::Made, body.value).await.map(web::Json)
 }
 
 /// Get a user
@@ -55,7 +54,7 @@ async fn create_user(
 #[utoipa::path(params(UserPath), responses((status = 200, description = "The user", body = UserAccount)))]
 #[get("/users/{emailOrId}")]
 async fn get_user(caller: Caller, path: web::Path<UserPath>) -> Result<web::Json<UserAccount>, ApiError> {
-    caller.services.show_user(&caller.principal, path.by()).await.map(web::Json)
+    caller.services.show_user(&caller.actor, path.by()).await.map(web::Json)
 }
 
 /// Change a user
@@ -67,10 +66,9 @@ async fn get_user(caller: Caller, path: web::Path<UserPath>) -> Result<web::Json
 #[patch("/users/{emailOrId}")]
 async fn update_user(
     path: web::Path<UserPath>,
-    Then(caller, body): Then<Administrator, JsonBody<UserPatch>>,
+    Then(Administrator(caller), body): Then<Administrator, JsonBody<UserPatch>>,
 ) -> Result<web::Json<UserAccount>, ApiError> {
-    let (actor, Administrator(of)) = (caller.actor(), &caller);
-    of.services.change_user(actor, &of.principal, path.by(), body.value).await.map(web::Json)
+    caller.services.change_user(&caller.actor, path.by(), body.value).await.map(web::Json)
 }
 
 /// Remove a user
@@ -80,9 +78,11 @@ async fn update_user(
 /// a new user, who begins with nothing.
 #[utoipa::path(params(UserPath), responses((status = 200, description = "Removed; the body is empty")))]
 #[delete("/users/{emailOrId}")]
-async fn delete_user(caller: Administrator, path: web::Path<UserPath>) -> Result<HttpResponse, ApiError> {
-    let (actor, Administrator(of)) = (caller.actor(), &caller);
-    of.services.remove_user(actor, &of.principal, path.by()).await?;
+async fn delete_user(
+    Administrator(caller): Administrator,
+    path: web::Path<UserPath>,
+) -> Result<HttpResponse, ApiError> {
+    caller.services.remove_user(&caller.actor, path.by()).await?;
     Ok(HttpResponse::Ok().finish())
 }
 
@@ -92,7 +92,7 @@ async fn delete_user(caller: Administrator, path: web::Path<UserPath>) -> Result
 #[utoipa::path(params(UserPath), responses((status = 200, description = "The roles", body = Vec<Role>)))]
 #[get("/users/{emailOrId}/roles")]
 async fn list_user_roles(caller: Caller, path: web::Path<UserPath>) -> Result<web::Json<Vec<Role>>, ApiError> {
-    caller.services.user_roles(&caller.principal, path.by()).await.map(web::Json)
+    caller.services.user_roles(&caller.actor, path.by()).await.map(web::Json)
 }
 
 /// Grant a role to a user
@@ -117,6 +117,6 @@ async fn revoke_user_role(caller: Administrator, path: web::Path<UserRolePath>) 
 
 async fn set(caller: &Administrator, path: &UserRolePath, granted: bool) -> Result<(), ApiError> {
     roles::grantable(&path.role_key)?;
-    let (actor, Administrator(of)) = (caller.actor(), caller);
-    of.services.set_administrator(actor, &of.principal, path.by(), granted).await
+    let Administrator(caller) = caller;
+    caller.services.set_administrator(&caller.actor, path.by(), granted).await
 }

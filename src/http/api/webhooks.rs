@@ -31,7 +31,7 @@ pub fn routes(config: &mut ServiceConfig) {
 #[utoipa::path(responses((status = 200, description = "The address and the secrets", body = WebhookView)))]
 #[get("/notifications/webhook")]
 async fn get_webhook(Administrator(caller): Administrator) -> Result<web::Json<WebhookView>, ApiError> {
-    caller.services.webhook(&caller.principal).await.map(web::Json)
+    caller.services.webhook(&caller.actor).await.map(web::Json)
 }
 
 /// Set where the organization is told what happens
@@ -46,7 +46,7 @@ async fn get_webhook(Administrator(caller): Administrator) -> Result<web::Json<W
 async fn set_webhook(
     Then(Administrator(caller), body): Then<Administrator, JsonBody<WebhookAddress>>,
 ) -> Result<web::Json<WebhookView>, ApiError> {
-    caller.services.set_webhook(&caller.principal, &body.value).await.map(web::Json)
+    caller.services.set_webhook(&caller.actor, &body.value).await.map(web::Json)
 }
 
 /// Tell the organization nothing any more
@@ -56,7 +56,7 @@ async fn set_webhook(
 #[utoipa::path(responses((status = 200, description = "Removed; the body is empty")))]
 #[delete("/notifications/webhook")]
 async fn delete_webhook(Administrator(caller): Administrator) -> Result<HttpResponse, ApiError> {
-    caller.services.remove_webhook(&caller.principal).await?;
+    caller.services.remove_webhook(&caller.actor).await?;
     Ok(HttpResponse::Ok().finish())
 }
 
@@ -67,7 +67,7 @@ async fn delete_webhook(Administrator(caller): Administrator) -> Result<HttpResp
 #[utoipa::path(responses((status = 200, description = "The new secret", body = SecretView)))]
 #[post("/notifications/webhook/secrets")]
 async fn create_webhook_secret(Administrator(caller): Administrator) -> Result<web::Json<SecretView>, ApiError> {
-    caller.services.add_webhook_secret(&caller.principal).await.map(web::Json)
+    caller.services.add_webhook_secret(&caller.actor).await.map(web::Json)
 }
 
 /// Remove a secret
@@ -79,7 +79,7 @@ async fn delete_webhook_secret(
     Administrator(caller): Administrator,
     path: web::Path<SecretPath>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.services.remove_webhook_secret(&caller.principal, path.id()?).await?;
+    caller.services.remove_webhook_secret(&caller.actor, path.id()?).await?;
     Ok(HttpResponse::Ok().finish())
 }
 
@@ -112,5 +112,5 @@ async fn get_delivery(caller: Caller, path: web::Path<DeliveryPath>) -> Result<w
 #[utoipa::path(params(DeliveryPath), responses((status = 200, description = "The delivery", body = DeliveryView)))]
 #[post("/notifications/deliveries/{deliveryId}/retry")]
 async fn retry_delivery(caller: Caller, path: web::Path<DeliveryPath>) -> Result<web::Json<DeliveryView>, ApiError> {
-    caller.services.retry_delivery(caller.owner(), path.id()?).await.map(web::Json)
+    caller.services.retry_delivery(&caller.actor, path.id()?).await.map(web::Json)
 }

@@ -26,7 +26,7 @@ async fn callback(request: HttpRequest) -> Result<HttpResponse, ApiError> {
         error_description: text("error_description"),
         iss: text("iss"),
     };
-    let end = services.finish_callback(browser(&request, public_url), redirected).await;
+    let end = services.finish_callback(browser(&request, public_url), address(&request), redirected).await;
     Ok(match end {
         Ok(CallbackEnd::Forward(address)) => lead_to(&address, public_url),
         Ok(CallbackEnd::Link { token, popup }) => lead_to(&result_address(token.expose(), popup), public_url),

@@ -15,11 +15,11 @@ use crate::kernel::owner::Owner;
 use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::variables::Values;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::credentials::partner_app::{no_app, oauth2_of};
 use crate::service::credentials::scope_choice::{self, Layer};
 use crate::service::grants::{DefaultWaiting, Waiting};
 use crate::store::limits::Limit;
-use crate::store::principals::Principal;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -47,11 +47,11 @@ impl Services {
     /// `given`: parameters as sent. Empty ones count as absent.
     pub async fn start_default_oauth(
         &self,
-        caller: &Principal,
+        actor: &Actor,
         key_or_id: &str,
         given: BTreeMap<String, String>,
     ) -> Result<DefaultOAuthUrl, ApiError> {
-        let (element, owner) = (self.element(key_or_id)?, caller.owner);
+        let (element, owner) = (self.element(key_or_id)?, actor.owner());
         let oauth2 = oauth2_of(&element)?;
         let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
         let parameter = |name: &str| value(name).map(str::to_owned);

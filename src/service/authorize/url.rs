@@ -1,7 +1,6 @@
 //! Where to send a user: `oauth/url` (docs/api.md, OAuth addresses).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
@@ -18,10 +17,10 @@ use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::oauth2::pkce;
 use crate::protocol::variables::Values;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::credentials::partner_app::oauth2_of;
 use crate::service::grants::{FoundBy, OPEN_FOR};
 use crate::store::limits::Limit;
-use crate::store::principals::Principal;
 use crate::store::sealed::GRANT;
 use crate::store::{StoreFault, grants};
 use crate::vault::lookup::Purpose;
@@ -42,7 +41,7 @@ impl Services {
     /// `given`: parameters as sent. Empty ones count as absent, but for `scope`, where empty has a meaning of its own.
     pub async fn start_oauth(
         &self,
-        caller: Option<Arc<Principal>>,
+        actor: Option<&Actor>,
         key_or_id: &str,
         given: BTreeMap<String, String>,
     ) -> Result<OAuthUrl, ApiError> {
@@ -64,10 +63,10 @@ impl Services {
         let (state, verifier) = match oauth2.pkce {
             Pkce::None | Pkce::Optional => (Secret::new(state.unwrap_or(&element.key)), None),
             Pkce::S256 => {
-                let caller = caller.ok_or_else(|| pkce_needs_caller(&element))?;
+                let actor = actor.ok_or_else(|| pkce_needs_caller(&element))?;
                 let state = state.map_or_else(|| url_token(self.entropy.as_ref()), Secret::new);
                 let verifier = url_token(self.entropy.as_ref());
-                self.remember(&caller, &element, &state, &verifier, (client_id, redirect_uri)).await?;
+                self.remember(actor, &element, &state, &verifier, (client_id, redirect_uri)).await?;
                 (state, Some(verifier))
             }
         };
@@ -88,13 +87,13 @@ impl Services {
     /// Keeps the verifier for `POST /instances`, under the state.
     async fn remember(
         &self,
-        caller: &Principal,
+        actor: &Actor,
         element: &Element,
         state: &Secret,
         verifier: &Secret,
         (client_id, redirect_uri): (&str, &str),
     ) -> Result<(), ApiError> {
-        let (id, now, owner) = (self.store.next_id().await?, self.now(), caller.owner);
+        let (id, now, owner) = (self.store.next_id().await?, self.now(), actor.owner());
         let found_by = FoundBy::of(state, None);
         let document = json!({
             "verifier": verifier.expose(), "clientId": client_id, "redirectUri": redirect_uri, "foundBy": found_by,

@@ -1,6 +1,7 @@
 //! The person has chosen and entered what is needed: on to the vendor, or, with a key, connected at once.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::variables::Values;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::credentials::partner_app::own_client;
 use crate::service::credentials::provision::needless;
 use crate::service::credentials::scope_choice::ScopeChoice;
@@ -50,14 +52,14 @@ impl Services {
         self.settle_link(link.owner(), link.row.id, (Status::Opened, &link.outcome), None).await
     }
 
-    /// `browser`: the cookie of the browser, which alone may end what it begins. Fails where the person must correct
+    /// `browser`: the cookie of the browser, which alone may end what it begins, and from where it asks. Fails where the person must correct
     /// something.
     pub async fn begin_link(
         &self,
         link: &Link,
         offer: &Offer,
         chosen: Chosen,
-        browser: &Secret,
+        (browser, address): (&Secret, Option<IpAddr>),
     ) -> Result<Next, ApiError> {
         if !link.status.is_open() {
             return Ok(Next::Result);
@@ -89,7 +91,7 @@ impl Services {
             let room = self.room_for_link(link, configuration.bytes()).await?;
             self.settle_link(owner, id, (Status::Opened, &Outcome::default()), Some(element.id)).await?;
             let attempt = Attempt {
-                owner,
+                actor: Actor::visitor(owner, id, self.request_id(), address),
                 link: id,
                 element: Arc::clone(element),
                 authentication,
@@ -158,7 +160,7 @@ impl Services {
         match self.conclude(&attempt, &Lateness::unheard()).await? {
             None => Ok(()),
             Some(Refusal(outcome)) => {
-                self.settle_link(attempt.owner, attempt.link, (Status::Failed, &outcome), None).await.map(drop)
+                self.settle_link(attempt.actor.owner(), attempt.link, (Status::Failed, &outcome), None).await.map(drop)
             }
         }
     }

@@ -9,8 +9,8 @@ use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
-use crate::kernel::owner::Owner;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
 use crate::service::grants::{Redirected, Started, UnderWay, Waiting};
 use crate::service::instance::configuration::Configuration;
@@ -32,7 +32,7 @@ pub(super) const TRIES: usize = 8;
 
 /// Everything that an instance will be made of.
 pub(super) struct Attempt {
-    pub owner: Owner,
+    pub actor: Actor,
     pub link: i64,
     pub element: Arc<Element>,
     pub authentication: AuthenticationType,
@@ -50,13 +50,14 @@ impl Services {
     /// The vendor's redirect was here. The link's result page says what came of it.
     pub(in crate::service) async fn finish_link(
         &self,
-        owner: Owner,
+        actor: &Actor,
         element: Option<Arc<Element>>,
         under_way: &UnderWay,
         redirected: Redirected,
         lateness: &Lateness,
     ) -> Result<(), ApiError> {
         let Waiting::Link(waiting) = &under_way.waiting else { return Ok(()) };
+        let owner = actor.owner();
         let link = self.link(owner, waiting.link).await?;
         if !link.status.is_open() {
             // Revoked, expired or connected meanwhile: the code is not spent.
@@ -66,7 +67,7 @@ impl Services {
             (None, _) => (Status::Failed, Refusal::of(Reason::NotOffered, "The element is no longer offered.")),
             (Some(element), Some(code)) => {
                 let attempt = Attempt {
-                    owner,
+                    actor: actor.clone(),
                     link: waiting.link,
                     element,
                     authentication: AuthenticationType::OAuth2,
@@ -100,7 +101,7 @@ impl Services {
 
     /// Spends the code or the key and commits. `Some`: there is no connection. Runs detached.
     pub(super) async fn conclude(&self, attempt: &Attempt, lateness: &Lateness) -> Result<Option<Refusal>, ApiError> {
-        let link = self.link(attempt.owner, attempt.link).await?;
+        let link = self.link(attempt.actor.owner(), attempt.link).await?;
         self.refuse_secrets_of_old_file(&attempt.element, &link.settings)?;
         match link.settings.instance_id {
             Some(instance) => self.authorise_anew(attempt, &link, instance, lateness).await,
@@ -147,7 +148,7 @@ impl Services {
         let entry = Entry {
             tags: draft.tags.clone(),
             link: Some(end),
-            ..Entry::new(attempt.owner, Act::Create, stored.instance, stored.credential)
+            ..Entry::new(attempt.actor.owner(), Act::Create, stored.instance, stored.credential)
         };
         let entry = self.telling(entry);
         let spends = draft.provisioning.spends();
@@ -177,7 +178,7 @@ impl Services {
         attempt: &Attempt,
         configuration: Configuration,
     ) -> Result<Provisioning, ApiError> {
-        let (owner, element, authentication) = (attempt.owner, &attempt.element, attempt.authentication);
+        let (owner, element, authentication) = (attempt.actor.owner(), &attempt.element, attempt.authentication);
         Ok(Provisioning {
             owner,
             app: self.app_for(owner, element, authentication, &configuration).await?,

@@ -14,6 +14,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::keys::unopened::unless_unopened;
 use crate::service::links::outcome::Outcome;
 use crate::service::links::settings::LinkSettings;
@@ -21,7 +22,6 @@ use crate::service::links::status::Status;
 use crate::service::links::{Link, of_link};
 use crate::store::limits::Limit;
 use crate::store::links::{self as rows, Filter, LinkRow, StatusFilter};
-use crate::store::principals::Principal;
 use crate::store::sealed::{LINK_SETTINGS, LINK_TOKEN};
 use crate::store::time::UtcTime;
 use crate::store::{StoreFault, Whose};
@@ -44,8 +44,8 @@ pub struct LinkQuery {
 }
 
 impl Services {
-    pub async fn create_link(&self, caller: &Principal, input: LinkInput) -> Result<LinkView, ApiError> {
-        let owner = caller.owner;
+    pub async fn create_link(&self, actor: &Actor, input: LinkInput) -> Result<LinkView, ApiError> {
+        let (caller, owner) = (actor.principal()?, actor.owner());
         input.check()?;
         let lifetime = input.lifetime()?;
         let (settings, external_id, chosen, warning) = self.link_settings(owner, &input).await?;
@@ -268,7 +268,8 @@ impl Services {
     }
 
     /// Withdraws a link. One that is over already stays what it is, and that is a conflict; withdrawing twice is not.
-    pub async fn revoke_link(&self, owner: Owner, id: i64) -> Result<LinkView, ApiError> {
+    pub async fn revoke_link(&self, actor: &Actor, id: i64) -> Result<LinkView, ApiError> {
+        let owner = actor.owner();
         for _ in 0..TRIES {
             let mut link = self.link(owner, id).await?;
             if link.status == Status::Revoked {

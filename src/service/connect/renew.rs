@@ -29,7 +29,7 @@ impl Services {
         id: i64,
         lateness: &Lateness,
     ) -> Result<Option<Refusal>, ApiError> {
-        let (owner, input) = (attempt.owner, attempt.changes(link));
+        let (owner, input) = (attempt.actor.owner(), attempt.changes(link));
         // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
         let mut got: Option<Arc<(Provisioning, Provisioned)>> = None;
         // What the end of the process would keep: each try makes it anew, on the row as it is by then.

@@ -17,11 +17,12 @@ use crate::kernel::owner::Owner;
 use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::client::{Client, Hosts};
 use crate::service::Services;
+use crate::service::actor::Actor;
+use crate::service::actor::action::Action;
 use crate::service::instance::configuration::Configuration;
 use crate::service::keys::unopened::unless_unopened;
 use crate::store::StoreFault;
 use crate::store::partner_apps::{self, SealedApp};
-use crate::store::principals::Principal;
 use crate::store::sealed::PARTNER_APP;
 
 const LONGEST_ID: usize = 500;
@@ -242,14 +243,14 @@ impl Services {
     /// For administrators of the organization.
     pub async fn save_partner_app(
         &self,
-        caller: &Principal,
+        actor: &Actor,
         key_or_id: &str,
         input: &PartnerAppInput,
     ) -> Result<PartnerAppView, ApiError> {
-        administrator(caller)?;
+        actor.require(Action::ChangeApps)?;
         let element = self.element(key_or_id)?;
         let oauth2 = oauth2_of(&element)?;
-        let owner = caller.owner;
+        let owner = actor.owner();
         for _ in 0..TRIES {
             let (before, stored) = self.stored_app(owner, &element).await?.unzip();
             let app = input.checked(&element, stored.as_ref())?;
@@ -286,11 +287,11 @@ impl Services {
     }
 
     /// For administrators of the organization. Instances that use it cannot renew their tokens until there is another.
-    pub async fn delete_partner_app(&self, caller: &Principal, key_or_id: &str) -> Result<(), ApiError> {
-        administrator(caller)?;
+    pub async fn delete_partner_app(&self, actor: &Actor, key_or_id: &str) -> Result<(), ApiError> {
+        actor.require(Action::ChangeApps)?;
         let element = self.element(key_or_id)?;
         oauth2_of(&element)?;
-        let (owner, id) = (caller.owner, element.id);
+        let (owner, id) = (actor.owner(), element.id);
         let deleted = self.store.write_for(owner, move |conn| partner_apps::delete(conn, owner, id)).await?;
         if deleted { Ok(()) } else { Err(no_app(&element)) }
     }
@@ -382,11 +383,4 @@ pub(in crate::service) fn no_app(element: &Element) -> ApiError {
     let message =
         format!("The organization has no OAuth app for {}: PUT /elements/{}/app first.", element.name, element.key);
     ApiError::new(Code::AppNotFound, message)
-}
-
-fn administrator(caller: &Principal) -> Result<(), ApiError> {
-    if caller.organization_admin {
-        return Ok(());
-    }
-    Err(ApiError::new(Code::NotAllowed, "Only an administrator of the organization may change its OAuth apps."))
 }

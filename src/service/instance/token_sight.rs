@@ -4,7 +4,8 @@ use super::view::InstanceView;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::MASK;
 use crate::service::Services;
-use crate::store::principals::Principal;
+use crate::service::actor::Actor;
+use crate::service::actor::action::Action;
 
 /// Whose tokens a reply has, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,18 +17,18 @@ pub struct TokensRead {
 
 impl Services {
     /// Whether this caller sees the tokens of instances that others made. From memory when warm.
-    pub async fn sees_every_token(&self, caller: &Principal) -> Result<bool, ApiError> {
-        Ok(caller.organization_admin || self.organization_settings(caller.owner.organization).await?.users_see_tokens)
+    pub async fn sees_every_token(&self, actor: &Actor) -> Result<bool, ApiError> {
+        Ok(actor.may(Action::SeeTokens) || self.organization_settings(actor.organization()).await?.users_see_tokens)
     }
 
     /// Masks the tokens that the caller may not see; who made an instance sees its token. None: they are all masked.
     pub async fn show_tokens(
         &self,
-        caller: &Principal,
+        actor: &Actor,
         instances: &mut [InstanceView],
     ) -> Result<Option<TokensRead>, ApiError> {
-        if !self.sees_every_token(caller).await? {
-            for other in instances.iter_mut().filter(|instance| instance.user.id != caller.user) {
+        if !self.sees_every_token(actor).await? {
+            for other in instances.iter_mut().filter(|instance| Some(instance.user.id) != actor.user_id()) {
                 MASK.clone_into(&mut other.token);
             }
         }

@@ -12,6 +12,7 @@ use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::variables::Replied;
+use crate::service::actor::Actor;
 use crate::service::credentials::partner_app::{PartnerApp, own_client};
 use crate::service::credentials::provision::{Provisioned, Provisioning, missing_code, needless};
 use crate::service::ground::PATIENCE;
@@ -36,7 +37,7 @@ impl Services {
     /// `reauthenticate`: get a new credential even if nothing that was sent asks for one.
     pub async fn change_instance(
         &self,
-        owner: Owner,
+        actor: &Actor,
         id: i64,
         input: InstanceInput,
         reauthenticate: bool,
@@ -47,7 +48,7 @@ impl Services {
         input.refuse_denial()?;
         let (lateness, landing, mut flight) = Flight::begin();
         let lateness = if input.spends() { lateness.of_instance(id) } else { lateness };
-        let services = self.clone();
+        let (services, owner) = (self.clone(), actor.owner());
         self.detached.start(async move {
             let changed = services.change(owner, id, &input, reauthenticate, &lateness).await;
             landing.tell(changed.map_err(Arc::new));
@@ -272,13 +273,14 @@ impl Services {
         Err(ApiError::new(Code::IdMismatch, message))
     }
 
-    pub async fn enable_instance(&self, owner: Owner, id: i64, enabled: bool) -> Result<InstanceView, ApiError> {
+    pub async fn enable_instance(&self, actor: &Actor, id: i64, enabled: bool) -> Result<InstanceView, ApiError> {
         let input = InstanceInput { disabled: Some(!enabled), ..InstanceInput::default() };
-        Ok(self.change_instance(owner, id, input, false).await?.instance)
+        Ok(self.change_instance(actor, id, input, false).await?.instance)
     }
 
     /// A new token; the old one is refused from now on.
-    pub async fn reset_instance_token(&self, owner: Owner, id: i64) -> Result<InstanceView, ApiError> {
+    pub async fn reset_instance_token(&self, actor: &Actor, id: i64) -> Result<InstanceView, ApiError> {
+        let owner = actor.owner();
         let token = base64_token(self.entropy.as_ref());
         let kept = self.kept_secret(Purpose::InstanceToken, INSTANCE_TOKEN.place(owner.organization, id), &token)?;
         let _turn = self.turn_to_change(id).await?;
@@ -318,15 +320,16 @@ impl Services {
     /// Changes one entry, with everything that a change of the instance's configuration entails.
     pub async fn change_configuration_entry(
         &self,
-        owner: Owner,
+        actor: &Actor,
         id: i64,
         entry: i64,
         value: Value,
     ) -> Result<(InstanceConfiguration, Vec<String>), ApiError> {
+        let owner = actor.owner();
         let key = self.configuration_entry(owner, id, entry).await?.key;
         let configuration = Some(Map::from_iter([(key, value)]));
         let input = InstanceInput { configuration, ..InstanceInput::default() };
-        let without_effect = self.change_instance(owner, id, input, false).await?.without_effect;
+        let without_effect = self.change_instance(actor, id, input, false).await?.without_effect;
         Ok((self.configuration_entry(owner, id, entry).await?, without_effect))
     }
 }

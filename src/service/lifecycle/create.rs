@@ -8,6 +8,7 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::credentials::provision::{Provisioned, Provisioning, needless};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::answer::Answer;
@@ -20,7 +21,6 @@ use crate::service::unstored::entry::{Act, Entry};
 use crate::store::StoreFault;
 use crate::store::instances::Creator;
 use crate::store::limits::Limit;
-use crate::store::principals::Principal;
 
 impl Draft {
     /// What is known of the row's size; the credential comes on top.
@@ -34,12 +34,12 @@ impl Draft {
 impl Services {
     pub async fn create_instance(
         &self,
-        caller: &Principal,
+        actor: &Actor,
         element_in_path: Option<&str>,
         input: InstanceInput,
         key: Option<IdempotencyKey>,
     ) -> Result<Answer, ApiError> {
-        let draft = self.draft(caller, element_in_path, input).await?;
+        let draft = self.draft(actor, element_in_path, input).await?;
         // First: once the code is spent nothing may fail but the commit, and whoever gives up is told the id.
         let id = self.store.next_id().await?;
         if key.is_none() && !draft.provisioning.asks_vendor() {
@@ -170,10 +170,11 @@ impl Services {
 
     async fn draft(
         &self,
-        caller: &Principal,
+        actor: &Actor,
         element_in_path: Option<&str>,
         input: InstanceInput,
     ) -> Result<Draft, ApiError> {
+        let caller = actor.principal()?;
         let element = self.element_of(element_in_path, input.element.as_ref())?;
         let name =
             input.plain_name()?.ok_or_else(|| ApiError::new(Code::BadName, "The name of the instance is missing."))?;
@@ -185,7 +186,7 @@ impl Services {
         let without_effect = configuration.merge(&element, input.configuration.unwrap_or_default())?;
         let authentication = configuration.authentication_type(&element)?;
         let brought = brought.filter(|_| authentication == AuthenticationType::OAuth2);
-        let owner = caller.owner;
+        let owner = actor.owner();
         let app = self.app_for(owner, &element, authentication, &configuration).await?;
         let provider_data = input.provider_data.unwrap_or_default();
         if app.is_some() && brought.is_none() && provider_data.text("secret").is_some() {

@@ -2,7 +2,7 @@
 
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::kernel::owner::Owner;
+use crate::service::actor::Actor;
 use crate::service::credentials::revocations::revoke_unless_shared;
 use crate::service::instance::schedule::lease_name;
 use crate::service::{Services, of_instance};
@@ -12,7 +12,8 @@ use crate::store::{StoreFault, instances, leases};
 const TRIES: usize = 8;
 
 impl Services {
-    pub async fn delete_instance(&self, owner: Owner, id: i64) -> Result<(), ApiError> {
+    pub async fn delete_instance(&self, actor: &Actor, id: i64) -> Result<(), ApiError> {
+        let owner = actor.owner();
         for _ in 0..TRIES {
             let stored = self.stored_instance(owner, id).await?;
             let (version, revocation) = (stored.credential.version, self.revocation_of(&stored).await?);

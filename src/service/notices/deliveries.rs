@@ -9,6 +9,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
+use crate::service::actor::Actor;
 use crate::service::{Services, not_found};
 use crate::store::StoreFault;
 use crate::store::notices::{self, Delivery, Filter};
@@ -129,8 +130,8 @@ impl Services {
     }
 
     /// Sends it once more, whatever became of it before.
-    pub async fn retry_delivery(&self, owner: Owner, id: i64) -> Result<DeliveryView, ApiError> {
-        let now = self.now();
+    pub async fn retry_delivery(&self, actor: &Actor, id: i64) -> Result<DeliveryView, ApiError> {
+        let (owner, now) = (actor.owner(), self.now());
         let row = self
             .store
             .write_for(owner, move |conn| notices::retry(conn, owner, id, now))

@@ -13,7 +13,8 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::standard_webhooks::new_secret;
 use crate::service::Services;
-use crate::store::principals::Principal;
+use crate::service::actor::Actor;
+use crate::service::actor::action::Action;
 use crate::store::sealed::{WEBHOOK_ADDRESS, WEBHOOK_SECRETS};
 use crate::store::time::UtcTime;
 use crate::store::webhooks::{self, WebhookRow};
@@ -76,25 +77,22 @@ impl Kept {
     }
 }
 
-fn of_administrators(caller: &Principal) -> Result<i64, ApiError> {
-    if caller.organization_admin {
-        return Ok(caller.owner.organization);
-    }
-    let message = "Only an administrator of the organization may see and change where it is told what happens.";
-    Err(ApiError::new(Code::NotAllowed, message))
+fn of_administrators(actor: &Actor) -> Result<i64, ApiError> {
+    actor.require(Action::ChangeWebhook)?;
+    Ok(actor.organization())
 }
 
 impl Services {
     /// For administrators of the organization, as all that follows.
-    pub async fn webhook(&self, caller: &Principal) -> Result<WebhookView, ApiError> {
-        let organization = of_administrators(caller)?;
+    pub async fn webhook(&self, actor: &Actor) -> Result<WebhookView, ApiError> {
+        let organization = of_administrators(actor)?;
         let row = self.store.read_for(Whose::of(organization), move |conn| webhooks::find(conn, organization)).await?;
         row.map_or(Ok(WebhookView { url: None, secrets: Vec::new() }), |row| self.webhook_view(&row, None))
     }
 
     /// Sets the address. The reply shows the secret that nobody has seen before.
-    pub async fn set_webhook(&self, caller: &Principal, address: &WebhookAddress) -> Result<WebhookView, ApiError> {
-        let organization = of_administrators(caller)?;
+    pub async fn set_webhook(&self, actor: &Actor, address: &WebhookAddress) -> Result<WebhookView, ApiError> {
+        let organization = of_administrators(actor)?;
         let url = self.checked_receiver(&address.url)?;
         self.write_address(organization, &url).await?;
         self.warm.forget_settings(Some(&[organization]));
@@ -119,16 +117,16 @@ impl Services {
 
     /// From now on nothing is told; what waits is given up. The secrets are erased: what is told to a link's own address is
     /// signed with a new one.
-    pub async fn remove_webhook(&self, caller: &Principal) -> Result<(), ApiError> {
-        let (organization, now) = (of_administrators(caller)?, self.now());
+    pub async fn remove_webhook(&self, actor: &Actor) -> Result<(), ApiError> {
+        let (organization, now) = (of_administrators(actor)?, self.now());
         self.store.write_for(Whose::of(organization), move |conn| webhooks::delete(conn, organization, now)).await?;
         self.warm.forget_settings(Some(&[organization]));
         Ok(())
     }
 
     /// A further secret, which is shown this once.
-    pub async fn add_webhook_secret(&self, caller: &Principal) -> Result<SecretView, ApiError> {
-        let organization = of_administrators(caller)?;
+    pub async fn add_webhook_secret(&self, actor: &Actor) -> Result<SecretView, ApiError> {
+        let organization = of_administrators(actor)?;
         if let Some(unseen) = self.show_unseen(organization).await? {
             return Ok(unseen.shown(true));
         }
@@ -146,8 +144,8 @@ impl Services {
     }
 
     /// It no longer signs. The last one stays.
-    pub async fn remove_webhook_secret(&self, caller: &Principal, id: i64) -> Result<(), ApiError> {
-        let organization = of_administrators(caller)?;
+    pub async fn remove_webhook_secret(&self, actor: &Actor, id: i64) -> Result<(), ApiError> {
+        let organization = of_administrators(actor)?;
         self.change_secrets(organization, |secrets| {
             if !secrets.iter().any(|kept| kept.id == id) {
                 let message = format!("No webhook secret found with ID {id}.");

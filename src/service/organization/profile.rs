@@ -13,9 +13,11 @@ use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
 use crate::kernel::plain_text::plain_text;
 use crate::service::Services;
+use crate::service::actor::Actor;
+use crate::service::actor::action::Action;
 use crate::store::Whose;
 use crate::store::organization_settings::{self, Brand, Choices, OrganizationSettings};
-use crate::store::principals::Principal;
+use crate::store::principals;
 
 /// The one entry of `allowedOrigins` that is not exact: somebody's own machine, whatever the port.
 pub const ANY_LOCALHOST: &str = "http://localhost:*";
@@ -98,23 +100,20 @@ pub struct BrandPatch {
 }
 
 impl Services {
-    pub async fn organization_view(&self, caller: &Principal) -> Result<OrganizationView, ApiError> {
-        let id = caller.owner.organization;
+    pub async fn organization_view(&self, actor: &Actor) -> Result<OrganizationView, ApiError> {
+        let (caller, id) = (actor.principal()?, actor.organization());
         let settings = self.store.read_for(Whose::of(id), move |conn| organization_settings::find(conn, id)).await?;
-        Ok(view(caller, settings, self.limits(id).await?))
+        Ok(view(id, caller.organization_name.clone(), settings, self.limits(id).await?))
     }
 
     /// For administrators of the organization.
     pub async fn change_organization(
         &self,
-        caller: &Principal,
+        actor: &Actor,
         patch: OrganizationPatch,
     ) -> Result<OrganizationView, ApiError> {
-        if !caller.organization_admin {
-            let message = "Only an administrator of the organization may change it.";
-            return Err(ApiError::new(Code::NotAllowed, message));
-        }
-        let (id, now) = (caller.owner.organization, self.now());
+        actor.require(Action::ChangeOrganization)?;
+        let (id, now) = (actor.organization(), self.now());
         let origins = patch.allowed_origins.map(|origins| checked_origins(&origins)).transpose()?;
         let brand = patch.brand.map(BrandPatch::checked).transpose()?;
         let changed = self.store.write_for(Whose::of(id), move |conn| {
@@ -128,11 +127,11 @@ impl Services {
                 brand.apply(&mut settings.choices.brand);
             }
             organization_settings::save(conn, id, &settings, now)?;
-            Ok(settings)
+            Ok((principals::organization_name(conn, id)?, settings))
         });
-        let changed = changed.await?;
+        let (name, changed) = changed.await?;
         self.warm.forget_settings(Some(&[id]));
-        Ok(view(caller, changed, self.limits(id).await?))
+        Ok(view(id, name, changed, self.limits(id).await?))
     }
 
     /// From memory when warm.
@@ -254,12 +253,17 @@ fn is_localhost(url: &Url) -> bool {
     url.host() == Some(Host::Domain("localhost"))
 }
 
-fn view(caller: &Principal, settings: OrganizationSettings, limits: BTreeMap<String, LimitView>) -> OrganizationView {
+fn view(
+    id: i64,
+    name: String,
+    settings: OrganizationSettings,
+    limits: BTreeMap<String, LimitView>,
+) -> OrganizationView {
     let OrganizationSettings { vendor_bearer, users_see_tokens, choices, .. } = settings;
     let Choices { allowed_origins, brand } = choices;
     OrganizationView {
-        id: caller.owner.organization,
-        name: caller.organization_name.clone(),
+        id,
+        name,
         vendor_bearer,
         users_see_tokens,
         allowed_origins,

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::proof::Proof;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
+use crate::service::actor::proof::Proof;
 use crate::service::keys::unopened::unless_unopened;
 use crate::service::process::memory::{FeedTrust, Memory};
 use crate::store::principals::{self, Found, Principal};
@@ -66,7 +66,11 @@ impl Services {
                     other.is_some_and(|other| other.user == principal.user)
                 }
             };
-            return if agree { Ok((principal, Proof::Session(session))) } else { Err(refused()) };
+            return if agree {
+                Ok((principal, Proof::Session { session, audience: Audience::Api }))
+            } else {
+                Err(refused())
+            };
         }
         let user = presented.user.as_ref().ok_or_else(|| missing("User"))?;
         let found = self.principal_by_secrets(user, presented.organization.as_ref()).await?;

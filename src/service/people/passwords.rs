@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::proof::TO_SET_A_PASSWORD;
-use super::resets::Asking;
 use super::sessions::{OtherSessions, keep};
 use super::sign_in::AuthenticatedUser;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
+use crate::service::actor::Actor;
+use crate::service::actor::proof::TO_SET_A_PASSWORD;
 use crate::service::keys::unopened::unless_unopened;
 use crate::store::principals::{self, KeptPassword, Principal};
 use crate::store::sealed::USER_PASSWORD;
@@ -28,35 +28,33 @@ pub struct PasswordChange {
 
 impl Services {
     /// Sets the caller's own password. The present one proves that it is the person who asks, or a sign-in of this moment.
-    pub async fn change_password(&self, of: Asking<'_>, change: PasswordChange) -> Result<AuthenticatedUser, ApiError> {
-        let session = self.replace_password(of, change).await?;
-        self.authenticated(of.caller, session)
+    pub async fn change_password(&self, actor: &Actor, change: PasswordChange) -> Result<AuthenticatedUser, ApiError> {
+        let session = self.replace_password(actor, change).await?;
+        self.authenticated(actor.principal()?, session)
     }
 
     /// The same in the console. Gives the token in which the session of the call goes on, where the others end.
-    pub async fn change_own_password(
-        &self,
-        of: Asking<'_>,
-        change: PasswordChange,
-    ) -> Result<Option<Secret>, ApiError> {
+    pub async fn change_own_password(&self, actor: &Actor, change: PasswordChange) -> Result<Option<Secret>, ApiError> {
         if change.others == OtherSessions::Keep {
-            self.set_proven_password(&of, change, |_| Ok(())).await?;
+            self.set_proven_password(actor, change, |_| Ok(())).await?;
             return Ok(None);
         }
-        let session = self.replace_password(of, change).await?;
-        self.token_of(of.audience, session).map(Some)
+        let session = self.replace_password(actor, change).await?;
+        self.token_of(actor.audience(), session).map(Some)
     }
 
-    async fn replace_password(&self, of: Asking<'_>, change: PasswordChange) -> Result<Session, ApiError> {
-        let (user, others) = (of.caller.user, change.others);
-        let session = self.new_session(user, of.caller.session_generation);
-        self.set_proven_password(&of, change, move |conn| {
+    async fn replace_password(&self, actor: &Actor, change: PasswordChange) -> Result<Session, ApiError> {
+        let caller = actor.principal()?;
+        let (user, others) = (caller.user, change.others);
+        let (audience, address) = (actor.audience(), actor.address());
+        let session = self.new_session(user, caller.session_generation);
+        self.set_proven_password(actor, change, move |conn| {
             let generation = match others {
                 OtherSessions::End => principals::end_sessions(conn, user)?,
                 OtherSessions::Keep => principals::session_generation(conn, user)?,
             };
             let session = Session { generation, ..session };
-            keep(conn, of.audience, &session, of.address)?;
+            keep(conn, audience, &session, address)?;
             Ok(session)
         })
         .await
@@ -65,20 +63,20 @@ impl Services {
     /// `with`: what goes into the same transaction.
     async fn set_proven_password<T: Send + 'static>(
         &self,
-        of: &Asking<'_>,
+        actor: &Actor,
         change: PasswordChange,
         with: impl FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let (caller, address) = (of.caller, of.address);
+        let ((caller, proof), address) = (actor.user_and_proof()?, actor.address());
         match &change.current {
-            Some(current) => self.require_password(address, caller, current.clone()).await?,
-            None if of.proof.is_recent(TO_SET_A_PASSWORD, self.now()) => {}
+            Some(current) => self.require_password(actor, current.clone()).await?,
+            None if proof.is_recent(TO_SET_A_PASSWORD, self.now()) => {}
             None => return Err(Code::CurrentPasswordRequired.into()),
         }
         let hash = self.password_hash(Rules::Typed, change.password, person(caller)).await?;
         let (user, now) = (caller.user, self.now());
-        let kept = self.keep_password(caller.owner.organization, user, hash)?;
-        let set = self.write_while_proven(of, move |conn| {
+        let kept = self.keep_password(actor.organization(), user, hash)?;
+        let set = self.write_while_proven(actor, move |conn| {
             principals::set_password(conn, user, &kept, now)?;
             with(conn)
         });
@@ -88,28 +86,10 @@ impl Services {
         Ok(set)
     }
 
-    /// For the operator: sets a password, and ends every session of the user.
-    pub async fn set_password(&self, user: &Principal, password: Secret) -> Result<(), ApiError> {
-        let hash = self.password_hash(Rules::Typed, password, person(user)).await?;
-        let (id, now) = (user.user, self.now());
-        let kept = self.keep_password(user.owner.organization, id, hash)?;
-        let set = self.store.write_for(user.owner, move |conn| {
-            principals::set_password(conn, id, &kept, now)?;
-            principals::end_sessions(conn, id)
-        });
-        set.await?;
-        self.principals.forget_user(id);
-        Ok(())
-    }
-
-    /// Whether this is the caller's password; a wrong one counts as a failed sign-in.
-    pub async fn require_password(
-        &self,
-        address: Option<IpAddr>,
-        caller: &Principal,
-        password: Secret,
-    ) -> Result<(), ApiError> {
-        match self.whose_password(address, &caller.email, password).await {
+    /// Whether this is the actor's own password; a wrong one counts as a failed sign-in.
+    pub(super) async fn require_password(&self, actor: &Actor, password: Secret) -> Result<(), ApiError> {
+        let caller = actor.principal()?;
+        match self.whose_password(actor.address(), &caller.email, password).await {
             Ok(found) if found.user == caller.user => Ok(()),
             Err(error) if error.code != Code::LoginRefused => Err(error),
             _ => Err(ApiError::new(Code::LoginRefused, "The current password is wrong.")),

@@ -7,26 +7,19 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::passwords::told;
-use super::proof::Proof;
 use super::sessions::{OtherSessions, keep};
+use super::users;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
-use crate::store::principals::{self, Principal};
+use crate::service::actor::Actor;
+use crate::service::actor::action::Action;
+use crate::store::principals;
+use crate::store::users::By;
 use crate::store::{AnyConn, StoreFault, sessions};
+use crate::vault::password_rules::{Person, Rules};
 use crate::vault::{Audience, Session};
-
-/// Who changes what opens everything of theirs.
-#[derive(Clone, Copy)]
-pub struct Asking<'a> {
-    pub caller: &'a Principal,
-    pub proof: &'a Proof,
-    /// From where.
-    pub address: Option<IpAddr>,
-    /// Of the session in which the caller goes on, where the one of the call ends.
-    pub audience: Audience,
-}
 
 /// A secret that was just made; the old one no longer works.
 #[derive(Serialize, ToSchema)]
@@ -40,12 +33,13 @@ pub struct NewSecret {
 
 impl Services {
     /// The old one is refused from now on, and what it may have opened ends.
-    pub async fn reset_user_secret(&self, of: Asking<'_>, others: OtherSessions) -> Result<NewSecret, ApiError> {
-        self.require_recent_sign_in_of(of.proof)?;
-        let (secret, kept) = self.new_user_secret(of.caller.owner.organization, of.caller.user)?;
-        let (user, now) = (of.caller.user, self.now());
-        let next = self.successor(&of, others);
-        let next = self.write_while_proven(&of, move |conn| {
+    pub async fn reset_user_secret(&self, actor: &Actor, others: OtherSessions) -> Result<NewSecret, ApiError> {
+        let (caller, proof) = actor.user_and_proof()?;
+        self.require_recent_sign_in_of(proof)?;
+        let (user, now) = (caller.user, self.now());
+        let (secret, kept) = self.new_user_secret(actor.organization(), user)?;
+        let next = self.successor(actor, others)?;
+        let next = self.write_while_proven(actor, move |conn| {
             principals::set_user_secret(conn, user, &kept, now)?;
             if others == OtherSessions::End {
                 principals::end_sessions(conn, user)?;
@@ -54,26 +48,44 @@ impl Services {
         });
         let next = next.await?;
         self.principals.forget_user(user);
-        of.log("user secret reset");
-        self.new_secret(&secret, &of, next)
+        log("user secret reset", actor);
+        self.new_secret(&secret, actor, next)
+    }
+
+    /// For the operator: a new password and a new secret, which is given. What the old ones opened ends.
+    pub async fn reset_user(&self, actor: &Actor, by: By, password: Secret) -> Result<Secret, ApiError> {
+        actor.require(Action::Operate)?;
+        let user = self.user(actor.organization(), by).await?;
+        let (id, now) = (user.id, self.now());
+        let person = Person {
+            email: user.email.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+        };
+        let hash = self.password_hash(Rules::Typed, password, person).await?;
+        let password = self.keep_password(user.organization, id, hash)?;
+        let (secret, kept) = self.new_user_secret(user.organization, id)?;
+        let reset = self.store.write_for(actor.owner(), move |conn| {
+            principals::set_user_secret(conn, id, &kept, now)?;
+            principals::set_password(conn, id, &password, now)?;
+            principals::end_sessions(conn, id)
+        });
+        reset.await?;
+        self.principals.forget_user(id);
+        users::log(actor, "password and secret reset", &user);
+        Ok(secret)
     }
 
     /// For administrators of the organization: everybody in it needs the new secret.
-    pub async fn reset_organization_secret(
-        &self,
-        of: Asking<'_>,
-        others: OtherSessions,
-    ) -> Result<NewSecret, ApiError> {
-        if !of.caller.organization_admin {
-            let message = "Only an administrator of the organization may reset its secret.";
-            return Err(ApiError::new(Code::NotAllowed, message));
-        }
-        self.require_recent_sign_in_of(of.proof)?;
-        let organization = of.caller.owner.organization;
+    pub async fn reset_organization_secret(&self, actor: &Actor, others: OtherSessions) -> Result<NewSecret, ApiError> {
+        actor.require(Action::ResetOrganizationSecret)?;
+        let (_, proof) = actor.user_and_proof()?;
+        self.require_recent_sign_in_of(proof)?;
+        let organization = actor.organization();
         let (secret, kept) = self.new_organization_secret(organization)?;
         let now = self.now();
-        let next = self.successor(&of, others);
-        let next = self.write_while_proven(&of, move |conn| {
+        let next = self.successor(actor, others)?;
+        let next = self.write_while_proven(actor, move |conn| {
             principals::set_organization_secret(conn, organization, &kept, now)?;
             if others == OtherSessions::End {
                 principals::end_sessions_of(conn, organization)?;
@@ -82,33 +94,34 @@ impl Services {
         });
         let next = next.await?;
         self.principals.forget_organization(organization);
-        of.log("organization secret reset");
-        self.new_secret(&secret, &of, next)
+        log("organization secret reset", actor);
+        self.new_secret(&secret, actor, next)
     }
 
     /// All of the caller's sessions but the one of the call. Gives the token in which that one goes on.
-    pub async fn end_other_sessions(&self, of: Asking<'_>) -> Result<Option<Secret>, ApiError> {
-        let (user, now) = (of.caller.user, self.now());
-        let next = self.successor(&of, OtherSessions::End);
-        let next = self.write_while_proven(&of, move |conn| {
+    pub async fn end_other_sessions(&self, actor: &Actor) -> Result<Option<Secret>, ApiError> {
+        let (user, now) = (actor.principal()?.user, self.now());
+        let next = self.successor(actor, OtherSessions::End)?;
+        let next = self.write_while_proven(actor, move |conn| {
             principals::end_sessions(conn, user)?;
             principals::say_changed(conn, user, now)?;
             next.map(|next| next.begin(conn)).transpose()
         });
         let next = next.await?;
         self.principals.forget_user(user);
-        of.log("other sessions ended");
-        next.map(|session| self.token_of(of.audience, session)).transpose()
+        log("other sessions ended", actor);
+        next.map(|session| self.token_of(actor.audience(), session)).transpose()
     }
 
     /// The password was given once more: the session goes on under a new id and token, as old as it is, and the one before is over
     /// (OWASP ASVS 5.0, 7.2.4). None: the caller has no session.
-    pub async fn prove_session(&self, of: Asking<'_>, password: Secret) -> Result<Option<Secret>, ApiError> {
-        self.require_password(of.address, of.caller, password).await?;
-        let (now, Some(next)) = (self.now(), self.successor(&of, OtherSessions::End)) else { return Ok(None) };
+    pub async fn prove_session(&self, actor: &Actor, password: Secret) -> Result<Option<Secret>, ApiError> {
+        let (caller, proof) = actor.user_and_proof()?;
+        self.require_password(actor, password).await?;
+        let (now, Some(next)) = (self.now(), self.successor(actor, OtherSessions::End)?) else { return Ok(None) };
         let next = Successor { session: Session { proven_at: now, ..next.session }, ..next };
-        let own = of.proof.session().and_then(|own| Some((own.user, own.id.clone()?, own.expires_at)));
-        let next = self.write_while_proven(&of, move |conn| {
+        let own = proof.session().and_then(|own| Some((own.user, own.id.clone()?, own.expires_at)));
+        let next = self.write_while_proven(actor, move |conn| {
             if let Some((user, id, expires_at)) = own {
                 // Another tab was first; the row of the user is locked by now.
                 if sessions::ended(conn, user)?.contains(&id) {
@@ -119,20 +132,21 @@ impl Services {
             next.begin(conn).map(Some)
         });
         let next = next.await;
-        self.principals.forget_user(of.caller.user);
-        self.token_of(of.audience, next?.ok_or_else(|| ApiError::from(Code::SignInAgain))?).map(Some)
+        self.principals.forget_user(caller.user);
+        self.token_of(actor.audience(), next?.ok_or_else(|| ApiError::from(Code::SignInAgain))?).map(Some)
     }
 
     /// In one transaction with the question whether what the caller was known by still holds: a session or a secret that was
     /// ended this moment, on another server, must not make new ones.
     pub(super) async fn write_while_proven<T: Send + 'static>(
         &self,
-        of: &Asking<'_>,
+        actor: &Actor,
         write: impl FnOnce(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let known = of.proof.session().map_or(of.caller.session_generation, |session| session.generation);
-        let user = of.caller.user;
-        let written = self.store.write_for(of.caller.owner, move |conn| {
+        let (caller, proof) = actor.user_and_proof()?;
+        let known = proof.session().map_or(caller.session_generation, |session| session.generation);
+        let user = caller.user;
+        let written = self.store.write_for(actor.owner(), move |conn| {
             if !principals::still_holds(conn, user, known)? {
                 return Ok(None);
             }
@@ -146,31 +160,26 @@ impl Services {
     }
 
     /// The session in which the caller goes on, where its own ends with the others. As old as that one, and no fresher proof.
-    fn successor(&self, of: &Asking<'_>, others: OtherSessions) -> Option<Successor> {
-        let own = of.proof.session().filter(|_| others == OtherSessions::End)?;
-        let new = self.new_session(own.user, own.generation);
-        let session = Session { proven_at: own.proven_at, expires_at: own.expires_at, ..new };
-        Some(Successor { session, audience: of.audience, address: of.address })
+    fn successor(&self, actor: &Actor, others: OtherSessions) -> Result<Option<Successor>, ApiError> {
+        let (_, proof) = actor.user_and_proof()?;
+        Ok(proof.session().filter(|_| others == OtherSessions::End).map(|own| {
+            let new = self.new_session(own.user, own.generation);
+            let session = Session { proven_at: own.proven_at, expires_at: own.expires_at, ..new };
+            Successor { session, audience: actor.audience(), address: actor.address() }
+        }))
     }
 
-    fn new_secret(&self, secret: &Secret, of: &Asking<'_>, next: Option<Session>) -> Result<NewSecret, ApiError> {
-        let token = next.map(|session| self.token_of(of.audience, session)).transpose()?;
+    fn new_secret(&self, secret: &Secret, actor: &Actor, next: Option<Session>) -> Result<NewSecret, ApiError> {
+        let token = next.map(|session| self.token_of(actor.audience(), session)).transpose()?;
         let token = token.map(|token| token.expose().to_owned());
         Ok(NewSecret { secret: secret.expose().to_owned(), token })
     }
 }
 
-impl<'a> Asking<'a> {
-    /// Without a session, from nowhere that is known.
-    pub fn by_secrets(caller: &'a Principal) -> Self {
-        Self { caller, proof: &Proof::Secrets, address: None, audience: Audience::Api }
-    }
-
-    fn log(&self, act: &str) {
-        let (user, organization) = (self.caller.user, self.caller.owner.organization);
-        let (name, address) = (&self.caller.email, told(self.address));
-        tracing::info!(target: "ligand::people", act, user, %name, %address, organization);
-    }
+fn log(act: &str, actor: &Actor) {
+    let (user, name) = (actor.user_id(), actor.principal().ok().map(|caller| tracing::field::display(&caller.email)));
+    let (address, organization) = (told(actor.address()), actor.organization());
+    tracing::info!(target: "ligand::people", act, user, name, %address, organization);
 }
 
 /// A session to be begun behind the end of the others.

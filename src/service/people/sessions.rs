@@ -7,12 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::proof::Proof;
 use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::hex;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
+use crate::service::actor::Actor;
+use crate::service::actor::proof::Proof;
 use crate::service::{Services, not_found};
 use crate::store::principals::Principal;
 use crate::store::sessions::{self, KeptSession};
@@ -61,7 +62,7 @@ pub struct ConsoleSession {
 
 impl ConsoleSession {
     pub fn proof(&self) -> Proof {
-        Proof::Session(self.session.clone())
+        Proof::Session { session: self.session.clone(), audience: Audience::Console }
     }
 }
 
@@ -93,17 +94,18 @@ impl Services {
     }
 
     /// The caller's own that go on, the newest first.
-    pub async fn sessions(&self, caller: &Principal, proof: &Proof) -> Result<Vec<SessionView>, ApiError> {
+    pub async fn sessions(&self, actor: &Actor) -> Result<Vec<SessionView>, ApiError> {
+        let (caller, proof) = actor.user_and_proof()?;
         let (user, now) = (caller.user, self.now());
-        let known = self.store.read_for(caller.owner, move |conn| sessions::list(conn, user, SHOWN, now)).await?;
+        let known = self.store.read_for(actor.owner(), move |conn| sessions::list(conn, user, SHOWN, now)).await?;
         let current = proof.session().and_then(|session| session.id.as_deref());
         Ok(known.into_iter().map(|session| view(session, current)).collect())
     }
 
     /// Ends one of the caller's own, in every process.
-    pub async fn end_session_by_id(&self, caller: &Principal, id: String) -> Result<(), ApiError> {
-        let (user, now) = (caller.user, self.now());
-        let ended = self.store.write_for(caller.owner, move |conn| {
+    pub async fn end_session_by_id(&self, actor: &Actor, id: String) -> Result<(), ApiError> {
+        let (user, now) = (actor.principal()?.user, self.now());
+        let ended = self.store.write_for(actor.owner(), move |conn| {
             let expires_at = sessions::expiry(conn, user, &id)?.ok_or(StoreFault::NotFound)?;
             sessions::end(conn, user, &id, expires_at, now)
         });
@@ -116,13 +118,14 @@ impl Services {
         }
     }
 
-    /// Ends this session of the console, in every process; the user's others go on.
-    pub async fn end_session(&self, token: &Secret) -> Result<(), ApiError> {
-        let now = self.now();
-        let Some(session) = self.session.verify(Audience::Console, token, now) else { return Ok(()) };
-        let Some(id) = session.id else { return Ok(()) };
-        let ended = self.store.write(move |conn| sessions::end(conn, session.user, &id, session.expires_at, now)).await;
-        self.principals.forget_user(session.user);
+    /// Ends the session of the call, in every process; the user's others go on.
+    pub async fn end_session(&self, actor: &Actor) -> Result<(), ApiError> {
+        let (_, proof) = actor.user_and_proof()?;
+        let Some((session, id)) = proof.session().and_then(|own| Some((own, own.id.clone()?))) else { return Ok(()) };
+        let (user, expires_at, now) = (session.user, session.expires_at, self.now());
+        let end = move |conn: &mut AnyConn| sessions::end(conn, user, &id, expires_at, now);
+        let ended = self.store.write_for(actor.owner(), end).await;
+        self.principals.forget_user(user);
         match ended {
             // By another tab.
             Ok(()) | Err(StoreFault::Conflict(_)) => Ok(()),

@@ -6,7 +6,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::passwords::told;
-use super::proof::Proof;
 use super::roles::{Role, granted};
 use super::sessions::keep;
 use crate::kernel::clock::api_date;
@@ -15,6 +14,7 @@ use crate::kernel::entropy::{base64_token, hex};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::store::principals::{self, KeptSecret, Principal, SealedSecrets};
 use crate::store::sealed::{ORGANIZATION_SECRET, USER_SECRET};
 use crate::vault::lookup::Purpose;
@@ -155,17 +155,13 @@ impl Services {
     }
 
     /// For a person who signed in a moment ago: what the secrets open needs no password any more.
-    pub async fn show_secrets(
-        &self,
-        address: Option<IpAddr>,
-        caller: &Principal,
-        proof: &Proof,
-    ) -> Result<Secrets, ApiError> {
+    pub async fn show_secrets(&self, actor: &Actor) -> Result<Secrets, ApiError> {
+        let (caller, proof) = actor.user_and_proof()?;
         self.require_recent_sign_in(proof)?;
         let secrets = self.secrets(caller).await?;
         tracing::info!(
             target: "ligand::people", act = "secrets read", user = caller.user, name = %caller.email,
-            address = %told(address)
+            address = %told(actor.address())
         );
         Ok(secrets)
     }

@@ -2,7 +2,6 @@
 //! made is the organization's: instances, links and webhooks stay.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::bootstrap::random_password;
 use super::passwords::told;
@@ -13,91 +12,64 @@ use crate::kernel::error::ApiError;
 use crate::kernel::paging::Page;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
+use crate::service::actor::action::Action;
+use crate::service::actor::{Actor, Who};
 use crate::store::limits::Limit;
-use crate::store::principals::{self, KeptPassword, NewUser, Principal};
+use crate::store::principals::{self, KeptPassword, NewUser};
 use crate::store::users::{self, By, Change, User};
 use crate::store::{AnyConn, StoreFault, Whose};
 use crate::vault::password;
 use crate::vault::password_rules::{Person, Rules};
 
-/// Who changes users.
-#[derive(Debug, Clone, Copy)]
-pub enum Actor<'a> {
-    /// Whoever has the database and the key.
-    Operator,
-    /// An administrator of the organization, and from where.
-    Administrator(&'a Principal, Option<IpAddr>),
-}
-
 /// What an act upon users comes to: refused by what was read in the very transaction, and then nothing was written.
 type Decided<T> = Result<Result<T, Code>, StoreFault>;
 
-impl Actor<'_> {
-    fn id(&self) -> Option<i64> {
-        match self {
-            Self::Operator => None,
-            Self::Administrator(caller, _) => Some(caller.user),
-        }
-    }
-
-    /// One line of the log. The name that was entered by somebody is quoted.
-    pub fn log(&self, act: &str, of: &User) {
-        let (of_user, of_name) = (of.id, &of.email);
-        match self {
-            Self::Operator => {
-                let by = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
-                tracing::info!(target: "ligand::people", act, of_user, ?of_name, operator = ?by);
-            }
-            Self::Administrator(caller, address) => tracing::info!(
-                target: "ligand::people", act, of_user, ?of_name, user = caller.user, name = %caller.email,
-                address = %told(*address)
-            ),
-        }
+/// One line of the log. The name that was entered by somebody is quoted.
+pub fn log(actor: &Actor, act: &str, of: &User) {
+    let (of_user, of_name) = (of.id, &of.email);
+    match actor.who() {
+        Who::Operator { name } => tracing::info!(target: "ligand::people", act, of_user, ?of_name, operator = ?name),
+        Who::User { principal, .. } => tracing::info!(
+            target: "ligand::people", act, of_user, ?of_name, user = principal.user, name = %principal.email,
+            address = %told(actor.address())
+        ),
+        // Who changes no users.
+        Who::Visitor { .. } | Who::Job { .. } => {}
     }
 }
 
 impl Services {
     /// For administrators. In ascending order of ids, and the token of the next page.
-    pub async fn list_users(
-        &self,
-        caller: &Principal,
-        page: Page,
-    ) -> Result<(Vec<UserAccount>, Option<String>), ApiError> {
-        require_administrator(caller)?;
-        let organization = caller.owner.organization;
-        let rows = self.store.read_for(caller.owner, move |conn| users::list(conn, organization, page)).await?;
+    pub async fn list_users(&self, actor: &Actor, page: Page) -> Result<(Vec<UserAccount>, Option<String>), ApiError> {
+        actor.require(Action::Administer)?;
+        let organization = actor.organization();
+        let rows = self.store.read_for(actor.owner(), move |conn| users::list(conn, organization, page)).await?;
         let (rows, next) = page.cut(rows, |row| row.id);
         Ok((rows.iter().map(|user| view(user, None)).collect(), next))
     }
 
     /// For administrators, and of oneself.
-    pub async fn show_user(&self, caller: &Principal, by: By) -> Result<UserAccount, ApiError> {
-        require_administrator_or_self(caller, &by)?;
-        self.user(caller.owner.organization, by).await.map(|user| view(&user, None))
+    pub async fn show_user(&self, actor: &Actor, by: By) -> Result<UserAccount, ApiError> {
+        require_administrator_or_self(actor, &by)?;
+        self.user(actor.organization(), by).await.map(|user| view(&user, None))
     }
 
     /// For administrators. `rules`: of the password.
-    pub async fn make_user(
-        &self,
-        actor: Actor<'_>,
-        caller: &Principal,
-        rules: Rules,
-        draft: UserDraft,
-    ) -> Result<UserAccount, ApiError> {
-        require_administrator(caller)?;
+    pub async fn make_user(&self, actor: &Actor, rules: Rules, draft: UserDraft) -> Result<UserAccount, ApiError> {
+        actor.require(Action::Administer)?;
         let organization_admin = makes_administrator(&draft.roles)?;
         let email = checked_address(&draft.email)?;
         let first_name = checked_name("firstName", &draft.first_name)?;
         let last_name = checked_name("lastName", &draft.last_name)?;
         let person = Person { email: email.clone(), first_name: first_name.clone(), last_name: last_name.clone() };
-        let owner = caller.owner;
+        let owner = actor.owner();
         let _room = self.claim(owner.organization, Limit::Users, 1).await?;
         let password_hash = self.password_hash(rules, draft.password, person).await?;
         let id = self.store.next_id().await?;
         let (secret, kept) = self.new_user_secret(owner.organization, id)?;
         let password = self.keep_password(owner.organization, id, password_hash)?;
         let new = NewUser { id, owner, email, first_name, last_name, password, secret: kept, organization_admin };
-        let (by, now) = (actor.id(), self.now());
+        let (by, now) = (actor.user_id(), self.now());
         let made = self.store.write_for(owner, move |conn| {
             if !may_change(conn, by, owner.organization)? {
                 return Ok(Err(Code::NotAllowed));
@@ -106,20 +78,14 @@ impl Services {
             users::find(conn, owner.organization, &By::Id(id)).map(|made| made.ok_or(Code::UserNotFound))
         });
         let made = decided(made.await)?;
-        actor.log("user made", &made);
+        log(actor, "user made", &made);
         Ok(view(&made, Some(&secret)))
     }
 
     /// For administrators.
-    pub async fn change_user(
-        &self,
-        actor: Actor<'_>,
-        caller: &Principal,
-        by: By,
-        patch: UserPatch,
-    ) -> Result<UserAccount, ApiError> {
-        require_administrator(caller)?;
-        let user = self.user(caller.owner.organization, by).await?;
+    pub async fn change_user(&self, actor: &Actor, by: By, patch: UserPatch) -> Result<UserAccount, ApiError> {
+        actor.require(Action::Administer)?;
+        let user = self.user(actor.organization(), by).await?;
         let change = Change {
             email: patch.email.as_deref().map(checked_address).transpose()?,
             first_name: patch.first_name.as_deref().map(|name| checked_name("firstName", name)).transpose()?,
@@ -128,11 +94,11 @@ impl Services {
             active: patch.active,
             organization_admin: patch.roles.as_deref().map(makes_administrator).transpose()?,
         };
-        if user.id == caller.user && change.organization_admin.is_some_and(|admin| admin != user.organization_admin) {
+        if is_self(actor, &user) && change.organization_admin.is_some_and(|admin| admin != user.organization_admin) {
             return Err(own_roles());
         }
         let password = match patch.password {
-            Some(password) => self.other_password(actor, caller, &user, &change, password).await?,
+            Some(password) => self.other_password(actor, &user, &change, password).await?,
             None => None,
         };
         self.apply_to_user(actor, user, Change { password, ..change }, None).await.map(|user| view(&user, None))
@@ -141,16 +107,14 @@ impl Services {
     /// The hash of a new password; none when it is the present one, which is no change.
     async fn other_password(
         &self,
-        actor: Actor<'_>,
-        caller: &Principal,
+        actor: &Actor,
         user: &User,
         change: &Change,
         password: Secret,
     ) -> Result<Option<KeptPassword>, ApiError> {
-        if user.id == caller.user {
-            let address = if let Actor::Administrator(_, address) = actor { address } else { None };
+        if is_self(actor, user) {
             // A guess like any other. A new one of one's own wants more than this call can tell.
-            return match self.require_password(address, caller, password).await {
+            return match self.require_password(actor, password).await {
                 Ok(()) => Ok(None),
                 Err(error) if error.code == Code::LoginRefused => Err(Code::CurrentPasswordRequired.into()),
                 Err(error) => Err(error),
@@ -174,10 +138,10 @@ impl Services {
     }
 
     /// For administrators: a drawn password for somebody else, in the place of one that was forgotten.
-    pub async fn give_new_password(&self, actor: Actor<'_>, caller: &Principal, by: By) -> Result<Secret, ApiError> {
-        require_administrator(caller)?;
-        let user = self.user(caller.owner.organization, by).await?;
-        if user.id == caller.user {
+    pub async fn give_new_password(&self, actor: &Actor, by: By) -> Result<Secret, ApiError> {
+        actor.require(Action::Administer)?;
+        let user = self.user(actor.organization(), by).await?;
+        if is_self(actor, &user) {
             return Err(Code::CurrentPasswordRequired.into());
         }
         let password = random_password(self.entropy.as_ref());
@@ -194,16 +158,10 @@ impl Services {
     }
 
     /// Grants the one role that is granted, or takes it away.
-    pub async fn set_administrator(
-        &self,
-        actor: Actor<'_>,
-        caller: &Principal,
-        by: By,
-        administrator: bool,
-    ) -> Result<(), ApiError> {
-        require_administrator(caller)?;
-        let user = self.user_for_roles(caller, by).await?;
-        if user.id == caller.user {
+    pub async fn set_administrator(&self, actor: &Actor, by: By, administrator: bool) -> Result<(), ApiError> {
+        actor.require(Action::Administer)?;
+        let user = self.user_for_roles(actor, by).await?;
+        if is_self(actor, &user) {
             return Err(own_roles());
         }
         let change = Change { organization_admin: Some(administrator), ..Change::default() };
@@ -212,25 +170,21 @@ impl Services {
     }
 
     /// For administrators, and of oneself.
-    pub async fn user_roles(&self, caller: &Principal, by: By) -> Result<Vec<Role>, ApiError> {
-        require_administrator_or_self(caller, &by)?;
-        self.user_for_roles(caller, by).await.map(|user| granted(user.organization_admin))
+    pub async fn user_roles(&self, actor: &Actor, by: By) -> Result<Vec<Role>, ApiError> {
+        require_administrator_or_self(actor, &by)?;
+        self.user_for_roles(actor, by).await.map(|user| granted(user.organization_admin))
     }
 
     /// For administrators. The user's secret, bearers and sessions end; what the user made stays, and the address is free.
-    pub async fn remove_user(&self, actor: Actor<'_>, caller: &Principal, by: By) -> Result<(), ApiError> {
-        require_administrator(caller)?;
-        let user = self.user(caller.owner.organization, by).await?;
-        if user.id == caller.user {
+    pub async fn remove_user(&self, actor: &Actor, by: By) -> Result<(), ApiError> {
+        actor.require(Action::Administer)?;
+        let user = self.user(actor.organization(), by).await?;
+        if is_self(actor, &user) {
             return Err(ApiError::new(Code::NotAllowed, "Nobody removes themselves: ask another administrator."));
         }
-        self.erase(actor, user).await
-    }
-
-    pub async fn erase(&self, actor: Actor<'_>, user: User) -> Result<(), ApiError> {
         let id = user.id;
         let (_, void) = self.new_user_secret(user.organization, id)?;
-        let (by, now) = (actor.id(), self.now());
+        let (by, now) = (actor.user_id(), self.now());
         let removed = self.store.write_for(Whose::of(user.organization), move |conn| {
             Ok(match still_there(conn, by, &user)? {
                 Ok(user) if is_last(conn, &user, false)? => Err(Code::LastAdministrator),
@@ -240,19 +194,19 @@ impl Services {
         });
         let removed = removed.await;
         self.forget_person(id);
-        actor.log("user removed", &decided(removed)?);
+        log(actor, "user removed", &decided(removed)?);
         Ok(())
     }
 
     /// `unless`: what it is to change nothing of the roles.
-    pub async fn apply_to_user(
+    async fn apply_to_user(
         &self,
-        actor: Actor<'_>,
+        actor: &Actor,
         user: User,
         change: Change,
         unless: Option<Code>,
     ) -> Result<User, ApiError> {
-        let (by, now, id) = (actor.id(), self.now(), user.id);
+        let (by, now, id) = (actor.user_id(), self.now(), user.id);
         let acts = acts(&user, &change);
         let changed = self.store.write_for(Whose::of(user.organization), move |conn| {
             let user = match still_there(conn, by, &user)? {
@@ -271,7 +225,7 @@ impl Services {
         let changed = changed.await;
         self.forget_person(id);
         let changed = decided(changed)?;
-        acts.into_iter().for_each(|act| actor.log(act, &changed));
+        acts.into_iter().for_each(|act| log(actor, act, &changed));
         Ok(changed)
     }
 
@@ -281,7 +235,7 @@ impl Services {
         self.rendered.forget_made_by(&BTreeSet::from([id]));
     }
 
-    async fn user(&self, organization: i64, by: By) -> Result<User, ApiError> {
+    pub(super) async fn user(&self, organization: i64, by: By) -> Result<User, ApiError> {
         let missing = missing(&by);
         self.store
             .read_for(Whose::of(organization), move |conn| users::find(conn, organization, &by))
@@ -290,10 +244,10 @@ impl Services {
     }
 
     /// Of another organization it is a 403 here (docs/api.md, Users).
-    async fn user_for_roles(&self, caller: &Principal, by: By) -> Result<User, ApiError> {
+    async fn user_for_roles(&self, actor: &Actor, by: By) -> Result<User, ApiError> {
         let missing = missing(&by);
         let found = self.store.read(move |conn| users::find_anywhere(conn, &by)).await?.ok_or(missing)?;
-        if found.organization == caller.owner.organization {
+        if found.organization == actor.organization() {
             return Ok(found);
         }
         Err(ApiError::new(Code::NotAllowed, "The user belongs to another organization."))
@@ -352,19 +306,17 @@ fn acts(user: &User, change: &Change) -> Vec<&'static str> {
     [active, admin, password, named.then_some("user changed")].into_iter().flatten().collect()
 }
 
-pub fn require_administrator(caller: &Principal) -> Result<(), ApiError> {
-    if caller.organization_admin {
-        return Ok(());
-    }
-    Err(ApiError::new(Code::NotAllowed, "Only an administrator of the organization may do this."))
+fn require_administrator_or_self(actor: &Actor, by: &By) -> Result<(), ApiError> {
+    let own = match (actor.who(), by) {
+        (Who::User { principal, .. }, By::Id(id)) => *id == principal.user,
+        (Who::User { principal, .. }, By::Email(email)) => principals::address(email) == principal.email,
+        _ => false,
+    };
+    if own { Ok(()) } else { actor.require(Action::Administer) }
 }
 
-fn require_administrator_or_self(caller: &Principal, by: &By) -> Result<(), ApiError> {
-    let own = match by {
-        By::Id(id) => *id == caller.user,
-        By::Email(email) => principals::address(email) == caller.email,
-    };
-    if own { Ok(()) } else { require_administrator(caller) }
+fn is_self(actor: &Actor, user: &User) -> bool {
+    actor.user_id() == Some(user.id)
 }
 
 fn own_roles() -> ApiError {

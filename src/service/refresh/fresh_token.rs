@@ -13,6 +13,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::oauth2::expired::means_expired;
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::instance::view::InstanceView;
 use crate::service::process::metrics::Cause;
 
@@ -88,7 +89,8 @@ impl Services {
 
     /// `?refresh=true`: the instance after a refresh. A grant that is gone shows in the instance; the second value is a
     /// failure that left a good token in place.
-    pub async fn refresh_instance(&self, owner: Owner, id: i64) -> Result<(InstanceView, Option<ApiError>), ApiError> {
+    pub async fn refresh_instance(&self, actor: &Actor, id: i64) -> Result<(InstanceView, Option<ApiError>), ApiError> {
+        let owner = actor.owner();
         let stored = self.stored_instance(owner, id).await?;
         let now = self.now();
         let young = stored.refreshed_at().is_some_and(|at| now.signed_duration_since(at).abs() < JUST_REFRESHED);

@@ -101,7 +101,7 @@ async fn begun(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Api
         return Ok(ask.page(&offer, &fields, None).respond(&services.public_url));
     }
     let entered = Chosen { popup, fields: fields.clone() };
-    match services.begin_link(&link, &offer, entered, &browser).await {
+    match services.begin_link(&link, &offer, entered, (&browser, visitor.address)).await {
         Ok(Next::Vendor(address)) => Ok(lead_to(&address, &services.public_url)),
         Ok(Next::Result) => Ok(lead_to(&result::address(&link, popup), &services.public_url)),
         Err(error) if is_correctable(&error) => {

@@ -114,6 +114,6 @@ async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Sto
     let (operator, form) = Operator::acting(request, body).await?;
     let id = form.number("id")?.filter(|_| form.get("do") == Some("retry"));
     let id = id.ok_or_else(|| ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION))?;
-    operator.services.retry_delivery(operator.owner(), id).await?;
+    operator.services.retry_delivery(&operator.actor, id).await?;
     Ok(lead_to(&format!("{HERE}?done=retried"), &operator.services.public_url))
 }

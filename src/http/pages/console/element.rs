@@ -15,6 +15,7 @@ use crate::http::extract::Parameters;
 use crate::http::pages::frame::lead_to;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::service::actor::action::Action;
 use crate::service::connect::link_input::LinkInput;
 
 /// Seconds that a link for oneself works.
@@ -57,7 +58,7 @@ async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Sto
 
 /// Gives the page to go to.
 async fn done(operator: &Operator, key: &str, form: &Parameters) -> Result<String, ApiError> {
-    let (services, caller) = (&operator.services, &operator.principal);
+    let (services, actor) = (&operator.services, &operator.actor);
     let element = services.element(key)?;
     let here = format!("{HERE}/{}", element.key);
     match form.get("do") {
@@ -69,14 +70,14 @@ async fn done(operator: &Operator, key: &str, form: &Parameters) -> Result<Strin
                 to_console: true,
                 ..LinkInput::default()
             };
-            Ok(services.create_link(caller, input).await?.url)
+            Ok(services.create_link(actor, input).await?.url)
         }
         Some("save-app") => {
-            services.save_partner_app(caller, &element.key, &app_form::read(form)).await?;
+            services.save_partner_app(actor, &element.key, &app_form::read(form)).await?;
             Ok(format!("{here}?done=saved"))
         }
         Some("remove-app") => {
-            services.delete_partner_app(caller, &element.key).await?;
+            services.delete_partner_app(actor, &element.key).await?;
             Ok(format!("{here}?done=app-removed"))
         }
         _ => Err(ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION)),
@@ -113,10 +114,10 @@ async fn page(
         @if let Some(app) = &app {
             section aria-labelledby="app" {
                 h2 #app { "OAuth app" }
-                @if operator.principal.organization_admin {
+                @if operator.actor.may(Action::ChangeApps) {
                     (app_form::render(operator, app, entered))
                 } @else {
-                    p.soft { (texts::ADMINISTRATORS_ONLY) }
+                    p.soft { (Action::OpenPage.refusal()) }
                 }
             }
         } @else {

@@ -36,7 +36,7 @@ async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Sto
 
 /// Gives the page to go to.
 async fn done(operator: &Operator, id: i64, form: &Parameters) -> Result<String, ApiError> {
-    let (services, owner) = (&operator.services, operator.owner());
+    let (services, actor, owner) = (&operator.services, &operator.actor, operator.owner());
     let word = match form.get("do") {
         Some("save") => {
             let view = services.get_instance(owner, id).await?;
@@ -48,17 +48,17 @@ async fn done(operator: &Operator, id: i64, form: &Parameters) -> Result<String,
             if form.get(BY) == Some("link") {
                 let configuration = input.configuration;
                 let input = LinkInput { instance_id: Some(id), configuration, ..LinkInput::default() };
-                let link = services.create_link(&operator.principal, input).await?;
+                let link = services.create_link(actor, input).await?;
                 return Ok(format!("/links/{}?done=made", link.id));
             }
-            let answer = services.change_instance(owner, id, input, false).await?;
+            let answer = services.change_instance(actor, id, input, false).await?;
             if answer.without_effect.is_empty() { "saved" } else { "saved-partly" }
         }
-        Some("enable") => services.enable_instance(owner, id, true).await.map(|_| "enabled")?,
-        Some("disable") => services.enable_instance(owner, id, false).await.map(|_| "disabled")?,
+        Some("enable") => services.enable_instance(actor, id, true).await.map(|_| "enabled")?,
+        Some("disable") => services.enable_instance(actor, id, false).await.map(|_| "disabled")?,
         Some("refresh") => {
             let before = services.get_instance(owner, id).await?.last_refresh_at;
-            let (view, failure) = services.refresh_instance(owner, id).await?;
+            let (view, failure) = services.refresh_instance(actor, id).await?;
             match (failure, view.invalid_reason) {
                 (Some(error), _) => return Err(error),
                 (None, Some(reason)) => return Err(ApiError::new(Code::ReauthorizationRequired, reason)),
@@ -71,7 +71,7 @@ async fn done(operator: &Operator, id: i64, form: &Parameters) -> Result<String,
         }
         Some("renew") => {
             let input = LinkInput { instance_id: Some(id), ..LinkInput::default() };
-            let link = services.create_link(&operator.principal, input).await?;
+            let link = services.create_link(actor, input).await?;
             return Ok(format!("/links/{}?done=made", link.id));
         }
         _ => return Err(ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION)),
@@ -91,6 +91,6 @@ pub async fn delete(request: HttpRequest, body: RawBody) -> HttpResponse {
 
 async fn deleted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
     let (operator, _) = Operator::proven(request, body).await?;
-    operator.services.delete_instance(operator.owner(), id_of(request)?).await?;
+    operator.services.delete_instance(&operator.actor, id_of(request)?).await?;
     Ok(lead_to(&format!("{ROOT}?done=deleted"), &operator.services.public_url))
 }

@@ -10,6 +10,7 @@ use super::assets::{SCRIPT, STYLE};
 use super::session::{FORM_TOKEN, Operator};
 use super::{ROOT, me, texts};
 use crate::http::pages::frame::{self, document};
+use crate::service::actor::action::Action;
 
 /// Scripts may ask here alone; everything else is as on the customers' pages, but nothing is loaded from elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -92,7 +93,7 @@ pub fn respond(public_url: &Url, operator: Option<&Operator>, screen: &Screen) -
 }
 
 fn navigation(operator: &Operator, place: Option<&str>) -> Markup {
-    let seen = |path: &str| operator.principal.organization_admin || !OF_ADMINISTRATORS.contains(&path);
+    let seen = |path: &str| operator.actor.may(Action::OpenPage) || !OF_ADMINISTRATORS.contains(&path);
     html! {
         nav aria-label="Console" {
             ul {

@@ -118,6 +118,6 @@ async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Sto
     if form.get("do") != Some("revoke") {
         return Err(ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION).into());
     }
-    let link = operator.services.revoke_link(operator.owner(), id_of(request)?).await?;
+    let link = operator.services.revoke_link(&operator.actor, id_of(request)?).await?;
     Ok(lead_to(&format!("{HERE}/{}?done=revoked", link.id), &operator.services.public_url))
 }

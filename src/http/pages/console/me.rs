@@ -10,15 +10,15 @@ use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::{parts, texts};
 use crate::http::body::RawBody;
-use crate::http::extract::{Parameters, address};
+use crate::http::extract::Parameters;
 use crate::http::pages::frame::lead_to;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
+use crate::service::actor::action::Action;
 use crate::service::people::passwords::PasswordChange;
-use crate::service::people::resets::{Asking, NewSecret};
+use crate::service::people::resets::NewSecret;
 use crate::service::people::sessions::{OtherSessions, SessionView};
-use crate::vault::Audience;
 
 pub const HERE: &str = "/console/me";
 /// The boxes that say what ends with the old proof.
@@ -72,33 +72,32 @@ fn is_told_on_the_page(error: &ApiError) -> bool {
 
 async fn done(request: &HttpRequest, operator: &mut Operator, form: &Parameters) -> Result<Told, Stop> {
     let services = operator.services.clone();
-    let (caller, proof) = (operator.principal.clone(), operator.session.proof());
-    let of = Asking { caller: &caller, proof: &proof, address: address(request), audience: Audience::Console };
+    let actor = operator.actor.clone();
     let others = if form.get(END_SESSIONS).is_some() { OtherSessions::End } else { OtherSessions::Keep };
     let given = |name: &str| Secret::new(form.given(name).unwrap_or_default());
     let word = match form.get("do") {
         Some("set-password") => {
             let change = PasswordChange { password: given("new"), current: Some(given("current")), others };
-            let token = services.change_own_password(of, change).await?;
+            let token = services.change_own_password(&actor, change).await?;
             operator.go_on(request, token).await?;
             "password-set"
         }
         Some("end-session") => {
             let id = form.get("session").unwrap_or_default().to_owned();
-            services.end_session_by_id(&caller, id).await?;
+            services.end_session_by_id(&actor, id).await?;
             "session-ended"
         }
         Some("end-others") => {
-            let token = services.end_other_sessions(of).await?;
+            let token = services.end_other_sessions(&actor).await?;
             operator.go_on(request, token).await?;
             "sessions-ended"
         }
         Some("reset-user-secret") => {
-            let new = services.reset_user_secret(of, others).await?;
+            let new = services.reset_user_secret(&actor, others).await?;
             return told_secret(request, operator, texts::USER_SECRET, new).await;
         }
         Some("reset-organization-secret") => {
-            let new = services.reset_organization_secret(of, others).await?;
+            let new = services.reset_organization_secret(&actor, others).await?;
             return told_secret(request, operator, texts::ORGANIZATION_SECRET, new).await;
         }
         _ => return Err(ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION).into()),
@@ -118,7 +117,7 @@ async fn told_secret(
 
 async fn page(operator: &Operator, told: &Told) -> Result<HttpResponse, ApiError> {
     let caller = &operator.principal;
-    let sessions = operator.services.sessions(caller, &operator.session.proof()).await?;
+    let sessions = operator.services.sessions(&operator.actor).await?;
     let others = sessions.iter().filter(|session| !session.current).count();
     let content = html! {
         h1 { (texts::YOU) }
@@ -152,7 +151,7 @@ async fn page(operator: &Operator, told: &Told) -> Result<HttpResponse, ApiError
             h2 #secrets { "Secrets of the API" }
             p.soft { (texts::SECRETS_HINT) }
             (reset(operator, "reset-user-secret", texts::USER_SECRET, texts::USER_SECRET_ENDS, &texts::end_other_sessions(others)))
-            @if caller.organization_admin {
+            @if operator.actor.may(Action::ResetOrganizationSecret) {
                 (reset(
                     operator, "reset-organization-secret", texts::ORGANIZATION_SECRET, texts::ORGANIZATION_SECRET_ENDS,
                     texts::END_EVERYBODYS,

@@ -45,7 +45,7 @@ async fn made(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop
         expires_in: text("expiresIn").and_then(|text| text.parse().ok()),
         ..LinkInput::default()
     };
-    match operator.services.create_link(&operator.principal, input).await {
+    match operator.services.create_link(&operator.actor, input).await {
         Ok(link) => Ok(lead_to(&format!("{HERE}/{}?done=made", link.id), &operator.services.public_url)),
         Err(error) if matches!(error.code.status(), 400 | 404) => Ok(page(&operator, &form, Some(&error))),
         Err(error) => Err(error.into()),

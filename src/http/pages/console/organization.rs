@@ -48,7 +48,7 @@ async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Sto
 
 async fn done(operator: &Operator, form: &Parameters) -> Result<Done, ApiError> {
     if form.get("do") == Some("save") {
-        operator.services.change_organization(&operator.principal, read(form)).await?;
+        operator.services.change_organization(&operator.actor, read(form)).await?;
         return Ok(Done::Word("saved"));
     }
     webhook::act(operator, form).await?.ok_or_else(|| ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION))
@@ -82,8 +82,8 @@ struct Told {
 
 async fn page(operator: &Operator, told: &Told) -> Result<HttpResponse, ApiError> {
     operator.require_administrator()?;
-    let view = operator.services.organization_view(&operator.principal).await?;
-    let receiver = operator.services.webhook(&operator.principal).await?;
+    let view = operator.services.organization_view(&operator.actor).await?;
+    let receiver = operator.services.webhook(&operator.actor).await?;
     let entered = |what: &str| told.entered.as_ref().filter(|form| form.get("do") == Some(what));
     let content = html! {
         h1 { (view.name) }

@@ -10,7 +10,7 @@ use super::problems::answer;
 use super::session::{Operator, Stop};
 use super::{PAGE_SIZE, me, parts, texts};
 use crate::http::body::RawBody;
-use crate::http::extract::{Parameters, address};
+use crate::http::extract::Parameters;
 use crate::http::pages::frame::lead_to;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -18,7 +18,6 @@ use crate::kernel::paging::Page;
 use crate::service::people::bootstrap::random_password;
 use crate::service::people::roles::organization_admin;
 use crate::service::people::user_account::{UserAccount, UserDraft, UserPatch};
-use crate::service::people::users::Actor;
 use crate::store::users::By;
 use crate::vault::password_rules::Rules;
 
@@ -33,7 +32,7 @@ async fn listed(request: &HttpRequest) -> Result<HttpResponse, Stop> {
     operator.require_administrator()?;
     let parameters = Parameters::of(request);
     let page = Page::read(Some(PAGE_SIZE), parameters.get("nextPage"))?;
-    let (people, next) = operator.services.list_users(&operator.principal, page).await?;
+    let (people, next) = operator.services.list_users(&operator.actor, page).await?;
     let rows: Vec<_> = people.iter().map(line).collect();
     let content = html! {
         h1 { "People" }
@@ -103,7 +102,7 @@ fn by(request: &HttpRequest) -> By {
 }
 
 async fn page(operator: &Operator, by: By, told: &Told) -> Result<HttpResponse, ApiError> {
-    let person = operator.services.show_user(&operator.principal, by).await?;
+    let person = operator.services.show_user(&operator.actor, by).await?;
     let content = html! {
         p { a href=(HERE) { "People" } }
         h1 { (called(&person)) }
@@ -184,18 +183,15 @@ async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Sto
 }
 
 async fn done(request: &HttpRequest, operator: &Operator, form: &Parameters) -> Result<Told, ApiError> {
-    let (services, caller) = (&operator.services, operator.principal.as_ref());
-    let actor = Actor::Administrator(caller, address(request));
+    let (services, actor) = (&operator.services, &operator.actor);
     let active = |active| UserPatch { active: Some(active), ..UserPatch::default() };
     let word = match form.get("do") {
-        Some("enable") => services.change_user(actor, caller, by(request), active(true)).await.map(|_| "enabled")?,
-        Some("disable") => {
-            services.change_user(actor, caller, by(request), active(false)).await.map(|_| "person-disabled")?
-        }
-        Some("promote") => services.set_administrator(actor, caller, by(request), true).await.map(|()| "promoted")?,
-        Some("demote") => services.set_administrator(actor, caller, by(request), false).await.map(|()| "demoted")?,
+        Some("enable") => services.change_user(actor, by(request), active(true)).await.map(|_| "enabled")?,
+        Some("disable") => services.change_user(actor, by(request), active(false)).await.map(|_| "person-disabled")?,
+        Some("promote") => services.set_administrator(actor, by(request), true).await.map(|()| "promoted")?,
+        Some("demote") => services.set_administrator(actor, by(request), false).await.map(|()| "demoted")?,
         Some("reset-password") => {
-            let password = services.give_new_password(actor, caller, by(request)).await?;
+            let password = services.give_new_password(actor, by(request)).await?;
             return Ok(Told { password: Some(password.expose().to_owned()), ..Told::default() });
         }
         _ => return Err(ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION)),
@@ -211,7 +207,7 @@ pub async fn ask(request: HttpRequest) -> HttpResponse {
 async fn asked(request: &HttpRequest) -> Result<HttpResponse, Stop> {
     let operator = Operator::of(request).await?;
     operator.require_administrator()?;
-    let person = operator.services.show_user(&operator.principal, by(request)).await?;
+    let person = operator.services.show_user(&operator.actor, by(request)).await?;
     let here = format!("{HERE}/{}", person.id);
     let title = format!("Remove {}?", called(&person));
     let content = html! {
@@ -232,9 +228,7 @@ pub async fn remove(request: HttpRequest, body: RawBody) -> HttpResponse {
 
 async fn removed(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
     let (operator, _) = Operator::administering(request, body).await?;
-    let caller = operator.principal.as_ref();
-    let actor = Actor::Administrator(caller, address(request));
-    match operator.services.remove_user(actor, caller, by(request)).await {
+    match operator.services.remove_user(&operator.actor, by(request)).await {
         Ok(()) => Ok(lead_to(&format!("{HERE}?done=person-removed"), &operator.services.public_url)),
         Err(error) if error.code.status() == 409 => {
             Ok(page(&operator, by(request), &Told { problem: Some(error), ..Told::default() }).await?)
@@ -280,7 +274,7 @@ pub async fn add(request: HttpRequest, body: RawBody) -> HttpResponse {
 
 async fn added(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Stop> {
     let (operator, form) = Operator::administering(request, body).await?;
-    let (services, caller) = (&operator.services, operator.principal.as_ref());
+    let services = &operator.services;
     let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
     let password = random_password(services.entropy.as_ref());
     let roles = form.get("administrator").map(|_| organization_admin().into());
@@ -291,8 +285,7 @@ async fn added(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Sto
         password: password.clone(),
         roles: roles.into_iter().collect(),
     };
-    let actor = Actor::Administrator(caller, address(request));
-    match services.make_user(actor, caller, Rules::Typed, draft).await {
+    match services.make_user(&operator.actor, Rules::Typed, draft).await {
         Ok(made) => {
             let told = Told { password: Some(password.expose().to_owned()), ..Told::default() };
             Ok(page(&operator, By::Id(made.id), &told).await?)

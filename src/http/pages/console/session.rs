@@ -15,11 +15,11 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
-use crate::service::people::proof::TO_SEE_SECRETS;
-use crate::service::people::resets::Asking;
+use crate::service::actor::Actor;
+use crate::service::actor::action::Action;
+use crate::service::actor::proof::TO_SEE_SECRETS;
 use crate::service::people::sessions::ConsoleSession;
 use crate::store::principals::Principal;
-use crate::vault::Audience;
 
 pub const SESSION: Cookie = Cookie("ligand-console");
 /// When the session was used last.
@@ -35,7 +35,7 @@ const BY_ITSELF: &str = "x-by-itself";
 pub struct Operator {
     pub services: Services,
     pub principal: Arc<Principal>,
-    pub session: ConsoleSession,
+    pub actor: Actor,
     token: Secret,
 }
 
@@ -72,7 +72,8 @@ impl Operator {
         let session = services.console_session(&token, last_use.as_ref()).await?.ok_or(Stop::SignIn)?;
         services.count_request(session.principal.owner.organization).await?;
         let told = if request.headers().contains_key(BY_ITSELF) { None } else { services.tell_use(&session)? };
-        let operator = Self { services, principal: Arc::clone(&session.principal), session, token };
+        let actor = acting(&services, &session, request);
+        let operator = Self { services, principal: session.principal, actor, token };
         if let Some(told) = told {
             let cookie = LAST_USE.set(&told, &operator.services.public_url)?;
             request.extensions_mut().insert(Told(cookie));
@@ -107,8 +108,9 @@ impl Operator {
     /// Under this token from now on, because the session's own ended. None: it did not.
     pub async fn go_on(&mut self, request: &HttpRequest, token: Option<Secret>) -> Result<(), Stop> {
         let Some(token) = token else { return Ok(()) };
-        self.session = self.services.console_session(&token, None).await?.ok_or(Stop::SignIn)?;
-        self.principal = Arc::clone(&self.session.principal);
+        let session = self.services.console_session(&token, None).await?.ok_or(Stop::SignIn)?;
+        self.actor = acting(&self.services, &session, request);
+        self.principal = session.principal;
         request.extensions_mut().insert(Told(SESSION.set(&token, &self.services.public_url)?));
         request.extensions_mut().insert(GoesOn(token.clone()));
         self.token = token;
@@ -118,13 +120,12 @@ impl Operator {
     /// Gives the form back without the password that proved it.
     pub async fn require_proof(&mut self, request: &HttpRequest, mut form: Parameters) -> Result<Parameters, Stop> {
         let password = form.take(PROOF);
-        if self.session.proof().is_recent(TO_SEE_SECRETS, self.services.now()) {
+        let (_, proof) = self.actor.user_and_proof()?;
+        if proof.is_recent(TO_SEE_SECRETS, self.services.now()) {
             return Ok(form);
         }
         let Some(password) = password else { return Err(Stop::Prove { form, problem: None }) };
-        let (caller, proof) = (Arc::clone(&self.principal), self.session.proof());
-        let of = Asking { caller: &caller, proof: &proof, address: address(request), audience: Audience::Console };
-        match self.services.prove_session(of, Secret::new(password)).await {
+        match self.services.prove_session(&self.actor, Secret::new(password)).await {
             Ok(token) => {
                 self.go_on(request, token).await?;
                 Ok(form)
@@ -138,7 +139,7 @@ impl Operator {
 
     /// Signs out: no copy of the cookie works any more.
     pub async fn leave(&self) -> Result<(), ApiError> {
-        self.services.end_session(&self.token).await
+        self.services.end_session(&self.actor).await
     }
 
     pub fn owner(&self) -> Owner {
@@ -150,11 +151,12 @@ impl Operator {
     }
 
     pub fn require_administrator(&self) -> Result<(), ApiError> {
-        if self.principal.organization_admin {
-            return Ok(());
-        }
-        Err(ApiError::new(Code::NotAllowed, texts::ADMINISTRATORS_ONLY))
+        self.actor.require(Action::OpenPage)
     }
+}
+
+fn acting(services: &Services, session: &ConsoleSession, request: &HttpRequest) -> Actor {
+    Actor::user(Arc::clone(&session.principal), session.proof(), services.request_id(), address(request))
 }
 
 /// The answer with the cookie that was noted for it, unless it sets cookies of its own.

@@ -18,7 +18,6 @@ pub const NO_COOKIES: &str =
     "Your browser did not send back the cookie of this page: allow cookies here and try again.";
 pub const STALE_FORM: &str =
     "This form was made before you signed in, or somewhere else: open its page again and send it from there.";
-pub const ADMINISTRATORS_ONLY: &str = "Only an administrator of the organization may see and change this.";
 pub const NOTHING_HERE: &str = "The console has no such page.";
 pub const UNKNOWN_ACTION: &str = "This form is of another version of the page: open it again.";
 

@@ -17,27 +17,27 @@ pub enum Done {
 
 /// The actions of this part; none of another part's.
 pub async fn act(operator: &Operator, form: &Parameters) -> Result<Option<Done>, ApiError> {
-    let (services, caller) = (&operator.services, &operator.principal);
+    let (services, actor) = (&operator.services, &operator.actor);
     let word = match form.get("do") {
         Some("set-webhook") => {
             let url = form.get("url").unwrap_or_default().trim().to_owned();
-            let view = services.set_webhook(caller, &WebhookAddress { url }).await?;
+            let view = services.set_webhook(actor, &WebhookAddress { url }).await?;
             if let Some(secret) = view.secrets.into_iter().find_map(|made| made.secret) {
                 return Ok(Some(Done::Secret(secret)));
             }
             "saved"
         }
         Some("remove-webhook") => {
-            services.remove_webhook(caller).await?;
+            services.remove_webhook(actor).await?;
             "webhook-removed"
         }
         Some("add-secret") => {
-            let SecretView { secret, .. } = services.add_webhook_secret(caller).await?;
+            let SecretView { secret, .. } = services.add_webhook_secret(actor).await?;
             return Ok(secret.map(Done::Secret));
         }
         Some("remove-secret") => {
             let id = form.number("id")?.ok_or_else(|| ApiError::new(Code::BadBody, texts::UNKNOWN_ACTION))?;
-            services.remove_webhook_secret(caller, id).await?;
+            services.remove_webhook_secret(actor, id).await?;
             "secret-removed"
         }
         _ => return Ok(None),
