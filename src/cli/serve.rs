@@ -252,10 +252,11 @@ fn taken(listener: &Listener, error: &std::io::Error) -> String {
 
 /// The server itself, as `main` and the tests run it.
 pub fn http_server(shared: web::Data<Shared>, sockets: Vec<TcpListener>) -> Result<Server, String> {
+    let dialer = shared.services.dialer.clone();
     let mut server = HttpServer::new(move || {
         App::new()
             // Of this worker alone: its connections do not leave their thread.
-            .app_data(Rc::new(Connections::default()))
+            .app_data(Rc::new(Connections::new(dialer.clone())))
             .wrap(from_fn(http::envelope))
             .configure(http::routes(shared.clone()))
     })

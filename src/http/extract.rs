@@ -21,7 +21,7 @@ use crate::kernel::secret::Secret;
 use crate::outbound::Connections;
 use crate::service::Services;
 use crate::service::actor::Actor;
-use crate::service::calls::vendor::Through;
+use crate::service::calls::vendor::VendorAccess;
 use crate::service::instance::token_sight::TokensRead;
 use crate::service::people::authenticate::Presented;
 
@@ -71,9 +71,8 @@ impl HubCaller {
         self.owner
     }
 
-    /// What its calls to the vendor go through.
-    pub fn through(&self) -> Through<'_> {
-        Through { owner: self.owner(), instance: self.instance, connections: &self.connections }
+    pub fn vendor_access(&self) -> VendorAccess<'_, Rc<Connections>> {
+        VendorAccess { owner: self.owner(), instance: self.instance, line: &self.connections }
     }
 }
 

@@ -21,8 +21,8 @@ use crate::protocol::VendorFault;
 use crate::protocol::destination::Destination;
 
 /// Of one worker thread.
-#[derive(Default)]
 pub struct Connections {
+    dialer: Dialer,
     kept: RefCell<Kept>,
     /// Whether somebody looks after the kept ones.
     swept: Cell<bool>,
@@ -56,11 +56,14 @@ impl Lent {
 }
 
 impl Connections {
+    pub fn new(dialer: Dialer) -> Self {
+        Self { dialer, kept: RefCell::default(), swept: Cell::default() }
+    }
+
     /// One request and the head of its answer. `request` has a path and a query for an address; `Host` is added here.
     /// `patience`: without any progress.
     pub async fn exchange(
         self: &Rc<Self>,
-        dialer: &Dialer,
         to: &Destination,
         mut request: Request<Upload>,
         patience: Duration,
@@ -79,7 +82,7 @@ impl Connections {
             let mut connection = match kept {
                 Some(connection) => connection,
                 // Boxed, because it is rare: its room would be part of every call.
-                None => Box::pin(open(dialer, to)).await.map_err(ExchangeFault::Vendor)?,
+                None => Box::pin(open(&self.dialer, to)).await.map_err(ExchangeFault::Vendor)?,
             };
             // The way to the vendor is not the vendor's time.
             progress.restart();

@@ -2,16 +2,14 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http::header::{HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Request, Uri};
+use http::{Request, Uri};
 use url::Position;
 
 use super::answer::{Answer, AnswerBody};
 use super::connections::{Connections, ExchangeFault};
-use super::dial::Dialer;
-use super::send::{PRODUCT, TOO_LARGE, head};
+use super::line::{Line, Outgoing};
+use super::send::{TOO_LARGE, head};
 use super::upload::Upload;
 use crate::protocol::destination::Destination;
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
@@ -19,26 +17,20 @@ use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 /// Bytes that an announcement alone is worth.
 const AT_ONCE: usize = 1 << 20;
 
-impl Connections {
-    /// Sends once; again only where a kept connection ended under a call that changes nothing. Redirects are answers, not
-    /// followed.
-    pub async fn call(self: &Rc<Self>, dialer: &Dialer, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
-        let answered = tokio::time::timeout(request.timeout, self.held_answer(dialer, request));
+impl Line for Rc<Connections> {
+    async fn call(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
+        let answered = tokio::time::timeout(request.timeout, self.held_answer(request));
         answered.await.unwrap_or(Err(VendorFault::Timeout))
     }
+}
 
-    async fn held_answer(
-        self: &Rc<Self>,
-        dialer: &Dialer,
-        request: &VendorRequest,
-    ) -> Result<VendorReply, VendorFault> {
+impl Connections {
+    async fn held_answer(self: &Rc<Self>, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
         let to = Destination::of(&request.url);
         let first = outgoing(request)?;
         let harmless = first.method().is_safe();
-        let answer = match self.exchange(dialer, &to, first, request.timeout).await {
-            Err(ExchangeFault::Stale(_)) if harmless => {
-                self.exchange(dialer, &to, outgoing(request)?, request.timeout).await
-            }
+        let answer = match self.exchange(&to, first, request.timeout).await {
+            Err(ExchangeFault::Stale(_)) if harmless => self.exchange(&to, outgoing(request)?, request.timeout).await,
             answer => answer,
         };
         match answer {
@@ -50,21 +42,12 @@ impl Connections {
 }
 
 fn outgoing(request: &VendorRequest) -> Result<Request<Upload>, VendorFault> {
-    let body = request.body.as_ref().map_or_else(Bytes::new, |body| Bytes::copy_from_slice(body.expose().as_bytes()));
-    let mut outgoing = Request::new(Upload::Whole(body));
-    *outgoing.method_mut() =
-        Method::from_bytes(request.method.as_bytes()).map_err(|_| VendorFault::Malformed("a bad method"))?;
+    let Outgoing { method, headers, body } = Outgoing::of(request)?;
     let target = &request.url[Position::BeforePath..Position::AfterQuery];
+    let mut outgoing = Request::new(Upload::Whole(body.unwrap_or_default()));
+    *outgoing.method_mut() = method;
     *outgoing.uri_mut() = target.parse::<Uri>().map_err(|_| VendorFault::Malformed("a bad path"))?;
-    let headers = outgoing.headers_mut();
-    headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
-    for (name, value) in &request.headers {
-        let name = HeaderName::try_from(name).map_err(|_| VendorFault::Malformed("a bad header name"))?;
-        let mut value =
-            HeaderValue::try_from(value.expose()).map_err(|_| VendorFault::Malformed("a bad header value"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
+    *outgoing.headers_mut() = headers;
     Ok(outgoing)
 }
 

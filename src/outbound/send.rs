@@ -1,19 +1,20 @@
-//! Sends to vendors what no worker waits for: token calls, verification, revocation; and notices to their receivers.
+//! Sends to vendors what no worker waits for: token calls, verification, revocation, calls of jobs; and notices to their
+//! receivers.
 
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, StatusCode};
-use reqwest::{Client, Method, Proxy, Response, redirect};
+use reqwest::{Client, Proxy, Response, redirect};
 use rustls::ClientConfig;
 use url::Url;
 
 use super::dial::with_causes;
 use super::guard::{Guard, refused_address};
+use super::line::{Line, Outgoing, PRODUCT};
 use super::retry_after::retry_after;
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
-pub(super) const PRODUCT: &str = concat!("Ligand/", env!("CARGO_PKG_VERSION"));
 pub(super) const TOO_LARGE: VendorFault = VendorFault::Malformed("a reply that is larger than this call may bring");
 
 /// Cheap to clone; connections are shared.
@@ -68,29 +69,44 @@ impl Sender {
     }
 
     async fn exchange(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
-        let mut response = self.begin(request).await?;
-        let mut reply = head(response.status(), response.headers());
-        while let Some(chunk) = response.chunk().await.map_err(fault)? {
-            if reply.body.len().saturating_add(chunk.len()) > request.largest_reply {
-                return Err(TOO_LARGE);
-            }
-            reply.body.extend_from_slice(&chunk);
-        }
-        Ok(reply)
+        held(self.begin(request).await?, request.largest_reply).await
     }
 
     async fn begin(&self, request: &VendorRequest) -> Result<Response, VendorFault> {
-        let method =
-            Method::from_bytes(request.method.as_bytes()).map_err(|_| VendorFault::Malformed("a bad method"))?;
-        let mut builder = self.client.request(method, request.url.clone());
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value.expose());
-        }
-        if let Some(body) = &request.body {
-            builder = builder.body(body.expose().to_owned());
+        let Outgoing { method, headers, body } = Outgoing::of(request)?;
+        let mut builder = self.client.request(method, request.url.clone()).headers(headers);
+        if let Some(body) = body {
+            builder = builder.body(body);
         }
         builder.send().await.map_err(fault)
     }
+}
+
+impl Line for Sender {
+    async fn call(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
+        self.guard.admit(&request.url)?;
+        let changes_nothing = http::Method::from_bytes(request.method.as_bytes()).is_ok_and(|method| method.is_safe());
+        let answered = async {
+            let begun = match self.begin(request).await {
+                // The library does not say whether the connection was a kept one.
+                Err(VendorFault::Unreachable { sent: true, .. }) if changes_nothing => self.begin(request).await,
+                begun => begun,
+            };
+            held(begun?, request.largest_reply).await
+        };
+        tokio::time::timeout(request.timeout, answered).await.unwrap_or(Err(VendorFault::Timeout))
+    }
+}
+
+async fn held(mut response: Response, most: usize) -> Result<VendorReply, VendorFault> {
+    let mut reply = head(response.status(), response.headers());
+    while let Some(chunk) = response.chunk().await.map_err(fault)? {
+        if reply.body.len().saturating_add(chunk.len()) > most {
+            return Err(TOO_LARGE);
+        }
+        reply.body.extend_from_slice(&chunk);
+    }
+    Ok(reply)
 }
 
 /// The reply without its body.

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, LocalSet};
 use url::Url;
 
-use super::{Connections, Dialer, Guard, Sender, client_config};
+use super::{Connections, Dialer, Guard, Line, Sender, client_config};
 use crate::kernel::secret::Secret;
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
@@ -42,14 +42,14 @@ const WAYS: [Way; 2] = [Way::Shared, Way::Own];
 impl Way {
     async fn send(self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
         match self {
-            Self::Shared => sender(None).send(request).await,
-            Self::Own => own(async |connections| connections.call(&dialer(loopback()), request).await).await,
+            Self::Shared => sender(None).call(request).await,
+            Self::Own => own(loopback(), async |connections| connections.call(request).await).await,
         }
     }
 }
 
-async fn own<T>(work: impl AsyncFnOnce(Rc<Connections>) -> T) -> T {
-    LocalSet::new().run_until(work(Rc::default())).await
+async fn own<T>(guard: Guard, work: impl AsyncFnOnce(Rc<Connections>) -> T) -> T {
+    LocalSet::new().run_until(work(Rc::new(Connections::new(dialer(guard))))).await
 }
 
 fn request(url: &str, timeout: Duration) -> VendorRequest {
@@ -181,15 +181,14 @@ async fn answers_once() -> String {
 
 #[tokio::test]
 async fn a_kept_connection_that_ends_costs_only_calls_that_change_something() {
-    let url = answers_once().await;
-    let call = |method: &str| {
-        let request = request(&url, PATIENT);
-        let body = request.body.clone().filter(|_| method == "POST");
-        VendorRequest { method: method.to_owned(), body, ..request }
-    };
-    own(async |connections| {
-        let dialer = dialer(loopback());
-        let send = async |method: &str| connections.call(&dialer, &call(method)).await;
+    async fn check(line: &impl Line) {
+        let url = answers_once().await;
+        let call = |method: &str| {
+            let request = request(&url, PATIENT);
+            let body = request.body.clone().filter(|_| method == "POST");
+            VendorRequest { method: method.to_owned(), body, ..request }
+        };
+        let send = async |method: &str| line.call(&call(method)).await;
         assert_eq!(send("POST").await.unwrap().status, 200);
         assert_eq!(send("GET").await.unwrap().status, 200, "over another connection");
         // The vendor may have deleted it: a second time it would be told that nothing is there.
@@ -198,8 +197,9 @@ async fn a_kept_connection_that_ends_costs_only_calls_that_change_something() {
             assert!(matches!(lost, VendorFault::Unreachable { sent: true, .. }), "{lost:?}");
             assert_eq!(send(method).await.unwrap().status, 200);
         }
-    })
-    .await;
+    }
+    check(&sender(None)).await;
+    own(loopback(), async |connections| check(&connections).await).await;
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn names_are_checked_after_they_were_resolved() {
     install_tls();
     let request = request("https://localhost/", PATIENT);
     let shared = Sender::new(Guard::default(), None, client_config().unwrap()).unwrap().send(&request).await;
-    let own = own(async |connections| connections.call(&dialer(Guard::default()), &request).await).await;
+    let own = own(Guard::default(), async |connections| connections.call(&request).await).await;
     for outcome in [shared, own] {
         let outcome = outcome.unwrap_err();
         assert!(matches!(&outcome, VendorFault::Address(text) if text.contains("localhost")), "{outcome:?}");

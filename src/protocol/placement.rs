@@ -50,12 +50,17 @@ pub fn basic(username: &Secret, password: &Secret) -> Secret {
 
 /// How an element's own credential travels; nothing where the element has no place for it (its file changed since).
 pub fn carrier_of<'a>(element: &'a Element, credential: &Credential) -> Option<Carrier<'a>> {
+    placement_of(element, credential).map(|(placement, secret)| placement.carrier(secret))
+}
+
+/// Where a credential goes, and its text.
+pub fn placement_of<'a, 'c>(element: &'a Element, credential: &'c Credential) -> Option<(&'a Placement, &'c Secret)> {
     match credential {
         Credential::OAuth2 { access_token, .. } => {
-            Some(element.authentication.oauth2.as_ref()?.placement.carrier(access_token))
+            Some((&element.authentication.oauth2.as_ref()?.placement, access_token))
         }
         Credential::ApiKey { key, .. } => {
-            Some(form_of(element.authentication.api_key.as_ref()?, key)?.placement.carrier(key))
+            Some((&form_of(element.authentication.api_key.as_ref()?, key)?.placement, key))
         }
     }
 }

@@ -8,7 +8,9 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
-use super::placement::{Carrier, basic};
+use super::credential::Credential;
+use super::fault::VendorFault;
+use super::placement::{Carrier, basic, placement_of};
 use crate::catalog::element::{Element, Placement};
 use crate::catalog::oauth2::BodyEncoding;
 use crate::kernel::secret::Secret;
@@ -80,6 +82,14 @@ impl VendorRequest {
             self.secrets.push(Secret::new(password));
         }
         self.secrets.push(credential.clone());
+    }
+
+    /// The credential of an instance, where its element wants it.
+    pub fn place_credential(&mut self, element: &Element, credential: &Credential) -> Result<(), VendorFault> {
+        let (placement, secret) = placement_of(element, credential)
+            .ok_or(VendorFault::Malformed("the element no longer offers the credential's type"))?;
+        self.place(placement, secret);
+        Ok(())
     }
 
     /// `Authorization: Basic` (RFC 7617).

@@ -28,6 +28,7 @@ mod idempotency;
 mod identity;
 mod key_generations;
 mod limits;
+mod lines;
 mod link_notices;
 mod list_instances;
 mod memory;

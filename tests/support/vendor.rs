@@ -18,8 +18,8 @@ pub struct Vendor {
 
 #[derive(Default)]
 struct State {
-    /// By path.
-    replies: Mutex<BTreeMap<String, (u16, Value)>>,
+    /// By path: status, further headers, body.
+    replies: Mutex<BTreeMap<String, (u16, String, Value)>>,
     requests: Mutex<Vec<Request>>,
 }
 
@@ -67,7 +67,13 @@ impl Vendor {
 
     /// What a path answers from now on; others answer 404.
     pub fn answers(&self, path: &str, status: u16, body: Value) {
-        self.state.replies.lock().expect("no test panicked here").insert(path.to_owned(), (status, body));
+        self.answers_with(path, status, "", body);
+    }
+
+    /// The same with `headers`: a line each, with its end.
+    pub fn answers_with(&self, path: &str, status: u16, headers: &str, body: Value) {
+        let reply = (status, headers.to_owned(), body);
+        self.state.replies.lock().expect("no test panicked here").insert(path.to_owned(), reply);
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -88,11 +94,11 @@ impl State {
         reader.read_exact(&mut body).ok()?;
         let path = head.split(' ').nth(1)?.split('?').next()?.to_owned();
         let reply = self.replies.lock().ok()?.get(&path).cloned();
-        let (status, reply) = reply.unwrap_or((404, Value::Null));
+        let (status, headers, reply) = reply.unwrap_or((404, String::new(), Value::Null));
         let body = String::from_utf8_lossy(&body).into_owned();
         self.requests.lock().ok()?.push(Request { path, head, body });
         let reply = reply.to_string();
-        let head = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\nconnection: close\r\n");
+        let head = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\nconnection: close\r\n{headers}");
         write!(&*stream, "{head}content-length: {}\r\n\r\n{reply}", reply.len()).ok()
     }
 }

@@ -101,7 +101,7 @@ pub async fn of_object(caller: &HubCaller, request: &HttpRequest) -> HttpRespons
         let query = DocumentQuery { inline, ..wanted(request, &parameters)? };
         let path = hubs::path_of(request)?;
         let name = path.get(1).map(String::as_str).unwrap_or_default();
-        caller.services.object_document(&caller.through(), name, discovery, &query).await
+        caller.services.object_document(&caller.vendor_access(), name, discovery, &query).await
     };
     hubs::finish(caller, document.await.map(|document| HttpResponse::Ok().json(document)))
 }

@@ -228,7 +228,7 @@ async fn called(
     let body = match body {
         Some(body) if AnyBody::is_read(request) => {
             // Who asks for what is not there hears that, whatever was sent along.
-            caller.services.check_hub_route(&caller.through(), form, request.method().as_str(), &path).await?;
+            caller.services.check_hub_route(&caller.vendor_access(), form, request.method().as_str(), &path).await?;
             AnyBody::of(request, body).await?
         }
         _ => AnyBody::default(),
@@ -243,7 +243,7 @@ async fn called(
         headers: headers.collect(),
         body: body.value,
     };
-    let answer = caller.services.call_hub(&caller.through(), call).await?;
+    let answer = caller.services.call_hub(&caller.vendor_access(), call).await?;
     Ok(rendered(answer))
 }
 
@@ -275,13 +275,13 @@ async fn metadata_of(caller: &HubCaller, request: &HttpRequest) -> HttpResponse 
     let found = async {
         let path = path_of(request)?;
         let name = path.get(1).cloned().unwrap_or_default();
-        caller.services.object_metadata(&caller.through(), &name).await
+        caller.services.object_metadata(&caller.vendor_access(), &name).await
     };
     finish(caller, found.await.map(|fields| HttpResponse::Ok().json(fields)))
 }
 
 async fn ping(caller: &HubCaller) -> HttpResponse {
-    let pong = caller.services.ping(&caller.through()).await;
+    let pong = caller.services.ping(&caller.vendor_access()).await;
     finish(caller, pong.map(|pong| HttpResponse::Ok().json(pong)))
 }
 

@@ -3,12 +3,13 @@
 use serde_json::Value;
 use url::Url;
 
-use super::vendor::Through;
+use super::vendor::VendorAccess;
 use crate::hub::document::{Document, Version};
 use crate::hub::objects::ObjectMetadata;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::outbound::Line;
 use crate::service::Services;
 
 /// Which document is wanted.
@@ -67,16 +68,16 @@ impl Services {
     }
 
     /// `discovery`: the vendor is asked for the fields, those of its customer included.
-    pub async fn object_document(
+    pub async fn object_document<L: Line>(
         &self,
-        through: &Through<'_>,
+        access: &VendorAccess<'_, L>,
         name: &str,
         discovery: bool,
         query: &DocumentQuery,
     ) -> Result<Value, ApiError> {
-        let live = self.live_instance(through.owner, through.instance).await?;
+        let live = self.live_instance(access.owner, access.instance).await?;
         let discovered: Option<ObjectMetadata> = match discovery {
-            true => Some(self.object_metadata(through, name).await?),
+            true => Some(self.object_metadata(access, name).await?),
             false => None,
         };
         let fields = discovered.as_ref().map(|found| found.fields.as_slice());

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::vendor::{Build, Through};
+use super::vendor::{Build, VendorAccess};
 use crate::catalog::element::Element;
 use crate::catalog::resource::ReplyShape;
 use crate::hub::families::Form;
@@ -15,6 +15,7 @@ use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::outbound::Line;
 use crate::service::Services;
 use crate::service::instance::list::nothing_found;
 use crate::service::people::authenticate::Presented;
@@ -61,27 +62,31 @@ impl Services {
     }
 
     /// Whether a call leads to a resource, asked before its body is read.
-    pub async fn check_hub_route(
+    pub async fn check_hub_route<L: Line>(
         &self,
-        through: &Through<'_>,
+        access: &VendorAccess<'_, L>,
         form: Form,
         method: &str,
         path: &[String],
     ) -> Result<(), ApiError> {
-        let live = self.live_instance(through.owner, through.instance).await?;
+        let live = self.live_instance(access.owner, access.instance).await?;
         live.usable()?;
         route::find(&live.element, form, method, path, false).map(drop)
     }
 
-    pub async fn call_hub(&self, through: &Through<'_>, call: HubCall) -> Result<HubAnswer, ApiError> {
-        let outcome = self.answer_hub_call(through, call).await;
+    pub async fn call_hub<L: Line>(&self, access: &VendorAccess<'_, L>, call: HubCall) -> Result<HubAnswer, ApiError> {
+        let outcome = self.answer_hub_call(access, call).await;
         let status = outcome.as_ref().map_or_else(|error| error.code.status(), |_| 200);
-        self.usage.note_call(through.instance, self.now(), status);
+        self.usage.note_call(access.instance, self.now(), status);
         outcome
     }
 
-    async fn answer_hub_call(&self, through: &Through<'_>, call: HubCall) -> Result<HubAnswer, ApiError> {
-        let live = self.live_instance(through.owner, through.instance).await?;
+    async fn answer_hub_call<L: Line>(
+        &self,
+        access: &VendorAccess<'_, L>,
+        call: HubCall,
+    ) -> Result<HubAnswer, ApiError> {
+        let live = self.live_instance(access.owner, access.instance).await?;
         live.usable()?;
         let element = live.element.clone();
         let first = |list: &[(String, String)], name: &str| {
@@ -103,19 +108,24 @@ impl Services {
             },
         )?;
         match plan.route.operation.reply {
-            ReplyShape::List => self.list(through, &live, &plan).await,
-            _ => self.one(through, &live, &plan).await,
+            ReplyShape::List => self.list(access, &live, &plan).await,
+            _ => self.one(access, &live, &plan).await,
         }
     }
 
-    async fn list(&self, through: &Through<'_>, live: &LiveInstance, plan: &Plan<'_>) -> Result<HubAnswer, ApiError> {
+    async fn list<L: Line>(
+        &self,
+        access: &VendorAccess<'_, L>,
+        live: &LiveInstance,
+        plan: &Plan<'_>,
+    ) -> Result<HubAnswer, ApiError> {
         let operation = plan.route.operation;
         let wanted = plan.wanted.clone().ok_or_else(|| ApiError::internal("a list was planned without its page"))?;
         let mut walk = Walk::new(wanted, operation.paging.as_ref(), &operation.root, plan.fingerprint.clone())?;
         let shape = plan.shape(live.keeps_nulls(), &|name| live.variable(name));
         loop {
             let (from, size) = walk.ask();
-            let body = self.ask(through, plan, from, size).await?;
+            let body = self.ask(access, plan, from, size).await?;
             let more = walk.take(&body, &shape);
             if !more.ok_or_else(|| malformed(plan.element, "no list where the element says"))? {
                 break;
@@ -130,8 +140,13 @@ impl Services {
         })
     }
 
-    async fn one(&self, through: &Through<'_>, live: &LiveInstance, plan: &Plan<'_>) -> Result<HubAnswer, ApiError> {
-        let body = self.ask(through, plan, &Position::Start, 0).await?;
+    async fn one<L: Line>(
+        &self,
+        access: &VendorAccess<'_, L>,
+        live: &LiveInstance,
+        plan: &Plan<'_>,
+    ) -> Result<HubAnswer, ApiError> {
+        let body = self.ask(access, plan, &Position::Start, 0).await?;
         let shape = plan.shape(live.keeps_nulls(), &|name| live.variable(name));
         let operation = plan.route.operation;
         let text = match operation.reply {
@@ -144,20 +159,20 @@ impl Services {
         Ok(HubAnswer { text, ..HubAnswer::default() })
     }
 
-    async fn ask(
+    async fn ask<L: Line>(
         &self,
-        through: &Through<'_>,
+        access: &VendorAccess<'_, L>,
         plan: &Plan<'_>,
         from: &Position,
         size: usize,
     ) -> Result<String, ApiError> {
         let build = |live: &LiveInstance| live.with_values(|values| plan.request(values, from, size));
-        self.body_of(through, &build).await
+        self.body_of(access, &build).await
     }
 
     /// The body of a success; everything else is a failure.
-    async fn body_of(&self, through: &Through<'_>, build: &Build<'_>) -> Result<String, ApiError> {
-        let answered = self.call_vendor(through, build).await?;
+    async fn body_of<L: Line>(&self, access: &VendorAccess<'_, L>, build: &Build<'_>) -> Result<String, ApiError> {
+        let answered = self.call_vendor(access, build).await?;
         let element = &answered.live.element;
         if !answered.reply.is_success() {
             return Err(refusal(element, &answered.request, &answered.reply));
@@ -175,8 +190,12 @@ impl Services {
         Ok(names)
     }
 
-    pub async fn object_metadata(&self, through: &Through<'_>, name: &str) -> Result<ObjectMetadata, ApiError> {
-        let live = self.live_instance(through.owner, through.instance).await?;
+    pub async fn object_metadata<L: Line>(
+        &self,
+        access: &VendorAccess<'_, L>,
+        name: &str,
+    ) -> Result<ObjectMetadata, ApiError> {
+        let live = self.live_instance(access.owner, access.instance).await?;
         let element: &Element = &live.element;
         let described = objects::describe(element, name).ok_or_else(|| {
             let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
@@ -186,22 +205,22 @@ impl Services {
             Described::ByElement(fields) => Ok(fields),
             Described::ByVendor(route, metadata) => {
                 let build = |live: &LiveInstance| live.with_values(|values| objects::request(&route, metadata, values));
-                let body = self.body_of(through, &build).await?;
+                let body = self.body_of(access, &build).await?;
                 objects::read(&body, &route, metadata).ok_or_else(|| malformed(element, "no list of fields"))
             }
         }
     }
 
     /// Proves that the vendor takes the instance's credential, where the element knows a cheap call.
-    pub async fn ping(&self, through: &Through<'_>) -> Result<Value, ApiError> {
-        let live = self.fresh_token(through.owner, through.instance).await?;
+    pub async fn ping<L: Line>(&self, access: &VendorAccess<'_, L>) -> Result<Value, ApiError> {
+        let live = self.fresh_token(access.owner, access.instance).await?;
         if let Some(verification) = &live.element.verification {
             let build = |live: &LiveInstance| {
                 let request =
                     live.with_values(|values| crate::protocol::api_key::verification_call(verification, values));
                 request.map_err(|fault| fault.into_error(&live.element.name, "the call"))
             };
-            self.body_of(through, &build).await?;
+            self.body_of(access, &build).await?;
         }
         Ok(serde_json::json!({ "dateTime": api_date(self.now()), "endpoint": live.element.key }))
     }

@@ -128,7 +128,7 @@ impl Services {
             let body = std::mem::replace(&mut call.body, Upload::Whole(bytes::Bytes::new()));
             let request = request(&live, &call, body)?;
             let patience = Duration::from_secs(live.element.timeout);
-            let outcome = connections.exchange(&self.dialer, live.destination()?, request, patience).await;
+            let outcome = connections.exchange(live.destination()?, request, patience).await;
             let repeatable = next.is_some();
             call.body = next.unwrap_or(Upload::Whole(bytes::Bytes::new()));
             let harmless = repeatable && call.method.is_idempotent();
