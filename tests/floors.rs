@@ -2,6 +2,7 @@
 //! where it belongs.
 
 mod actors;
+mod elements;
 mod references;
 mod rooms;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Ended, database, print, serve, services_calling, told};
 use crate::config::Revoke;
 use crate::service::Services;
+use crate::service::elements::of_owner::ANYBODY;
 use crate::service::lifecycle::end_grants::{LivesOn, Progress};
 use crate::service::process::standstill;
 use crate::store::revocation_orders::{Order, Scope};
@@ -65,7 +66,7 @@ pub(super) async fn refuse_copy(services: &Services) -> Ended {
 
 async fn scope(services: &Services, command: &Revoke) -> Result<Scope, String> {
     let element = match &command.element {
-        Some(key) => Some(services.element(key).map_err(|error| told(&error))?.id),
+        Some(key) => Some(services.element_of(ANYBODY, key).map_err(|error| told(&error))?.id),
         None => None,
     };
     refuse_unknown(services, command.organization).await?;

@@ -29,10 +29,9 @@ use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
 use crate::kernel::error::ApiError;
 use crate::outbound::{Connections, Dialer, Guard, Sender, client_config};
-use crate::protocol::instance_token::CredentialNames;
 use crate::service::actor::Actor;
 use crate::service::connect::limits::LinkLimits;
-use crate::service::elements::view::ElementTexts;
+use crate::service::elements::of_owner::Shelf;
 use crate::service::instance::changed_element::KnownPlaces;
 use crate::service::instance::rendered::RenderedInstances;
 use crate::service::keys::data_keys::{self, DataKeys};
@@ -73,9 +72,7 @@ impl Build {
         let feed_trust = FeedTrust::default();
         let tls = client_config().map_err(|error| ApiError::internal(error))?;
         Ok(Services::new(Parts {
-            element_texts: ElementTexts::of(&self.catalog).map_err(|error| ApiError::internal(error))?,
-            credential_names: Arc::new(CredentialNames::of(self.catalog.iter().map(AsRef::as_ref))),
-            catalog: Arc::new(self.catalog),
+            shelf: Shelf::of(self.catalog).map_err(|error| ApiError::internal(error))?,
             store: self.store,
             vault,
             lookup,

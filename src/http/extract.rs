@@ -82,6 +82,13 @@ pub struct Public {
     pub actor: Option<Actor>,
 }
 
+impl Public {
+    /// Whose elements it sees.
+    pub fn owner(&self) -> Option<Owner> {
+        self.actor.as_ref().map(Actor::owner)
+    }
+}
+
 /// A route that takes no credentials at all.
 pub struct Anonymous {
     pub services: Services,

@@ -25,7 +25,7 @@ pub async fn note(request: &ServiceRequest) {
         let (services, path) = (services(request).ok()?, path_of(request).ok()?);
         let presented = presented(request).ok().filter(|presented| presented.element.is_some())?;
         // Which holds of no shipped element, and costs nothing.
-        let declared = services.is_resource(&path);
+        let declared = services.is_resource(None, &path);
         let instance = if declared { services.instance_presented(&presented).await.ok() } else { None }?;
         services.has_own_resource(instance, &path).await.ok().filter(|own| *own)
     };

@@ -45,7 +45,7 @@ fn is_ours(value: &str) -> bool {
 /// A name may be another element's, and hold something else: all that are there are tried, within reason.
 fn elsewhere(services: &Services, request: &HttpRequest) -> Vec<Candidate> {
     const MOST: usize = 8;
-    let names = &services.credential_names;
+    let names = services.credential_names();
     let headers = names.headers.iter().filter_map(|name| {
         let value = request.headers().get(name.as_str())?.to_str().ok()?;
         Some(Candidate { token: Secret::new(value.trim()), found_at: FoundAt::Header(name.clone()) })

@@ -98,7 +98,7 @@ impl Services {
         under_way: UnderWay,
         redirected: Redirected,
     ) -> Result<CallbackEnd, ApiError> {
-        let element = self.catalog.by_id(grant.element_id).cloned();
+        let element = self.element_by_id(owner, grant.element_id);
         let redirected = redirected.checked(element.as_deref());
         match &under_way.waiting {
             Waiting::Default(caller) => {

@@ -31,7 +31,6 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::catalog::Catalog;
 use crate::kernel::clock::Clock;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::Entropy;
@@ -39,14 +38,13 @@ use crate::kernel::error::ApiError;
 use crate::kernel::queues::Queues;
 use crate::kernel::request_id::{RequestId, carried};
 use crate::outbound::{Dialer, Sender};
-use crate::protocol::instance_token::CredentialNames;
 use crate::store::{Probe, Store, StoreFault};
 use crate::vault::{Generations, LookupKey, SessionKey, Vault};
 
 use connect::limits::LinkLimits;
 use credentials::token_call::LateCalls;
 use credentials::token_hosts::TokenHosts;
-use elements::view::ElementTexts;
+use elements::of_owner::Shelf;
 use instance::changed_element::KnownPlaces;
 use instance::creations::Creations;
 use instance::rendered::RenderedInstances;
@@ -87,16 +85,13 @@ impl Deref for Services {
 /// Everything the use cases work with.
 #[derive(Clone)]
 pub struct Parts {
-    pub catalog: Arc<Catalog>,
-    pub element_texts: ElementTexts,
+    pub shelf: Shelf,
     pub store: Store,
     pub vault: Vault,
     pub lookup: Generations<LookupKey>,
     pub session: Generations<SessionKey>,
     pub sender: Sender,
     pub dialer: Dialer,
-    /// Where callers of the passthrough may put a token.
-    pub credential_names: Arc<CredentialNames>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     /// This process, among those that share the database: drawn at its start, never zero.
@@ -219,13 +214,5 @@ impl Services {
         // What could be compressed would need no room.
         self.entropy.fill(&mut room);
         self.store.probe(self.process, room).await;
-    }
-
-    /// The element with this key or id.
-    pub fn element(&self, key_or_id: &str) -> Result<Arc<crate::catalog::element::Element>, ApiError> {
-        self.catalog.get(key_or_id).cloned().ok_or_else(|| {
-            let shown: String = key_or_id.chars().filter(|c| !c.is_control()).take(64).collect();
-            ApiError::new(Code::ElementNotFound, format!("No element found with key or id {shown}."))
-        })
     }
 }

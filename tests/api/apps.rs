@@ -1,10 +1,9 @@
 //! Partner apps: an organization's own OAuth app for an element serves every instance that brings none.
 
-use std::sync::Arc;
-
 use chrono::TimeDelta;
 use ligand::service::Services;
 use ligand::service::credentials::partner_app::PartnerApp;
+use ligand::service::elements::of_owner::ANYBODY;
 use serde_json::{Value, json};
 
 use crate::support::caller::{CALLBACK, with_code};
@@ -46,7 +45,7 @@ async fn colleague(server: &TestServer) -> Caller {
 }
 
 async fn stored(services: &Services) -> Option<PartnerApp> {
-    let element = Arc::clone(services.catalog.get("hubspotcrm").expect("the element"));
+    let element = services.element_of(ANYBODY, "hubspotcrm").expect("the element");
     services.partner_app(owner(services).await, &element).await.expect("it opens")
 }
 

@@ -1,6 +1,7 @@
 //! A file of an element that leads elsewhere leads nothing there that was stored before.
 
 use chrono::TimeDelta;
+use ligand::service::elements::of_owner::ANYBODY;
 use ligand::service::refresh::due::DueRefreshes;
 use ligand::store::secret_places;
 use serde_json::{Value, json};
@@ -117,7 +118,7 @@ on_both!(the_operator_says_that_it_is_the_same_vendor, in |database| {
         let own = connect(&before.caller(), "127.0.0.1", 0).await;
         let server = before.start_beside(hosts.setup_with(moved)).await;
         call(&server, &own).await.fails(409, REFUSED);
-        let element = server.services.catalog.get("desk").expect("the element").clone();
+        let element = server.services.element_of(ANYBODY, "desk").expect("the element");
         server.services.trust_element(&element).await.expect("it is written");
         server.services.follow_changes(&mut Default::default()).await;
         assert_eq!(call(&server, &own).await.status, 200);
@@ -168,7 +169,7 @@ on_both!(what_is_held_says_so_and_what_to_do, in |database| {
         assert!(!valid.contains("Renamed"), "{valid}");
         // Where the file is the one from before, nothing is held; nor after the operator's word.
         assert_eq!(before.caller().get(&path).await.ok()["valid"], true);
-        let element = server.services.catalog.get("desk").expect("the element").clone();
+        let element = server.services.element_of(ANYBODY, "desk").expect("the element");
         server.services.trust_element(&element).await.expect("it is written");
         server.services.follow_changes(&mut Default::default()).await;
         let shown = caller.get(&path).await.ok();

@@ -26,7 +26,7 @@ pub async fn get_element_document(
     request: HttpRequest,
     parameters: Parameters,
 ) -> Result<web::Json<Value>, ApiError> {
-    public.services.element_document(&path.key_or_id, &wanted(&request, &parameters)?).map(web::Json)
+    public.services.element_document(public.owner(), &path.key_or_id, &wanted(&request, &parameters)?).map(web::Json)
 }
 
 /// Of all hubs; the other documents are routed with what they describe.
@@ -45,7 +45,7 @@ async fn get_hub_document(
     request: HttpRequest,
     parameters: Parameters,
 ) -> Result<web::Json<Value>, ApiError> {
-    public.services.hub_document(&path.hub_key, &wanted(&request, &parameters)?).map(web::Json)
+    public.services.hub_document(public.owner(), &path.hub_key, &wanted(&request, &parameters)?).map(web::Json)
 }
 
 /// Get the API document of an instance's resources

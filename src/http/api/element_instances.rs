@@ -96,7 +96,7 @@ async fn delete_element_instance(
 
 /// The id in the path, if it is of an instance of the element in the path.
 async fn of_element(caller: &Caller, path: &ElementInstancePath) -> Result<i64, ApiError> {
-    let element = caller.services.element(&path.key_or_id)?;
+    let element = caller.services.element_of(caller.owner(), &path.key_or_id)?;
     let id = path.id()?;
     let stored = caller.services.stored_instance(caller.owner(), id).await?;
     if stored.instance.element_id == element.id {

@@ -48,7 +48,7 @@ pub fn routes(config: &mut ServiceConfig) {
 #[get("/elements")]
 async fn list_elements(public: Public, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let query = ElementQuery::read(parameters.flag("abridged", false)?, parameters.get("where"))?;
-    let (elements, next) = public.services.list_elements(&query, parameters.page()?);
+    let (elements, next) = public.services.list_elements(public.owner(), &query, parameters.page()?);
     Ok(page_of(&elements, next))
 }
 
@@ -57,7 +57,7 @@ async fn list_elements(public: Public, parameters: Parameters) -> Result<HttpRes
     responses((status = 200, description = "The keys, in ascending order of the elements' ids", body = Vec<String>)))]
 #[get("/elements/keys")]
 async fn list_element_keys(public: Public, parameters: Parameters) -> Result<HttpResponse, ApiError> {
-    let (keys, next) = public.services.element_keys(parameters.page()?);
+    let (keys, next) = public.services.element_keys(public.owner(), parameters.page()?);
     Ok(page_of(&keys, next))
 }
 
@@ -65,7 +65,7 @@ async fn list_element_keys(public: Public, parameters: Parameters) -> Result<Htt
 #[utoipa::path(responses((status = 200, description = "The elements' metadata", body = Vec<ElementMetadata>)))]
 #[get("/elements/metadata")]
 async fn list_element_metadata(public: Public) -> web::Json<Vec<ElementMetadata>> {
-    web::Json(public.services.all_element_metadata())
+    web::Json(public.services.all_element_metadata(public.owner()))
 }
 
 /// Get an element
@@ -74,7 +74,7 @@ async fn list_element_metadata(public: Public) -> web::Json<Vec<ElementMetadata>
 #[utoipa::path(params(ElementPath), responses((status = 200, description = "The element", body = ElementDetails)))]
 #[get("/elements/{keyOrId}")]
 async fn get_element(public: Public, path: web::Path<ElementPath>) -> Result<web::Json<ElementDetails>, ApiError> {
-    public.services.element_details(&path.key_or_id).map(web::Json)
+    public.services.element_details(public.owner(), &path.key_or_id).map(web::Json)
 }
 
 /// Get the configuration that an element declares
@@ -85,7 +85,7 @@ async fn get_element_configuration(
     public: Public,
     path: web::Path<ElementPath>,
 ) -> Result<web::Json<ElementConfiguration>, ApiError> {
-    public.services.element_configuration(&path.key_or_id).map(web::Json)
+    public.services.element_configuration(public.owner(), &path.key_or_id).map(web::Json)
 }
 
 /// List an element's authentication types
@@ -98,7 +98,7 @@ async fn list_authentication_types(
     public: Public,
     path: web::Path<ElementPath>,
 ) -> Result<web::Json<AuthenticationTypes>, ApiError> {
-    public.services.list_authentication_types(&path.key_or_id).map(web::Json)
+    public.services.list_authentication_types(public.owner(), &path.key_or_id).map(web::Json)
 }
 
 /// List the configuration of one authentication type
@@ -109,7 +109,7 @@ async fn list_authentication_type_configuration(
     public: Public,
     path: web::Path<AuthenticationTypePath>,
 ) -> Result<web::Json<Vec<ConfigurationEntryView>>, ApiError> {
-    public.services.authentication_type_configuration(&path.key_or_id, &path.kind).map(web::Json)
+    public.services.authentication_type_configuration(public.owner(), &path.key_or_id, &path.kind).map(web::Json)
 }
 
 /// Get what an element can do
@@ -122,7 +122,7 @@ async fn get_element_metadata(
     parameters: Parameters,
 ) -> Result<web::Json<ElementMetadata>, ApiError> {
     let expand = parameters.flag("expand", false)?;
-    public.services.element_metadata(&path.key_or_id, expand).map(web::Json)
+    public.services.element_metadata(public.owner(), &path.key_or_id, expand).map(web::Json)
 }
 
 /// Get the address to send a user to

@@ -190,7 +190,7 @@ fn names_instance(request: &HttpRequest) -> bool {
 pub async fn bare(request: HttpRequest, body: RawBody) -> Result<HttpResponse, ApiError> {
     let path = path_of(&request)?;
     let first = path.first().map(String::as_str).unwrap_or_default();
-    let named = matches!(first, "objects" | "ping") || services(&request)?.is_resource(&path);
+    let named = matches!(first, "objects" | "ping") || services(&request)?.is_resource(None, &path);
     if path.is_empty() || !(named || (names_instance(&request) && !Form::Bare.reserves(first))) {
         return no_route(request).await;
     }

@@ -51,7 +51,7 @@ impl Services {
         key_or_id: &str,
         given: BTreeMap<String, String>,
     ) -> Result<DefaultOAuthUrl, ApiError> {
-        let (element, owner) = (self.element(key_or_id)?, actor.owner());
+        let (element, owner) = (self.element_of(actor.owner(), key_or_id)?, actor.owner());
         let oauth2 = oauth2_of(&element)?;
         let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
         let parameter = |name: &str| value(name).map(str::to_owned);

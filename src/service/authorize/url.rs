@@ -45,7 +45,7 @@ impl Services {
         key_or_id: &str,
         given: BTreeMap<String, String>,
     ) -> Result<OAuthUrl, ApiError> {
-        let element = self.element(key_or_id)?;
+        let element = self.element_of(actor.map(Actor::owner), key_or_id)?;
         let oauth2 = oauth2_of(&element)?;
         let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
         let parameter = |name: &str| value(name).map(str::to_owned);

@@ -39,15 +39,22 @@ impl DocumentQuery {
 }
 
 impl Services {
-    pub fn element_document(&self, key_or_id: &str, query: &DocumentQuery) -> Result<Value, ApiError> {
-        query.answer(Document::of_element(self.element(key_or_id)?.as_ref()))
+    /// `owner`: whose element; none is anybody.
+    pub fn element_document(
+        &self,
+        owner: Option<Owner>,
+        key_or_id: &str,
+        query: &DocumentQuery,
+    ) -> Result<Value, ApiError> {
+        query.answer(Document::of_element(self.element_of(owner, key_or_id)?.as_ref()))
     }
 
     /// Of all elements of a hub together.
-    pub fn hub_document(&self, hub: &str, query: &DocumentQuery) -> Result<Value, ApiError> {
-        let mut elements = self.catalog.iter().map(AsRef::as_ref).filter(|element| element.hub == hub).peekable();
+    pub fn hub_document(&self, owner: Option<Owner>, hub: &str, query: &DocumentQuery) -> Result<Value, ApiError> {
+        let all = self.elements_of(owner);
+        let mut elements = all.iter().map(AsRef::as_ref).filter(|element| element.hub == hub).peekable();
         if elements.peek().is_none() {
-            let mut hubs: Vec<&str> = self.catalog.iter().map(|element| element.hub.as_str()).collect();
+            let mut hubs: Vec<&str> = all.iter().map(|element| element.hub.as_str()).collect();
             hubs.sort_unstable();
             hubs.dedup();
             let message = format!("No element found in a hub {}: the hubs are {}.", shown(hub), hubs.join(", "));

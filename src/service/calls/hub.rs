@@ -43,9 +43,9 @@ pub struct HubAnswer {
 }
 
 impl Services {
-    /// Whether some element has a resource of its own at this bare path.
-    pub fn is_resource(&self, path: &[String]) -> bool {
-        self.catalog.iter().any(|element| route::has_own(element, path))
+    /// Whether some element has a resource of its own at this bare path. `owner`: none while nobody has looked who calls.
+    pub fn is_resource(&self, owner: Option<Owner>, path: &[String]) -> bool {
+        self.elements_of(owner).iter().any(|element| route::has_own(element, path))
     }
 
     /// The owner's instance whose token was presented, as callers of hubs are known.

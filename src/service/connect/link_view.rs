@@ -87,7 +87,8 @@ pub struct LinkState {
 impl Services {
     pub(super) fn link_view(&self, link: Link) -> LinkView {
         let Link { row, token, status, settings, outcome } = link;
-        let element_key = row.element_id.and_then(|id| self.catalog.by_id(id)).map(|element| element.key.clone());
+        let element = row.element_id.and_then(|id| self.element_by_id(row.owner(), id));
+        let element_key = element.map(|element| element.key.clone());
         LinkView {
             id: row.id,
             url: self.public(&format!("connect/{}", token.expose())),

@@ -91,7 +91,7 @@ impl Services {
         let name = instance_input.plain_name()?;
         let tags = instance_input.plain_tags()?;
         let mut external_id = instance_input.checked_external_id()?.flatten();
-        let mut elements = self.named_elements(input)?;
+        let mut elements = self.named_elements(owner, input)?;
         if let Some(id) = input.instance_id {
             let stored = self.stored_instance(owner, id).await?;
             let own = self.element_of_row(&stored.instance)?;
@@ -108,7 +108,7 @@ impl Services {
             }
             external_id = external_id.or(of_instance);
         }
-        let every: Vec<_> = self.catalog.iter().filter(|element| element.active).cloned().collect();
+        let every: Vec<_> = self.elements_of(owner).iter().filter(|element| element.active).cloned().collect();
         let offered = if elements.is_empty() { &every } else { &elements };
         input.check_configuration(offered.iter().map(AsRef::as_ref))?;
         let authentication = self.named_authentication(input, offered)?;
@@ -147,7 +147,7 @@ impl Services {
             instance_id: input.instance_id,
             to_console: input.to_console,
             given_for: self
-                .catalog
+                .elements_of(owner)
                 .iter()
                 .filter(|_| input.configuration.is_some())
                 .map(|element| (element.key.clone(), element.secret_places.clone()))
@@ -165,14 +165,14 @@ impl Services {
         Ok((settings, external_id, only, warning))
     }
 
-    fn named_elements(&self, input: &LinkInput) -> Result<Vec<Arc<Element>>, ApiError> {
+    fn named_elements(&self, owner: Owner, input: &LinkInput) -> Result<Vec<Arc<Element>>, ApiError> {
         let named = input.elements.as_deref().unwrap_or_default();
         if named.len() > MOST_ELEMENTS {
             return Err(ApiError::new(Code::BadLink, format!("A link names at most {MOST_ELEMENTS} elements.")));
         }
         let mut elements: Vec<Arc<Element>> = Vec::new();
         for name in named {
-            let element = self.element(name)?;
+            let element = self.element_of(owner, name)?;
             if !elements.iter().any(|known| known.id == element.id) {
                 elements.push(element);
             }

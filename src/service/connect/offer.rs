@@ -68,8 +68,7 @@ impl Services {
     pub async fn offered_elements(&self, owner: Owner, settings: &LinkSettings) -> Result<Vec<Arc<Element>>, ApiError> {
         if !settings.elements.is_empty() {
             let named = |element: &&Arc<Element>| element.active && settings.elements.contains(&element.key);
-            let named = self.catalog.iter().filter(named);
-            return Ok(named.cloned().collect());
+            return Ok(self.elements_of(owner).iter().filter(named).cloned().collect());
         }
         let mut apps = self.partner_apps(owner).await?;
         let fits = |element: &&Arc<Element>| {
@@ -77,7 +76,7 @@ impl Services {
             element.active && wanted.is_none_or(|it| element.authentication_types().contains(&it))
         };
         let mut offered = Vec::new();
-        for element in self.catalog.iter().filter(fits) {
+        for element in self.elements_of(owner).iter().filter(fits) {
             match self.offer_of(element, settings, None, apps.remove(&element.id)) {
                 Ok(_) => offered.push(Arc::clone(element)),
                 Err(error) if matches!(error.code, Code::AppNotFound | Code::BadConfiguration) => {}

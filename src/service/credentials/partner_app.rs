@@ -234,7 +234,7 @@ impl Services {
 
     /// The app, or what must be known before there is one.
     pub async fn show_partner_app(&self, owner: Owner, key_or_id: &str) -> Result<PartnerAppView, ApiError> {
-        let element = self.element(key_or_id)?;
+        let element = self.element_of(owner, key_or_id)?;
         let oauth2 = oauth2_of(&element)?;
         let app = self.partner_app(owner, &element).await?;
         Ok(self.partner_app_view(&element, oauth2, app.as_ref()))
@@ -248,7 +248,7 @@ impl Services {
         input: &PartnerAppInput,
     ) -> Result<PartnerAppView, ApiError> {
         actor.require(Action::ChangeApps)?;
-        let element = self.element(key_or_id)?;
+        let element = self.element_of(actor.owner(), key_or_id)?;
         let oauth2 = oauth2_of(&element)?;
         let owner = actor.owner();
         for _ in 0..TRIES {
@@ -289,7 +289,7 @@ impl Services {
     /// For administrators of the organization. Instances that use it cannot renew their tokens until there is another.
     pub async fn delete_partner_app(&self, actor: &Actor, key_or_id: &str) -> Result<(), ApiError> {
         actor.require(Action::ChangeApps)?;
-        let element = self.element(key_or_id)?;
+        let element = self.element_of(actor.owner(), key_or_id)?;
         oauth2_of(&element)?;
         let (owner, id) = (actor.owner(), element.id);
         let deleted = self.store.write_for(owner, move |conn| partner_apps::delete(conn, owner, id)).await?;

@@ -51,7 +51,9 @@ impl Services {
         credential: &Credential,
         configuration: &Configuration,
     ) -> Result<Option<GrantToRevoke>, ApiError> {
-        let Some(document) = self.revocation_document(about.0, credential, configuration)? else { return Ok(None) };
+        let Some(document) = self.revocation_document((owner, about.0), credential, configuration)? else {
+            return Ok(None);
+        };
         let hashes = credential.grant().map(|grant| self.lookup.hashes(Purpose::VendorGrant, grant));
         let id = self.store.next_id().await?;
         Ok(Some((self.sealed_revocation(owner, id, about, &document)?, hashes.unwrap_or_default())))
@@ -60,12 +62,12 @@ impl Services {
     /// What the job needs, in the clear; none where the vendor has no address for it.
     pub(in crate::service) fn revocation_document(
         &self,
-        element: i64,
+        (owner, element): (Owner, i64),
         credential: &Credential,
         configuration: &Configuration,
     ) -> Result<Option<Zeroizing<String>>, ApiError> {
-        let element = self.catalog.by_id(element);
-        if element.and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
+        let element = self.element_by_id(owner, element);
+        if element.as_ref().and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
             return Ok(None);
         }
         let Credential::OAuth2 { access_token, refresh_token, replied, .. } = credential else {

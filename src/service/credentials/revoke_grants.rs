@@ -203,8 +203,8 @@ impl Services {
         let asked = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds).unwrap_or(LONGEST_ASKED);
         let now = self.now();
         let until = now.checked_add_signed(asked.min(LONGEST_ASKED)).unwrap_or(now);
-        let oauth2 =
-            self.catalog.by_id(revocation.element_id).and_then(|element| element.authentication.oauth2.as_ref());
+        let element = self.element_by_id(owner, revocation.element_id);
+        let oauth2 = element.as_ref().and_then(|element| element.authentication.oauth2.as_ref());
         let rule = oauth2.and_then(|oauth2| oauth2.revoke.as_ref());
         let one_host = rule.is_some_and(|rule| !rule.url.has_variable_host());
         let (id, element) = (revocation.id, one_host.then_some(revocation.element_id));
@@ -216,7 +216,7 @@ impl Services {
         let document = self.vault.open(REVOCATION.place(owner.organization, revocation.id), &revocation.sealed)?;
         let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
         // Another process may know it: a command that was given no directory of elements must not settle this.
-        let Some(element) = self.catalog.by_id(revocation.element_id) else {
+        let Some(element) = &self.element_by_id(owner, revocation.element_id) else {
             return Err(Code::ElementNotFound.into());
         };
         // Its rule may be gone by now: then there is nothing to do.
@@ -231,12 +231,12 @@ impl Services {
     /// Revokes a grant without asking the database, where the element says how.
     pub(in crate::service) async fn revoke_now(
         &self,
-        element: i64,
+        (owner, element): (Owner, i64),
         credential: &Credential,
         configuration: &Configuration,
         client: &Client,
     ) -> Result<(), ApiError> {
-        let Some(element) = self.catalog.by_id(element) else { return Ok(()) };
+        let Some(element) = &self.element_by_id(owner, element) else { return Ok(()) };
         let Some(oauth2) = &element.authentication.oauth2 else { return Ok(()) };
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
         self.refuse_changed_element(element, credential.given_for())?;

@@ -1,9 +1,11 @@
 //! The catalogue: lists with their `where` filter, one element, its authentication types.
 
+use super::of_owner::Elements;
 use super::view::{AuthenticationTypes, ConfigurationEntryView, ElementConfiguration, ElementDetails, entries};
 use crate::catalog::element::{AuthenticationType, ChoiceOption, Element};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 use crate::service::Services;
 
@@ -93,37 +95,47 @@ fn bad_clause(at: &str) -> ApiError {
     ApiError::new(Code::BadParameter, message)
 }
 
+/// `owner`: whose elements; none is anybody.
 impl Services {
     /// Elements in ascending order of ids, and the token of the next page.
-    pub fn list_elements(&self, query: &ElementQuery, page: Page) -> (Vec<ElementDetails>, Option<String>) {
-        let (elements, next) = self.page_of_elements(page, |element| query.wants(element));
-        let texts = &self.element_texts;
-        (elements.into_iter().map(|element| ElementDetails::of(element, texts, query.abridged)).collect(), next)
+    pub fn list_elements(
+        &self,
+        owner: Option<Owner>,
+        query: &ElementQuery,
+        page: Page,
+    ) -> (Vec<ElementDetails>, Option<String>) {
+        let elements = self.elements_of(owner);
+        let (found, next) = page_of_elements(&elements, page, |element| query.wants(element));
+        let details = found.into_iter().map(|element| ElementDetails::of(element, elements.texts(), query.abridged));
+        (details.collect(), next)
     }
 
-    pub fn element_details(&self, key_or_id: &str) -> Result<ElementDetails, ApiError> {
-        Ok(ElementDetails::of(self.element(key_or_id)?.as_ref(), &self.element_texts, false))
+    pub fn element_details(&self, owner: Option<Owner>, key_or_id: &str) -> Result<ElementDetails, ApiError> {
+        let element = self.element_of(owner, key_or_id)?;
+        Ok(ElementDetails::of(&element, self.elements_of(owner).texts(), false))
     }
 
-    pub fn element_keys(&self, page: Page) -> (Vec<String>, Option<String>) {
-        let (elements, next) = self.page_of_elements(page, |_| true);
-        (elements.into_iter().map(|element| element.key.clone()).collect(), next)
+    pub fn element_keys(&self, owner: Option<Owner>, page: Page) -> (Vec<String>, Option<String>) {
+        let elements = self.elements_of(owner);
+        let (found, next) = page_of_elements(&elements, page, |_| true);
+        (found.into_iter().map(|element| element.key.clone()).collect(), next)
     }
 
-    fn page_of_elements(&self, page: Page, wanted: impl Fn(&Element) -> bool) -> (Vec<&Element>, Option<String>) {
-        let behind =
-            self.catalog.iter().map(AsRef::as_ref).filter(|element| element.id > page.after && wanted(element));
-        let limit = usize::try_from(page.limit()).unwrap_or(usize::MAX);
-        page.cut(behind.take(limit).collect(), |element| element.id)
-    }
-
-    pub fn element_configuration(&self, key_or_id: &str) -> Result<ElementConfiguration, ApiError> {
-        let element = self.element(key_or_id)?;
+    pub fn element_configuration(
+        &self,
+        owner: Option<Owner>,
+        key_or_id: &str,
+    ) -> Result<ElementConfiguration, ApiError> {
+        let element = self.element_of(owner, key_or_id)?;
         Ok(ElementConfiguration { configuration: entries(&element, None), provider_data: Vec::new() })
     }
 
-    pub fn list_authentication_types(&self, key_or_id: &str) -> Result<AuthenticationTypes, ApiError> {
-        let element = self.element(key_or_id)?;
+    pub fn list_authentication_types(
+        &self,
+        owner: Option<Owner>,
+        key_or_id: &str,
+    ) -> Result<AuthenticationTypes, ApiError> {
+        let element = self.element_of(owner, key_or_id)?;
         let option = |offered: AuthenticationType| ChoiceOption {
             value: offered.as_str().to_owned(),
             description: description(&element, offered),
@@ -136,10 +148,11 @@ impl Services {
 
     pub fn authentication_type_configuration(
         &self,
+        owner: Option<Owner>,
         key_or_id: &str,
         kind: &str,
     ) -> Result<Vec<ConfigurationEntryView>, ApiError> {
-        let element = self.element(key_or_id)?;
+        let element = self.element_of(owner, key_or_id)?;
         let offered = element.authentication_types();
         let kind = AuthenticationType::read(kind).filter(|kind| offered.contains(kind)).ok_or_else(|| {
             let names: Vec<_> = offered.iter().map(|offered| offered.as_str()).collect();
@@ -148,6 +161,16 @@ impl Services {
         })?;
         Ok(entries(&element, Some(kind)))
     }
+}
+
+fn page_of_elements(
+    elements: &Elements,
+    page: Page,
+    wanted: impl Fn(&Element) -> bool,
+) -> (Vec<&Element>, Option<String>) {
+    let behind = elements.iter().map(AsRef::as_ref).filter(|element| element.id > page.after && wanted(element));
+    let limit = usize::try_from(page.limit()).unwrap_or(usize::MAX);
+    page.cut(behind.take(limit).collect(), |element| element.id)
 }
 
 fn description(element: &Element, kind: AuthenticationType) -> String {

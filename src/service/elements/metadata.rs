@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::catalog::element::Element;
 use crate::catalog::resource::{Resource, variable};
 use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
 use crate::service::Services;
 
 /// What an element can do.
@@ -131,12 +132,17 @@ pub struct Api {
 }
 
 impl Services {
-    pub fn element_metadata(&self, key_or_id: &str, expand: bool) -> Result<ElementMetadata, ApiError> {
-        Ok(metadata(self.element(key_or_id)?.as_ref(), expand))
+    pub fn element_metadata(
+        &self,
+        owner: Option<Owner>,
+        key_or_id: &str,
+        expand: bool,
+    ) -> Result<ElementMetadata, ApiError> {
+        Ok(metadata(self.element_of(owner, key_or_id)?.as_ref(), expand))
     }
 
-    pub fn all_element_metadata(&self) -> Vec<ElementMetadata> {
-        self.catalog.iter().map(|element| metadata(element, false)).collect()
+    pub fn all_element_metadata(&self, owner: Option<Owner>) -> Vec<ElementMetadata> {
+        self.elements_of(owner).iter().map(|element| metadata(element, false)).collect()
     }
 }
 

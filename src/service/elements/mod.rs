@@ -2,4 +2,5 @@
 
 pub mod list;
 pub mod metadata;
+pub mod of_owner;
 pub mod view;

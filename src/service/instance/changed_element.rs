@@ -7,7 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
 use crate::service::Services;
+use crate::service::elements::of_owner::ANYBODY;
 use crate::store::StoreFault;
 use crate::store::instances::Stored;
 use crate::store::secret_places::{self, SecretPlace};
@@ -66,7 +68,8 @@ impl Services {
             let same = |row: &SecretPlace| row.element_id == element.id && row.fingerprint == element.secret_places;
             !rows.iter().any(same)
         };
-        let new: Vec<&Arc<Element>> = self.catalog.iter().filter(is_new).collect();
+        let elements = self.elements_of(ANYBODY);
+        let new: Vec<&Arc<Element>> = elements.iter().filter(is_new).collect();
         for element in &new {
             if rows.iter().any(|row| row.element_id == element.id) {
                 tracing::warn!(
@@ -127,16 +130,20 @@ impl Services {
         Err(ApiError::new(Code::SecretNeededForNewHost, message))
     }
 
-    pub(in crate::service) fn may_be_held(&self, element: i64) -> bool {
-        self.catalog.by_id(element).is_some_and(|element| self.known_places.may_hold(element))
+    pub(in crate::service) fn may_be_held(&self, owner: Owner, element: i64) -> bool {
+        self.element_by_id(owner, element).is_some_and(|element| self.known_places.may_hold(&element))
     }
 
     /// Why nothing of an instance goes to its vendor, though the vendor has not refused it, and what to do about it.
-    /// `place`: organization and instance.
-    pub(in crate::service) fn held(&self, element: i64, place: (i64, i64), sealed: &[u8]) -> Option<String> {
-        let element = self.catalog.by_id(element).filter(|element| self.known_places.may_hold(element))?;
-        let credential = self.opened_credential(place, sealed).ok()?;
-        self.refuse_changed_element(element, credential.given_for()).err().map(|error| error.message)
+    pub(in crate::service) fn held(
+        &self,
+        owner: Owner,
+        (element, instance): (i64, i64),
+        sealed: &[u8],
+    ) -> Option<String> {
+        let element = self.element_by_id(owner, element).filter(|element| self.known_places.may_hold(element))?;
+        let credential = self.opened_credential((owner.organization, instance), sealed).ok()?;
+        self.refuse_changed_element(&element, credential.given_for()).err().map(|error| error.message)
     }
 
     /// The same of an instance's credential and configuration.

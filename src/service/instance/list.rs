@@ -64,7 +64,7 @@ impl Services {
             let message = format!("At most {MOST_TAGS} different tags can be asked for.");
             return Err(ApiError::new(Code::BadTags, message));
         }
-        let element_id = query.element.as_deref().map(|named| self.element(named).map(|element| element.id));
+        let element_id = query.element.as_deref().map(|named| self.element_of(owner, named).map(|element| element.id));
         let texts = tags.iter().chain(&query.search_text).chain(&query.external_id);
         // No stored text holds a null byte, and PostgreSQL would not even look.
         if texts.into_iter().any(|text| text.contains('\0')) {
@@ -95,7 +95,8 @@ impl Services {
     pub async fn count_instances(&self, owner: Owner) -> Result<InstanceCount, ApiError> {
         let counts = self.store.read_for(owner, move |conn| instances::count_by_element(conn, owner)).await?;
         let total_instances = counts.iter().map(|(_, count)| count).sum();
-        let key_of = |id: i64| self.catalog.by_id(id).map_or_else(|| id.to_string(), |element| element.key.clone());
+        let key_of =
+            |id: i64| self.element_by_id(owner, id).map_or_else(|| id.to_string(), |element| element.key.clone());
         let by_element = counts.into_iter();
         let element_instances = by_element
             .map(|(element_id, instances)| ElementInstances { element_id, element_key: key_of(element_id), instances })

@@ -35,7 +35,8 @@ impl Services {
 
     /// Their rows do not say it: it is the loaded file of the element that does not fit.
     async fn say_what_is_held(&self, owner: Owner, rows: &mut [Overview]) -> Result<(), ApiError> {
-        let doubtful = rows.iter().filter(|row| row.invalid_reason.is_none() && self.may_be_held(row.element_id));
+        let doubtful =
+            rows.iter().filter(|row| row.invalid_reason.is_none() && self.may_be_held(owner, row.element_id));
         let ids: Vec<i64> = doubtful.map(|row| row.id).collect();
         if ids.is_empty() {
             return Ok(());
@@ -44,7 +45,7 @@ impl Services {
         let sealed: HashMap<i64, Vec<u8>> = sealed.into_iter().collect();
         for row in rows {
             if let Some(sealed) = sealed.get(&row.id) {
-                row.invalid_reason = self.held(row.element_id, (owner.organization, row.id), sealed);
+                row.invalid_reason = self.held(owner, (row.element_id, row.id), sealed);
             }
         }
         Ok(())
@@ -53,6 +54,7 @@ impl Services {
     /// Elements whose name, key or description has this text, case ignored, and the token of the next page.
     pub fn find_elements(
         &self,
+        owner: Owner,
         text: Option<&str>,
         hub: Option<&str>,
         page: Page,
@@ -67,11 +69,11 @@ impl Services {
                 && text.as_ref().is_none_or(fits)
         };
         let limit = usize::try_from(page.limit()).unwrap_or(usize::MAX);
-        page.cut(self.catalog.iter().filter(wanted).take(limit).cloned().collect(), |element| element.id)
+        page.cut(self.elements_of(owner).iter().filter(wanted).take(limit).cloned().collect(), |element| element.id)
     }
 
-    pub fn hubs(&self) -> BTreeSet<&str> {
-        self.catalog.iter().filter(|element| element.active).map(|element| element.hub.as_str()).collect()
+    pub fn hubs(&self, owner: Owner) -> BTreeSet<String> {
+        self.elements_of(owner).iter().filter(|element| element.active).map(|element| element.hub.clone()).collect()
     }
 
     /// The elements that the owner has an OAuth app for, by id.

@@ -11,7 +11,7 @@ use crate::store::instances::{self, InstanceRow, Stored};
 
 impl Services {
     pub(in crate::service) fn element_of_row(&self, row: &InstanceRow) -> Result<Arc<Element>, ApiError> {
-        self.catalog.by_id(row.element_id).cloned().ok_or_else(|| {
+        self.element_by_id(row.owner(), row.element_id).ok_or_else(|| {
             let message = format!("The element {} of this instance is no longer offered.", row.element_key);
             ApiError::new(Code::ElementNotFound, message)
         })

@@ -138,11 +138,11 @@ impl Services {
     /// Opens the instance's configuration.
     pub(in crate::service) fn configuration_of(&self, stored: &Stored) -> Result<Configuration, ApiError> {
         let instance = &stored.instance;
-        let element = self.catalog.by_id(instance.element_id);
+        let element = self.element_by_id(instance.owner(), instance.element_id);
         let document = self
             .vault
             .open(CONFIGURATION.place(instance.organization_id, instance.id), &instance.configuration_sealed)?;
-        Configuration::read(&document, element.map(AsRef::as_ref)).map_err(|error| ApiError::internal(error))
+        Configuration::read(&document, element.as_deref()).map_err(|error| ApiError::internal(error))
     }
 
     /// The whole instance. `hydrate`: with its configuration.
@@ -169,17 +169,17 @@ impl Services {
         configuration: Option<&Configuration>,
     ) -> Result<InstanceView, ApiError> {
         let row = &stored.instance;
-        let element = self.catalog.by_id(row.element_id);
-        let text = match self.element_texts.get(row.element_id) {
-            Some(text) => text.clone(),
+        let element = self.element_by_id(row.owner(), row.element_id);
+        let text = match self.element_text(row.owner(), row.element_id) {
+            Some(text) => text,
             None => ElementText::of(&ElementView::removed(row)).map_err(|error| ApiError::internal(error))?,
         };
         let connected = Connected::read(row.connected.as_deref());
-        let held = || self.held(row.element_id, (row.organization_id, row.id), &stored.credential.sealed);
+        let held = || self.held(row.owner(), (row.element_id, row.id), &stored.credential.sealed);
         let invalid_reason = row.invalid_reason.clone().or_else(held);
         let events_enabled = configuration.and_then(|known| known.get("event.notification.enabled")) == Some("true");
         let shown = configuration.map(|configuration| {
-            let shown = shown(element.map(AsRef::as_ref), configuration, stored);
+            let shown = shown(element.as_deref(), configuration, stored);
             shown.into_iter().map(|(_, key, value)| (key.to_owned(), value.into())).collect()
         });
         Ok(InstanceView {
@@ -222,7 +222,8 @@ impl Services {
         stored: &Stored,
     ) -> Result<Vec<InstanceConfiguration>, ApiError> {
         let configuration = self.configuration_of(stored)?;
-        let element = self.catalog.by_id(stored.instance.element_id).map(AsRef::as_ref);
+        let element = self.element_by_id(stored.instance.owner(), stored.instance.element_id);
+        let element = element.as_deref();
         let entries = shown(element, &configuration, stored).into_iter();
         Ok(entries
             .map(|(id, key, value)| entry_view(id, key, value, element.and_then(|known| known.entry(key))))

@@ -7,6 +7,7 @@ use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::credentials::provision::{Provisioned, Provisioning, needless};
@@ -175,7 +176,7 @@ impl Services {
         input: InstanceInput,
     ) -> Result<Draft, ApiError> {
         let caller = actor.principal()?;
-        let element = self.element_of(element_in_path, input.element.as_ref())?;
+        let element = self.named_element(actor.owner(), element_in_path, input.element.as_ref())?;
         let name =
             input.plain_name()?.ok_or_else(|| ApiError::new(Code::BadName, "The name of the instance is missing."))?;
         let tags = input.plain_tags()?.unwrap_or_else(|| vec![name.clone()]);
@@ -210,14 +211,19 @@ impl Services {
     }
 
     /// The element that path and body name. Both may, if they agree.
-    fn element_of(&self, in_path: Option<&str>, in_body: Option<&ElementReference>) -> Result<Arc<Element>, ApiError> {
+    fn named_element(
+        &self,
+        owner: Owner,
+        in_path: Option<&str>,
+        in_body: Option<&ElementReference>,
+    ) -> Result<Arc<Element>, ApiError> {
         let in_body = in_body.and_then(|body| body.key.clone().or_else(|| body.id.map(|id| id.to_string())));
         let named = in_path.map(str::to_owned).or_else(|| in_body.clone()).ok_or_else(|| {
             let message = "The body names no element: send {\"element\":{\"key\":\"…\"}} or {\"element\":{\"id\":…}}.";
             ApiError::new(Code::MissingElement, message)
         })?;
-        let element = self.element(&named)?;
-        if in_body.is_some_and(|body| self.element(&body).map(|other| other.id).ok() != Some(element.id)) {
+        let element = self.element_of(owner, &named)?;
+        if in_body.is_some_and(|body| self.element_of(owner, &body).map(|other| other.id).ok() != Some(element.id)) {
             return Err(ApiError::new(Code::IdMismatch, "The element in the body differs from the one in the path."));
         }
         Ok(element)

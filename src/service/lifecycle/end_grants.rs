@@ -205,7 +205,9 @@ impl Services {
         let configuration: Configuration =
             serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
         let about = (instance.element_id, instance.id);
-        let Some(document) = self.revocation_document(about.0, &credential, &configuration)? else { return Ok(None) };
+        let Some(document) = self.revocation_document((instance.owner(), about.0), &credential, &configuration)? else {
+            return Ok(None);
+        };
         self.sealed_revocation(instance.owner(), id, about, &document).map(Some)
     }
 
@@ -235,7 +237,7 @@ impl Services {
     }
 
     fn why_living(&self, instance: &InstanceRow, credential: &CredentialRow) -> Option<Living> {
-        if self.catalog.by_id(instance.element_id).is_none() {
+        if self.element_by_id(instance.owner(), instance.element_id).is_none() {
             return Some(Living::NoElement);
         }
         match self.ended_revocation(0, instance, credential) {
@@ -252,7 +254,7 @@ impl Services {
         let rows = self.store.read(move |conn| revocations::given_up(conn, scope, after)).await?;
         let Some(last) = rows.last().map(|(_, revocation)| revocation.id) else { return Ok(None) };
         let living = rows.into_iter().map(|(owner, revocation)| {
-            let element = self.catalog.by_id(revocation.element_id);
+            let element = self.element_by_id(owner, revocation.element_id);
             LivesOn {
                 owner,
                 element: element.map_or_else(|| revocation.element_id.to_string(), |element| element.key.clone()),

@@ -13,7 +13,7 @@ impl Services {
     pub(in crate::service) fn tell_link(&self, conn: &mut AnyConn, row: &LinkRow) -> Result<(), StoreFault> {
         let status = stored_status(row);
         let Some(kind) = kind_of(status) else { return Ok(()) };
-        let element = row.element_id.and_then(|id| self.catalog.by_id(id));
+        let element = row.element_id.and_then(|id| self.element_by_id(row.owner(), id));
         let outcome: Outcome = serde_json::from_str(&row.outcome).unwrap_or_default();
         let event = Event {
             kind,

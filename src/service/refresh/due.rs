@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::single_flight::Wanted;
-use crate::catalog::Catalog;
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::request_id::RequestId;
 use crate::service::Services;
+use crate::service::elements::of_owner::{ANYBODY, Elements};
 use crate::service::instance::schedule::idle_at;
 use crate::service::process::leases::{Lead, Standing};
 use crate::service::process::metrics::Cause;
@@ -82,15 +82,15 @@ impl UnderWay {
     }
 
     /// Of whom enough is under way.
-    fn full(&self, catalog: &Catalog) -> Full {
+    fn full(&self, elements: &Elements) -> Full {
         let all = |element: &Element| self.by_element.get(&element.id).copied().unwrap_or_default();
-        let elements = catalog.iter().filter(|element| all(element) >= room_of_all(element));
+        let full = elements.iter().filter(|element| all(element) >= room_of_all(element));
         let room_of =
-            |of_one: &OfOne| of_one.permits.keys().filter_map(|id| catalog.by_id(*id).map(|it| room(it))).max();
+            |of_one: &OfOne| elements.iter().filter(|it| of_one.permits.contains_key(&it.id)).map(|it| room(it)).max();
         let organizations =
             self.by_organization.iter().filter(|(_, of_one)| room_of(of_one).is_some_and(|room| of_one.count >= room));
         Full {
-            elements: elements.map(|element| element.id).collect(),
+            elements: full.map(|element| element.id).collect(),
             organizations: organizations.map(|(id, _)| *id).collect(),
         }
     }
@@ -144,13 +144,14 @@ impl Services {
         if self.standstill.holds() {
             return Ok(0);
         }
-        let (mut started, mut passed_over) = (0_usize, due.locked(|under_way| under_way.full(&self.catalog)));
+        let elements = self.elements_of(ANYBODY);
+        let (mut started, mut passed_over) = (0_usize, due.locked(|under_way| under_way.full(&elements)));
         loop {
             let (more, all) = self.start_due_but(due, passed_over.clone()).await?;
             started = started.saturating_add(more);
             // Behind those of whom enough is under way by now others may be waiting. Whoever was passed over stays so: with a
             // place that came free meanwhile its backlog would be read again and again.
-            let full = due.locked(|under_way| under_way.full(&self.catalog));
+            let full = due.locked(|under_way| under_way.full(&elements));
             if all || !passed_over.extend(full) {
                 return Ok(started);
             }
@@ -174,14 +175,14 @@ impl Services {
         let mut started: usize = 0;
         let mut idle = Vec::new();
         for row in rows {
-            let element = self.catalog.by_id(row.element_id).filter(|element| element.refresh().is_some());
+            let element = self.element_by_id(row.owner(), row.element_id).filter(|element| element.refresh().is_some());
             let Some(element) = element else {
                 idle.push((row, None));
                 continue;
             };
-            match wanted_until(element, &row, now) {
+            match wanted_until(&element, &row, now) {
                 Some(until) => idle.push((row, until)),
-                None if self.start_due(due, element, row) => started = started.saturating_add(1),
+                None if self.start_due(due, &element, row) => started = started.saturating_add(1),
                 None => {}
             }
         }

@@ -101,7 +101,7 @@ impl Services {
         }
         let revoked = async {
             let (credential, configuration) = self.opened(entry)?;
-            self.revoke_now(entry.instance.element_id, &credential, &configuration, client).await
+            self.revoke_now((entry.owner, entry.instance.element_id), &credential, &configuration, client).await
         };
         if let Err(error) = revoked.await {
             tracing::error!(instance = id, ?error, "a grant that nobody keeps lives on at its vendor");

@@ -48,8 +48,8 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
         return Ok(lead_to(&with_result(back, &link)?, &services.public_url));
     }
     let presentation = services.presentation(link.owner()).await?;
-    let element = link.row.element_id.and_then(|id| services.catalog.by_id(id)).map(AsRef::as_ref);
-    let result = Shown { link: &link, presentation: &presentation, element, popup };
+    let element = link.row.element_id.and_then(|id| services.element_by_id(link.owner(), id));
+    let result = Shown { link: &link, presentation: &presentation, element: element.as_deref(), popup };
     Ok(result.page()?.respond(&services.public_url))
 }
 

@@ -59,7 +59,7 @@ async fn acted(request: &HttpRequest, body: RawBody) -> Result<HttpResponse, Sto
 /// Gives the page to go to.
 async fn done(operator: &Operator, key: &str, form: &Parameters) -> Result<String, ApiError> {
     let (services, actor) = (&operator.services, &operator.actor);
-    let element = services.element(key)?;
+    let element = services.element_of(operator.owner(), key)?;
     let here = format!("{HERE}/{}", element.key);
     match form.get("do") {
         Some("connect") => {
@@ -91,7 +91,7 @@ async fn page(
     problem: Option<&ApiError>,
     entered: Option<&Parameters>,
 ) -> Result<HttpResponse, ApiError> {
-    let element = operator.services.element(key)?;
+    let element = operator.services.element_of(operator.owner(), key)?;
     let app = match element.authentication.oauth2 {
         Some(_) => Some(operator.services.show_partner_app(operator.owner(), &element.key).await?),
         None => None,

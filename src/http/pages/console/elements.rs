@@ -27,10 +27,10 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
     let parameters = Parameters::of(request);
     let given = |name: &str| parameters.get(name).unwrap_or_default();
     let page = Page::read(Some(PAGE_SIZE), parameters.get("nextPage"))?;
-    let (elements, next) = services.find_elements(parameters.get("q"), parameters.get("hub"), page);
+    let (elements, next) = services.find_elements(operator.owner(), parameters.get("q"), parameters.get("hub"), page);
     let with_app = services.elements_with_app(operator.owner()).await?;
-    let hubs = services.hubs();
-    let hubs = ALL.into_iter().chain(hubs.iter().map(|hub| (*hub, *hub)));
+    let hubs = services.hubs(operator.owner());
+    let hubs = ALL.into_iter().chain(hubs.iter().map(|hub| (hub.as_str(), hub.as_str())));
     let rows: Vec<_> = elements.iter().map(|element| line(&operator, element, &with_app)).collect();
     let content = html! {
         h1 { "Elements" }

@@ -51,7 +51,7 @@ pub async fn page(operator: &Operator, id: i64, told: &Told) -> Result<HttpRespo
     let services = &operator.services;
     let view = services.get_instance(operator.owner(), id).await?;
     let usage = services.instance_usage(operator.owner(), id).await?;
-    let element = services.catalog.by_id(view.element_id);
+    let element = services.element_by_id(operator.owner(), view.element_id);
     let problem = told.problem.as_ref().map(|error| error.message.as_str());
     let moves = told.problem.as_ref().is_some_and(|error| error.code == Code::SecretNeededForNewHost);
     let content = html! {
@@ -66,7 +66,7 @@ pub async fn page(operator: &Operator, id: i64, told: &Told) -> Result<HttpRespo
             p.soft { (texts::INSTANCE_TOKEN) }
             p { a href={ (deliveries::HERE) "?instanceId=" (view.id) } { (texts::DELIVERIES_OF_IT) } }
         }
-        @if let Some(element) = element {
+        @if let Some(element) = &element {
             section aria-labelledby="edit" {
                 h2 #edit { "Edit" }
                 @if let Some(unsaved) = &told.unsaved { (instance_form::unsaved(element, &view, unsaved)) }

@@ -43,8 +43,8 @@ async fn done(operator: &Operator, id: i64, form: &Parameters) -> Result<String,
             if form.number(VERSION)? != Some(view.version) {
                 return Err(Code::InstanceChanged.into());
             }
-            let element = services.catalog.by_id(view.element_id).map(AsRef::as_ref);
-            let input = instance_form::read(element, &view, form);
+            let element = services.element_by_id(owner, view.element_id);
+            let input = instance_form::read(element.as_deref(), &view, form);
             if form.get(BY) == Some("link") {
                 let configuration = input.configuration;
                 let input = LinkInput { instance_id: Some(id), configuration, ..LinkInput::default() };

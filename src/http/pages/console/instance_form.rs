@@ -74,8 +74,8 @@ fn authentication_of(element: &Element, view: &InstanceView) -> AuthenticationTy
 }
 
 pub fn authentication(operator: &Operator, view: &InstanceView) -> &'static str {
-    let element = operator.services.catalog.by_id(view.element_id);
-    element.map_or("", |element| authentication_of(element, view).as_str())
+    let element = operator.services.element_by_id(operator.owner(), view.element_id);
+    element.map_or("", |element| authentication_of(&element, view).as_str())
 }
 
 fn field(entry: &ConfigurationEntry, stored: &str, entered: Option<&Parameters>) -> Markup {

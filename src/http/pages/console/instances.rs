@@ -23,7 +23,7 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
     let operator = Operator::of(request).await?;
     let services = &operator.services;
     let parameters = Parameters::of(request);
-    let element = parameters.get("element").map(|key| services.element(key)).transpose()?;
+    let element = parameters.get("element").map(|key| services.element_of(operator.owner(), key)).transpose()?;
     let filter = Filter {
         element_id: element.map(|element| element.id),
         text: parameters.get("q").map(str::to_owned),
@@ -45,7 +45,8 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, Stop> {
 
 fn search(operator: &Operator, parameters: &Parameters) -> Markup {
     let given = |name: &str| parameters.get(name).unwrap_or_default();
-    let elements = operator.services.catalog.iter().map(|element| (element.key.as_str(), element.name.as_str()));
+    let elements = operator.services.elements_of(operator.owner());
+    let elements = elements.iter().map(|element| (element.key.as_str(), element.name.as_str()));
     let states = State::ALL.map(|state| (state.as_str(), state.as_str()));
     html! {
         form.search role="search" action=(ROOT) {
@@ -90,5 +91,5 @@ pub fn status_of_call(status: i64) -> Markup {
 
 /// As people know it; one whose file is gone is known by its key.
 pub fn element_name(operator: &Operator, id: i64, key: &str) -> String {
-    operator.services.catalog.by_id(id).map_or_else(|| key.to_owned(), |element| element.name.clone())
+    operator.services.element_by_id(operator.owner(), id).map_or_else(|| key.to_owned(), |element| element.name.clone())
 }

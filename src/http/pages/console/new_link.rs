@@ -65,7 +65,7 @@ fn page(operator: &Operator, entered: &Parameters, problem: Option<&ApiError>) -
             fieldset {
                 legend { (texts::EVERY_ELEMENT) }
                 div.many {
-                    @for element in operator.services.catalog.iter().filter(|element| element.active) {
+                    @for element in operator.services.elements_of(operator.owner()).iter().filter(|element| element.active) {
                         label.check {
                             input type="checkbox" name="element" value=(element.key) checked[chosen(&element.key)];
                             span { (element.name) }
