@@ -11,4 +11,5 @@ pub mod plain_text;
 pub mod queues;
 pub mod request_id;
 pub mod secret;
+pub mod stored;
 pub mod template;

@@ -1,18 +1,19 @@
 //! The credential of an instance as it is sealed: what a call to the vendor needs, and nothing else.
 
-use serde::Deserialize;
-use serde_json::json;
-use zeroize::Zeroizing;
+use serde::{Deserialize, Serialize};
 
-use crate::kernel::secret::Secret;
+use crate::kernel::secret::{self, Secret};
 use crate::protocol::variables::Replied;
+use crate::vault::Document;
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub enum Credential {
     #[serde(rename_all = "camelCase")]
     OAuth2 {
+        #[serde(serialize_with = "secret::sealed")]
         access_token: Secret,
+        #[serde(serialize_with = "secret::sealed_option")]
         refresh_token: Option<Secret>,
         /// Values of template variables that came with the token.
         #[serde(flatten)]
@@ -24,6 +25,7 @@ pub enum Credential {
         given_for: Option<String>,
     },
     ApiKey {
+        #[serde(serialize_with = "secret::sealed")]
         key: Secret,
         /// Those that the vendor gave when the key was verified.
         #[serde(flatten)]
@@ -34,34 +36,11 @@ pub enum Credential {
     },
 }
 
+impl Document for Credential {
+    const KIND: &'static str = "credential";
+}
+
 impl Credential {
-    /// The document to seal. Secrets have no `Serialize`: this is the one place that writes them out.
-    pub fn document(&self) -> Zeroizing<Vec<u8>> {
-        let value = match self {
-            Self::OAuth2 { access_token, refresh_token, replied, scopes, given_for } => json!({
-                "type": "oAuth2",
-                "accessToken": access_token.expose(),
-                "refreshToken": refresh_token.as_ref().map(Secret::expose),
-                "variables": replied.variables,
-                "toldByCaller": replied.told_by_caller,
-                "scopes": scopes,
-                "givenFor": given_for,
-            }),
-            Self::ApiKey { key, replied, given_for } => json!({
-                "type": "apiKey",
-                "key": key.expose(),
-                "variables": replied.variables,
-                "toldByCaller": replied.told_by_caller,
-                "givenFor": given_for,
-            }),
-        };
-        Zeroizing::new(value.to_string().into_bytes())
-    }
-
-    pub fn read(document: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(document)
-    }
-
     pub fn replied(&self) -> &Replied {
         match self {
             Self::OAuth2 { replied, .. } | Self::ApiKey { replied, .. } => replied,
@@ -93,6 +72,10 @@ impl Credential {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::Place;
+    use crate::vault::document::{plain, read_document};
+
+    const PLACE: Place = Place { table: "credential", column: "sealed", row: 7, owner: None };
 
     #[test]
     fn a_document_reads_back_and_debug_shows_no_secret() {
@@ -105,14 +88,14 @@ mod tests {
         };
         let replied = Replied::by_vendor([("portalId".to_owned(), "1".to_owned())].into());
         for credential in [oauth2, Credential::ApiKey { key: Secret::new("k"), replied, given_for: None }] {
-            assert_eq!(Credential::read(&credential.document()).unwrap(), credential);
+            assert_eq!(read_document(PLACE, &plain(&credential)), Ok(credential.clone()));
             assert!(!format!("{credential:?}").contains("\"at\""));
         }
     }
 
     #[test]
     fn a_key_that_was_kept_before_it_had_variables_reads_too() {
-        let kept = Credential::read(br#"{"type":"apiKey","key":"k"}"#).unwrap();
+        let kept: Credential = read_document(PLACE, br#"{"type":"apiKey","key":"k"}"#).unwrap();
         assert_eq!(kept, Credential::ApiKey { key: Secret::new("k"), replied: Replied::default(), given_for: None });
     }
 }

@@ -77,7 +77,7 @@ impl Services {
             }
             under_way.came_back = Some(redirected.code.as_ref().map(digest).unwrap_or_default());
             let id = grant.id;
-            let sealed = self.vault.seal(GRANT.place(owner.organization, id), under_way.document().as_bytes())?;
+            let sealed = self.vault.seal_document(GRANT.place(owner.organization, id), &under_way)?;
             let before = grant.sealed.clone();
             let used = move |conn: &mut AnyConn| grants::replace_document(conn, owner, id, (&before, &sealed));
             match self.store.write_for(owner, used).await {

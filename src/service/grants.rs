@@ -2,20 +2,20 @@
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::{OAuth2, Pkce};
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::kernel::secret::Secret;
+use crate::kernel::secret::{self, Secret};
 use crate::protocol::oauth2::pkce;
 use crate::service::Services;
 use crate::store::grants::{self, Grant};
 use crate::store::sealed::GRANT;
+use crate::vault::document::{self, Document};
 use crate::vault::lookup::Purpose;
 
 /// How long a user may take at the vendor.
@@ -25,7 +25,7 @@ pub(in crate::service) const OPEN_FOR: TimeDelta = TimeDelta::hours(1);
 const LONGEST_WORDS: usize = 500;
 
 /// Who waits behind the callback.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Waiting {
     #[serde(rename_all = "camelCase")]
@@ -35,7 +35,7 @@ pub enum Waiting {
 }
 
 /// A connect link, and what the instance will be made of.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkWaiting {
     pub link: i64,
@@ -48,22 +48,25 @@ pub struct LinkWaiting {
 }
 
 /// A caller of `oauth/url/default`, to whose own callback URL code and state are forwarded.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DefaultWaiting {
     pub callback_url: String,
     /// The caller's own state.
     pub state: Option<String>,
     /// What `providerData.secret` must hold behind the grant's id.
+    #[serde(serialize_with = "secret::sealed")]
     pub secret: Secret,
 }
 
 /// The document of a grant that comes back here.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnderWay {
+    #[serde(serialize_with = "secret::sealed")]
     pub client_id: Secret,
     pub redirect_uri: String,
+    #[serde(serialize_with = "secret::sealed_option")]
     pub verifier: Option<Secret>,
     pub waiting: Waiting,
     /// Once the vendor's redirect was here: the digest of what it brought. A state is used once.
@@ -73,6 +76,34 @@ pub struct UnderWay {
     /// was begun by an older version.
     #[serde(default)]
     pub found_by: Option<FoundBy>,
+}
+
+impl Document for UnderWay {
+    const KIND: &'static str = "underWay";
+}
+
+/// The document of a grant of `oauth/url`, which comes back to the caller: what `POST /instances` exchanges the code with.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proof {
+    #[serde(serialize_with = "secret::sealed")]
+    pub verifier: Secret,
+    #[serde(serialize_with = "secret::sealed")]
+    pub client_id: Secret,
+    pub redirect_uri: String,
+    #[serde(default)]
+    pub found_by: Option<FoundBy>,
+}
+
+impl Document for Proof {
+    const KIND: &'static str = "proof";
+}
+
+/// What every document has of an authorization that comes back here, and no other.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OfCallback {
+    waiting: Option<serde::de::IgnoredAny>,
 }
 
 /// Digests of the state, and of the cookie of the browser that alone may end the authorization.
@@ -96,34 +127,6 @@ impl FoundBy {
 }
 
 impl UnderWay {
-    /// Secrets have no `Serialize`: this is the one place that writes them out.
-    pub(in crate::service) fn document(&self) -> Zeroizing<String> {
-        let waiting = match &self.waiting {
-            Waiting::Link(link) => json!({
-                "kind": "link",
-                "link": link.link,
-                "popup": link.popup,
-                "configuration": link.configuration,
-                "scopes": link.scopes,
-            }),
-            Waiting::Default(caller) => json!({
-                "kind": "default",
-                "callbackUrl": caller.callback_url,
-                "state": caller.state,
-                "secret": caller.secret.expose(),
-            }),
-        };
-        let document = json!({
-            "clientId": self.client_id.expose(),
-            "redirectUri": self.redirect_uri,
-            "verifier": self.verifier.as_ref().map(Secret::expose),
-            "waiting": waiting,
-            "cameBack": self.came_back,
-            "foundBy": self.found_by,
-        });
-        Zeroizing::new(document.to_string())
-    }
-
     /// Whether this is the code that the vendor's redirect brought: one of another flow is refused.
     pub fn brought(&self, code: &Secret) -> bool {
         self.came_back.as_deref() == Some(digest(code).as_str())
@@ -198,7 +201,7 @@ impl Services {
             id,
             element_id: element.id,
             state_hash: self.lookup.hash(Purpose::State, &state),
-            sealed: self.vault.seal(GRANT.place(owner.organization, id), under_way.document().as_bytes())?,
+            sealed: self.vault.seal_document(GRANT.place(owner.organization, id), &under_way)?,
             expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
             link_id,
             browser_hash: browser.map(|cookie| self.lookup.hash(Purpose::Browser, cookie)),
@@ -218,14 +221,23 @@ impl Services {
         found.map_or(Ok(None), |grant| self.open_under_way(owner, grant))
     }
 
-    /// None: a grant of `oauth/url`, whose document says nothing of whom it is for.
+    /// None: a grant of `oauth/url`, which does not come back here.
     pub(in crate::service) fn open_under_way(
         &self,
         owner: Owner,
         grant: Grant,
     ) -> Result<Option<(Grant, UnderWay)>, ApiError> {
-        let document = self.vault.open(GRANT.place(owner.organization, grant.id), &grant.sealed)?;
-        Ok(serde_json::from_slice(&document).ok().map(|under_way| (grant, under_way)))
+        let place = GRANT.place(owner.organization, grant.id);
+        let opened = self.vault.open(place, &grant.sealed)?;
+        let comes_back = match document::kind(place, &opened)? {
+            Some(kind) => kind != Proof::KIND,
+            // From before documents said what they are.
+            None => document::read::<OfCallback>(place, &opened)?.waiting.is_some(),
+        };
+        if !comes_back {
+            return Ok(None);
+        }
+        Ok(Some((grant, document::read_document(place, &opened)?)))
     }
 }
 

@@ -4,6 +4,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::stored::Unreadable;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreFault {
@@ -25,6 +26,9 @@ pub enum StoreFault {
     /// The database was written by a newer Ligand.
     #[error("the database has the migration {0}, which this version does not know: start the newer version")]
     Newer(String),
+    /// What is stored is not what is written there.
+    #[error(transparent)]
+    Unreadable(Unreadable),
     #[error("the database answered: {0}")]
     Other(String),
 }
@@ -33,7 +37,13 @@ impl StoreFault {
     /// Whether the database has decided about what was written: the same write would end the same way. Made of the kinds that
     /// error codes stand for, never of a text, which follows the server's language.
     pub fn is_verdict(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Refused(_) | Self::Ended | Self::NotFound)
+        matches!(self, Self::Conflict(_) | Self::Refused(_) | Self::Ended | Self::NotFound | Self::Unreadable(_))
+    }
+}
+
+impl From<Unreadable> for StoreFault {
+    fn from(fault: Unreadable) -> Self {
+        Self::Unreadable(fault)
     }
 }
 
@@ -101,6 +111,7 @@ impl From<StoreFault> for ApiError {
                     "The operator of this server ended such connections while this one was made: authorise again.";
                 ApiError::new(Code::ReauthorizationRequired, message).with_source(fault)
             }
+            StoreFault::Unreadable(fault) => fault.into(),
             other => ApiError::internal(other),
         }
     }

@@ -15,6 +15,7 @@ use super::schema::{app_user, credential, instance, instance_tag};
 use super::time::UtcTime;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
+use crate::kernel::stored::{self, Unreadable};
 
 #[derive(Debug, Clone, Queryable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = instance)]
@@ -388,8 +389,8 @@ fn contains(text: &str) -> String {
 }
 
 impl Stored {
-    pub fn tags(&self) -> Vec<String> {
-        serde_json::from_str(&self.instance.tags).unwrap_or_default()
+    pub fn tags(&self) -> Result<Vec<String>, Unreadable> {
+        stored::read(&self.instance.tags, ("instance", "tags", self.instance.id))
     }
 
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {

@@ -1,5 +1,6 @@
 //! Floor 1: how secrets rest. Sealing under the key ring, keyed look-up hashes, passwords, session tokens. No I/O.
 
+pub mod document;
 pub mod generations;
 pub mod key_ring;
 pub mod lookup;
@@ -9,6 +10,7 @@ pub mod password_rules;
 pub mod seal;
 pub mod session;
 
+pub use document::Document;
 pub use generations::{Generation, Generations, Known};
 pub use key_ring::KeyRing;
 pub use lookup::LookupKey;

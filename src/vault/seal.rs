@@ -16,6 +16,7 @@ use crate::kernel::code::Code;
 use crate::kernel::entropy::{Entropy, public_bytes};
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
+use crate::kernel::stored::Unreadable;
 
 const NONCE: usize = 24;
 
@@ -75,6 +76,12 @@ pub enum VaultFault {
     Unbound { table: &'static str, column: &'static str, row: i64, key: String },
     #[error("the value is too long to seal")]
     TooLong,
+    /// It opens, and is not what is stored there.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// A mistake of this program: a document that is none.
+    #[error("the document for {table}.{column}, row {row}, cannot be written")]
+    Unwritten { table: &'static str, column: &'static str, row: i64 },
 }
 
 fn of(owner: Option<i64>) -> String {
@@ -97,7 +104,8 @@ impl From<VaultFault> for ApiError {
                     "A stored secret is older than the mark on its key: the operator finds in the log what to do.";
                 ApiError::new(Code::SecretUnopened, message).with_source(fault)
             }
-            VaultFault::TooLong => ApiError::internal(fault),
+            VaultFault::Unreadable(unreadable) => unreadable.clone().into(),
+            VaultFault::TooLong | VaultFault::Unwritten { .. } => ApiError::internal(fault),
         }
     }
 }

@@ -46,5 +46,6 @@ mod shares;
 mod story;
 mod token_sight;
 mod told_hosts;
+mod unreadable;
 mod users;
 mod webhooks;

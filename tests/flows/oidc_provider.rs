@@ -227,8 +227,7 @@ pub fn encoded(pairs: &[(&str, &str)]) -> String {
 pub async fn db_tokens(services: &Services, owner: Owner, id: i64) -> Vec<String> {
     let stored = services.store.read(move |conn| instances::find(conn, owner, id)).await.expect("the instance");
     let place = CREDENTIAL.place(owner.organization, id);
-    let document = services.vault.open(place, &stored.credential.sealed).expect("it opens");
-    match Credential::read(&document).expect("a credential") {
+    match services.vault.open_document(place, &stored.credential.sealed).expect("a credential") {
         Credential::OAuth2 { access_token, refresh_token, .. } => {
             vec![access_token.expose().to_owned(), refresh_token.expect("a refresh token").expose().to_owned()]
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::json;
 use url::Url;
 use utoipa::ToSchema;
 
@@ -19,7 +18,7 @@ use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::credentials::partner_app::oauth2_of;
-use crate::service::grants::{FoundBy, OPEN_FOR};
+use crate::service::grants::{FoundBy, OPEN_FOR, Proof};
 use crate::store::limits::Limit;
 use crate::store::sealed::GRANT;
 use crate::store::{StoreFault, grants};
@@ -94,17 +93,18 @@ impl Services {
         (client_id, redirect_uri): (&str, &str),
     ) -> Result<(), ApiError> {
         let (id, now, owner) = (self.store.next_id().await?, self.now(), actor.owner());
-        let found_by = FoundBy::of(state, None);
-        let document = json!({
-            "verifier": verifier.expose(), "clientId": client_id, "redirectUri": redirect_uri, "foundBy": found_by,
-        });
-        let document = zeroize::Zeroizing::new(document.to_string());
+        let proof = Proof {
+            verifier: verifier.clone(),
+            client_id: Secret::new(client_id),
+            redirect_uri: redirect_uri.to_owned(),
+            found_by: Some(FoundBy::of(state, None)),
+        };
         let mut hashes = self.lookup.hashes(Purpose::State, state);
         let grant = grants::Grant {
             id,
             element_id: element.id,
             state_hash: hashes.remove(0),
-            sealed: self.vault.seal(GRANT.place(owner.organization, id), document.as_bytes())?,
+            sealed: self.vault.seal_document(GRANT.place(owner.organization, id), &proof)?,
             expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
             link_id: None,
             browser_hash: None,

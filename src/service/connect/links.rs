@@ -19,7 +19,7 @@ use crate::service::keys::unopened::unless_unopened;
 use crate::service::links::outcome::Outcome;
 use crate::service::links::settings::LinkSettings;
 use crate::service::links::status::Status;
-use crate::service::links::{Link, of_link};
+use crate::service::links::{Link, of_link, stored_outcome};
 use crate::store::limits::Limit;
 use crate::store::links::{self as rows, Filter, LinkRow, StatusFilter};
 use crate::store::sealed::{LINK_SETTINGS, LINK_TOKEN};
@@ -51,8 +51,6 @@ impl Services {
         let (settings, external_id, chosen, warning) = self.link_settings(owner, &input).await?;
         let (id, now, token) = (self.store.next_id().await?, self.now(), url_token(self.entropy.as_ref()));
         let kept = self.kept_secret(Purpose::LinkToken, LINK_TOKEN.place(owner.organization, id), &token)?;
-        let document =
-            serde_json::to_vec(&settings).map(zeroize::Zeroizing::new).map_err(|error| ApiError::internal(error))?;
         let outcome = Outcome::default();
         let row = LinkRow {
             id,
@@ -60,7 +58,7 @@ impl Services {
             account_id: owner.account,
             token_hash: kept.hash,
             token_sealed: kept.sealed,
-            settings_sealed: self.vault.seal(LINK_SETTINGS.place(owner.organization, id), &document)?,
+            settings_sealed: self.vault.seal_document(LINK_SETTINGS.place(owner.organization, id), &settings)?,
             status: Status::Pending.as_str().to_owned(),
             external_id,
             element_id: chosen,
@@ -322,7 +320,7 @@ impl Services {
 
     async fn expire_link(&self, row: LinkRow) -> Result<(), ApiError> {
         // Without opening it: what does not open runs out all the same.
-        let outcome = serde_json::from_str(&row.outcome).map_err(|error| ApiError::internal(error))?;
+        let outcome = stored_outcome(&row)?;
         let changed = self.changed(&row, Status::Expired, &outcome)?;
         let (services, owner) = (self.clone(), row.owner());
         let written = self.store.write_for(owner, move |conn| {

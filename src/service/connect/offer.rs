@@ -163,7 +163,7 @@ impl Services {
         let (mut configuration, account) = match stored {
             None => (Configuration::of(element), None),
             Some(stored) => {
-                let connected = Connected::read(stored.instance.connected.as_deref());
+                let connected = Connected::of_row(&stored.instance)?;
                 (self.configuration_of(stored)?, connected.account)
             }
         };

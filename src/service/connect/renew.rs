@@ -18,7 +18,6 @@ use crate::service::process::flight::Lateness;
 use crate::service::unstored::Held;
 use crate::service::unstored::entry::{Act, Entry};
 use crate::store::StoreFault;
-use crate::store::instances::Stored;
 
 impl Services {
     /// The same instance with a new credential: id, token and what the link does not speak of stay.
@@ -42,6 +41,8 @@ impl Services {
                 }
                 other => other?,
             };
+            let before = Connected::of_row(&stored.instance)?;
+            let tags = change.stored.tags()?;
             // Two customers never meet: it may have been given to another one since the link was made.
             if stored.instance.external_id.is_some() && stored.instance.external_id != link.row.external_id {
                 let message = "The connection belongs to another customer by now.";
@@ -67,17 +68,15 @@ impl Services {
                 }
             };
             // Each time: the row may have another account by now.
-            if let Some(refusal) = self.refused_anew(attempt, link, &stored, &known, lateness).await {
+            if let Some(refusal) = self.refused_anew(attempt, link, &before, &known, lateness).await {
                 return Ok(Some(refusal));
             }
             let (provisioning, provisioned) = (&known.0, &known.1);
-            let before = Connected::read(stored.instance.connected.as_deref());
             // The account that makes room for another one is let go.
             let swapped = differ(before.account.as_ref(), provisioned.connected.account.as_ref());
             let version = stored.credential.version;
             let credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
             let recovers = change.renew(provisioned);
-            let tags = change.stored.tags();
             let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
             let mut entry = Entry {
                 tags,
@@ -115,18 +114,17 @@ impl Services {
         &self,
         attempt: &Attempt,
         link: &Link,
-        stored: &Stored,
+        before: &Connected,
         (provisioning, provisioned): &(Provisioning, Provisioned),
         lateness: &Lateness,
     ) -> Option<Refusal> {
-        let before = Connected::read(stored.instance.connected.as_deref());
         let now = &provisioned.connected;
         let other = differ(before.account.as_ref(), now.account.as_ref());
         let untold = before.account.is_some() && now.account.is_none();
         let outcome = match attempt.lacking(now) {
             Some(outcome) => outcome,
             None if link.settings.allow_other_account => return None,
-            None if other => Outcome::wrong_account(before.account, now),
+            None if other => Outcome::wrong_account(before.account.clone(), now),
             // Nobody knows whose it is, so it may be a swap.
             None if untold => {
                 let message = format!("{} did not say which account it is. Try again.", attempt.element.name);

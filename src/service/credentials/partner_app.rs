@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
 
 use super::app_hosts::hosts_of;
 use super::scope_choice::{self, Layer, ScopeChoice};
@@ -14,7 +12,7 @@ use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::kernel::secret::{MASK, Secret};
+use crate::kernel::secret::{self, MASK, Secret};
 use crate::protocol::oauth2::client::{Client, Hosts};
 use crate::service::Services;
 use crate::service::actor::Actor;
@@ -24,6 +22,7 @@ use crate::service::keys::unopened::unless_unopened;
 use crate::store::StoreFault;
 use crate::store::partner_apps::{self, SealedApp};
 use crate::store::sealed::PARTNER_APP;
+use crate::vault::Document;
 
 const LONGEST_ID: usize = 500;
 const LONGEST_SECRET: usize = 4000;
@@ -31,10 +30,12 @@ const LONGEST_SECRET: usize = 4000;
 const TRIES: usize = 8;
 
 /// The app as it is sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartnerApp {
+    #[serde(serialize_with = "secret::sealed")]
     pub client_id: Secret,
+    #[serde(serialize_with = "secret::sealed")]
     pub client_secret: Secret,
     pub scopes: Option<String>,
     pub optional_scopes: Option<String>,
@@ -126,15 +127,10 @@ impl PartnerApp {
         };
         Client { id: self.client_id.clone(), secret: self.client_secret.clone(), hosts }
     }
+}
 
-    fn document(&self) -> Zeroizing<String> {
-        let document = json!({
-            "clientId": self.client_id.expose(), "clientSecret": self.client_secret.expose(), "scopes": self.scopes,
-            "optionalScopes": self.optional_scopes, "preset": self.preset, "hosts": self.hosts,
-            "givenFor": self.given_for,
-        });
-        Zeroizing::new(document.to_string())
-    }
+impl Document for PartnerApp {
+    const KIND: &'static str = "partnerApp";
 }
 
 impl PartnerAppInput {
@@ -228,8 +224,7 @@ impl Services {
     }
 
     fn open_app(&self, owner: Owner, stored: &SealedApp) -> Result<PartnerApp, ApiError> {
-        let document = self.vault.open(PARTNER_APP.place(owner.organization, stored.id), &stored.sealed)?;
-        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))
+        Ok(self.vault.open_document(PARTNER_APP.place(owner.organization, stored.id), &stored.sealed)?)
     }
 
     /// The app, or what must be known before there is one.
@@ -277,7 +272,7 @@ impl Services {
             None => self.store.next_id().await?,
         };
         let place = PARTNER_APP.place(owner.organization, id);
-        let sealed = SealedApp { id, sealed: self.vault.seal(place, app.document().as_bytes())? };
+        let sealed = SealedApp { id, sealed: self.vault.seal_document(place, app)? };
         let saved = sealed.clone();
         let save = move |conn: &mut _| partner_apps::save(conn, owner, element_id, before.as_ref(), &sealed, now);
         match self.store.write_for(owner, save).await {

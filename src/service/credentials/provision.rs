@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
 
 use super::partner_app::{PartnerApp, oauth2_of, own_client};
 use super::token_call::Asker;
@@ -20,7 +19,7 @@ use crate::protocol::oauth2::token;
 use crate::protocol::variables::{Replied, Values, given_by_verification};
 use crate::protocol::{Credential, VendorFault, account, api_key};
 use crate::service::Services;
-use crate::service::grants::{FoundBy, Started};
+use crate::service::grants::{Proof, Started};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
 use crate::service::instance::connected::Connected;
@@ -265,33 +264,21 @@ impl Services {
             )
         };
         let grant = found.ok_or_else(gone)?;
-        let document = self.vault.open(GRANT.place(owner.organization, grant.id), &grant.sealed)?;
-        let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
-        if remembered.found_by.is_some_and(|found_by| !found_by.fits(&state, None)) {
+        let proof: Proof = self.vault.open_document(GRANT.place(owner.organization, grant.id), &grant.sealed)?;
+        if proof.found_by.is_some_and(|found_by| !found_by.fits(&state, None)) {
             tracing::error!(
                 grant = grant.id,
                 "oauth_grant.state_hash was altered: it is not of the state that was begun"
             );
             return Err(gone());
         }
-        if remembered.client_id != client.id || remembered.redirect_uri != redirect_uri {
+        if proof.client_id != client.id || proof.redirect_uri != redirect_uri {
             return Err(unknown(
                 "The authorization with this state was started with another client id or callback URL.",
             ));
         }
-        Ok((grant.id, remembered.verifier))
+        Ok((grant.id, proof.verifier))
     }
-}
-
-/// The document of a grant; `start_oauth` writes it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Remembered {
-    verifier: Secret,
-    client_id: Secret,
-    redirect_uri: String,
-    #[serde(default)]
-    found_by: Option<FoundBy>,
 }
 
 impl Provisioning {

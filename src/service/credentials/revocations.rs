@@ -1,20 +1,39 @@
 //! What is kept of a grant that is to be ended at its vendor.
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
-use zeroize::Zeroizing;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::kernel::secret::Secret;
+use crate::kernel::secret::{self, Secret};
 use crate::protocol::Credential;
+use crate::protocol::variables::Replied;
 use crate::service::Services;
 use crate::service::instance::configuration::Configuration;
 use crate::store::instances::{self, Stored};
 use crate::store::revocations::{self, Revocation};
 use crate::store::sealed::REVOCATION;
 use crate::store::{AnyConn, StoreFault};
+use crate::vault::Document;
 use crate::vault::lookup::Purpose;
+
+/// What the job needs, as it is sealed.
+#[derive(Serialize, Deserialize)]
+pub(in crate::service) struct GrantToEnd {
+    #[serde(serialize_with = "secret::sealed")]
+    pub token: Secret,
+    pub hint: String,
+    #[serde(flatten)]
+    pub replied: Replied,
+    pub configuration: Configuration,
+    /// As the credential said.
+    #[serde(default, rename = "givenFor")]
+    pub given_for: Option<String>,
+}
+
+impl Document for GrantToEnd {
+    const KIND: &'static str = "grantToEnd";
+}
 
 /// What a job needs to revoke a grant, with the hashes that other instances with the same grant have.
 pub(in crate::service) type GrantToRevoke = (Revocation, Vec<Vec<u8>>);
@@ -51,7 +70,7 @@ impl Services {
         credential: &Credential,
         configuration: &Configuration,
     ) -> Result<Option<GrantToRevoke>, ApiError> {
-        let Some(document) = self.revocation_document((owner, about.0), credential, configuration)? else {
+        let Some(document) = self.revocation_document((owner, about.0), credential, configuration) else {
             return Ok(None);
         };
         let hashes = credential.grant().map(|grant| self.lookup.hashes(Purpose::VendorGrant, grant));
@@ -65,23 +84,22 @@ impl Services {
         (owner, element): (Owner, i64),
         credential: &Credential,
         configuration: &Configuration,
-    ) -> Result<Option<Zeroizing<String>>, ApiError> {
+    ) -> Option<GrantToEnd> {
         let element = self.element_by_id(owner, element);
         if element.as_ref().and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
-            return Ok(None);
+            return None;
         }
         let Credential::OAuth2 { access_token, refresh_token, replied, .. } = credential else {
-            return Ok(None);
+            return None;
         };
         let (token, hint) = token_to_revoke(access_token, refresh_token.as_ref());
-        let configuration = configuration.document().map_err(|error| ApiError::internal(error))?;
-        let configuration: serde_json::Value =
-            serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
-        let document = json!({
-            "token": token.expose(), "hint": hint, "variables": replied.variables, "configuration": configuration,
-            "toldByCaller": replied.told_by_caller, "givenFor": credential.given_for(),
-        });
-        Ok(Some(Zeroizing::new(document.to_string())))
+        Some(GrantToEnd {
+            token: token.clone(),
+            hint: hint.to_owned(),
+            replied: replied.clone(),
+            configuration: configuration.clone(),
+            given_for: credential.given_for().map(str::to_owned),
+        })
     }
 
     pub(in crate::service) fn sealed_revocation(
@@ -89,9 +107,9 @@ impl Services {
         owner: Owner,
         id: i64,
         (element_id, instance): (i64, i64),
-        document: &str,
+        document: &GrantToEnd,
     ) -> Result<Revocation, ApiError> {
-        let sealed = self.vault.seal(REVOCATION.place(owner.organization, id), document.as_bytes())?;
+        let sealed = self.vault.seal_document(REVOCATION.place(owner.organization, id), document)?;
         Ok(Revocation { id, element_id, sealed, attempts: 0, instance_id: Some(instance) })
     }
 

@@ -9,11 +9,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::provision::with_values;
-use super::revocations::token_to_revoke;
+use super::revocations::{GrantToEnd, token_to_revoke};
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::{OAuth2, Revoke};
 use crate::kernel::code::Code;
@@ -54,19 +53,6 @@ impl Share {
 
 /// Between two looks while something is under way.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// What `delete_instance` wrote down.
-#[derive(Deserialize)]
-struct Remembered {
-    token: Secret,
-    hint: String,
-    #[serde(flatten)]
-    replied: Replied,
-    configuration: Configuration,
-    /// As the credential said.
-    #[serde(default, rename = "givenFor")]
-    given_for: Option<String>,
-}
 
 /// What this round has begun.
 struct UnderWay {
@@ -213,8 +199,8 @@ impl Services {
     }
 
     async fn revoke(&self, owner: Owner, revocation: &Revocation) -> Result<(), ApiError> {
-        let document = self.vault.open(REVOCATION.place(owner.organization, revocation.id), &revocation.sealed)?;
-        let remembered: Remembered = serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
+        let place = REVOCATION.place(owner.organization, revocation.id);
+        let remembered: GrantToEnd = self.vault.open_document(place, &revocation.sealed)?;
         // Another process may know it: a command that was given no directory of elements must not settle this.
         let Some(element) = &self.element_by_id(owner, revocation.element_id) else {
             return Err(Code::ElementNotFound.into());
@@ -224,7 +210,7 @@ impl Services {
         let Some(rule) = &oauth2.revoke else { return Ok(()) };
         self.refuse_changed_element(element, remembered.given_for.as_deref())?;
         let client = self.client_of(owner, element, &remembered.configuration).await?;
-        let Remembered { token, hint, replied, configuration, .. } = &remembered;
+        let GrantToEnd { token, hint, replied, configuration, .. } = &remembered;
         self.send_revocation(element, (oauth2, rule), &client, (token, hint), (replied, configuration)).await
     }
 

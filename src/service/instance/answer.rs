@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::view::InstanceView;
+use crate::vault::Document;
 
 /// An instance, and what else the reply must say.
 #[derive(Clone, Serialize, Deserialize)]
@@ -12,4 +13,8 @@ pub struct Answer {
     pub without_effect: Vec<String>,
     /// The caller asked for an `elements-trace-id`.
     pub trace: bool,
+}
+
+impl Document for Answer {
+    const KIND: &'static str = "answer";
 }

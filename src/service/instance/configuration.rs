@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
 
 use crate::catalog::address::ADDRESS_KEYS;
 use crate::catalog::element::{AuthenticationType, ConfigurationEntry, Element};
@@ -54,17 +53,12 @@ impl Configuration {
         configuration
     }
 
-    /// A stored document; keys that the element declared since then are appended with their defaults.
-    pub fn read(document: &[u8], element: Option<&Element>) -> Result<Self, serde_json::Error> {
-        let mut configuration: Self = serde_json::from_slice(document)?;
+    /// With keys that the element declared since this was stored, and their defaults.
+    pub(in crate::service) fn with_declared(mut self, element: Option<&Element>) -> Self {
         if let Some(element) = element {
-            configuration.declare(element);
+            self.declare(element);
         }
-        Ok(configuration)
-    }
-
-    pub fn document(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
-        serde_json::to_vec(self).map(Zeroizing::new)
+        self
     }
 
     /// Bytes, about as many as its document has.

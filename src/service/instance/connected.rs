@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::stored::{self, Unreadable};
 use crate::protocol::account::VendorAccount;
 use crate::protocol::oauth2::reply::Token;
+use crate::store::instances::InstanceRow;
 
 /// What is known of the vendor's account. Kept beside the instance as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,9 +20,18 @@ impl Connected {
         Self { account: token.account.clone(), granted_scopes: token.scopes.clone() }
     }
 
-    /// As `text` wrote it; what cannot be read is not known.
-    pub fn read(text: Option<&str>) -> Self {
-        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    /// As `text` wrote it.
+    pub fn of_row(row: &InstanceRow) -> Result<Self, Unreadable> {
+        let text = row.connected.as_deref();
+        text.map_or_else(|| Ok(Self::default()), |text| stored::read(text, ("instance", "connected", row.id)))
+    }
+
+    /// The same for who must go on: the log names a row that cannot be read, and nothing is known of it.
+    pub(in crate::service) fn of_row_or_unknown(row: &InstanceRow) -> Self {
+        Self::of_row(row).unwrap_or_else(|fault| {
+            tracing::error!(%fault, "which account of the vendor is connected is taken for unknown");
+            Self::default()
+        })
     }
 
     /// None where nothing is known.

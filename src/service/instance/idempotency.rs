@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use crate::kernel::code::Code;
@@ -97,9 +96,8 @@ impl Services {
             match claim {
                 Ok(Claim::New) => return Ok(Begun::First(Claimed { id })),
                 Ok(Claim::Done { id, reply_sealed }) => {
-                    let document = self.vault.open(ANSWER.place(owner.organization, id), &reply_sealed)?;
-                    let answer: Answer =
-                        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))?;
+                    let place = ANSWER.place(owner.organization, id);
+                    let answer: Answer = self.vault.open_document(place, &reply_sealed)?;
                     self.refuse_answer_of_deleted(owner, &answer).await?;
                     return Ok(Begun::Repeated(Box::new(answer)));
                 }
@@ -156,14 +154,13 @@ impl Services {
     }
 
     /// The answer as it is kept; it holds an instance token.
-    pub(in crate::service) fn seal_answer<T: Serialize + for<'a> Deserialize<'a>>(
+    pub(in crate::service) fn seal_answer(
         &self,
         owner: Owner,
         claimed: Claimed,
-        answer: &T,
+        answer: &Answer,
     ) -> Result<Vec<u8>, ApiError> {
-        let document = zeroize::Zeroizing::new(serde_json::to_vec(answer).map_err(|error| ApiError::internal(error))?);
-        Ok(self.vault.seal(ANSWER.place(owner.organization, claimed.id), &document)?)
+        Ok(self.vault.seal_document(ANSWER.place(owner.organization, claimed.id), answer)?)
     }
 
     /// The call failed: the key may be used again.

@@ -131,18 +131,16 @@ impl Services {
         (organization, instance): (i64, i64),
         sealed: &[u8],
     ) -> Result<Credential, ApiError> {
-        let document = self.vault.open(CREDENTIAL.place(organization, instance), sealed)?;
-        Credential::read(&document).map_err(|error| ApiError::internal(error))
+        Ok(self.vault.open_document(CREDENTIAL.place(organization, instance), sealed)?)
     }
 
     /// Opens the instance's configuration.
     pub(in crate::service) fn configuration_of(&self, stored: &Stored) -> Result<Configuration, ApiError> {
         let instance = &stored.instance;
         let element = self.element_by_id(instance.owner(), instance.element_id);
-        let document = self
-            .vault
-            .open(CONFIGURATION.place(instance.organization_id, instance.id), &instance.configuration_sealed)?;
-        Configuration::read(&document, element.as_deref()).map_err(|error| ApiError::internal(error))
+        let place = CONFIGURATION.place(instance.organization_id, instance.id);
+        let configuration: Configuration = self.vault.open_json(place, &instance.configuration_sealed)?;
+        Ok(configuration.with_declared(element.as_deref()))
     }
 
     /// The whole instance. `hydrate`: with its configuration.
@@ -174,7 +172,7 @@ impl Services {
             Some(text) => text,
             None => ElementText::of(&ElementView::removed(row)).map_err(|error| ApiError::internal(error))?,
         };
-        let connected = Connected::read(row.connected.as_deref());
+        let connected = Connected::of_row(row)?;
         let held = || self.held(row.owner(), (row.element_id, row.id), &stored.credential.sealed);
         let invalid_reason = row.invalid_reason.clone().or_else(held);
         let events_enabled = configuration.and_then(|known| known.get("event.notification.enabled")) == Some("true");
@@ -189,7 +187,7 @@ impl Services {
             token: token.expose().to_owned(),
             element: text,
             element_id: row.element_id,
-            tags: stored.tags(),
+            tags: stored.tags()?,
             provision_interactions: Vec::new(),
             valid: invalid_reason.is_none(),
             disabled: !row.enabled,

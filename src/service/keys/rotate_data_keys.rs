@@ -13,6 +13,7 @@ use crate::store::sealed::{
     self, CREDENTIAL, Column, INSTANCE_TOKEN, LINK_TOKEN, ORGANIZATION_SECRET, Pair, Swap, USER_SECRET,
 };
 use crate::store::{AnyConn, StoreFault, data_keys};
+use crate::vault::document::read_document;
 use crate::vault::generations::SPREAD;
 use crate::vault::lookup::Purpose;
 use crate::vault::{LookupKey, SessionKey, VaultFault, seal, session};
@@ -148,10 +149,9 @@ impl Services {
         if hashed.purpose != Purpose::VendorGrant {
             return Ok(Ok(key.hash_bytes(hashed.purpose, &text)));
         }
-        let Ok(credential) = Credential::read(&text) else {
-            let Column { table, name: column, .. } = hashed.of;
-            let fault = VaultFault::Corrupt { table, column, row: pair.id, owner: pair.owner };
-            return Ok(Err(Unopened { column: hashed.of, row: pair.id, key_id: None, fault }));
+        let credential: Credential = match read_document(hashed.of.place(pair.owner, pair.id), &text) {
+            Ok(credential) => credential,
+            Err(fault) => return Ok(Err(Unopened { column: hashed.of, row: pair.id, key_id: None, fault })),
         };
         let grant: Option<&Secret> = credential.grant();
         Ok(Ok(grant.map_or_else(|| pair.derived.clone(), |grant| key.hash(hashed.purpose, grant))))
@@ -174,7 +174,8 @@ impl Services {
             self.reload_data_keys().await?;
             let rehashed = self.rehash(|_| ()).await?;
             // What was altered is found by no hash any more; what another key or form seals may open again.
-            let may_open = |row: &&Unopened| !matches!(row.fault, VaultFault::Corrupt { .. });
+            let may_open =
+                |row: &&Unopened| !matches!(row.fault, VaultFault::Corrupt { .. } | VaultFault::Unreadable(_));
             let count = rehashed.unopened.iter().filter(may_open).count();
             if count == 0 {
                 self.store.write(move |conn| data_keys::remove_retired(conn, LOOKUP, now)).await?;

@@ -125,7 +125,7 @@ impl Services {
                     let recovers = change.renew(provisioned);
                     change.stored.credential = credential.clone();
                     let entry = Entry {
-                        tags: change.stored.tags(),
+                        tags: change.stored.tags()?,
                         grant: provisioned.grant,
                         recovers,
                         ..Entry::new(owner, Act::Change, change.stored.instance.clone(), credential)
@@ -172,7 +172,7 @@ impl Services {
     }
 
     async fn write_change(&self, owner: Owner, change: &Change) -> Result<(), StoreFault> {
-        let (row, tags) = (change.stored.instance.clone(), change.stored.tags());
+        let (row, tags) = (change.stored.instance.clone(), change.stored.tags()?);
         let whose = Whose::from(owner).writing(row.configuration_sealed.len());
         let committed = self.commit(whose, move |conn| instances::update(conn, owner, &row, &tags)).await;
         self.warm.forget([&change.stored.instance.id]);

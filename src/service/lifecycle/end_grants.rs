@@ -199,13 +199,10 @@ impl Services {
         credential: &CredentialRow,
     ) -> Result<Option<Revocation>, ApiError> {
         let credential = self.credential_of(instance, credential)?;
-        let configuration = self
-            .vault
-            .open(CONFIGURATION.place(instance.organization_id, instance.id), &instance.configuration_sealed)?;
-        let configuration: Configuration =
-            serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?;
+        let place = CONFIGURATION.place(instance.organization_id, instance.id);
+        let configuration: Configuration = self.vault.open_json(place, &instance.configuration_sealed)?;
         let about = (instance.element_id, instance.id);
-        let Some(document) = self.revocation_document((instance.owner(), about.0), &credential, &configuration)? else {
+        let Some(document) = self.revocation_document((instance.owner(), about.0), &credential, &configuration) else {
             return Ok(None);
         };
         self.sealed_revocation(instance.owner(), id, about, &document).map(Some)
@@ -232,7 +229,7 @@ impl Services {
             owner: instance.owner(),
             element: instance.element_key.clone(),
             instance: Some(instance.id),
-            account: Connected::read(instance.connected.as_deref()).account,
+            account: Connected::of_row_or_unknown(instance).account,
         })
     }
 

@@ -70,8 +70,7 @@ impl Services {
         id: i64,
         configuration: &Configuration,
     ) -> Result<Vec<u8>, ApiError> {
-        let document = configuration.document().map_err(|error| ApiError::internal(error))?;
-        Ok(self.vault.seal(CONFIGURATION.place(organization, id), &document)?)
+        Ok(self.vault.seal_json(CONFIGURATION.place(organization, id), configuration)?)
     }
 
     pub(in crate::service) fn credential_row(
@@ -90,7 +89,7 @@ impl Services {
             organization_id: owner.organization,
             account_id: owner.account,
             version,
-            sealed: self.vault.seal(CREDENTIAL.place(owner.organization, instance_id), &credential.document())?,
+            sealed: self.vault.seal_document(CREDENTIAL.place(owner.organization, instance_id), credential)?,
             grant_hash: credential.grant().map(|grant| self.lookup.hash(Purpose::VendorGrant, grant)),
             refreshable,
             lifetime: provisioned.lifetime,

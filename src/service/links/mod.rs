@@ -10,6 +10,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
+use crate::kernel::stored::{self, Unreadable};
 use crate::protocol::account::VendorAccount;
 use crate::service::links::outcome::Outcome;
 use crate::service::links::settings::LinkSettings;
@@ -44,10 +45,17 @@ pub(in crate::service) fn stored_status(row: &LinkRow) -> Status {
     Status::read(&row.status).unwrap_or(Status::Revoked)
 }
 
+pub(in crate::service) fn stored_outcome(row: &LinkRow) -> Result<Outcome, Unreadable> {
+    stored::read(&row.outcome, ("connect_link", "outcome", row.id))
+}
+
 /// Whether the link was connected, as far as is known with this account.
 pub(in crate::service) fn ended_with(link: &LinkRow, account: Option<&VendorAccount>) -> bool {
-    let kept = serde_json::from_str::<Outcome>(&link.outcome).unwrap_or_default().vendor_account;
-    stored_status(link) == Status::Authorised && !differ(kept.as_ref(), account)
+    let kept = stored_outcome(link).unwrap_or_else(|fault| {
+        tracing::error!(%fault, "which account a connect link connected is taken for unknown");
+        Outcome::default()
+    });
+    stored_status(link) == Status::Authorised && !differ(kept.vendor_account.as_ref(), account)
 }
 
 /// Whether both are known and are not the same.
@@ -64,9 +72,8 @@ impl Services {
     pub(in crate::service) fn open_link(&self, row: LinkRow) -> Result<Link, ApiError> {
         let (owner, id) = (row.organization_id, row.id);
         let token = self.vault.open_text(LINK_TOKEN.place(owner, id), &row.token_sealed)?;
-        let settings = self.vault.open(LINK_SETTINGS.place(owner, id), &row.settings_sealed)?;
-        let settings = serde_json::from_slice(&settings).map_err(|error| ApiError::internal(error))?;
-        let outcome = serde_json::from_str(&row.outcome).map_err(|error| ApiError::internal(error))?;
+        let settings = self.vault.open_document(LINK_SETTINGS.place(owner, id), &row.settings_sealed)?;
+        let outcome = stored_outcome(&row)?;
         let status = stored_status(&row).at(self.now(), row.expires_at.into());
         Ok(Link { row, token, status, settings, outcome })
     }

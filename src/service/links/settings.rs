@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::catalog::element::AuthenticationType;
+use crate::vault::Document;
+
+impl Document for LinkSettings {
+    const KIND: &'static str = "linkSettings";
+}
 
 /// What is kept of it, sealed: the configuration may hold secrets. No `Debug`.
 #[derive(Clone, Default, Serialize, Deserialize)]

@@ -1,9 +1,8 @@
 //! What is told of connect links.
 
 use super::Event;
-use crate::service::links::outcome::Outcome;
 use crate::service::links::status::Status;
-use crate::service::links::stored_status;
+use crate::service::links::{stored_outcome, stored_status};
 use crate::service::{Services, notices};
 use crate::store::links::LinkRow;
 use crate::store::{AnyConn, StoreFault};
@@ -14,7 +13,7 @@ impl Services {
         let status = stored_status(row);
         let Some(kind) = kind_of(status) else { return Ok(()) };
         let element = row.element_id.and_then(|id| self.element_by_id(row.owner(), id));
-        let outcome: Outcome = serde_json::from_str(&row.outcome).unwrap_or_default();
+        let outcome = stored_outcome(row)?;
         let event = Event {
             kind,
             instance_id: row.instance_id.filter(|_| status == Status::Authorised),

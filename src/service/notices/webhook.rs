@@ -2,15 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use url::Url;
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
 
 use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::kernel::secret::Secret;
+use crate::kernel::secret::{self, Secret};
 use crate::protocol::standard_webhooks::new_secret;
 use crate::service::Services;
 use crate::service::actor::Actor;
@@ -60,11 +58,12 @@ pub struct WebhookAddress {
 }
 
 /// As it rests in the document.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Kept {
     id: i64,
     created_at: DateTime<Utc>,
+    #[serde(serialize_with = "secret::sealed")]
     secret: Secret,
     /// False: made for a link's notices, and no administrator has seen it.
     shown: bool,
@@ -190,19 +189,11 @@ impl Services {
     }
 
     fn secrets_of(&self, row: &WebhookRow) -> Result<Vec<Kept>, ApiError> {
-        let document = self.vault.open(WEBHOOK_SECRETS.place(row.organization_id, row.id), &row.secrets_sealed)?;
-        serde_json::from_slice(&document).map_err(|error| ApiError::internal(error))
+        Ok(self.vault.open_json(WEBHOOK_SECRETS.place(row.organization_id, row.id), &row.secrets_sealed)?)
     }
 
     fn seal_secrets(&self, organization: i64, row: i64, secrets: &[Kept]) -> Result<Vec<u8>, ApiError> {
-        let documents: Vec<_> = secrets
-            .iter()
-            .map(|Kept { id, created_at, secret, shown }| {
-                json!({ "id": id, "createdAt": created_at, "secret": secret.expose(), "shown": shown })
-            })
-            .collect();
-        let document = Zeroizing::new(serde_json::to_vec(&documents).map_err(|error| ApiError::internal(error))?);
-        Ok(self.vault.seal(WEBHOOK_SECRETS.place(organization, row), &document)?)
+        Ok(self.vault.seal_json(WEBHOOK_SECRETS.place(organization, row), &secrets)?)
     }
 
     async fn new_kept_secret(&self, shown: bool) -> Result<Kept, ApiError> {

@@ -189,8 +189,10 @@ impl Services {
         lateness: &Lateness,
     ) -> (Outcome, Result<i64, ApiError>) {
         let (owner, id, now) = (wanted.owner, wanted.id, self.now());
-        let before = call.stored.instance.connected.as_deref();
-        let connected = Connected::read(before).renewed(&token).text();
+        let row = &call.stored.instance;
+        let before = row.connected.as_deref();
+        // A token that was spent is stored, whatever stands beside it.
+        let connected = Connected::of_row_or_unknown(row).renewed(&token).text();
         // A row that says the same is not written.
         let connected = connected.filter(|now| before != Some(now.as_str()));
         let credential = match self.renewed(&call, token, wanted.cause, now) {
@@ -274,7 +276,7 @@ impl Services {
         Ok(CredentialRow {
             sealed: self
                 .vault
-                .seal(CREDENTIAL.place(call.stored.instance.organization_id, id), &credential.document())?,
+                .seal_document(CREDENTIAL.place(call.stored.instance.organization_id, id), &credential)?,
             grant_hash: grant,
             lifetime: token.lifetime,
             expires_at: token.expires_at.map(UtcTime),

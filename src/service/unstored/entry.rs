@@ -14,6 +14,7 @@ use crate::store::instances::{self, CredentialRow, InstanceRow};
 use crate::store::links::LinkRow;
 use crate::store::notices::Notice;
 use crate::store::{AnyConn, StoreFault, grants, idempotency, leases, refreshes, revocation_orders};
+use crate::vault::Document;
 
 /// What is stored within this time the last look of an order finds.
 pub(in crate::service) const NEW: TimeDelta = TimeDelta::seconds(5);
@@ -60,6 +61,10 @@ pub struct Entry {
     /// Drawn once, so that a commit that is tried again tells the same.
     #[serde(skip)]
     pub told: Vec<Notice>,
+}
+
+impl Document for Entry {
+    const KIND: &'static str = "entry";
 }
 
 impl Entry {

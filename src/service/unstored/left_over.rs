@@ -17,7 +17,7 @@ use crate::service::ground::Pauses;
 use crate::service::instance::connected::Connected;
 use crate::service::links::{differ, ended_with};
 use crate::service::process::flight::Lateness;
-use crate::store::instances::{CredentialRow, Stored};
+use crate::store::instances::{CredentialRow, InstanceRow, Stored};
 use crate::store::{AnyConn, StoreFault, Whose, processes};
 use crate::vault::seal::Place;
 
@@ -78,9 +78,8 @@ impl Services {
     }
 
     fn line_of(&self, entry: &Entry) -> Result<String, String> {
-        let document = serde_json::to_vec(entry).map_err(|error| error.to_string())?;
         let id = entry.instance.id;
-        let sealed = self.vault.seal(place(id), &document).map_err(|fault| fault.to_string())?;
+        let sealed = self.vault.seal_document(place(id), entry).map_err(|fault| fault.to_string())?;
         Ok(format!("{id} {}", STANDARD.encode(sealed)))
     }
 
@@ -88,8 +87,7 @@ impl Services {
         let (id, sealed) = line.split_once(' ').ok_or("a line that is no entry")?;
         let id = id.parse().map_err(|_| "a line without an id")?;
         let sealed = STANDARD.decode(sealed).map_err(|error| error.to_string())?;
-        let document = self.vault.open(place(id), &sealed).map_err(|fault| fault.to_string())?;
-        serde_json::from_slice(&document).map_err(|error| error.to_string())
+        self.vault.open_document(place(id), &sealed).map_err(|fault| fault.to_string())
     }
 
     async fn revoke_at_end(&self, entry: &Entry, client: &Client) {
@@ -161,7 +159,7 @@ impl Services {
         loop {
             let decided = match self.store_entry(&entry, true, &Lateness::unheard()).await {
                 Ok(None) => return TakenUp::Stored,
-                Ok(Some(link)) if ended_with(&link, account(&entry.instance.connected).as_ref()) => {
+                Ok(Some(link)) if ended_with(&link, account(&entry.instance).as_ref()) => {
                     return TakenUp::Superseded;
                 }
                 Ok(Some(_)) => None,
@@ -205,23 +203,27 @@ fn is_live(stored: &Stored) -> bool {
 }
 
 fn differs(stored: &Stored, entry: &Entry) -> bool {
-    differ(account(&stored.instance.connected).as_ref(), account(&entry.instance.connected).as_ref())
+    differ(account(&stored.instance).as_ref(), account(&entry.instance).as_ref())
 }
 
-fn account(connected: &Option<String>) -> Option<VendorAccount> {
-    Connected::read(connected.as_deref()).account
+fn account(row: &InstanceRow) -> Option<VendorAccount> {
+    Connected::of_row_or_unknown(row).account
 }
 
 /// The entry on the row as it is by now: what belongs to the credential is the entry's.
 fn over(entry: &Entry, stored: Stored) -> Entry {
     let theirs = &entry.instance;
+    // Tags of the row; those that its creation had where they cannot be read.
+    let tags = stored.tags().unwrap_or_else(|fault| {
+        tracing::error!(%fault, "the tags of an instance are taken from a journal");
+        entry.tags.clone()
+    });
     let mut instance = stored.instance;
     instance.authentication_type.clone_from(&theirs.authentication_type);
     instance.external_authentication.clone_from(&theirs.external_authentication);
     instance.configuration_sealed.clone_from(&theirs.configuration_sealed);
     instance.connected.clone_from(&theirs.connected);
     let recovers = instance.invalid_reason.take().is_some();
-    let tags = serde_json::from_str(&instance.tags).unwrap_or_default();
     let credential = CredentialRow { version: stored.credential.version, ..entry.credential.clone() };
     Entry { instance, credential, tags, recovers, ..entry.clone() }
 }

@@ -134,10 +134,7 @@ impl Services {
     fn opened(&self, entry: &Entry) -> Result<(Credential, Configuration), ApiError> {
         let row = &entry.instance;
         let place = CONFIGURATION.place(row.organization_id, row.id);
-        let configuration = self.vault.open(place, &row.configuration_sealed)?;
-        Ok((
-            self.credential_of(row, &entry.credential)?,
-            serde_json::from_slice(&configuration).map_err(|error| ApiError::internal(error))?,
-        ))
+        let configuration = self.vault.open_json(place, &row.configuration_sealed)?;
+        Ok((self.credential_of(row, &entry.credential)?, configuration))
     }
 }
