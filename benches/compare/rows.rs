@@ -250,7 +250,7 @@ fn rows_like(stored: &Stored, id: i64) -> Stored {
 }
 
 fn insert(conn: &mut AnyConn, owner: Owner, stored: &Stored) -> Result<(), ligand::store::StoreFault> {
-    instances::insert(conn, owner, &stored.instance, &stored.credential, &stored.tags())
+    instances::insert(conn, owner, &stored.instance, &stored.credential, &stored.tags()?)
 }
 
 /// Durable commits per second through the application's own write lane.

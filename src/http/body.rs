@@ -12,9 +12,10 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::extract::{Extraction, Parameters, presented, services, shared, shortened};
+use super::extract::{Extraction, Parameters, presented, services, shared};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::plain_text::shortened;
 use crate::outbound::BrokenUpload;
 use crate::service::organization::large_bodies::Turn;
 use crate::service::process::budget::{Budget, Room, STEP};

@@ -2,7 +2,9 @@
 
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use url::{Host, Url};
+use url::Url;
+
+use crate::kernel::loopback::is_loopback;
 
 /// `LIGAND_CORS_ORIGINS`.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +23,7 @@ const HEADERS: &str = "Authorization, Content-Type, Accept, Idempotency-Key, Ele
 
 impl CorsOrigins {
     fn allows(&self, origin: &str) -> bool {
-        self.listed.iter().any(|listed| listed == origin) || (self.localhost && is_localhost(origin))
+        self.listed.iter().any(|listed| listed == origin) || (self.localhost && is_local_origin(origin))
     }
 
     /// Adds what a browser needs to see to the answer of a request that carries `Origin`.
@@ -47,14 +49,7 @@ impl CorsOrigins {
     }
 }
 
-fn is_localhost(origin: &str) -> bool {
-    Url::parse(origin).is_ok_and(|url| {
-        let local = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
-        local && url.origin().ascii_serialization() == origin
-    })
+/// On this machine, and written as browsers write it.
+fn is_local_origin(origin: &str) -> bool {
+    Url::parse(origin).is_ok_and(|url| is_loopback(url.host()) && url.origin().ascii_serialization() == origin)
 }

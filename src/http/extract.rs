@@ -270,11 +270,6 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
-/// For messages: what was sent, but not all of it.
-pub fn shortened(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
-}
-
 /// More than anybody means: a parameter takes two bytes to send and fifty to hold.
 const MOST_PARAMETERS: usize = 5000;
 

@@ -5,9 +5,9 @@
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::extract::shortened;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::plain_text::shortened;
 use crate::store::users::By;
 
 #[derive(Deserialize, IntoParams)]

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::families::Form;
 use crate::catalog::element::Element;
 use crate::catalog::resource::{Collection, Operation, Resource, segments, variable};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::plain_text::shortened;
 
 /// What a call leads to.
 #[derive(Debug, Clone)]
@@ -153,18 +156,20 @@ fn vendor_name(element: &Element, route: &Route<'_>) -> Result<String, ApiError>
     Ok(filled.join("/"))
 }
 
+/// What a segment has as it is; all else is encoded.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
+
 /// A value as one segment of a path: it can neither leave its place nor climb.
 pub fn segment_text(name: &str, value: &str) -> Result<String, ApiError> {
     if value.is_empty() || matches!(value, "." | "..") {
         let message = format!("`{value}` cannot be the {name} of a path.");
         return Err(ApiError::new(Code::BadParameter, message));
     }
-    let encoded = url::form_urlencoded::byte_serialize(value.as_bytes());
-    Ok(encoded.map(|piece| if piece == "+" { "%20" } else { piece }).collect())
+    Ok(utf8_percent_encode(value, SEGMENT).to_string())
 }
 
 fn no_resource(element: &Element, form: Form, path: &[String]) -> ApiError {
-    let shown: String = path.join("/").chars().filter(|c| !c.is_control()).take(100).collect();
+    let shown = shortened(&path.join("/"));
     let known: Vec<&str> = element.resources.iter().map(|resource| resource.path.as_str()).collect();
     let message = if known.is_empty() {
         format!("{} has no resources yet.", element.name)

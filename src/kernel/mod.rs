@@ -4,6 +4,7 @@ pub mod clock;
 pub mod code;
 pub mod entropy;
 pub mod error;
+pub mod loopback;
 pub mod owner;
 pub mod paging;
 pub mod patch;

@@ -1,4 +1,18 @@
-//! Names and tags are plain text: markup in them is removed before storing (docs/api.md, Creating an instance).
+//! Names and tags are plain text: markup in them is removed before storing (docs/api.md, Creating an instance). And what was sent,
+//! as messages repeat it.
+
+/// Characters of what was sent that a message repeats.
+const SHORT: usize = 100;
+
+/// For messages: what was sent, but not all of it.
+pub fn shortened(text: &str) -> String {
+    limited(text, SHORT)
+}
+
+/// In one line, and no longer than that many characters.
+pub fn limited(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
+}
 
 /// Removes tags and comments, control characters and outer white space, in one pass. What merely looks like markup stays:
 /// `R&D`, `a < b`. Of a tag that is never closed only the `<` goes: pasted into a page it would close there.
@@ -44,7 +58,14 @@ fn opens_tag(c: &char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::plain_text;
+    use super::{limited, plain_text, shortened};
+
+    #[test]
+    fn what_is_repeated_is_short_and_in_one_line() {
+        assert_eq!(shortened("a\nb\u{1b}[31m\u{7f}ü"), "ab[31mü");
+        assert_eq!(shortened(&"ü".repeat(101)), "ü".repeat(100));
+        assert_eq!(limited("\r\nabc", 2), "ab");
+    }
 
     #[test]
     fn markup_goes_and_text_stays() {

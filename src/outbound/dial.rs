@@ -13,6 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
@@ -137,7 +138,7 @@ impl Proxy {
     fn read(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let address = Url::parse(text)?;
         let user = (!address.username().is_empty()).then(|| {
-            let decoded = |part: &str| percent_decoded(part);
+            let decoded = |part| percent_decode_str(part).decode_utf8_lossy();
             format!("{}:{}", decoded(address.username()), decoded(address.password().unwrap_or_default()))
         });
         let authorization = match user {
@@ -152,12 +153,6 @@ impl Proxy {
         };
         Ok(Self { address, authorization })
     }
-}
-
-fn percent_decoded(text: &str) -> String {
-    // As a form's name: the library has no other decoder, and a plus must stay one.
-    let kept = text.replace('+', "%2B");
-    url::form_urlencoded::parse(kept.as_bytes()).map(|(name, _)| name.into_owned()).collect()
 }
 
 fn connector<R>(mut connector: HttpConnector<R>) -> HttpConnector<R> {

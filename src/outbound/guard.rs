@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use crate::kernel::loopback::is_loopback_name;
 use crate::protocol::VendorFault;
 
 /// `LIGAND_OUTBOUND_ALLOW`, and the sandbox's socket.
@@ -46,7 +47,9 @@ impl Guard {
     pub fn check(&self, url: &Url) -> Result<(), String> {
         let port = url.port_or_known_default().unwrap_or_default();
         match (url.scheme(), url.host()) {
-            ("https", Some(Host::Domain(host))) if self.unresolved && is_localhost(host) && !self.lists_loopback() => {
+            ("https", Some(Host::Domain(host)))
+                if self.unresolved && is_loopback_name(host) && !self.lists_loopback() =>
+            {
                 Err(format!("https://{host}"))
             }
             ("https", Some(Host::Domain(_))) => Ok(()),
@@ -120,12 +123,6 @@ pub(super) fn refused_address(error: &(dyn Error + 'static)) -> Option<String> {
         cause = inner.source();
     }
     None
-}
-
-fn is_localhost(host: &str) -> bool {
-    // The parser made it lower-case.
-    let host = host.strip_suffix('.').unwrap_or(host);
-    host == "localhost" || host.ends_with(".localhost")
 }
 
 /// Addresses of the open internet: nothing that the special-purpose registries (RFC 6890) set aside.

@@ -1,5 +1,6 @@
 //! The vendor's account behind a credential, as the vendor's replies tell it.
 
+use crate::kernel::plain_text::limited;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -26,7 +27,7 @@ pub fn read(id: &[String], name: &[String], reply: Option<&Value>) -> Option<Ven
 /// People see it, so it is one short line.
 fn text(value: &Value) -> Option<String> {
     let text = match value {
-        Value::String(text) => text.chars().filter(|c| !c.is_control()).take(LONGEST).collect(),
+        Value::String(text) => limited(text, LONGEST),
         Value::Number(number) => number.to_string(),
         _ => String::new(),
     };

@@ -13,6 +13,7 @@ use super::fault::VendorFault;
 use super::placement::{Carrier, basic, placement_of};
 use crate::catalog::element::{Element, Placement};
 use crate::catalog::oauth2::BodyEncoding;
+use crate::kernel::plain_text::limited;
 use crate::kernel::secret::Secret;
 
 /// Token replies and profiles are small.
@@ -126,7 +127,7 @@ impl VendorRequest {
             masked = masked.replace(secret, "***").replace(&*travelled, "***");
             masked = masked.replace(&*Zeroizing::new(travelled.replace('+', "%20")), "***");
         }
-        masked.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+        limited(&masked, LONGEST)
     }
 }
 

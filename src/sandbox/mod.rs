@@ -8,7 +8,6 @@ mod admission;
 mod control;
 mod crm;
 mod fields;
-mod gzip;
 mod inspect;
 mod journal;
 mod kept;

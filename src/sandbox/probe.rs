@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::Sandbox;
 use super::fields::Fields;
-use super::gzip::gzip;
+use super::spoil::gzip;
 use crate::kernel::entropy::hex_of;
 
 const TAG: &str = "\"sandbox-1\"";

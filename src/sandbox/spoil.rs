@@ -1,5 +1,6 @@
 //! Replies that break on their way: cut off, stalled, nonsense, compressed, with a length that is not theirs.
 
+use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,10 +9,10 @@ use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody, to_bytes};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Sleep, sleep};
-
-use super::gzip::gzip;
 
 /// What happens to the reply to one call; status and headers stay.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,6 +73,14 @@ pub async fn spoil(reply: HttpResponse, how: How) -> HttpResponse {
         head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     head.set_body(body).map_into_boxed_body()
+}
+
+/// Packed; how well is not the point.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // A vector takes whatever is written to it.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
 }
 
 struct Broken {

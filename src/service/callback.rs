@@ -12,14 +12,12 @@ use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::grants::{DefaultWaiting, Redirected, UnderWay, Waiting, digest};
+use crate::service::ground::Races;
 use crate::service::process::flight::Flight;
 use crate::store::grants::{self, Grant};
 use crate::store::sealed::GRANT;
 use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
-
-/// How often a grant is read again because its document was sealed anew meanwhile.
-const TRIES: usize = 4;
 
 /// Where the browser goes from the callback. The address holds a code: no `Debug`.
 pub enum CallbackEnd {
@@ -55,7 +53,8 @@ impl Services {
         redirected: Redirected,
     ) -> Result<CallbackEnd, ApiError> {
         let hashes = self.lookup.hashes(Purpose::State, &state);
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             let (now, hashes) = (self.now(), hashes.clone());
             let found = self.store.read(move |conn| grants::find_by_state(conn, &hashes, now)).await?;
             let Some((owner, grant)) = found else { return Ok(CallbackEnd::Unknown) };
@@ -82,12 +81,14 @@ impl Services {
             let used = move |conn: &mut AnyConn| grants::replace_document(conn, owner, id, (&before, &sealed));
             match self.store.write_for(owner, used).await {
                 // Somebody was quicker, or a rotation sealed the document anew: look again.
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => {
+                    races.lost()?;
+                    continue;
+                }
                 other => other?,
             }
             return self.end_callback(owner, address, grant, under_way, redirected).await;
         }
-        Ok(CallbackEnd::Unknown)
     }
 
     async fn end_callback(

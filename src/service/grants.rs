@@ -10,6 +10,7 @@ use crate::catalog::oauth2::{OAuth2, Pkce};
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::kernel::plain_text::limited;
 use crate::kernel::secret::{self, Secret};
 use crate::protocol::oauth2::pkce;
 use crate::service::Services;
@@ -244,7 +245,7 @@ impl Services {
 impl Redirected {
     /// An answer without a code is an error; so is one of another issuer than the element's (RFC 9207 section 2.4).
     pub(in crate::service) fn checked(mut self, element: Option<&Element>) -> Self {
-        let words = |text: String| text.chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect::<String>();
+        let words = |text: String| limited(&text, LONGEST_WORDS);
         self.error = self.error.filter(|error| !error.is_empty()).map(words);
         self.error_description = self.error_description.filter(|text| !text.is_empty()).map(words);
         let oauth2 = element.and_then(|it| it.authentication.oauth2.as_ref());

@@ -39,6 +39,26 @@ impl Pauses {
     }
 }
 
+/// Losses of a change that goes by what was read: whoever changed the row meanwhile was quicker, and one looks again.
+#[derive(Default)]
+pub(super) struct Races(u8);
+
+impl Races {
+    /// How often the same change is begun.
+    const MOST: u8 = 8;
+
+    /// One more. Whoever loses all is told to come again: there is no other end.
+    #[track_caller]
+    pub fn lost(&mut self) -> Result<(), ApiError> {
+        self.0 = self.0.saturating_add(1);
+        if self.0 < Self::MOST {
+            return Ok(());
+        }
+        let message = "Others change the same at this moment, again and again: try again in a second.";
+        Err(ApiError::new(Code::DatabaseUnavailable, message).with_retry_after(1))
+    }
+}
+
 impl Services {
     /// Tries for as long as a caller waits.
     pub(super) async fn commit<T, F>(&self, whose: impl Into<Whose>, transaction: F) -> Result<T, StoreFault>

@@ -16,6 +16,7 @@ use crate::http::openapi::queries::{ElementListQuery, MetadataQuery, OAuthUrlQue
 use crate::http::path::{AuthenticationTypePath, ElementPath};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::plain_text::shortened;
 use crate::service::authorize::url::OAuthUrl;
 use crate::service::elements::list::ElementQuery;
 use crate::service::elements::metadata::ElementMetadata;
@@ -167,8 +168,7 @@ fn texts(members: Map<String, Value>) -> Result<BTreeMap<String, String>, ApiErr
             Value::String(text) => text,
             Value::Bool(_) | Value::Number(_) => value.to_string(),
             Value::Array(_) | Value::Object(_) => {
-                let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-                return Err(ApiError::new(Code::BadBody, format!("`{shown}` must be a text.")));
+                return Err(ApiError::new(Code::BadBody, format!("`{}` must be a text.", shortened(&name))));
             }
         };
         texts.insert(name, text);

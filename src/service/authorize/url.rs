@@ -11,6 +11,7 @@ use crate::catalog::oauth2::Pkce;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
+use crate::kernel::plain_text::shortened;
 use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::authorize::{self, Authorization};
 use crate::protocol::oauth2::pkce;
@@ -131,7 +132,7 @@ pub(super) fn check_state(state: Option<&str>) -> Result<(), ApiError> {
 /// A callback URL is an address for browsers: any host, but a whole address.
 pub(super) fn check_callback_url(text: &str) -> Result<(), ApiError> {
     let refused = |what: &str| {
-        let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
+        let shown = shortened(text);
         Err(ApiError::new(Code::BadCallbackUrl, format!("callbackUrl `{shown}` {what}.")))
     };
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {

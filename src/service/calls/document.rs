@@ -9,6 +9,7 @@ use crate::hub::objects::ObjectMetadata;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::kernel::plain_text::shortened;
 use crate::outbound::Line;
 use crate::service::Services;
 
@@ -30,7 +31,7 @@ impl DocumentQuery {
             None => document,
             Some(id) => document.only(id).ok_or_else(|| {
                 let message =
-                    format!("There is no operation {}: take an operationId of the whole document.", shown(id));
+                    format!("There is no operation {}: take an operationId of the whole document.", shortened(id));
                 ApiError::new(Code::ResourceNotFound, message)
             })?,
         };
@@ -57,7 +58,7 @@ impl Services {
             let mut hubs: Vec<&str> = all.iter().map(|element| element.hub.as_str()).collect();
             hubs.sort_unstable();
             hubs.dedup();
-            let message = format!("No element found in a hub {}: the hubs are {}.", shown(hub), hubs.join(", "));
+            let message = format!("No element found in a hub {}: the hubs are {}.", shortened(hub), hubs.join(", "));
             return Err(ApiError::new(Code::ElementNotFound, message));
         }
         query.answer(Document::of_hub(hub, elements))
@@ -89,13 +90,9 @@ impl Services {
         };
         let fields = discovered.as_ref().map(|found| found.fields.as_slice());
         let document = Document::of_object(&live.element, name, fields).ok_or_else(|| {
-            let message = format!("{} has no object {}: see /objects.", live.element.name, shown(name));
+            let message = format!("{} has no object {}: see /objects.", live.element.name, shortened(name));
             ApiError::new(Code::ResourceNotFound, message)
         })?;
         query.answer(document)
     }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
 }

@@ -15,6 +15,7 @@ use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::kernel::plain_text::shortened;
 use crate::outbound::Line;
 use crate::service::Services;
 use crate::service::instance::list::nothing_found;
@@ -198,8 +199,8 @@ impl Services {
         let live = self.live_instance(access.owner, access.instance).await?;
         let element: &Element = &live.element;
         let described = objects::describe(element, name).ok_or_else(|| {
-            let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-            ApiError::new(Code::ResourceNotFound, format!("{} has no object {shown}: see /objects.", element.name))
+            let message = format!("{} has no object {}: see /objects.", element.name, shortened(name));
+            ApiError::new(Code::ResourceNotFound, message)
         })?;
         match described {
             Described::ByElement(fields) => Ok(fields),

@@ -13,6 +13,7 @@ use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
 use crate::service::grants::{Redirected, Started, UnderWay, Waiting};
+use crate::service::ground::Races;
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::connected::Connected;
 use crate::service::instance::input::ProviderData;
@@ -26,9 +27,6 @@ use crate::service::unstored::link_end::LinkEnd;
 use crate::store::StoreFault;
 use crate::store::instances::Creator;
 use crate::store::links::LinkRow;
-
-/// How often a commit is tried again because somebody else changed the link or the instance meanwhile.
-pub(super) const TRIES: usize = 8;
 
 /// Everything that an instance will be made of.
 pub(super) struct Attempt {
@@ -153,9 +151,16 @@ impl Services {
         let entry = self.telling(entry);
         let spends = draft.provisioning.spends();
         let _held = spends.then(|| self.unstored.hold(Arc::clone(&entry), draft.provisioning.client()));
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             return match self.store_entry(&entry, spends, lateness).await {
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => match races.lost() {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        self.revoke_entry(&entry).await;
+                        Err(error)
+                    }
+                },
                 Err(fault) => {
                     if spends {
                         self.revoke_entry(&entry).await;
@@ -169,8 +174,6 @@ impl Services {
                 }
             };
         }
-        self.revoke_entry(&entry).await;
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
     pub(super) async fn provisioning(

@@ -10,6 +10,7 @@ use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
+use crate::kernel::plain_text::shortened;
 use crate::service::instance::input::{InstanceInput, Tag, Tags};
 
 /// Seconds: seven days unless said otherwise.
@@ -135,7 +136,7 @@ impl LinkInput {
         for key in self.configuration.iter().flat_map(Map::keys) {
             let declares = |element: &Element| element.entry(key).is_some_and(|declared| !declared.internal);
             if !is_scope_key(key) && !elements.clone().any(declares) {
-                let message = format!("No element of the link declares the configuration key {}.", shown(key));
+                let message = format!("No element of the link declares the configuration key {}.", shortened(key));
                 return Err(ApiError::new(Code::BadConfiguration, message));
             }
         }
@@ -146,8 +147,4 @@ impl LinkInput {
 /// Scopes are accepted as configuration of every element.
 pub fn is_scope_key(key: &str) -> bool {
     matches!(key, "Scopes" | "OptionalScopes")
-}
-
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
 }

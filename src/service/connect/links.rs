@@ -15,6 +15,7 @@ use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 use crate::service::Services;
 use crate::service::actor::Actor;
+use crate::service::ground::Races;
 use crate::service::keys::unopened::unless_unopened;
 use crate::service::links::outcome::Outcome;
 use crate::service::links::settings::LinkSettings;
@@ -32,9 +33,6 @@ const MOST_ELEMENTS: usize = 100;
 const KEPT_FOR: TimeDelta = TimeDelta::days(90);
 /// Links in one round of the job.
 const BATCH: i64 = 1000;
-/// How often a change is tried again because somebody else changed the link meanwhile.
-const TRIES: usize = 8;
-
 /// Which links a list wants.
 #[derive(Debug, Clone, Default)]
 pub struct LinkQuery {
@@ -268,7 +266,8 @@ impl Services {
     /// Withdraws a link. One that is over already stays what it is, and that is a conflict; withdrawing twice is not.
     pub async fn revoke_link(&self, actor: &Actor, id: i64) -> Result<LinkView, ApiError> {
         let owner = actor.owner();
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             let mut link = self.link(owner, id).await?;
             if link.status == Status::Revoked {
                 return Ok(self.link_view(link));
@@ -284,7 +283,10 @@ impl Services {
                 services.tell_link(conn, &row)
             });
             match written.await {
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => {
+                    races.lost()?;
+                    continue;
+                }
                 outcome => outcome.map_err(of_link(id))?,
             }
             self.rooms.freed(owner.organization);
@@ -292,7 +294,6 @@ impl Services {
             link.status = Status::Revoked;
             return Ok(self.link_view(link));
         }
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
     /// Writes down which links have run out, so that it can be told. For all owners. How many did.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::finish::{Attempt, Refusal, TRIES};
+use super::finish::{Attempt, Refusal};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
 use crate::service::Services;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
+use crate::service::ground::Races;
 use crate::service::instance::connected::Connected;
 use crate::service::instance::input::{InstanceInput, Tag, Tags};
 use crate::service::keys::unopened::unless_unopened;
@@ -32,8 +33,9 @@ impl Services {
         // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
         let mut got: Option<Arc<(Provisioning, Provisioned)>> = None;
         // What the end of the process would keep: each try makes it anew, on the row as it is by then.
-        let mut held: Option<Held> = None;
-        for _ in 0..TRIES {
+        let mut _held: Option<Held> = None;
+        let mut races = Races::default();
+        loop {
             let (stored, mut change) = match self.changed_instance(owner, id, &input, got.is_some()).await {
                 Err(error) if error.code == Code::InstanceNotFound => {
                     let message = "The connection that was to be renewed is gone.";
@@ -93,9 +95,12 @@ impl Services {
                 drop(meanwhile);
             }
             let entry = self.telling(entry);
-            held = provisioning.spends().then(|| self.unstored.hold(Arc::clone(&entry), client));
+            _held = provisioning.spends().then(|| self.unstored.hold(Arc::clone(&entry), client));
             return match self.store_entry(&entry, provisioning.spends(), lateness).await {
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => {
+                    races.lost()?;
+                    continue;
+                }
                 Err(fault) => Err(fault.into()),
                 Ok(None) => Ok(None),
                 Ok(Some(link)) => {
@@ -104,8 +109,6 @@ impl Services {
                 }
             };
         }
-        drop(held);
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
     /// Why the instance keeps the credential that it has. A vendor that knows one grant for an account would end the old one

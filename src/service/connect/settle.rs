@@ -3,7 +3,7 @@
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::service::Services;
-use crate::service::ground::{PATIENCE, waits_for_database};
+use crate::service::ground::{PATIENCE, Races, waits_for_database};
 use crate::service::links::Link;
 use crate::service::links::outcome::Outcome;
 use crate::service::links::status::Status;
@@ -11,9 +11,6 @@ use crate::service::process::flight::Lateness;
 use crate::store::StoreFault;
 use crate::store::links::{self as rows, LinkRow};
 use crate::store::time::UtcTime;
-
-/// How often a change is tried again because somebody else changed the link meanwhile.
-const TRIES: usize = 8;
 
 impl Services {
     /// The row as it will be.
@@ -34,7 +31,8 @@ impl Services {
         (status, outcome): (Status, &Outcome),
         element: Option<i64>,
     ) -> Result<Link, ApiError> {
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             let link = self.link(owner, id).await?;
             let comes = link.status.may_become(status);
             // Another try of the same kind: nothing to be told.
@@ -50,12 +48,14 @@ impl Services {
                 if comes { services.tell_link(conn, &written) } else { Ok(()) }
             });
             match commit.await {
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => {
+                    races.lost()?;
+                    continue;
+                }
                 other => other?,
             }
             return self.link(owner, id).await;
         }
-        Err(ApiError::internal("a connect link was changed again and again"))
     }
 
     /// As `settle_link`, whatever the database does meanwhile: who waits must not wait for ever.

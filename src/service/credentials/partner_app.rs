@@ -17,6 +17,7 @@ use crate::protocol::oauth2::client::{Client, Hosts};
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::actor::action::Action;
+use crate::service::ground::Races;
 use crate::service::instance::configuration::Configuration;
 use crate::service::keys::unopened::unless_unopened;
 use crate::store::StoreFault;
@@ -26,9 +27,6 @@ use crate::vault::Document;
 
 const LONGEST_ID: usize = 500;
 const LONGEST_SECRET: usize = 4000;
-/// How often a change is applied again because somebody else changed the app meanwhile.
-const TRIES: usize = 8;
-
 /// The app as it is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -187,7 +185,8 @@ impl Services {
 
     async fn stored_app(&self, owner: Owner, element: &Element) -> Result<Option<(SealedApp, PartnerApp)>, ApiError> {
         let id = element.id;
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             let Some(stored) = self.store.read_for(owner, move |conn| partner_apps::find(conn, owner, id)).await?
             else {
                 return Ok(None);
@@ -210,8 +209,8 @@ impl Services {
                 );
                 return Ok(Some((saved, app)));
             }
+            races.lost()?;
         }
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
     /// All of the owner's, by element id.
@@ -246,7 +245,8 @@ impl Services {
         let element = self.element_of(actor.owner(), key_or_id)?;
         let oauth2 = oauth2_of(&element)?;
         let owner = actor.owner();
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             let (before, stored) = self.stored_app(owner, &element).await?.unzip();
             let app = input.checked(&element, stored.as_ref())?;
             // What keeps an old secret is of no use.
@@ -254,8 +254,8 @@ impl Services {
             if self.replace_app(owner, &element, before, &app).await?.is_some() {
                 return Ok(self.partner_app_view(&element, oauth2, Some(&app)));
             }
+            races.lost()?;
         }
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
     /// Writes the app in the place of what was read; none when somebody else was quicker.

@@ -85,10 +85,7 @@ impl Services {
         credential: &Credential,
         configuration: &Configuration,
     ) -> Option<GrantToEnd> {
-        let element = self.element_by_id(owner, element);
-        if element.as_ref().and_then(|element| element.authentication.oauth2.as_ref()?.revoke.as_ref()).is_none() {
-            return None;
-        }
+        self.element_by_id(owner, element)?.authentication.oauth2.as_ref()?.revoke.as_ref()?;
         let Credential::OAuth2 { access_token, refresh_token, replied, .. } = credential else {
             return None;
         };

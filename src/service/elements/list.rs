@@ -7,6 +7,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
+use crate::kernel::plain_text::limited;
 use crate::service::Services;
 
 /// A list wants abridged elements, or some of them.
@@ -87,7 +88,7 @@ fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 }
 
 fn bad_clause(at: &str) -> ApiError {
-    let shown: String = at.chars().filter(|c| !c.is_control()).take(40).collect();
+    let shown = limited(at, 40);
     let message = format!(
         "`where` cannot be read at `{shown}`: write field = 'value' or field in ('a','b'), joined by AND, with the fields \
          key, hub, name, active, private, extended or abridged."

@@ -9,6 +9,7 @@ use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::kernel::plain_text::shortened;
 use crate::protocol::instance_token::CredentialNames;
 use crate::service::Services;
 
@@ -54,8 +55,8 @@ impl Services {
     /// By key, or by id where the text is a number.
     pub fn element_of(&self, owner: impl Into<Option<Owner>>, key_or_id: &str) -> Result<Arc<Element>, ApiError> {
         self.shelf_of(owner).catalog.get(key_or_id).cloned().ok_or_else(|| {
-            let shown: String = key_or_id.chars().filter(|c| !c.is_control()).take(64).collect();
-            ApiError::new(Code::ElementNotFound, format!("No element found with key or id {shown}."))
+            let message = format!("No element found with key or id {}.", shortened(key_or_id));
+            ApiError::new(Code::ElementNotFound, message)
         })
     }
 

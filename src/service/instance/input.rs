@@ -8,6 +8,7 @@ use super::configuration::text_of;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
+use crate::kernel::plain_text::limited;
 use crate::kernel::plain_text::plain_text;
 use crate::kernel::secret::{MASK, Secret};
 
@@ -222,7 +223,7 @@ impl InstanceInput {
     pub fn refuse_denial(&self) -> Result<(), ApiError> {
         let Some(error) = self.provider_data.as_ref().and_then(|data| data.text("error")) else { return Ok(()) };
         let description = self.provider_data.as_ref().and_then(|data| data.text("error_description"));
-        let said: String = description.unwrap_or(error).chars().filter(|c| !c.is_control()).take(500).collect();
+        let said = limited(&description.unwrap_or(error), 500);
         let message = format!("The authorization was not given: {}", said.trim_end_matches('.'));
         Err(ApiError::new(Code::AuthorizationDenied, format!("{message}.")).with_provider_message(Some(said)))
     }

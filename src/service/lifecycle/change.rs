@@ -15,7 +15,7 @@ use crate::protocol::variables::Replied;
 use crate::service::actor::Actor;
 use crate::service::credentials::partner_app::{PartnerApp, own_client};
 use crate::service::credentials::provision::{Provisioned, Provisioning, missing_code, needless};
-use crate::service::ground::PATIENCE;
+use crate::service::ground::{PATIENCE, Races};
 use crate::service::instance::answer::Answer;
 use crate::service::instance::configuration::{AUTHENTICATION_TYPE, CALLBACK_URL, Configuration};
 use crate::service::instance::input::InstanceInput;
@@ -29,9 +29,6 @@ use crate::store::sealed::INSTANCE_TOKEN;
 use crate::store::time::UtcTime;
 use crate::store::{StoreFault, Whose};
 use crate::vault::lookup::Purpose;
-
-/// How often a change is applied again because somebody else changed the row meanwhile.
-const TRIES: usize = 8;
 
 impl Services {
     /// `reauthenticate`: get a new credential even if nothing that was sent asks for one.
@@ -89,8 +86,9 @@ impl Services {
         lateness: &Lateness,
     ) -> Result<Answer, ApiError> {
         // What the end of the process would keep: each try makes it anew, on the row as it is by then.
-        let mut held: Option<Held> = None;
-        for _ in 0..TRIES {
+        let mut _held: Option<Held> = None;
+        let mut races = Races::default();
+        loop {
             // What was spent is stored whoever else changes the row: that may take as long as an outage, and nobody waits for it.
             let turn = if got.is_none() { Some(self.turn_to_change(id).await?) } else { None };
             let (stored, mut change) = self.changed_instance(owner, id, input, got.is_some()).await?;
@@ -131,12 +129,13 @@ impl Services {
                         ..Entry::new(owner, Act::Change, change.stored.instance.clone(), credential)
                     };
                     let entry = self.telling(entry);
-                    held = provisioning.spends().then(|| self.unstored.hold(Arc::clone(&entry), provisioning.client()));
+                    _held =
+                        provisioning.spends().then(|| self.unstored.hold(Arc::clone(&entry), provisioning.client()));
                     self.store_entry(&entry, provisioning.spends(), lateness).await.map(drop)
                 }
             };
             match written {
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => races.lost()?,
                 Err(fault) => return Err(of_instance(id)(fault)),
                 Ok(()) => {
                     let instance = self.view_with(&change.stored, Some(&change.configuration))?;
@@ -145,8 +144,6 @@ impl Services {
                 }
             }
         }
-        drop(held);
-        Err(ApiError::from(Code::InstanceChanged).with_retry_after(1))
     }
 
     /// One change of an instance at a time in this process.
@@ -284,20 +281,23 @@ impl Services {
         let token = base64_token(self.entropy.as_ref());
         let kept = self.kept_secret(Purpose::InstanceToken, INSTANCE_TOKEN.place(owner.organization, id), &token)?;
         let _turn = self.turn_to_change(id).await?;
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             let mut stored = self.stored_instance(owner, id).await?;
             stored.instance.token_hash.clone_from(&kept.hash);
             stored.instance.token_sealed.clone_from(&kept.sealed);
             stored.instance.updated_at = UtcTime(self.now());
             let row = stored.instance.clone();
             match self.store.write_for(owner, move |conn| instances::update_token(conn, owner, &row)).await {
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => {
+                    races.lost()?;
+                    continue;
+                }
                 other => other?,
             }
             self.warm.forget([&id]);
             return self.view(&stored, true);
         }
-        Err(ApiError::from(Code::InstanceChanged).with_retry_after(1))
     }
 
     pub async fn instance_configuration(&self, owner: Owner, id: i64) -> Result<Vec<InstanceConfiguration>, ApiError> {

@@ -1,20 +1,18 @@
 //! `DELETE`: the row goes at once, its grant at the vendor in a job that may fail without keeping the row.
 
-use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::actor::Actor;
 use crate::service::credentials::revocations::revoke_unless_shared;
+use crate::service::ground::Races;
 use crate::service::instance::schedule::lease_name;
 use crate::service::{Services, of_instance};
 use crate::store::{StoreFault, instances, leases};
 
-/// How often a deletion is begun again because the credential was refreshed meanwhile.
-const TRIES: usize = 8;
-
 impl Services {
     pub async fn delete_instance(&self, actor: &Actor, id: i64) -> Result<(), ApiError> {
         let owner = actor.owner();
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             let stored = self.stored_instance(owner, id).await?;
             let (version, revocation) = (stored.credential.version, self.revocation_of(&stored).await?);
             let now = self.now();
@@ -25,13 +23,15 @@ impl Services {
             });
             match deleted.await {
                 // It was refreshed meanwhile: the new token is the one to be revoked.
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => {
+                    races.lost()?;
+                    continue;
+                }
                 outcome => outcome.map_err(of_instance(id))?,
             }
             self.warm.forget([&id]);
             self.rooms.freed(owner.organization);
             return Ok(());
         }
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 }

@@ -13,6 +13,7 @@ use crate::protocol::standard_webhooks::new_secret;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::actor::action::Action;
+use crate::service::ground::Races;
 use crate::store::sealed::{WEBHOOK_ADDRESS, WEBHOOK_SECRETS};
 use crate::store::time::UtcTime;
 use crate::store::webhooks::{self, WebhookRow};
@@ -21,9 +22,6 @@ use crate::store::{StoreFault, Whose};
 const LONGEST_ADDRESS: usize = 2000;
 /// The one in use, and the one that follows it.
 const MOST_SECRETS: usize = 2;
-/// How often a change is begun again because somebody else changed the secrets meanwhile.
-const TRIES: usize = 8;
-
 /// Where the organization is told what happens.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Webhook)]
@@ -100,18 +98,18 @@ impl Services {
     }
 
     async fn write_address(&self, organization: i64, url: &Url) -> Result<(), ApiError> {
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             let id = self.webhook_row(organization).await?.id;
             let place = WEBHOOK_ADDRESS.place(organization, id);
             let (sealed, now) = (self.vault.seal(place, url.as_str().as_bytes())?, self.now());
             let write = move |conn: &mut _| webhooks::set_address(conn, organization, (id, &sealed), now);
             match self.store.write_for(Whose::of(organization), write).await {
                 // Somebody removed it meanwhile: the next one has a row, and secrets, of its own.
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => races.lost()?,
                 other => return Ok(other?),
             }
         }
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 
     /// From now on nothing is told; what waits is given up. The secrets are erased: what is told to a link's own address is
@@ -258,7 +256,8 @@ impl Services {
         organization: i64,
         mut change: impl FnMut(&mut Vec<Kept>) -> Result<(), ApiError>,
     ) -> Result<(), ApiError> {
-        for _ in 0..TRIES {
+        let mut races = Races::default();
+        loop {
             let row = self.webhook_row(organization).await?;
             let mut secrets = self.secrets_of(&row)?;
             change(&mut secrets)?;
@@ -271,10 +270,9 @@ impl Services {
                 })
                 .await
             {
-                Err(StoreFault::Conflict(_)) => continue,
+                Err(StoreFault::Conflict(_)) => races.lost()?,
                 other => return Ok(other?),
             }
         }
-        Err(ApiError::from(Code::DatabaseUnavailable).with_retry_after(1))
     }
 }

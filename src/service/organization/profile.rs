@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
 use utoipa::ToSchema;
 
 use super::limits::LimitView;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::loopback::is_localhost;
 use crate::kernel::patch::Patch;
-use crate::kernel::plain_text::plain_text;
+use crate::kernel::plain_text::{plain_text, shortened};
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::actor::action::Action;
@@ -159,7 +160,7 @@ fn allows(settings: &OrganizationSettings, address: &Url) -> bool {
         return false;
     }
     let origin = address.origin().ascii_serialization();
-    let local = address.scheme() == "http" && is_localhost(address);
+    let local = address.scheme() == "http" && is_localhost(address.host());
     settings.choices.allowed_origins.iter().any(|allowed| *allowed == origin || (local && allowed == ANY_LOCALHOST))
 }
 
@@ -220,7 +221,7 @@ fn checked_origins(origins: &[String]) -> Result<Vec<String>, ApiError> {
     let mut checked: Vec<String> = Vec::with_capacity(origins.len());
     for text in origins {
         let origin = origin_of(text).ok_or_else(|| {
-            let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
+            let shown = shortened(text);
             let message = format!(
                 "allowedOrigins: `{shown}` is no origin: write https://host, without a path; http only for localhost, \
                  where `{ANY_LOCALHOST}` stands for every port."
@@ -245,12 +246,8 @@ fn origin_of(text: &str) -> Option<String> {
         return None;
     }
     let url = Url::parse(text).ok()?;
-    let fits = url.scheme() == "https" || (url.scheme() == "http" && is_localhost(&url));
+    let fits = url.scheme() == "https" || (url.scheme() == "http" && is_localhost(url.host()));
     fits.then(|| url.origin().ascii_serialization())
-}
-
-fn is_localhost(url: &Url) -> bool {
-    url.host() == Some(Host::Domain("localhost"))
 }
 
 fn view(

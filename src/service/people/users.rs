@@ -10,6 +10,7 @@ use super::user_account::{UserAccount, UserDraft, UserPatch, checked_address, ch
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::paging::Page;
+use crate::kernel::plain_text::shortened;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::actor::action::Action;
@@ -326,7 +327,7 @@ fn own_roles() -> ApiError {
 fn missing(by: &By) -> ApiError {
     let shown: String = match by {
         By::Id(id) => format!("ID {id}"),
-        By::Email(email) => email.chars().filter(|c| !c.is_control()).take(100).collect(),
+        By::Email(email) => shortened(email),
     };
     ApiError::new(Code::UserNotFound, format!("No user found with {shown}."))
 }

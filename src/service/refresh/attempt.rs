@@ -9,7 +9,6 @@ use super::outcomes::Outcome;
 use super::single_flight::{Failure, Wanted};
 use super::warm_instances::withdrawn;
 use crate::catalog::element::Element;
-use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
@@ -92,8 +91,11 @@ impl Services {
             }
         }
         let asker = Asker { owner: wanted.owner, what: "the refresh token", lateness, turn: Some(turn) };
-        let reply = self
-            .while_beating(name, async { self.token_call(&element, oauth2_of(&element)?, &call.request, asker).await });
+        let reply = self.while_beating(name, async {
+            let oauth2 = element.authentication.oauth2.as_ref();
+            let oauth2 = oauth2.ok_or(VendorFault::Malformed("an element without OAuth 2.0"))?;
+            self.token_call(&element, oauth2, &call.request, asker).await
+        });
         let reply = reply.await;
         let settling = self.settle(name, lease, wanted, call, reply, lateness);
         let (outcome, settled) = self.while_beating(name, settling).await;
@@ -357,10 +359,6 @@ fn reason_of(vendor: &str, said: Option<&str>, unsettled: bool) -> String {
         false => "",
     };
     format!("{vendor} refused the refresh token{said}{why}. The user must authorise again.")
-}
-
-fn oauth2_of(element: &Element) -> Result<&OAuth2, VendorFault> {
-    element.authentication.oauth2.as_ref().ok_or(VendorFault::Malformed("an element without OAuth 2.0"))
 }
 
 fn not_refreshable(element: &Element) -> ApiError {
