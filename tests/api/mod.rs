@@ -35,6 +35,7 @@ mod memory;
 mod oauth_url;
 mod openapi;
 mod organizations;
+mod parameters;
 mod pkce;
 mod platform_calls;
 mod provisioning;

@@ -72,7 +72,8 @@ struct SessionPath {
 /// Gives a session token, to be sent as `Authorization: Bearer`. Who fails too often, by address and by user name, waits: 429
 /// with `Retry-After`. Attempts that succeed are not counted.
 #[utoipa::path(security(()), request_body = SignIn,
-    responses((status = 200, description = "Who signed in, with a session token", body = AuthenticatedUser)))]
+    responses((status = 200, description = "Who signed in, with a session token", body = AuthenticatedUser)),
+    extensions(("x-failures" = json!(["body", "login_refused", "too_many_requests"]))))]
 #[post("/authentication")]
 async fn sign_in(anonymous: Anonymous, body: JsonBody<SignIn>) -> Result<web::Json<AuthenticatedUser>, ApiError> {
     let SignIn { username, password } = body.value;
@@ -83,7 +84,8 @@ async fn sign_in(anonymous: Anonymous, body: JsonBody<SignIn>) -> Result<web::Js
 ///
 /// They make the `Authorization: User …, Organization …` header. For a session whose person gave the password in the last
 /// 15 minutes; the log says who read them.
-#[utoipa::path(responses((status = 200, description = "The two secrets", body = Secrets)))]
+#[utoipa::path(responses((status = 200, description = "The two secrets", body = Secrets)),
+    extensions(("x-failures" = json!(["sign_in_again"]))))]
 #[get("/authentication/secrets")]
 async fn get_secrets(caller: Caller) -> Result<web::Json<Secrets>, ApiError> {
     caller.services.show_secrets(&caller.actor).await.map(web::Json)
@@ -94,7 +96,10 @@ async fn get_secrets(caller: Caller) -> Result<web::Json<Secrets>, ApiError> {
 /// Proven by the present password, or by a session that began with it in the last five minutes. Sessions that were open
 /// before end, unless `endSessions` is false; the reply has a new token.
 #[utoipa::path(request_body = NewPassword,
-    responses((status = 200, description = "The caller, with a session token", body = AuthenticatedUser)))]
+    responses((status = 200, description = "The caller, with a session token", body = AuthenticatedUser)),
+    extensions(("x-failures" = json!([
+        "body", "bad_password", "current_password_required", "login_refused", "too_many_requests"
+    ]))))]
 #[post("/authentication/passwords")]
 async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web::Json<AuthenticatedUser>, ApiError> {
     let NewPassword { password, current_password, end_sessions } = body.value;
@@ -106,7 +111,8 @@ async fn set_password(caller: Caller, body: JsonBody<NewPassword>) -> Result<web
 ///
 /// The old one is refused from now on, and the caller's sessions end. One that made this call goes on with the `token` of the
 /// reply.
-#[utoipa::path(params(ResetQuery), responses((status = 200, description = "The new secret", body = NewSecret)))]
+#[utoipa::path(params(ResetQuery), responses((status = 200, description = "The new secret", body = NewSecret)),
+    extensions(("x-failures" = json!(["bad_parameter"]))))]
 #[post("/authentication/user-secret-reset")]
 async fn reset_user_secret(caller: Caller, parameters: Parameters) -> Result<web::Json<NewSecret>, ApiError> {
     let others = others(parameters.flag("endSessions", true)?);
@@ -117,7 +123,8 @@ async fn reset_user_secret(caller: Caller, parameters: Parameters) -> Result<web
 ///
 /// For administrators of the organization. The old one is refused from now on, for every user, and the sessions of all of them
 /// end. One that made this call goes on with the `token` of the reply.
-#[utoipa::path(params(ResetQuery), responses((status = 200, description = "The new secret", body = NewSecret)))]
+#[utoipa::path(params(ResetQuery), responses((status = 200, description = "The new secret", body = NewSecret)),
+    extensions(("x-failures" = json!(["bad_parameter", "not_allowed"]))))]
 #[post("/authentication/organization-secret-reset")]
 async fn reset_organization_secret(caller: Caller, parameters: Parameters) -> Result<web::Json<NewSecret>, ApiError> {
     let others = others(parameters.flag("endSessions", true)?);
@@ -136,7 +143,8 @@ async fn list_sessions(caller: Caller) -> Result<web::Json<Vec<SessionView>>, Ap
 /// End one of the caller's sessions
 ///
 /// Its token is refused from now on.
-#[utoipa::path(params(SessionPath), responses((status = 200, description = "Ended; the body is empty")))]
+#[utoipa::path(params(SessionPath), responses((status = 200, description = "Ended; the body is empty")),
+    extensions(("x-failures" = json!(["session_not_found"]))))]
 #[delete("/authentication/sessions/{sessionId}")]
 async fn end_session(caller: Caller, path: web::Path<SessionPath>) -> Result<HttpResponse, ApiError> {
     caller.services.end_session_by_id(&caller.actor, path.into_inner().session_id).await?;

@@ -18,7 +18,8 @@ use crate::service::calls::document::DocumentQuery;
 /// Get the API document of an element's resources
 ///
 /// Swagger 2.0, or OpenAPI 3.1 with `version=3.1`.
-#[utoipa::path(params(ElementPath, DocumentForm), responses((status = 200, description = "The document", body = Value)))]
+#[utoipa::path(params(ElementPath, DocumentForm), responses((status = 200, description = "The document", body = Value)),
+    extensions(("x-failures" = json!(["element_not_found", "resource_not_found", "bad_parameter"]))))]
 #[get("/elements/{keyOrId}/docs")]
 pub async fn get_element_document(
     public: Public,
@@ -37,7 +38,8 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Get the API document of a hub
 ///
 /// What the elements of the hub offer together: one element may lack some of it.
-#[utoipa::path(params(HubKeyPath, DocumentForm), responses((status = 200, description = "The document", body = Value)))]
+#[utoipa::path(params(HubKeyPath, DocumentForm), responses((status = 200, description = "The document", body = Value)),
+    extensions(("x-failures" = json!(["element_not_found", "resource_not_found", "bad_parameter"]))))]
 #[get("/docs/{hubKey}")]
 async fn get_hub_document(
     public: Public,
@@ -49,7 +51,8 @@ async fn get_hub_document(
 }
 
 /// Get the API document of an instance's resources
-#[utoipa::path(params(InstancePath, DocumentForm), responses((status = 200, description = "The document", body = Value)))]
+#[utoipa::path(params(InstancePath, DocumentForm), responses((status = 200, description = "The document", body = Value)),
+    extensions(("x-failures" = json!(["instance_not_found", "resource_not_found", "bad_parameter"]))))]
 #[get("/instances/{id}/docs")]
 pub async fn get_instance_document(
     caller: Caller,
@@ -61,7 +64,8 @@ pub async fn get_instance_document(
 }
 
 /// Get the API document of the resources of the Element token's instance
-#[utoipa::path(params(DocumentForm), responses((status = 200, description = "The document", body = Value)))]
+#[utoipa::path(params(DocumentForm), responses((status = 200, description = "The document", body = Value)),
+    extensions(("x-failures" = json!(["resource_not_found", "bad_parameter"]))))]
 #[get("/instances/docs")]
 pub async fn get_own_instance_document(
     own: CallerInstance,
@@ -75,7 +79,8 @@ pub async fn get_own_instance_document(
 ///
 /// With what belongs to the object.
 #[utoipa::path(params(ObjectPath, DocumentForm, ObjectDocumentForm),
-    responses((status = 200, description = "The document", body = Value)))]
+    responses((status = 200, description = "The document", body = Value)),
+    extensions(("x-failures" = json!(["hub"]))))]
 #[get("/hubs/{hub}/objects/{objectName}/docs")]
 pub async fn get_object_document(caller: HubCaller, request: HttpRequest) -> HttpResponse {
     of_object(&caller, &request).await

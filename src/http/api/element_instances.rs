@@ -27,7 +27,10 @@ pub fn routes(config: &mut ServiceConfig) {
 ///
 /// As `POST /instances`; the body need not name the element.
 #[utoipa::path(params(ElementPath, IdempotencyHeader), request_body = CreateInstance,
-    responses((status = 200, description = "The instance", body = InstanceView)))]
+    responses((status = 200, description = "The instance", body = InstanceView)),
+    extensions(("x-failures" = json!([
+        "body", "connection", "idempotency", "element_not_found", "missing_element", "limit_reached"
+    ]))))]
 #[post("/elements/{keyOrId}/instances")]
 async fn create_element_instance(
     caller: Caller,
@@ -42,7 +45,8 @@ async fn create_element_instance(
 ///
 /// As `GET /instances`.
 #[utoipa::path(params(ElementPath, InstanceListQuery, PageQuery),
-    responses((status = 200, description = "The instances", body = Vec<InstanceView>)))]
+    responses((status = 200, description = "The instances", body = Vec<InstanceView>)),
+    extensions(("x-failures" = json!(["page", "element_not_found", "bad_parameter", "nothing_found"]))))]
 #[get("/elements/{keyOrId}/instances")]
 async fn list_element_instances(
     caller: Caller,
@@ -54,7 +58,8 @@ async fn list_element_instances(
 
 /// Get an instance of an element
 #[utoipa::path(params(ElementInstancePath, RefreshQuery),
-    responses((status = 200, description = "The instance", body = InstanceView)))]
+    responses((status = 200, description = "The instance", body = InstanceView)),
+    extensions(("x-failures" = json!(["refresh", "element_not_found", "instance_not_found"]))))]
 #[get("/elements/{keyOrId}/instances/{id}")]
 async fn get_element_instance(
     caller: Caller,
@@ -69,7 +74,10 @@ async fn get_element_instance(
 ///
 /// As `PUT /instances/{id}`.
 #[utoipa::path(params(ElementInstancePath, ChangeQuery), request_body = UpdateInstance,
-    responses((status = 200, description = "The instance", body = InstanceView)))]
+    responses((status = 200, description = "The instance", body = InstanceView)),
+    extensions(("x-failures" = json!([
+        "body", "connection", "element_not_found", "instance_not_found", "bad_parameter", "limit_reached"
+    ]))))]
 #[put("/elements/{keyOrId}/instances/{id}")]
 async fn replace_element_instance(
     caller: Caller,
@@ -84,7 +92,8 @@ async fn replace_element_instance(
 /// Delete an instance of an element
 ///
 /// As `DELETE /instances/{id}`.
-#[utoipa::path(params(ElementInstancePath), responses((status = 200, description = "Deleted; the body is empty")))]
+#[utoipa::path(params(ElementInstancePath), responses((status = 200, description = "Deleted; the body is empty")),
+    extensions(("x-failures" = json!(["element_not_found", "instance_not_found"]))))]
 #[delete("/elements/{keyOrId}/instances/{id}")]
 async fn delete_element_instance(
     caller: Caller,

@@ -45,7 +45,8 @@ pub fn routes(config: &mut ServiceConfig) {
 ///
 /// The kinds of connections that are offered, in ascending order of ids.
 #[utoipa::path(params(ElementListQuery, PageQuery),
-    responses((status = 200, description = "The elements", body = Vec<ElementDetails>)))]
+    responses((status = 200, description = "The elements", body = Vec<ElementDetails>)),
+    extensions(("x-failures" = json!(["page", "bad_parameter"]))))]
 #[get("/elements")]
 async fn list_elements(public: Public, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let query = ElementQuery::read(parameters.flag("abridged", false)?, parameters.get("where"))?;
@@ -55,7 +56,8 @@ async fn list_elements(public: Public, parameters: Parameters) -> Result<HttpRes
 
 /// List the keys of the elements
 #[utoipa::path(params(PageQuery),
-    responses((status = 200, description = "The keys, in ascending order of the elements' ids", body = Vec<String>)))]
+    responses((status = 200, description = "The keys, in ascending order of the elements' ids", body = Vec<String>)),
+    extensions(("x-failures" = json!(["page"]))))]
 #[get("/elements/keys")]
 async fn list_element_keys(public: Public, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let (keys, next) = public.services.element_keys(public.owner(), parameters.page()?);
@@ -72,7 +74,8 @@ async fn list_element_metadata(public: Public) -> web::Json<Vec<ElementMetadata>
 /// Get an element
 ///
 /// With its configuration: what an instance of it can be given; and its resources: what can be called through one.
-#[utoipa::path(params(ElementPath), responses((status = 200, description = "The element", body = ElementDetails)))]
+#[utoipa::path(params(ElementPath), responses((status = 200, description = "The element", body = ElementDetails)),
+    extensions(("x-failures" = json!(["element_not_found"]))))]
 #[get("/elements/{keyOrId}")]
 async fn get_element(public: Public, path: web::Path<ElementPath>) -> Result<web::Json<ElementDetails>, ApiError> {
     public.services.element_details(public.owner(), &path.key_or_id).map(web::Json)
@@ -80,7 +83,8 @@ async fn get_element(public: Public, path: web::Path<ElementPath>) -> Result<web
 
 /// Get the configuration that an element declares
 #[utoipa::path(params(ElementPath),
-    responses((status = 200, description = "The declared configuration", body = ElementConfiguration)))]
+    responses((status = 200, description = "The declared configuration", body = ElementConfiguration)),
+    extensions(("x-failures" = json!(["element_not_found"]))))]
 #[get("/elements/{keyOrId}/configuration")]
 async fn get_element_configuration(
     public: Public,
@@ -93,7 +97,8 @@ async fn get_element_configuration(
 ///
 /// Each with a line on when to use it.
 #[utoipa::path(params(ElementPath),
-    responses((status = 200, description = "The authentication types", body = AuthenticationTypes)))]
+    responses((status = 200, description = "The authentication types", body = AuthenticationTypes)),
+    extensions(("x-failures" = json!(["element_not_found"]))))]
 #[get("/elements/{keyOrId}/authentication-types")]
 async fn list_authentication_types(
     public: Public,
@@ -104,7 +109,8 @@ async fn list_authentication_types(
 
 /// List the configuration of one authentication type
 #[utoipa::path(params(AuthenticationTypePath),
-    responses((status = 200, description = "The entries that apply", body = Vec<ConfigurationEntryView>)))]
+    responses((status = 200, description = "The entries that apply", body = Vec<ConfigurationEntryView>)),
+    extensions(("x-failures" = json!(["element_not_found"]))))]
 #[get("/elements/{keyOrId}/authentication-types/{type}/configurations")]
 async fn list_authentication_type_configuration(
     public: Public,
@@ -115,7 +121,8 @@ async fn list_authentication_type_configuration(
 
 /// Get what an element can do
 #[utoipa::path(params(ElementPath, MetadataQuery),
-    responses((status = 200, description = "The element's metadata", body = ElementMetadata)))]
+    responses((status = 200, description = "The element's metadata", body = ElementMetadata)),
+    extensions(("x-failures" = json!(["element_not_found", "bad_parameter"]))))]
 #[get("/elements/{keyOrId}/metadata")]
 async fn get_element_metadata(
     public: Public,
@@ -132,7 +139,8 @@ async fn get_element_metadata(
 /// `POST /instances`. Parameters that the element's own address needs (`subdomain`, `siteAddress`) are taken too. With
 /// POST the same goes into a body.
 #[utoipa::path(params(ElementPath, OAuthUrlQuery),
-    responses((status = 200, description = "The address", body = OAuthUrl)))]
+    responses((status = 200, description = "The address", body = OAuthUrl)),
+    extensions(("x-failures" = json!(["oauth_url", "element_not_found"]))))]
 #[get("/elements/{keyOrId}/oauth/url")]
 async fn get_oauth_url(
     public: Public,
@@ -146,7 +154,8 @@ async fn get_oauth_url(
 ///
 /// For callers who keep client ids out of URLs and logs.
 #[utoipa::path(params(ElementPath), request_body = OAuthUrlRequest,
-    responses((status = 200, description = "The address", body = OAuthUrl)))]
+    responses((status = 200, description = "The address", body = OAuthUrl)),
+    extensions(("x-failures" = json!(["body", "oauth_url", "element_not_found"]))))]
 #[post("/elements/{keyOrId}/oauth/url")]
 async fn create_oauth_url(
     public: Public,

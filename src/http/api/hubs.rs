@@ -53,21 +53,24 @@ pub fn routes(config: &mut ServiceConfig) {
 /// List the objects of the instance
 ///
 /// Names; with the header `Elements-Version: Helium` objects with `name`, `vendorName` and `type`.
-#[utoipa::path(params(HubPath), responses((status = 200, description = "The names", body = Vec<String>)))]
+#[utoipa::path(params(HubPath), responses((status = 200, description = "The names", body = Vec<String>)),
+    extensions(("x-failures" = json!(["hub"]))))]
 #[get("/hubs/{hub}/objects")]
 async fn list_objects(caller: HubCaller, request: HttpRequest) -> HttpResponse {
     objects_of(&caller, &request).await
 }
 
 /// Get the fields of an object
-#[utoipa::path(params(ObjectPath), responses((status = 200, description = "The fields", body = ObjectMetadata)))]
+#[utoipa::path(params(ObjectPath), responses((status = 200, description = "The fields", body = ObjectMetadata)),
+    extensions(("x-failures" = json!(["hub"]))))]
 #[get("/hubs/{hub}/objects/{objectName}/metadata")]
 async fn get_object_metadata(caller: HubCaller, request: HttpRequest) -> HttpResponse {
     metadata_of(&caller, &request).await
 }
 
 /// Prove that the vendor takes the instance's credential
-#[utoipa::path(params(HubPath), responses((status = 200, description = "It does", body = Value)))]
+#[utoipa::path(params(HubPath), responses((status = 200, description = "It does", body = Value)),
+    extensions(("x-failures" = json!(["hub"]))))]
 #[get("/hubs/{hub}/ping")]
 async fn ping_vendor(caller: HubCaller) -> HttpResponse {
     ping(&caller).await
@@ -76,7 +79,8 @@ async fn ping_vendor(caller: HubCaller) -> HttpResponse {
 /// List the objects of a resource
 ///
 /// The resources are the element's: `GET /hubs/{hub}/objects` tells them. An empty list is a success here.
-#[utoipa::path(params(ResourcePath, HubListQuery), responses((status = 200, description = "The objects", body = Vec<Value>)))]
+#[utoipa::path(params(ResourcePath, HubListQuery), responses((status = 200, description = "The objects", body = Vec<Value>)),
+    extensions(("x-failures" = json!(["page", "hub", "bad_where", "page_too_far"]))))]
 #[get("/hubs/{hub}/{objectName}")]
 async fn list_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
     call(&caller, &request, Form::InHub, None).await
@@ -86,7 +90,8 @@ async fn list_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse 
 ///
 /// Its members flat, or as the vendor nests them.
 #[utoipa::path(params(ResourcePath), request_body = openapi::bodies::HubObject,
-    responses((status = 200, description = "The object, with its `id`", body = Value)))]
+    responses((status = 200, description = "The object, with its `id`", body = Value)),
+    extensions(("x-failures" = json!(["body", "hub"]))))]
 #[post("/hubs/{hub}/{objectName}")]
 async fn create_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
     call(&caller, &request, Form::InHub, Some(body)).await
@@ -94,7 +99,8 @@ async fn create_resource(caller: HubCaller, request: HttpRequest, body: RawBody)
 
 /// Get an object of a resource, or list a resource that is part of another
 #[utoipa::path(params(ObjectIdPath, HubObjectQuery),
-    responses((status = 200, description = "The object, or the objects", body = Value)))]
+    responses((status = 200, description = "The object, or the objects", body = Value)),
+    extensions(("x-failures" = json!(["hub", "bad_where", "method_not_allowed"]))))]
 #[get("/hubs/{hub}/{objectName}/{objectId}")]
 async fn get_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
     call(&caller, &request, Form::InHub, None).await
@@ -102,7 +108,8 @@ async fn get_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
 
 /// Replace an object of a resource
 #[utoipa::path(params(ObjectIdPath), request_body = openapi::bodies::HubObject,
-    responses((status = 200, description = "The object", body = Value)))]
+    responses((status = 200, description = "The object", body = Value)),
+    extensions(("x-failures" = json!(["body", "hub", "method_not_allowed"]))))]
 #[put("/hubs/{hub}/{objectName}/{objectId}")]
 async fn replace_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
     call(&caller, &request, Form::InHub, Some(body)).await
@@ -110,14 +117,16 @@ async fn replace_resource(caller: HubCaller, request: HttpRequest, body: RawBody
 
 /// Change some of an object of a resource
 #[utoipa::path(params(ObjectIdPath), request_body = openapi::bodies::HubObject,
-    responses((status = 200, description = "The object", body = Value)))]
+    responses((status = 200, description = "The object", body = Value)),
+    extensions(("x-failures" = json!(["body", "hub", "method_not_allowed"]))))]
 #[patch("/hubs/{hub}/{objectName}/{objectId}")]
 async fn update_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
     call(&caller, &request, Form::InHub, Some(body)).await
 }
 
 /// Delete an object of a resource, or archive it where the vendor archives
-#[utoipa::path(params(ObjectIdPath), responses((status = 200, description = "Deleted; the body is empty")))]
+#[utoipa::path(params(ObjectIdPath), responses((status = 200, description = "Deleted; the body is empty")),
+    extensions(("x-failures" = json!(["hub", "method_not_allowed"]))))]
 #[delete("/hubs/{hub}/{objectName}/{objectId}")]
 async fn delete_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
     call(&caller, &request, Form::InHub, None).await
@@ -125,7 +134,8 @@ async fn delete_resource(caller: HubCaller, request: HttpRequest) -> HttpRespons
 
 /// Create an object of a resource that is part of another, or search
 #[utoipa::path(params(ObjectIdPath), request_body = openapi::bodies::HubObject,
-    responses((status = 200, description = "What was created or found", body = Value)))]
+    responses((status = 200, description = "What was created or found", body = Value)),
+    extensions(("x-failures" = json!(["body", "hub", "method_not_allowed"]))))]
 #[post("/hubs/{hub}/{objectName}/{objectId}")]
 async fn create_nested_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
     call(&caller, &request, Form::InHub, Some(body)).await
@@ -133,7 +143,8 @@ async fn create_nested_resource(caller: HubCaller, request: HttpRequest, body: R
 
 /// List what belongs to an object, or get a part of a resource
 #[utoipa::path(params(ChildPath, HubListQuery),
-    responses((status = 200, description = "The objects, or the object", body = Value)))]
+    responses((status = 200, description = "The objects, or the object", body = Value)),
+    extensions(("x-failures" = json!(["page", "hub", "bad_where", "page_too_far", "method_not_allowed"]))))]
 #[get("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn get_child_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
     call(&caller, &request, Form::InHub, None).await
@@ -144,7 +155,8 @@ async fn get_child_resource(caller: HubCaller, request: HttpRequest) -> HttpResp
 /// `/hubs/{hub}/contacts/batch/read`, `create`, `update`, `upsert`, `archive`: the body is a list, or an object with a list
 /// `inputs`.
 #[utoipa::path(params(ChildPath), request_body = openapi::bodies::HubObject,
-    responses((status = 200, description = "The results, and what failed", body = Value)))]
+    responses((status = 200, description = "The results, and what failed", body = Value)),
+    extensions(("x-failures" = json!(["body", "hub", "method_not_allowed"]))))]
 #[post("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn create_child_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
     call(&caller, &request, Form::InHub, Some(body)).await
@@ -152,7 +164,8 @@ async fn create_child_resource(caller: HubCaller, request: HttpRequest, body: Ra
 
 /// Replace a part of a resource
 #[utoipa::path(params(ChildPath), request_body = openapi::bodies::HubObject,
-    responses((status = 200, description = "The object", body = Value)))]
+    responses((status = 200, description = "The object", body = Value)),
+    extensions(("x-failures" = json!(["body", "hub", "method_not_allowed"]))))]
 #[put("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn replace_child_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
     call(&caller, &request, Form::InHub, Some(body)).await
@@ -160,14 +173,16 @@ async fn replace_child_resource(caller: HubCaller, request: HttpRequest, body: R
 
 /// Change some of a part of a resource
 #[utoipa::path(params(ChildPath), request_body = openapi::bodies::HubObject,
-    responses((status = 200, description = "The object", body = Value)))]
+    responses((status = 200, description = "The object", body = Value)),
+    extensions(("x-failures" = json!(["body", "hub", "method_not_allowed"]))))]
 #[patch("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn update_child_resource(caller: HubCaller, request: HttpRequest, body: RawBody) -> HttpResponse {
     call(&caller, &request, Form::InHub, Some(body)).await
 }
 
 /// Delete a part of a resource
-#[utoipa::path(params(ChildPath), responses((status = 200, description = "Deleted; the body is empty")))]
+#[utoipa::path(params(ChildPath), responses((status = 200, description = "Deleted; the body is empty")),
+    extensions(("x-failures" = json!(["hub", "method_not_allowed"]))))]
 #[delete("/hubs/{hub}/{objectName}/{objectId}/{childObjectName}")]
 async fn delete_child_resource(caller: HubCaller, request: HttpRequest) -> HttpResponse {
     call(&caller, &request, Form::InHub, None).await

@@ -24,7 +24,8 @@ pub fn routes(config: &mut ServiceConfig) {
 ///
 /// Secrets are shown as `********`.
 #[utoipa::path(params(InstancePath),
-    responses((status = 200, description = "The entries", body = Vec<InstanceConfiguration>)))]
+    responses((status = 200, description = "The entries", body = Vec<InstanceConfiguration>)),
+    extensions(("x-failures" = json!(["instance_not_found"]))))]
 #[get("/instances/{id}/configuration")]
 async fn list_instance_configuration(
     caller: Caller,
@@ -34,7 +35,8 @@ async fn list_instance_configuration(
 }
 
 /// Get one configuration entry of an instance
-#[utoipa::path(params(EntryPath), responses((status = 200, description = "The entry", body = InstanceConfiguration)))]
+#[utoipa::path(params(EntryPath), responses((status = 200, description = "The entry", body = InstanceConfiguration)),
+    extensions(("x-failures" = json!(["instance_not_found", "configuration_not_found"]))))]
 #[get("/instances/{id}/configuration/{configId}")]
 async fn get_instance_configuration(
     caller: Caller,
@@ -45,7 +47,10 @@ async fn get_instance_configuration(
 
 /// Change one configuration entry of an instance
 #[utoipa::path(params(EntryPath), request_body = ConfigurationChange,
-    responses((status = 200, description = "The entry", body = InstanceConfiguration)))]
+    responses((status = 200, description = "The entry", body = InstanceConfiguration)),
+    extensions(("x-failures" = json!([
+        "body", "connection", "instance_not_found", "configuration_not_found", "limit_reached"
+    ]))))]
 #[patch("/instances/{id}/configuration/{configId}")]
 async fn update_instance_configuration(
     caller: Caller,

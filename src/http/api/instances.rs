@@ -47,7 +47,8 @@ pub fn routes(config: &mut ServiceConfig) {
 /// With OAuth 2.0: send the code of the vendor's redirect as `providerData.code`, it is exchanged before anything is
 /// stored. With an API key: send it as configuration, it is verified first.
 #[utoipa::path(params(IdempotencyHeader), request_body = CreateInstance,
-    responses((status = 200, description = "The instance", body = InstanceView)))]
+    responses((status = 200, description = "The instance", body = InstanceView)),
+    extensions(("x-failures" = json!(["body", "connection", "idempotency", "missing_element", "limit_reached"]))))]
 #[post("/instances")]
 async fn create_instance(
     caller: Caller,
@@ -62,7 +63,8 @@ async fn create_instance(
 /// In ascending order of ids. An empty list is a 404 whose message reads `No instances found`; `emptyList=200` gives an
 /// empty array instead.
 #[utoipa::path(params(InstanceListQuery, PageQuery),
-    responses((status = 200, description = "The instances", body = Vec<InstanceView>)))]
+    responses((status = 200, description = "The instances", body = Vec<InstanceView>)),
+    extensions(("x-failures" = json!(["page", "bad_parameter", "nothing_found"]))))]
 #[get("/instances")]
 async fn list_instances(caller: Caller, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     list(caller, None, parameters).await
@@ -77,7 +79,8 @@ async fn count_instances(caller: Caller) -> Result<web::Json<InstanceCount>, Api
 
 /// Get an instance
 #[utoipa::path(params(InstancePath, RefreshQuery),
-    responses((status = 200, description = "The instance", body = InstanceView)))]
+    responses((status = 200, description = "The instance", body = InstanceView)),
+    extensions(("x-failures" = json!(["refresh", "instance_not_found"]))))]
 #[get("/instances/{id}")]
 async fn get_instance(
     caller: Caller,
@@ -92,7 +95,10 @@ async fn get_instance(
 /// As PATCH: what is absent stays as it is. A new `providerData.code` or a new API key is proven before it replaces the
 /// old one; id and token stay.
 #[utoipa::path(params(InstancePath, ChangeQuery), request_body = UpdateInstance,
-    responses((status = 200, description = "The instance", body = InstanceView)))]
+    responses((status = 200, description = "The instance", body = InstanceView)),
+    extensions(("x-failures" = json!([
+        "body", "connection", "instance_not_found", "bad_parameter", "limit_reached"
+    ]))))]
 #[put("/instances/{id}")]
 async fn replace_instance(
     caller: Caller,
@@ -107,7 +113,10 @@ async fn replace_instance(
 ///
 /// A new `providerData.code` or a new API key is proven before it replaces the old one; id and token stay.
 #[utoipa::path(params(InstancePath, ChangeQuery), request_body = UpdateInstance,
-    responses((status = 200, description = "The instance", body = InstanceView)))]
+    responses((status = 200, description = "The instance", body = InstanceView)),
+    extensions(("x-failures" = json!([
+        "body", "connection", "instance_not_found", "bad_parameter", "limit_reached"
+    ]))))]
 #[patch("/instances/{id}")]
 async fn update_instance(
     caller: Caller,
@@ -121,7 +130,8 @@ async fn update_instance(
 /// Delete an instance
 ///
 /// Its token is refused from now on, and its grant is revoked at the vendor where the vendor knows how.
-#[utoipa::path(params(InstancePath), responses((status = 200, description = "Deleted; the body is empty")))]
+#[utoipa::path(params(InstancePath), responses((status = 200, description = "Deleted; the body is empty")),
+    extensions(("x-failures" = json!(["instance_not_found"]))))]
 #[delete("/instances/{id}")]
 async fn delete_instance(caller: Caller, path: web::Path<InstancePath>) -> Result<HttpResponse, ApiError> {
     remove(&caller, path.id()?).await
@@ -129,7 +139,8 @@ async fn delete_instance(caller: Caller, path: web::Path<InstancePath>) -> Resul
 
 /// Enable an instance
 #[utoipa::path(params(InstancePath),
-    responses((status = 200, description = "The instance, enabled", body = InstanceView)))]
+    responses((status = 200, description = "The instance, enabled", body = InstanceView)),
+    extensions(("x-failures" = json!(["instance_not_found"]))))]
 #[put("/instances/{id}/enabled")]
 async fn enable_instance(caller: Caller, path: web::Path<InstancePath>) -> Result<web::Json<InstanceView>, ApiError> {
     switch(&caller, path.id()?, true).await
@@ -139,7 +150,8 @@ async fn enable_instance(caller: Caller, path: web::Path<InstancePath>) -> Resul
 ///
 /// Calls through it are refused until it is enabled again; its credential is kept.
 #[utoipa::path(params(InstancePath),
-    responses((status = 200, description = "The instance, disabled", body = InstanceView)))]
+    responses((status = 200, description = "The instance, disabled", body = InstanceView)),
+    extensions(("x-failures" = json!(["instance_not_found"]))))]
 #[delete("/instances/{id}/enabled")]
 async fn disable_instance(caller: Caller, path: web::Path<InstancePath>) -> Result<web::Json<InstanceView>, ApiError> {
     switch(&caller, path.id()?, false).await
@@ -149,7 +161,8 @@ async fn disable_instance(caller: Caller, path: web::Path<InstancePath>) -> Resu
 ///
 /// The old one is refused from now on; the id stays.
 #[utoipa::path(params(InstancePath),
-    responses((status = 200, description = "The instance with its new token", body = InstanceView)))]
+    responses((status = 200, description = "The instance with its new token", body = InstanceView)),
+    extensions(("x-failures" = json!(["instance_not_found"]))))]
 #[post("/instances/{id}/token-reset")]
 async fn reset_instance_token(
     caller: Caller,
@@ -162,7 +175,8 @@ async fn reset_instance_token(
 /// Show what an instance was used for
 ///
 /// Counts of calls through it, written every few seconds.
-#[utoipa::path(params(InstancePath), responses((status = 200, description = "The counts", body = UsageView)))]
+#[utoipa::path(params(InstancePath), responses((status = 200, description = "The counts", body = UsageView)),
+    extensions(("x-failures" = json!(["instance_not_found"]))))]
 #[get("/instances/{id}/usage")]
 async fn get_instance_usage(caller: Caller, path: web::Path<InstancePath>) -> Result<web::Json<UsageView>, ApiError> {
     caller.services.instance_usage(caller.owner(), path.id()?).await.map(web::Json)

@@ -22,7 +22,8 @@ pub fn routes(config: &mut ServiceConfig) {
 ///
 /// An invitation for one customer to connect one account: send the person to its `url`. It works until it expires, is
 /// withdrawn, or has connected an account; denied and failed are not the end.
-#[utoipa::path(request_body = LinkInput, responses((status = 200, description = "The link", body = LinkView)))]
+#[utoipa::path(request_body = LinkInput, responses((status = 200, description = "The link", body = LinkView)),
+    extensions(("x-failures" = json!(["body", "link", "limit_reached"]))))]
 #[post("/connect/links")]
 async fn create_link(caller: Caller, body: JsonBody<LinkInput>) -> Result<web::Json<LinkView>, ApiError> {
     caller.services.create_link(&caller.actor, body.value).await.map(web::Json)
@@ -33,7 +34,8 @@ async fn create_link(caller: Caller, body: JsonBody<LinkInput>) -> Result<web::J
 /// In ascending order of ids. An empty list is a 404 whose message reads `No links found`; `emptyList=200` gives an empty
 /// array instead.
 #[utoipa::path(params(LinkListQuery, PageQuery),
-    responses((status = 200, description = "The links", body = Vec<LinkView>)))]
+    responses((status = 200, description = "The links", body = Vec<LinkView>)),
+    extensions(("x-failures" = json!(["page", "bad_parameter", "nothing_found"]))))]
 #[get("/connect/links")]
 async fn list_links(caller: Caller, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let query = LinkQuery {
@@ -49,7 +51,8 @@ async fn list_links(caller: Caller, parameters: Parameters) -> Result<HttpRespon
 }
 
 /// Get a connect link
-#[utoipa::path(params(LinkPath), responses((status = 200, description = "The link", body = LinkView)))]
+#[utoipa::path(params(LinkPath), responses((status = 200, description = "The link", body = LinkView)),
+    extensions(("x-failures" = json!(["link_not_found"]))))]
 #[get("/connect/links/{linkId}")]
 async fn get_link(caller: Caller, path: web::Path<LinkPath>) -> Result<web::Json<LinkView>, ApiError> {
     caller.services.show_link(caller.owner(), path.id()?).await.map(web::Json)
@@ -58,7 +61,8 @@ async fn get_link(caller: Caller, path: web::Path<LinkPath>) -> Result<web::Json
 /// Withdraw a connect link
 ///
 /// It stops working at once, also for who is at the vendor's page. What it has connected before stays.
-#[utoipa::path(params(LinkPath), responses((status = 200, description = "The link, withdrawn", body = LinkView)))]
+#[utoipa::path(params(LinkPath), responses((status = 200, description = "The link, withdrawn", body = LinkView)),
+    extensions(("x-failures" = json!(["link_not_found", "link_ended"]))))]
 #[delete("/connect/links/{linkId}")]
 async fn revoke_link(caller: Caller, path: web::Path<LinkPath>) -> Result<web::Json<LinkView>, ApiError> {
     caller.services.revoke_link(&caller.actor, path.id()?).await.map(web::Json)

@@ -24,7 +24,8 @@ async fn get_organization(caller: Caller) -> Result<web::Json<OrganizationView>,
 ///
 /// For administrators of the organization.
 #[utoipa::path(request_body = OrganizationPatch,
-    responses((status = 200, description = "The organization", body = OrganizationView)))]
+    responses((status = 200, description = "The organization", body = OrganizationView)),
+    extensions(("x-failures" = json!(["body", "not_allowed"]))))]
 #[patch("/organizations/me")]
 async fn update_organization(
     Then(Administrator(caller), body): Then<Administrator, JsonBody<OrganizationPatch>>,

@@ -31,7 +31,8 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// Change the instance of the Element token
 #[utoipa::path(params(ChangeQuery), request_body = UpdateInstance,
-    responses((status = 200, description = "The instance", body = InstanceView)))]
+    responses((status = 200, description = "The instance", body = InstanceView)),
+    extensions(("x-failures" = json!(["body", "connection", "bad_parameter", "limit_reached"]))))]
 #[put("/instances")]
 async fn replace_own_instance(
     own: CallerInstance,
@@ -43,7 +44,8 @@ async fn replace_own_instance(
 
 /// Change some of the instance of the Element token
 #[utoipa::path(params(ChangeQuery), request_body = UpdateInstance,
-    responses((status = 200, description = "The instance", body = InstanceView)))]
+    responses((status = 200, description = "The instance", body = InstanceView)),
+    extensions(("x-failures" = json!(["body", "connection", "bad_parameter", "limit_reached"]))))]
 #[patch("/instances")]
 async fn update_own_instance(
     own: CallerInstance,
@@ -71,7 +73,8 @@ async fn list_own_instance_configuration(
 
 /// Get one configuration entry of the instance of the Element token
 #[utoipa::path(params(OwnEntryPath),
-    responses((status = 200, description = "The entry", body = InstanceConfiguration)))]
+    responses((status = 200, description = "The entry", body = InstanceConfiguration)),
+    extensions(("x-failures" = json!(["configuration_not_found"]))))]
 #[get("/instances/configuration/{configId}")]
 async fn get_own_instance_configuration(
     own: CallerInstance,
@@ -83,7 +86,8 @@ async fn get_own_instance_configuration(
 
 /// Change one configuration entry of the instance of the Element token
 #[utoipa::path(params(OwnEntryPath), request_body = ConfigurationChange,
-    responses((status = 200, description = "The entry", body = InstanceConfiguration)))]
+    responses((status = 200, description = "The entry", body = InstanceConfiguration)),
+    extensions(("x-failures" = json!(["body", "connection", "configuration_not_found", "limit_reached"]))))]
 #[patch("/instances/configuration/{configId}")]
 async fn update_own_instance_configuration(
     own: CallerInstance,

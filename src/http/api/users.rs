@@ -29,7 +29,8 @@ pub fn routes(config: &mut ServiceConfig) {
 /// List the users of the organization
 ///
 /// For administrators of the organization. In ascending order of ids, those that are disabled included.
-#[utoipa::path(params(PageQuery), responses((status = 200, description = "The users", body = Vec<UserAccount>)))]
+#[utoipa::path(params(PageQuery), responses((status = 200, description = "The users", body = Vec<UserAccount>)),
+    extensions(("x-failures" = json!(["page", "not_allowed"]))))]
 #[get("/users")]
 async fn list_users(caller: Administrator, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let Administrator(caller) = caller;
@@ -40,7 +41,8 @@ async fn list_users(caller: Administrator, parameters: Parameters) -> Result<Htt
 /// Make a user
 ///
 /// For administrators of the organization. The reply is the only one that shows the user's secret. No mail is sent.
-#[utoipa::path(request_body = UserDraft, responses((status = 200, description = "The user", body = UserAccount)))]
+#[utoipa::path(request_body = UserDraft, responses((status = 200, description = "The user", body = UserAccount)),
+    extensions(("x-failures" = json!(["body", "not_allowed", "unknown_role", "bad_password", "user_exists"]))))]
 #[post("/users")]
 async fn create_user(
     Then(Administrator(caller), body): Then<Administrator, JsonBody<UserDraft>>,
@@ -51,7 +53,8 @@ async fn create_user(
 /// Get a user
 ///
 /// For administrators of the organization, and of oneself.
-#[utoipa::path(params(UserPath), responses((status = 200, description = "The user", body = UserAccount)))]
+#[utoipa::path(params(UserPath), responses((status = 200, description = "The user", body = UserAccount)),
+    extensions(("x-failures" = json!(["user_not_found", "not_allowed"]))))]
 #[get("/users/{emailOrId}")]
 async fn get_user(caller: Caller, path: web::Path<UserPath>) -> Result<web::Json<UserAccount>, ApiError> {
     caller.services.show_user(&caller.actor, path.by()).await.map(web::Json)
@@ -62,7 +65,11 @@ async fn get_user(caller: Caller, path: web::Path<UserPath>) -> Result<web::Json
 /// For administrators of the organization. What is absent stays. With `active: false` the user's secret, bearers and sessions
 /// are refused from now on; with `active: true` the secret works again. The last administrator who is active stays one.
 #[utoipa::path(params(UserPath), request_body = UserPatch,
-    responses((status = 200, description = "The user", body = UserAccount)))]
+    responses((status = 200, description = "The user", body = UserAccount)),
+    extensions(("x-failures" = json!([
+        "body", "user_not_found", "not_allowed", "unknown_role", "bad_password", "current_password_required",
+        "too_many_requests", "user_exists", "last_administrator"
+    ]))))]
 #[patch("/users/{emailOrId}")]
 async fn update_user(
     path: web::Path<UserPath>,
@@ -76,7 +83,8 @@ async fn update_user(
 /// For administrators of the organization. The user's secret, bearers and sessions are refused from now on, and this is not
 /// undone. Instances, connect links and webhooks that the user made are the organization's and stay. The address is free for
 /// a new user, who begins with nothing.
-#[utoipa::path(params(UserPath), responses((status = 200, description = "Removed; the body is empty")))]
+#[utoipa::path(params(UserPath), responses((status = 200, description = "Removed; the body is empty")),
+    extensions(("x-failures" = json!(["user_not_found", "not_allowed", "last_administrator"]))))]
 #[delete("/users/{emailOrId}")]
 async fn delete_user(
     Administrator(caller): Administrator,
@@ -89,7 +97,8 @@ async fn delete_user(
 /// List the roles of a user
 ///
 /// Those that were granted. For administrators of the organization, and of oneself.
-#[utoipa::path(params(UserPath), responses((status = 200, description = "The roles", body = Vec<Role>)))]
+#[utoipa::path(params(UserPath), responses((status = 200, description = "The roles", body = Vec<Role>)),
+    extensions(("x-failures" = json!(["user_not_found", "not_allowed"]))))]
 #[get("/users/{emailOrId}/roles")]
 async fn list_user_roles(caller: Caller, path: web::Path<UserPath>) -> Result<web::Json<Vec<Role>>, ApiError> {
     caller.services.user_roles(&caller.actor, path.by()).await.map(web::Json)
@@ -98,7 +107,8 @@ async fn list_user_roles(caller: Caller, path: web::Path<UserPath>) -> Result<we
 /// Grant a role to a user
 ///
 /// For administrators of the organization; nobody changes their own roles.
-#[utoipa::path(params(UserRolePath), responses((status = 200, description = "The role", body = Role)))]
+#[utoipa::path(params(UserRolePath), responses((status = 200, description = "The role", body = Role)),
+    extensions(("x-failures" = json!(["user_not_found", "not_allowed", "unknown_role", "role_granted"]))))]
 #[put("/users/{emailOrId}/roles/{roleKey}")]
 async fn grant_user_role(caller: Administrator, path: web::Path<UserRolePath>) -> Result<web::Json<Role>, ApiError> {
     set(&caller, &path, true).await?;
@@ -108,7 +118,10 @@ async fn grant_user_role(caller: Administrator, path: web::Path<UserRolePath>) -
 /// Take a role away from a user
 ///
 /// For administrators of the organization; nobody changes their own roles. The last administrator who is active stays one.
-#[utoipa::path(params(UserRolePath), responses((status = 200, description = "Taken away; the body is empty")))]
+#[utoipa::path(params(UserRolePath), responses((status = 200, description = "Taken away; the body is empty")),
+    extensions(("x-failures" = json!([
+        "user_not_found", "not_allowed", "unknown_role", "role_not_granted", "last_administrator"
+    ]))))]
 #[delete("/users/{emailOrId}/roles/{roleKey}")]
 async fn revoke_user_role(caller: Administrator, path: web::Path<UserRolePath>) -> Result<HttpResponse, ApiError> {
     set(&caller, &path, false).await?;

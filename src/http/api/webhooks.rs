@@ -28,7 +28,8 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Show where the organization is told what happens
 ///
 /// For administrators of the organization. Secrets are not shown again.
-#[utoipa::path(responses((status = 200, description = "The address and the secrets", body = WebhookView)))]
+#[utoipa::path(responses((status = 200, description = "The address and the secrets", body = WebhookView)),
+    extensions(("x-failures" = json!(["not_allowed"]))))]
 #[get("/notifications/webhook")]
 async fn get_webhook(Administrator(caller): Administrator) -> Result<web::Json<WebhookView>, ApiError> {
     caller.services.webhook(&caller.actor).await.map(web::Json)
@@ -41,7 +42,8 @@ async fn get_webhook(Administrator(caller): Administrator) -> Result<web::Json<W
 /// `Notice`. Any 2xx takes it; everything else is tried again for a day, under the same `webhook-id`. The first time
 /// the reply shows the secret.
 #[utoipa::path(request_body = WebhookAddress,
-    responses((status = 200, description = "The address and the secrets", body = WebhookView)))]
+    responses((status = 200, description = "The address and the secrets", body = WebhookView)),
+    extensions(("x-failures" = json!(["body", "bad_webhook_url", "not_allowed"]))))]
 #[put("/notifications/webhook")]
 async fn set_webhook(
     Then(Administrator(caller), body): Then<Administrator, JsonBody<WebhookAddress>>,
@@ -53,7 +55,8 @@ async fn set_webhook(
 ///
 /// For administrators of the organization. What is not delivered yet fails. The secrets are erased: notices to the
 /// address of a connect link are signed with a new one, which the next `POST /notifications/webhook/secrets` shows.
-#[utoipa::path(responses((status = 200, description = "Removed; the body is empty")))]
+#[utoipa::path(responses((status = 200, description = "Removed; the body is empty")),
+    extensions(("x-failures" = json!(["not_allowed"]))))]
 #[delete("/notifications/webhook")]
 async fn delete_webhook(Administrator(caller): Administrator) -> Result<HttpResponse, ApiError> {
     caller.services.remove_webhook(&caller.actor).await?;
@@ -64,7 +67,8 @@ async fn delete_webhook(Administrator(caller): Administrator) -> Result<HttpResp
 ///
 /// For administrators of the organization. It is shown this once. Two may be active, and each notice has a signature for
 /// either, so that receivers can change over; then remove the old one.
-#[utoipa::path(responses((status = 200, description = "The new secret", body = SecretView)))]
+#[utoipa::path(responses((status = 200, description = "The new secret", body = SecretView)),
+    extensions(("x-failures" = json!(["not_allowed", "webhook_secrets"]))))]
 #[post("/notifications/webhook/secrets")]
 async fn create_webhook_secret(Administrator(caller): Administrator) -> Result<web::Json<SecretView>, ApiError> {
     caller.services.add_webhook_secret(&caller.actor).await.map(web::Json)
@@ -73,7 +77,8 @@ async fn create_webhook_secret(Administrator(caller): Administrator) -> Result<w
 /// Remove a secret
 ///
 /// For administrators of the organization. The only one cannot be removed.
-#[utoipa::path(params(SecretPath), responses((status = 200, description = "Removed; the body is empty")))]
+#[utoipa::path(params(SecretPath), responses((status = 200, description = "Removed; the body is empty")),
+    extensions(("x-failures" = json!(["webhook_secret_not_found", "webhook_secrets", "not_allowed"]))))]
 #[delete("/notifications/webhook/secrets/{secretId}")]
 async fn delete_webhook_secret(
     Administrator(caller): Administrator,
@@ -87,7 +92,8 @@ async fn delete_webhook_secret(
 ///
 /// The newest first. What came to its end is kept for 30 days.
 #[utoipa::path(params(DeliveryListQuery, PageQuery),
-    responses((status = 200, description = "The deliveries", body = Vec<DeliveryView>)))]
+    responses((status = 200, description = "The deliveries", body = Vec<DeliveryView>)),
+    extensions(("x-failures" = json!(["page", "link_not_found", "bad_parameter"]))))]
 #[get("/notifications/deliveries")]
 async fn list_deliveries(caller: Caller, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     let query = DeliveryQuery {
@@ -100,7 +106,8 @@ async fn list_deliveries(caller: Caller, parameters: Parameters) -> Result<HttpR
 }
 
 /// Get a delivery
-#[utoipa::path(params(DeliveryPath), responses((status = 200, description = "The delivery", body = DeliveryView)))]
+#[utoipa::path(params(DeliveryPath), responses((status = 200, description = "The delivery", body = DeliveryView)),
+    extensions(("x-failures" = json!(["delivery_not_found"]))))]
 #[get("/notifications/deliveries/{deliveryId}")]
 async fn get_delivery(caller: Caller, path: web::Path<DeliveryPath>) -> Result<web::Json<DeliveryView>, ApiError> {
     caller.services.delivery(caller.owner(), path.id()?).await.map(web::Json)
@@ -109,7 +116,8 @@ async fn get_delivery(caller: Caller, path: web::Path<DeliveryPath>) -> Result<w
 /// Send a notice once more
 ///
 /// At once, under the same `webhook-id`, whatever became of it before. It holds up no others when it had come to its end.
-#[utoipa::path(params(DeliveryPath), responses((status = 200, description = "The delivery", body = DeliveryView)))]
+#[utoipa::path(params(DeliveryPath), responses((status = 200, description = "The delivery", body = DeliveryView)),
+    extensions(("x-failures" = json!(["delivery_not_found"]))))]
 #[post("/notifications/deliveries/{deliveryId}/retry")]
 async fn retry_delivery(caller: Caller, path: web::Path<DeliveryPath>) -> Result<web::Json<DeliveryView>, ApiError> {
     caller.services.retry_delivery(&caller.actor, path.id()?).await.map(web::Json)

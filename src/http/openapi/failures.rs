@@ -1,7 +1,8 @@
-//! What can go wrong, told from what an operation takes: its parameters, its body, or the operation itself.
+//! What can go wrong: what each operation says of itself, and what all of them have in common.
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{Content, Ref, RefOr, Response};
 
@@ -64,79 +65,21 @@ const HUB: &[Code] = &[
     VendorRateLimited,
 ];
 
-/// By the name of a parameter, of a body's schema, or of an operation.
-const CAUSES: &[(&str, &[&[Code]])] = &[
-    ("keyOrId", &[&[ElementNotFound]]),
-    ("id", &[&[InstanceNotFound]]),
-    ("linkId", &[&[LinkNotFound]]),
-    ("revoke_link", &[&[LinkEnded]]),
-    ("CreateLink", &[BODY, LINK, &[LimitReached]]),
-    ("configId", &[&[ConfigurationNotFound]]),
-    ("secretId", &[&[WebhookSecretNotFound, WebhookSecrets]]),
-    ("deliveryId", &[&[DeliveryNotFound]]),
-    ("status", &[&[BadParameter]]),
-    ("pageSize", &[&[BadPageSize]]),
-    ("nextPage", &[&[BadNextPage]]),
-    ("where", &[&[BadParameter]]),
-    ("abridged", &[&[BadParameter]]),
-    ("expand", &[&[BadParameter]]),
-    ("hydrate", &[&[BadParameter]]),
-    ("reAuthenticate", &[&[BadParameter]]),
+/// What many operations have in common, by the name under which they say so. An operation says in `x-failures` what can go wrong
+/// with it: some of these, and names of codes.
+const GROUPS: &[(&str, &[&[Code]])] = &[
+    ("body", &[BODY]),
+    ("page", &[&[BadPageSize, BadNextPage]]),
+    ("connection", &[CONNECTION, ADDRESS, VENDOR]),
+    ("link", &[LINK]),
+    ("hub", &[HUB, ADDRESS, VENDOR]),
+    ("oauth_url", &[OAUTH_URL, ADDRESS]),
     (
         "refresh",
         &[&[BadParameter, VendorRefused, VendorConfiguration, AppNotForHost, SecretNeededForNewHost], ADDRESS, VENDOR],
     ),
-    ("emptyList", &[&[NothingFound]]),
-    ("Idempotency-Key", &[&[BadIdempotencyKey, IdempotencyConflict, InstanceDeleted]]),
-    ("hub", &[HUB, ADDRESS, VENDOR]),
-    ("fields", &[&[BadWhere]]),
-    ("page", &[&[PageTooFar]]),
-    ("objectId", &[&[MethodNotAllowed]]),
-    ("hubKey", &[&[ElementNotFound]]),
-    ("operationId", &[&[ResourceNotFound]]),
-    ("version", &[&[BadParameter]]),
-    ("HubObject", &[BODY]),
-    ("SignIn", &[BODY, &[LoginRefused, TooManyRequests]]),
-    ("NewPassword", &[BODY, &[BadPassword, CurrentPasswordRequired, LoginRefused, TooManyRequests]]),
-    ("get_secrets", &[&[SignInAgain]]),
-    ("endSessions", &[&[BadParameter]]),
-    ("emailOrId", &[&[UserNotFound, NotAllowed]]),
-    ("roleKey", &[&[UnknownRole]]),
-    ("grant_user_role", &[&[RoleGranted]]),
-    ("revoke_user_role", &[&[RoleNotGranted, LastAdministrator]]),
-    ("list_users", &[&[NotAllowed]]),
-    ("CreateUser", &[BODY, &[NotAllowed, UnknownRole, BadPassword, UserExists]]),
-    (
-        "UpdateUser",
-        &[BODY, &[UnknownRole, BadPassword, CurrentPasswordRequired, TooManyRequests, UserExists, LastAdministrator]],
-    ),
-    ("delete_user", &[&[LastAdministrator]]),
-    ("sessionId", &[&[SessionNotFound]]),
-    ("CreateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR, &[MissingElement, LimitReached]]),
-    ("UpdateInstance", &[BODY, CONNECTION, ADDRESS, VENDOR, &[LimitReached]]),
-    ("ConfigurationChange", &[BODY, CONNECTION, ADDRESS, VENDOR, &[LimitReached]]),
-    ("OAuthUrlRequest", &[BODY, OAUTH_URL, ADDRESS]),
-    ("UpdateOrganization", &[BODY, &[NotAllowed]]),
-    ("SavePartnerApp", &[BODY, &[NotAllowed, NoOauth, BadScopes, SecretNeededForNewHost]]),
-    (
-        "get_default_oauth_url",
-        &[
-            &[MissingParameter, BadParameter, BadCallbackUrl, AddressNotAllowed, BadScopes, NoOauth, AppNotFound],
-            &[AppNotForHost, SecretNeededForNewHost],
-            ADDRESS,
-            &[LimitReached],
-        ],
-    ),
-    ("get_partner_app", &[&[NoOauth]]),
-    ("delete_partner_app", &[&[NotAllowed, NoOauth, AppNotFound]]),
-    ("WebhookAddress", &[BODY, &[BadWebhookUrl]]),
-    ("get_webhook", &[&[NotAllowed]]),
-    ("set_webhook", &[&[NotAllowed]]),
-    ("delete_webhook", &[&[NotAllowed]]),
-    ("create_webhook_secret", &[&[NotAllowed, WebhookSecrets]]),
-    ("delete_webhook_secret", &[&[NotAllowed]]),
-    ("get_oauth_url", &[OAUTH_URL, ADDRESS]),
-    ("reset_organization_secret", &[&[NotAllowed]]),
+    ("idempotency", &[&[BadIdempotencyKey, IdempotencyConflict, InstanceDeleted]]),
+    ("address", &[ADDRESS]),
 ];
 
 /// Replies that many operations have, under a name of their own.
@@ -154,17 +97,24 @@ const SHARED: &[(&str, &[Code])] = &[
     ("VendorTimeout", &[VendorTimeout]),
 ];
 
-/// The failures of an operation by status. Without `callers` it does not look at credentials.
-pub fn of(operation: &Operation, callers: Option<Callers>) -> BTreeMap<u16, Vec<Code>> {
-    let names = names(operation);
-    let causes = CAUSES.iter().filter(|(name, _)| names.contains(name)).flat_map(|(_, codes)| codes.iter().copied());
+const SAID: &str = "x-failures";
+
+/// The failures of an operation by status, which it says no more from then on. Without `callers` it does not look at credentials.
+pub fn take(operation: &mut Operation, callers: Option<Callers>) -> BTreeMap<u16, Vec<Code>> {
+    let said = said(operation);
+    if let Some(extensions) = &mut operation.extensions {
+        extensions.remove(SAID);
+    }
+    operation.extensions = operation.extensions.take().filter(|left| !left.is_empty());
+    let named: Vec<Code> = said.iter().filter_map(|name| named(name)).flatten().collect();
     let credentials: &[&[Code]] = match callers {
         None => &[],
         Some(Callers::Anyone | Callers::Known) => &[CALLER],
         // Another call may delete the instance behind the token in between.
         Some(Callers::WithElement) => &[CALLER, &[InstanceNotFound]],
     };
-    let possible: Vec<Code> = causes.chain([OURS]).chain(credentials.iter().copied()).flatten().copied().collect();
+    let of_all = [OURS].into_iter().chain(credentials.iter().copied()).flatten();
+    let possible: Vec<Code> = named.into_iter().chain(of_all.copied()).collect();
     let mut by_status = BTreeMap::<u16, Vec<Code>>::new();
     for code in Code::ALL.iter().filter(|code| possible.contains(code)) {
         by_status.entry(code.status()).or_default().push(*code);
@@ -172,22 +122,16 @@ pub fn of(operation: &Operation, callers: Option<Callers>) -> BTreeMap<u16, Vec<
     by_status
 }
 
-/// What an operation takes, and its own name.
-fn names(operation: &Operation) -> Vec<&str> {
-    let parameters = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
-        RefOr::T(parameter) => Some(parameter.name.as_str()),
-        RefOr::Ref(_) => None,
-    });
-    let body = operation.request_body.iter().filter_map(|body| match body {
-        RefOr::T(body) => body.content.values().find_map(schema_name),
-        RefOr::Ref(_) => None,
-    });
-    parameters.chain(body).chain(operation.operation_id.as_deref()).collect()
+fn said(operation: &Operation) -> Vec<String> {
+    let said = operation.extensions.as_ref().and_then(|extensions| extensions.get(SAID));
+    let names = said.and_then(Value::as_array).into_iter().flatten();
+    names.map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
 }
 
-fn schema_name(content: &RefOr<Content>) -> Option<&str> {
-    let RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) = content else { return None };
-    schema.ref_location.rsplit('/').next()
+/// A group, or the one code of that name.
+fn named(name: &str) -> Option<Vec<Code>> {
+    let group = GROUPS.iter().find(|(group, _)| *group == name).map(|(_, codes)| codes.concat());
+    group.or_else(|| Code::ALL.iter().find(|code| code.name() == name).map(|code| vec![*code]))
 }
 
 /// The replies that `response` refers to.
@@ -217,4 +161,31 @@ fn described(codes: &[Code]) -> Response {
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use utoipa_actix_web::AppExt as _;
+
+    use super::*;
+    use crate::http::api::AREAS;
+
+    #[test]
+    fn operations_name_what_there_is() {
+        let mut named_by_some = Vec::new();
+        for area in AREAS {
+            let (_, mut part) = App::new().into_utoipa_app().configure(area.routes).split_for_parts();
+            for operation in part.paths.paths.values_mut().flat_map(crate::http::openapi::operations_mut) {
+                let id = operation.operation_id.clone().unwrap();
+                for name in said(operation) {
+                    assert!(named(&name).is_some(), "{id}: there is no group and no code {name}");
+                    named_by_some.push(name);
+                }
+            }
+        }
+        for (group, _) in GROUPS {
+            assert!(named_by_some.iter().any(|name| name == group), "no operation says {group}");
+        }
+    }
 }

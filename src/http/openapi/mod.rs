@@ -151,7 +151,7 @@ fn complete(operation: &mut Operation, area: &Area) {
     if operation.security.is_none() {
         operation.security = security(area.callers);
     }
-    let failures = failures::of(operation, callers);
+    let failures = failures::take(operation, callers);
     let pages = failures.values().flatten().any(|code| *code == Code::BadNextPage);
     for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else { continue };
