@@ -91,3 +91,30 @@ fn no_text_cites_a_document_that_is_not_here() {
     let complaints: Vec<_> = texts().into_iter().filter(|it| cites(&it.text)).map(|it| it.path).collect();
     assert!(complaints.is_empty(), "cite {PAGE} by its headings instead: {complaints:?}");
 }
+
+/// Of the newest endpoint CONTRIBUTING.md lists the files that have its id, so that whoever makes the next one misses none.
+#[test]
+fn every_place_of_an_endpoint_is_told() {
+    let told = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CONTRIBUTING.md")).unwrap();
+    let sentence =
+        told.split("The newest one, `").nth(1).and_then(|text| text.split(';').next()).expect("the sentence");
+    let mut quoted = sentence.split('`').step_by(2);
+    let id = quoted.next().unwrap();
+    let mut places: Vec<PathBuf> = quoted_paths(sentence);
+    places.sort();
+    let goes_on = |c: char| c.is_alphanumeric() || c == '_';
+    let names_it = |text: &str| {
+        let around = text.match_indices(id).map(|(at, _)| (&text[..at], &text[at + id.len()..]));
+        around.into_iter().any(|(before, after)| !before.ends_with(goes_on) && !after.starts_with(goes_on))
+    };
+    let mut found: Vec<PathBuf> = texts().into_iter().filter(|it| names_it(&it.text)).map(|it| it.path).collect();
+    found.retain(|path| path != Path::new("CONTRIBUTING.md"));
+    found.sort();
+    assert_eq!(found, places, "{id} stands in the first, and the page lists the second");
+    assert!(places.len() <= 4, "an endpoint should need no more than four places");
+}
+
+/// What stands between backticks and has a slash.
+fn quoted_paths(text: &str) -> Vec<PathBuf> {
+    text.split('`').filter(|part| part.contains('/') && !part.contains(' ')).map(PathBuf::from).collect()
+}
