@@ -186,3 +186,19 @@ fn every_dependency_is_used() {
     let unused: Vec<_> = named.filter(|name| !is_used(name) && !FOR_A_FEATURE.contains(&name.as_str())).collect();
     assert!(unused.is_empty(), "nothing in src names {unused:?}: drop it, or move it to what only tests use");
 }
+
+/// With listed components rustup downloads where it would use what is there.
+#[test]
+fn the_toolchain_is_a_channel_and_nothing_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+    let kept: toml::Table = read("rust-toolchain.toml").parse().unwrap();
+    let members: Vec<&str> = kept["toolchain"].as_table().unwrap().keys().map(String::as_str).collect();
+    assert_eq!((kept.len(), members), (1, vec!["channel"]));
+    // What compiles it at least stands in two texts, too.
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let oldest = manifest["package"]["rust-version"].as_str().unwrap();
+    for text in ["README.md", "CONTRIBUTING.md"] {
+        assert!(read(text).contains(&format!("without rustup {oldest} or later")), "{text}");
+    }
+}
