@@ -225,3 +225,37 @@ async fn a_configured_proxy_is_asked_and_addresses_are_checked_all_the_same() {
     sender.send(&request("http://127.0.0.9:9/token", PATIENT)).await.unwrap();
     assert!(asked.await.unwrap().starts_with("POST http://127.0.0.9:9/token HTTP/1.1\r\n"));
 }
+
+/// Refuses every tunnel.
+async fn refusing_proxy() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                let mut buffer = [0; 4096];
+                let length = socket.read(&mut buffer).await.unwrap();
+                asked.extend_from_slice(&buffer[..length]);
+            }
+            assert!(asked.starts_with(b"CONNECT vendor.example:443 "), "{}", String::from_utf8_lossy(&asked));
+            socket.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        }
+    });
+    url
+}
+
+/// The shared client has no kind for it: it is told by the library's own text.
+#[tokio::test]
+async fn a_proxy_that_refuses_is_not_the_vendors_fault() {
+    install_tls();
+    let proxy = refusing_proxy().await;
+    let request = request("https://vendor.example/token", PATIENT);
+    let shared = Sender::new(Guard::default(), Some(&proxy), client_config().unwrap()).unwrap();
+    let dialer = Dialer::new(Guard::default(), Some(&proxy), client_config().unwrap()).unwrap();
+    let own = Rc::new(Connections::new(dialer));
+    let own = LocalSet::new().run_until(async { own.call(&request).await }).await;
+    for outcome in [shared.call(&request).await, own] {
+        assert!(matches!(&outcome, Err(VendorFault::Proxy(_))), "{outcome:?}");
+    }
+}
