@@ -99,6 +99,7 @@ impl Build {
             creations: Arc::default(),
             unstored: Arc::default(),
             usage: Arc::default(),
+            work: Arc::default(),
             metrics: Metrics::new(telemetry::dropped()),
             large_bodies: Arc::default(),
             changes: Arc::default(),

@@ -16,12 +16,17 @@ use crate::service::Services;
 use crate::service::change_feed::FeedPosition;
 use crate::service::credentials::revoke_grants::Share;
 use crate::service::ground::KEPT_FOR;
-use crate::service::notices::sending::Sending;
+use crate::service::notices::sending;
 use crate::service::refresh::due::DueRefreshes;
-use crate::store::{StoreFault, changes, grants, idempotency, notices, processes, revocations, sessions};
+use crate::service::work::Kind;
+use crate::service::work::dispatcher::Dispatcher;
+use crate::store::{StoreFault, changes, grants, idempotency, notices, processes, revocations, sessions, work};
 
 /// How often links are looked for whose time is over: it is told within a minute.
 pub const LINKS_EVERY: Duration = Duration::from_secs(20);
+
+/// Every kind of work that is due at times.
+const KINDS: [&Kind; 1] = [&sending::KIND];
 
 /// The running jobs.
 pub struct Jobs {
@@ -30,15 +35,15 @@ pub struct Jobs {
     /// Jobs that are in the middle of a round.
     at_work: Arc<AtomicUsize>,
     due_refreshes: Arc<DueRefreshes>,
-    sending: Arc<Sending>,
+    work: Arc<Dispatcher>,
 }
 
 impl Jobs {
     /// Starts them. `position`: how far the change feed was read.
     pub fn start(services: &Services, position: FeedPosition) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let jobs =
-            Self { stop, tasks, at_work: Arc::default(), due_refreshes: Arc::default(), sending: Arc::default() };
+        let work = Arc::new(Dispatcher::of(&KINDS));
+        let jobs = Self { stop, tasks, at_work: Arc::default(), due_refreshes: Arc::default(), work };
         let position = Arc::new(Mutex::new(position));
         jobs.every(Duration::from_secs(1), services, move |services| {
             let position = Arc::clone(&position);
@@ -78,13 +83,13 @@ impl Jobs {
                 async move { services.refresh_due(&due).await.map(drop) }
             },
         );
-        let (sending, looking) = (Arc::clone(&self.sending), Arc::clone(&self.sending));
+        let (work, looking) = (Arc::clone(&self.work), Arc::clone(&self.work));
         self.again_and_again(
             move || looking.pause(),
             services,
             move |services| {
-                let sending = Arc::clone(&sending);
-                async move { services.send_due_notices(&sending).await }
+                let work = Arc::clone(&work);
+                async move { services.do_due_work(&work).await.map(drop) }
             },
         );
     }
@@ -129,17 +134,16 @@ impl Jobs {
         self.at_work
             .load(Ordering::Relaxed)
             .saturating_add(self.due_refreshes.running())
-            .saturating_add(self.sending.running())
+            .saturating_add(self.work.running())
     }
 
     /// Lets every job finish its round.
     pub async fn stop(&self) {
         self.stop.cancel();
-        self.sending.stop();
+        self.work.stop();
         self.tasks.close();
         self.tasks.wait().await;
         self.due_refreshes.stop().await;
-        self.sending.stopped().await;
     }
 }
 
@@ -158,6 +162,7 @@ pub async fn purge(services: &Services) -> Result<(), StoreFault> {
             notices::purge(conn, told)?;
             revocations::purge(conn, now)?;
             sessions::purge(conn, now)?;
+            work::purge(conn, now)?;
             processes::note(conn, process, locks, now)?;
             processes::purge(conn, answers)?;
             Ok(())

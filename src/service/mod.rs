@@ -20,6 +20,7 @@ pub mod people;
 pub mod process;
 pub mod refresh;
 pub mod unstored;
+pub mod work;
 
 use std::future::Future;
 use std::ops::Deref;
@@ -60,6 +61,7 @@ use process::standstill::Standstill;
 use refresh::single_flight::Refreshes;
 use refresh::warm_instances::WarmInstances;
 use unstored::Unstored;
+use work::UnderWay;
 
 /// How long a question whether the server is ready waits for a write.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
@@ -108,6 +110,7 @@ pub struct Parts {
     pub creations: Arc<Creations>,
     pub unstored: Arc<Unstored>,
     pub usage: Arc<Usage>,
+    pub work: Arc<UnderWay>,
     pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,
     pub link_limits: Arc<LinkLimits>,

@@ -7,6 +7,7 @@ use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::processes::{self, Presence};
 use super::schema::lease::{self, dsl};
+use super::schema::process;
 
 /// Nobody: the work was given back.
 const NOBODY: i64 = 0;
@@ -130,6 +131,14 @@ pub(super) fn give_back_all(conn: &mut AnyConn) -> Result<usize, StoreFault> {
     let held = dsl::lease.filter(dsl::holder.ne(NOBODY));
     let nobody = (dsl::holder.eq(NOBODY), dsl::beat.eq(dsl::beat + 1), dsl::unsettled.eq(true));
     Ok(diesel::update(held).set(nobody).execute(conn)?)
+}
+
+/// Who holds it, and whether that is a process of a version that shares work with others (`work.rs`).
+pub fn leader(conn: &mut AnyConn, name: &str) -> Result<Option<(i64, bool)>, StoreFault> {
+    let works = process::table.filter(process::id.eq(dsl::holder)).select(process::works).single_value();
+    let row = dsl::lease.filter(dsl::name.eq(name)).filter(dsl::holder.ne(NOBODY)).select((dsl::holder, works));
+    let row: Option<(i64, Option<bool>)> = on_each!(conn, inner => row.get_result(inner).optional()?);
+    Ok(row.map(|(holder, works)| (holder, works.unwrap_or(false))))
 }
 
 /// Of what is gone for good.

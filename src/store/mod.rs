@@ -37,6 +37,7 @@ mod turns;
 pub mod usage;
 pub mod users;
 pub mod webhooks;
+pub mod work;
 mod writability;
 mod writer;
 

@@ -1,15 +1,17 @@
-//! The durable queue of notices. What was committed with a change is sent, whatever happens to the process; the job works
-//! for all owners, so its queries go without one and say so.
+//! Notices, and what became of each. What was committed with a change is sent, whatever happens to the process: rows of work
+//! (`work.rs`) are made of them for all owners, by queries that go without one and say so.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::Bool;
 
 use super::connection::{AnyConn, octet_length_of_text, on_each};
 use super::fault::StoreFault;
 use super::schema::notice::{self, dsl};
-use super::time::{UtcTime, UtcTimestamp};
+use super::time::UtcTime;
 use super::webhooks;
+use super::work::{self, Attempt, Fate, NewWork};
 use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 
@@ -17,6 +19,9 @@ pub const WAITING: &str = "waiting";
 pub const DELIVERED: &str = "delivered";
 /// Given up.
 pub const FAILED: &str = "failed";
+
+/// The kind of work that it is to send one.
+pub const WORK: &str = "notice";
 
 /// One event for one receiver.
 #[derive(Debug, Clone)]
@@ -34,9 +39,13 @@ pub struct Notice {
     pub at: DateTime<Utc>,
 }
 
+/// Who is to get it: a number for each address.
+fn receiver(link: Option<i64>, organization: i64) -> i64 {
+    link.unwrap_or(organization.saturating_neg())
+}
+
 /// A notice with what became of it so far.
-#[derive(Debug, Clone, Queryable, QueryableByName)]
-#[diesel(table_name = notice)]
+#[derive(Debug, Clone, Queryable)]
 pub struct Delivery {
     pub id: i64,
     pub organization_id: i64,
@@ -56,14 +65,11 @@ pub struct Delivery {
     pub due_at: UtcTime,
     pub delivered_at: Option<UtcTime>,
     pub created_at: UtcTime,
+    /// A row of work is about it.
+    pub has_work: bool,
 }
 
 impl Delivery {
-    /// Who is to get it: a number for each address.
-    pub fn receiver(&self) -> i64 {
-        self.link_id.unwrap_or(self.organization_id.saturating_neg())
-    }
-
     pub fn owner(&self) -> Owner {
         Owner { organization: self.organization_id, account: self.account_id }
     }
@@ -71,23 +77,6 @@ impl Delivery {
     pub fn waits(&self) -> bool {
         self.status == WAITING
     }
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    Delivered,
-    Again { due_at: DateTime<Utc>, parked: bool },
-    Failed,
-}
-
-/// What came back, and what follows from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    pub status: Option<u16>,
-    /// In a sentence.
-    pub error: Option<String>,
-    pub fate: Fate,
 }
 
 /// Belongs into the transaction of the change, behind the writing of its row: whoever changes that row waits, and so the
@@ -150,42 +139,66 @@ fn values(new: &Notice) -> NewRow<'_> {
     }
 }
 
-/// Who has enough under way.
-#[derive(Debug, Clone, Default)]
-pub struct Full {
-    pub receivers: Vec<i64>,
-    pub organizations: Vec<i64>,
+/// What `has_work` says of a row that waits for a row of work: whoever wrote it. As text, because an index has this condition.
+const WITHOUT_WORK: &str = "status = 'waiting' AND NOT has_work";
+/// Handed over at once.
+const BATCH: i64 = 500;
+
+/// What a row of work is made of.
+#[derive(Queryable)]
+struct ToHandOver {
+    id: i64,
+    organization_id: i64,
+    account_id: i64,
+    link_id: Option<i64>,
+    subject: String,
+    parked: bool,
+    due_at: UtcTime,
+    created_at: UtcTime,
 }
 
-impl Full {
-    /// Conditions that leave them out.
-    fn others(&self) -> String {
-        let without = |column: &str, ids: &[i64]| {
-            let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
-            if ids.is_empty() { String::new() } else { format!("AND {column} NOT IN ({})", ids.join(", ")) }
-        };
-        let receivers = without("coalesce(n.link_id, -n.organization_id)", &self.receivers);
-        format!("{receivers} {}", without("n.organization_id", &self.organizations))
-    }
+/// Whether any is.
+pub fn is_without_work(conn: &mut AnyConn, _: DateTime<Utc>) -> Result<bool, StoreFault> {
+    let any = dsl::notice.filter(sql::<Bool>(WITHOUT_WORK)).select(dsl::id).limit(1);
+    Ok(!on_each!(conn, conn => any.load::<i64>(conn)?).is_empty())
 }
 
-/// What is to be sent, oldest first, of all owners: of each subject the first that waits, and whatever is parked.
-pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, full: &Full, limit: i64) -> Result<Vec<Delivery>, StoreFault> {
-    let others = full.others();
-    let text = format!(
-        "SELECT n.* FROM notice n WHERE n.status = '{WAITING}' AND n.due_at <= $1 {others} \
-         AND (n.parked OR NOT EXISTS (SELECT 1 FROM notice e WHERE e.organization_id = n.organization_id \
-         AND e.subject = n.subject AND coalesce(e.link_id, 0) = coalesce(n.link_id, 0) AND e.id < n.id \
-         AND e.status = '{WAITING}' AND NOT e.parked)) ORDER BY n.due_at, n.id LIMIT $2"
-    );
-    on_each!(conn, conn => {
-        let query = diesel::sql_query(text).bind::<UtcTimestamp, _>(UtcTime(now)).bind::<BigInt, _>(limit);
-        Ok(query.load(conn)?)
-    })
+/// The oldest become rows of work, in their order: of one subject and receiver they are one lane.
+pub fn hand_over(conn: &mut AnyConn, _: DateTime<Utc>) -> Result<(), StoreFault> {
+    let rows = dsl::notice.filter(sql::<Bool>(WITHOUT_WORK)).order(dsl::id).limit(BATCH).select((
+        dsl::id,
+        dsl::organization_id,
+        dsl::account_id,
+        dsl::link_id,
+        dsl::subject,
+        dsl::parked,
+        dsl::due_at,
+        dsl::created_at,
+    ));
+    let rows: Vec<ToHandOver> = on_each!(conn, conn => rows.load(conn)?);
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let rows = rows.into_iter().map(|row| {
+        let party = receiver(row.link_id, row.organization_id);
+        NewWork {
+            owner: Owner { organization: row.organization_id, account: row.account_id },
+            kind: WORK,
+            about: row.id,
+            party,
+            lane: Some(format!("{WORK}/{party}/{}", row.subject)),
+            parked: row.parked,
+            due_at: row.due_at.into(),
+            created_at: row.created_at.into(),
+            body: String::new(),
+        }
+    });
+    work::insert(conn, &rows.collect::<Vec<_>>())?;
+    let handed_over = dsl::notice.filter(dsl::id.eq_any(ids));
+    on_each!(conn, conn => diesel::update(handed_over).set(dsl::has_work.eq(true)).execute(conn)?);
+    Ok(())
 }
 
 /// Writes down what became of an attempt. One that failed changes nothing any more when another process has brought the
-/// notice to an end.
+/// notice to an end. An end without an answer is none of this attempt's: there was nothing to send.
 pub fn settle(conn: &mut AnyConn, id: i64, attempt: &Attempt, now: DateTime<Utc>) -> Result<(), StoreFault> {
     let tried = (
         dsl::attempts.eq(dsl::attempts + 1),
@@ -195,16 +208,18 @@ pub fn settle(conn: &mut AnyConn, id: i64, attempt: &Attempt, now: DateTime<Utc>
     let row = dsl::notice.filter(dsl::id.eq(id));
     let waits = row.filter(dsl::status.eq(WAITING));
     match attempt.fate {
-        Fate::Delivered => {
+        Fate::Done if attempt.status.is_none() => diesel::update(row).set(dsl::has_work.eq(false)).execute(conn)?,
+        Fate::Done => {
             let end = (dsl::status.eq(DELIVERED), dsl::due_at.eq(UtcTime(now)), dsl::delivered_at.eq(UtcTime(now)));
-            diesel::update(row).set((tried, end)).execute(conn)?
+            diesel::update(row).set((tried, end, dsl::has_work.eq(false))).execute(conn)?
         }
+        Fate::NotYet { .. } => 0,
         Fate::Again { due_at, parked } => {
             let next = (dsl::due_at.eq(UtcTime(due_at)), dsl::parked.eq(parked));
             diesel::update(waits).set((tried, next)).execute(conn)?
         }
-        Fate::Failed => {
-            let end = (dsl::status.eq(FAILED), dsl::due_at.eq(UtcTime(now)));
+        Fate::GivenUp { .. } => {
+            let end = (dsl::status.eq(FAILED), dsl::due_at.eq(UtcTime(now)), dsl::has_work.eq(false));
             diesel::update(waits).set((tried, end)).execute(conn)?
         }
     };
@@ -272,7 +287,9 @@ pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Delivery, Store
 pub fn retry(conn: &mut AnyConn, owner: Owner, id: i64, now: DateTime<Utc>) -> Result<Delivery, StoreFault> {
     let found = find(conn, owner, id)?;
     let parked = found.parked || !found.waits();
-    let values = (dsl::status.eq(WAITING), dsl::parked.eq(parked), dsl::due_at.eq(UtcTime(now)));
+    work::wake(conn, WORK, &[id], now)?;
+    let has_work = dsl::has_work.eq(work::find(conn, WORK, id)?.is_some());
+    let values = (dsl::status.eq(WAITING), dsl::parked.eq(parked), dsl::due_at.eq(UtcTime(now)), has_work);
     diesel::update(dsl::notice.filter(dsl::id.eq(id))).set(values).execute(conn)?;
     Ok(Delivery { status: WAITING.to_owned(), parked, due_at: UtcTime(now), ..found })
 }

@@ -2,17 +2,19 @@
 //! holds a shared advisory lock with the process's id as its key: while a session is left, and be it one that finishes a
 //! statement of a process that was killed, the lock is there.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{Array, BigInt, Bool};
 
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::leases;
 use super::schema::process::{self, dsl};
 use super::time::UtcTime;
-use super::{idempotency, schema};
+use super::{idempotency, schema, work};
 
 /// Whether a process has sessions on the database's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,8 @@ struct Run {
 
 #[derive(QueryableByName)]
 struct Sessions {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
     #[diesel(sql_type = Bool)]
     same_run: bool,
     #[diesel(sql_type = Bool)]
@@ -64,10 +68,20 @@ pub fn note(conn: &mut AnyConn, id: i64, locks: bool, now: DateTime<Utc>) -> Res
         }
         _ => None,
     };
-    let values = (dsl::server_run.eq(server_run), dsl::seen_at.eq(UtcTime(now)));
+    let values = (dsl::server_run.eq(server_run), dsl::seen_at.eq(UtcTime(now)), dsl::works.eq(true));
     let row = (dsl::id.eq(id), values);
     on_each!(conn, inner => {
         diesel::insert_into(process::table).values(row).on_conflict(dsl::id).do_update().set(values).execute(inner)?
+    });
+    Ok(())
+}
+
+/// A sign of life, while it has work under way. Commands, which nobody noted, are there from the first one on.
+pub fn beat(conn: &mut AnyConn, id: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
+    let row = (dsl::id.eq(id), dsl::seen_at.eq(UtcTime(now)), dsl::works.eq(true), dsl::beat.eq(1));
+    let next = dsl::beat.eq(dsl::beat + 1);
+    on_each!(conn, inner => {
+        diesel::insert_into(process::table).values(row).on_conflict(dsl::id).do_update().set(next).execute(inner)?
     });
     Ok(())
 }
@@ -78,26 +92,33 @@ pub fn purge(conn: &mut AnyConn, before: DateTime<Utc>) -> Result<usize, StoreFa
 }
 
 pub fn presence(conn: &mut AnyConn, id: i64) -> Result<Presence, StoreFault> {
-    let AnyConn::Pg(pg) = conn else { return Ok(Presence::Unknown) };
+    Ok(presences(conn, &[id])?.remove(&id).unwrap_or(Presence::Unknown))
+}
+
+/// Of several at once. Who is not among them is `Unknown`.
+pub fn presences(conn: &mut AnyConn, ids: &[i64]) -> Result<HashMap<i64, Presence>, StoreFault> {
+    let AnyConn::Pg(pg) = conn else { return Ok(HashMap::new()) };
     // How PostgreSQL shows a lock with one 64-bit key: its halves, and a 1 (the manual on pg_locks).
     let text = format!(
-        "SELECT server_run IS NOT DISTINCT FROM {SERVER_RUN} AS same_run, EXISTS (
+        "SELECT id, server_run IS NOT DISTINCT FROM {SERVER_RUN} AS same_run, EXISTS (
              SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
                 AND classid = (id >> 32)::oid AND objid = (id & 4294967295)::oid
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS locked
-         FROM process WHERE id = $1"
+         FROM process WHERE id = ANY($1)"
     );
-    let found: Option<Sessions> = diesel::sql_query(text).bind::<BigInt, _>(id).get_result(pg).optional()?;
-    Ok(match found {
-        Some(Sessions { locked: true, .. }) => Presence::There,
-        Some(Sessions { same_run: true, .. }) => Presence::Gone,
-        Some(_) | None => Presence::Unknown,
-    })
+    let found: Vec<Sessions> = diesel::sql_query(text).bind::<Array<BigInt>, _>(ids).load(pg)?;
+    let presence = |of: &Sessions| match of {
+        Sessions { locked: true, .. } => Presence::There,
+        Sessions { same_run: true, .. } => Presence::Gone,
+        Sessions { .. } => Presence::Unknown,
+    };
+    Ok(found.iter().map(|of| (of.id, presence(of))).collect())
 }
 
 /// The end of a process in order: what it holds is given back. How many leases.
 pub fn leave(conn: &mut AnyConn, id: i64) -> Result<usize, StoreFault> {
     let given_back = leases::give_back(conn, id)?;
+    work::release_but(conn, id, &[])?;
     diesel::delete(schema::process::table.find(id)).execute(conn)?;
     Ok(given_back)
 }
@@ -107,5 +128,6 @@ pub fn leave(conn: &mut AnyConn, id: i64) -> Result<usize, StoreFault> {
 pub fn begin_alone(conn: &mut AnyConn, recent: DateTime<Utc>) -> Result<usize, StoreFault> {
     diesel::delete(process::table).execute(conn)?;
     idempotency::release_unleased(conn, recent)?;
+    work::release_all(conn)?;
     leases::give_back_all(conn)
 }

@@ -325,6 +325,7 @@ diesel::table! {
         due_at -> UtcTimestamp,
         delivered_at -> Nullable<UtcTimestamp>,
         created_at -> UtcTimestamp,
+        has_work -> Bool,
     }
 }
 
@@ -369,6 +370,8 @@ diesel::table! {
         id -> BigInt,
         server_run -> Nullable<BigInt>,
         seen_at -> UtcTimestamp,
+        beat -> BigInt,
+        works -> Bool,
     }
 }
 
@@ -385,12 +388,36 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    work (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        kind -> Text,
+        about -> BigInt,
+        share -> Text,
+        lane -> Nullable<Text>,
+        state -> Text,
+        is_head -> Bool,
+        due_at -> UtcTimestamp,
+        attempts -> BigInt,
+        process -> Nullable<BigInt>,
+        refusal -> Nullable<Text>,
+        body -> Text,
+        created_at -> UtcTimestamp,
+    }
+}
+
 diesel::joinable!(credential -> instance (instance_id));
 diesel::joinable!(instance_usage -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));
 diesel::joinable!(app_user -> organization (organization_id));
 
 diesel::allow_tables_to_appear_in_same_query!(connect_link, notice);
+diesel::allow_tables_to_appear_in_same_query!(lease, process);
 diesel::allow_tables_to_appear_in_same_query!(
     account,
     app_user,

@@ -1,7 +1,5 @@
 //! What is told of connect links: to the organization's webhook, and to the link's own address.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta};
 use ligand::jobs::{Jobs, LINKS_EVERY};
 use ligand::sandbox::{Consent, EndOfGrant};
@@ -14,7 +12,7 @@ use crate::support::receiver::{Answer, Receiver, TAKE};
 use crate::support::{Caller, TestServer, on_both};
 
 async fn send(server: &TestServer) {
-    server.services.send_due_notices(&Arc::default()).await.expect("the job runs");
+    server.services.send_due_notices().await.expect("the job runs");
 }
 
 async fn listens(caller: &Caller) -> Receiver {

@@ -190,7 +190,7 @@ on_both!(an_altered_row_takes_no_list_and_no_job_with_it, |server| async move {
     server.advance(TimeDelta::days(400));
     assert_eq!(server.services.expire_links().await.expect("the job runs"), 2, "a link runs out unopened");
     assert_eq!(server.services.expire_links().await.expect("the job runs"), 0);
-    server.services.send_due_notices(&Arc::default()).await.expect("the job runs");
+    server.services.send_due_notices().await.expect("the job runs");
     assert!(receiver.told().iter().any(|told| told.kind() == "link.expired"), "{:?}", receiver.told());
 });
 

@@ -1,7 +1,5 @@
 //! Where an organization is told what happens: address, secrets, what is sent, and what became of it.
 
-use std::sync::Arc;
-
 use chrono::TimeDelta;
 use ligand::sandbox::EndOfGrant;
 use serde_json::{Value, json};
@@ -22,7 +20,7 @@ async fn listens(server: &TestServer) -> Receiver {
 }
 
 async fn send(server: &TestServer) {
-    server.services.send_due_notices(&Arc::default()).await.expect("the job runs");
+    server.services.send_due_notices().await.expect("the job runs");
 }
 
 async fn deliveries(caller: &Caller, query: &str) -> Vec<Value> {

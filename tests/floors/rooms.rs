@@ -15,6 +15,7 @@ const ROOMS: &[&str] = &[
     "keys",
     "elements",
     "organization",
+    "work",
     "people",
     "instance",
     "links",

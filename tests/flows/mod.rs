@@ -33,3 +33,4 @@ mod sandbox_restart;
 mod secret_sources;
 mod server_process;
 mod shutdown;
+mod work;

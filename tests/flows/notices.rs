@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use ligand::sandbox::EndOfGrant;
-use ligand::service::notices::sending::Sending;
 use serde_json::{Value, json};
 
 use crate::support::caller::with_key;
@@ -32,7 +30,7 @@ async fn tell(caller: &Caller, receiver: &Receiver) {
 }
 
 async fn send(server: &TestServer) {
-    server.services.send_due_notices(&Arc::default()).await.expect("the job runs");
+    server.services.send_due_notices().await.expect("the job runs");
 }
 
 /// Instances that are created, lose their grant, and get a new one.
@@ -109,8 +107,8 @@ on_both!(a_receiver_that_is_slow_holds_up_nobody_else, |server| async move {
     for number in 1..20 {
         stranger.create_with_key(&format!("Quick {number}")).await;
     }
-    let (services, sending) = (server.services.clone(), Arc::<Sending>::default());
-    let job = tokio::spawn(async move { services.send_due_notices(&sending).await });
+    let services = server.services.clone();
+    let job = tokio::spawn(async move { services.send_due_notices().await });
     slow.hears(8).await;
     stranger.create_with_key("Quick, and later").await;
     quick.hears(20).await;

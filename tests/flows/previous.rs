@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ligand::sandbox::Consent;
+use ligand::sandbox::{Consent, EndOfGrant};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -17,6 +17,7 @@ use crate::support::database::runtime;
 use crate::support::fleet::{Fleet, refreshed, until};
 use crate::support::part::{Signal, missing};
 use crate::support::program::ADMIN;
+use crate::support::receiver::{Answer, Receiver, TAKE};
 use crate::support::server::{MASTER_KEY, PASSWORD};
 
 /// How soon a process acts on what another one changed: the feed is read once a second.
@@ -85,6 +86,71 @@ fn what_the_program_before_this_one_began_this_one_ends_and_the_other_way_round(
             assert!(reason.ends_with("which this version does not know: start the newer version"), "{reason}");
         }
     });
+}
+
+/// Three notices about one instance, as one process or the other brings them about.
+async fn told_story(fleet: &Fleet, one: usize, other: usize) -> i64 {
+    let created = fleet.callers[one].create_with_code(fleet.sandbox(), "Told").await;
+    let path = format!("/instances/{}", created["id"]);
+    fleet.sandbox().revoke(EndOfGrant::Uninstalled);
+    fleet.db_expire();
+    assert_eq!(refreshed(&fleet.callers[other], &path).await["valid"], false);
+    let code = fleet.callers[one].code(fleet.sandbox()).await;
+    fleet.callers[one].patch(&path, &json!({ "providerData": { "code": code } })).await.ok();
+    created["id"].as_i64().expect("an id")
+}
+
+#[test]
+fn notices_arrive_once_and_in_order_whichever_program_sends_them() {
+    let Some(program) = previous() else { return };
+    let Some(database) = Database::empty_postgres() else { return };
+    runtime().block_on(async {
+        let mut fleet = Fleet::start_set(database, 0, &[("LIGAND_MASTER_KEY", MASTER_KEY)]).await;
+        fleet.join_as(&program).await;
+        let receiver = Receiver::start().await;
+        fleet.callers[OLD].put("/notifications/webhook", &json!({ "url": receiver.url() })).await.ok();
+        receiver.answers(Answer::Status(503));
+        // These wait when this one migrates.
+        let mut about = vec![told_story(&fleet, OLD, OLD).await, told_story(&fleet, OLD, OLD).await];
+        receiver.hears(2).await;
+        fleet.join().await;
+        receiver.answers(TAKE);
+        for (one, other) in [(OLD, NEW), (NEW, OLD), (NEW, NEW)] {
+            about.push(told_story(&fleet, one, other).await);
+        }
+        all_told(&receiver, &about).await;
+        // The old one goes, and comes back beside this one.
+        end(&mut fleet, OLD).await;
+        about.push(told_story(&fleet, 0, 0).await);
+        all_told(&receiver, &about).await;
+        if !fleet.run_as(&program, &["migrate"]).success {
+            return;
+        }
+        fleet.join_as(&program).await;
+        fleet.servers.swap(0, 1);
+        fleet.callers.swap(0, 1);
+        for (one, other) in [(OLD, OLD), (OLD, NEW), (NEW, OLD)] {
+            about.push(told_story(&fleet, one, other).await);
+        }
+        all_told(&receiver, &about).await;
+        // The way back: what this one wrote and did not send.
+        receiver.answers(Answer::Status(503));
+        let tried = receiver.told().len();
+        about.push(told_story(&fleet, NEW, NEW).await);
+        receiver.hears(tried + 1).await;
+        end(&mut fleet, NEW).await;
+        receiver.answers(TAKE);
+        about.push(told_story(&fleet, 0, 0).await);
+        all_told(&receiver, &about).await;
+    });
+}
+
+async fn all_told(receiver: &Receiver, about: &[i64]) {
+    until("all are told", async || receiver.taken().len() >= 3 * about.len()).await;
+    for id in about {
+        assert_eq!(receiver.taken_about(*id), ["instance.created", "instance.invalid", "instance.recovered"]);
+    }
+    assert_eq!(receiver.taken().len(), 3 * about.len(), "each once");
 }
 
 /// The old one is gone for good: everything is bound to its owner, and from then on the old one says what to do.

@@ -19,6 +19,7 @@ mod rolling;
 mod slow_vendor;
 mod spent;
 mod token_host_outage;
+mod work;
 
 use std::io::Write as _;
 

@@ -18,6 +18,7 @@ mod schemas;
 mod sealed;
 mod tls;
 mod wording;
+mod work;
 
 /// Runs a test on a migrated database of either kind: `on_both_databases!(name, |database| async move { … })` makes
 /// `name::sqlite`, `name::postgres` and `name::pgbouncer`, which is PostgreSQL behind a pooler in transaction mode. The last

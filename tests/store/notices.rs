@@ -1,13 +1,16 @@
-//! The queue of notices: what is due, in which order, and what an attempt leaves behind.
+//! Notices as work: what is due, in which order, and what an attempt leaves behind.
 
 use chrono::TimeDelta;
-use ligand::store::notices::{self, Attempt, Fate, Filter, Full, Notice};
+use ligand::store::notices::{self, Filter, Notice};
 use ligand::store::time::UtcTime;
 use ligand::store::webhooks::{self, WebhookRow};
+use ligand::store::work::{self, Attempt, Fate, Row};
 use ligand::store::{Store, StoreFault};
 
 use super::on_both_databases;
 use super::rows::{Organization, db_organization, now};
+
+const ME: i64 = 7;
 
 async fn db_webhook(store: &Store, organization: &Organization) {
     let row = WebhookRow {
@@ -34,22 +37,34 @@ async fn db_notice(store: &Store, organization: &Organization, subject: &str, me
     store.write(move |conn| notices::enqueue(conn, &notice)).await.expect("the notice is written");
 }
 
-/// The messages that are due so much later, and their ids.
-async fn due(store: &Store, later: TimeDelta, receivers: &[i64], limit: i64) -> Vec<(String, i64)> {
-    due_without(store, later, Full { receivers: receivers.to_vec(), organizations: Vec::new() }, limit).await
+/// What one process finds due so much later, and claims: the messages, and their rows of work.
+async fn due(store: &Store, later: TimeDelta) -> Vec<(String, Row)> {
+    let rows = store.write(move |conn| {
+        notices::hand_over(conn, now())?;
+        let rooms: Vec<_> = work::look(conn, ME, "", now() + later)?.due.into_iter().map(|share| (share, 9)).collect();
+        work::claim(conn, ME, &rooms, now() + later)
+    });
+    let mut claimed = Vec::new();
+    for row in rows.await.expect("a query") {
+        let (owner, id) = (row.owner(), row.about);
+        let notice = store.read(move |conn| notices::find(conn, owner, id)).await.expect("the notice");
+        claimed.push((notice.message, row));
+    }
+    claimed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    claimed
 }
 
-async fn due_without(store: &Store, later: TimeDelta, full: Full, limit: i64) -> Vec<(String, i64)> {
-    let rows = store.read(move |conn| notices::due(conn, now() + later, &full, limit)).await.expect("a query");
-    rows.into_iter().map(|row| (row.message, row.id)).collect()
+async fn settle(store: &Store, row: &Row, fate: Fate) {
+    let status = if fate == Fate::Done { 204 } else { 500 };
+    let (row, attempt) = (row.clone(), Attempt { status: Some(status), error: Some("No.".to_owned()), fate });
+    let settled = store.write(move |conn| {
+        notices::settle(conn, row.about, &attempt, now())?;
+        work::settle(conn, &row, &attempt)
+    });
+    settled.await.expect("it is written");
 }
 
-async fn settle(store: &Store, id: i64, fate: Fate) {
-    let attempt = Attempt { status: Some(500), error: Some("No.".to_owned()), fate };
-    store.write(move |conn| notices::settle(conn, id, &attempt, now())).await.expect("it is written");
-}
-
-fn messages(rows: &[(String, i64)]) -> Vec<&str> {
+fn messages(rows: &[(String, Row)]) -> Vec<&str> {
     rows.iter().map(|(message, _)| message.as_str()).collect()
 }
 
@@ -64,27 +79,24 @@ on_both_databases!(of_each_subject_the_first_is_due_and_whatever_is_parked, |dat
     }
     db_notice(&store, &other, "instance:1", "c1").await;
     let at_once = TimeDelta::zero();
-    assert!(due(&store, -TimeDelta::microseconds(1), &[], 9).await.is_empty());
-    let rows = due(&store, at_once, &[], 9).await;
+    assert!(due(&store, -TimeDelta::microseconds(1)).await.is_empty());
+    let rows = due(&store, at_once).await;
     assert_eq!(messages(&rows), ["a1", "b1", "c1"]);
-    assert_eq!(messages(&due(&store, at_once, &[], 2).await), ["a1", "b1"]);
-    let busy = [-one.owner.organization, 7];
-    assert_eq!(messages(&due(&store, at_once, &busy, 9).await), ["c1"]);
-    let full = Full { receivers: vec![7], organizations: vec![other.owner.organization] };
-    assert_eq!(messages(&due_without(&store, at_once, full, 9).await), ["a1", "b1"]);
+    assert!(due(&store, at_once).await.is_empty(), "what is under way is nobody else's");
 
     let minute = TimeDelta::minutes(1);
     let again = |parked| Fate::Again { due_at: now() + minute, parked };
-    settle(&store, rows[0].1, again(false)).await;
-    assert_eq!(messages(&due(&store, at_once, &[], 9).await), ["b1", "c1"], "it holds up those behind it");
-    settle(&store, rows[0].1, again(true)).await;
-    let rows = due(&store, at_once, &[], 9).await;
-    assert_eq!(messages(&rows), ["b1", "a2", "c1"]);
-    settle(&store, rows[0].1, Fate::Failed).await;
-    settle(&store, rows[1].1, Fate::Delivered).await;
-    settle(&store, rows[2].1, Fate::Delivered).await;
-    assert_eq!(messages(&due(&store, at_once, &[], 9).await), ["a3"]);
-    assert_eq!(messages(&due(&store, minute, &[], 9).await), ["a3", "a1"]);
+    settle(&store, &rows[0].1, again(false)).await;
+    assert!(due(&store, at_once).await.is_empty(), "it holds up those behind it");
+    let first = due(&store, minute).await;
+    assert_eq!(messages(&first), ["a1"]);
+    settle(&store, &first[0].1, again(true)).await;
+    let second = due(&store, at_once).await;
+    assert_eq!(messages(&second), ["a2"]);
+    settle(&store, &rows[1].1, Fate::GivenUp { forgotten_at: None }).await;
+    settle(&store, &second[0].1, Fate::Done).await;
+    settle(&store, &rows[2].1, Fate::Done).await;
+    assert_eq!(messages(&due(&store, minute).await), ["a1", "a3"]);
 });
 
 on_both_databases!(who_comes_late_does_not_undo_a_delivery, |database| async move {
@@ -92,13 +104,16 @@ on_both_databases!(who_comes_late_does_not_undo_a_delivery, |database| async mov
     let organization = db_organization(&store).await;
     db_webhook(&store, &organization).await;
     db_notice(&store, &organization, "instance:1", "a1").await;
-    let (_, id) = due(&store, TimeDelta::zero(), &[], 1).await.remove(0);
-    settle(&store, id, Fate::Delivered).await;
-    settle(&store, id, Fate::Failed).await;
-    settle(&store, id, Fate::Again { due_at: now(), parked: true }).await;
-    let owner = organization.owner;
+    let (_, row) = due(&store, TimeDelta::zero()).await.remove(0);
+    settle(&store, &row, Fate::Done).await;
+    settle(&store, &row, Fate::GivenUp { forgotten_at: None }).await;
+    settle(&store, &row, Fate::Again { due_at: now(), parked: true }).await;
+    let (owner, id) = (organization.owner, row.about);
     let row = store.read(move |conn| notices::find(conn, owner, id)).await.expect("the row");
     assert_eq!((row.status.as_str(), row.attempts, row.parked), ("delivered", 1, false));
+    assert!(due(&store, TimeDelta::days(1)).await.is_empty());
+    store.write(move |conn| notices::retry(conn, owner, id, now())).await.expect("it is written");
+    assert_eq!(messages(&due(&store, TimeDelta::zero()).await), ["a1"], "asked for once more");
 });
 
 on_both_databases!(a_notice_is_its_owners_alone, |database| async move {
@@ -106,7 +121,7 @@ on_both_databases!(a_notice_is_its_owners_alone, |database| async move {
     let organization = db_organization(&store).await;
     db_webhook(&store, &organization).await;
     db_notice(&store, &organization, "instance:1", "a1").await;
-    let (_, id) = due(&store, TimeDelta::zero(), &[], 1).await.remove(0);
+    let id = due(&store, TimeDelta::zero()).await.remove(0).1.about;
     let page = ligand::kernel::paging::Page { after: 0, size: 9 };
     for stranger in organization.strangers() {
         let found = store.read(move |conn| notices::find(conn, stranger, id)).await;

@@ -27,7 +27,7 @@ UNION ALL SELECT t.name || ' PRIMARY KEY (' || (SELECT group_concat(name, ', ') 
 UNION ALL SELECT t.name || ' UNIQUE (' || (SELECT group_concat(name, ', ') FROM
         (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)) || ')'
     FROM tables t, pragma_index_list(t.name) i WHERE i.origin = 'u'
-UNION ALL SELECT t.name || iif(i."unique", ' unique', '') || ' index ' || i.name || ' (' || (SELECT group_concat(name, ', ') FROM
+UNION ALL SELECT t.name || iif(i."unique", ' unique', '') || iif(i.partial, ' partial', '') || ' index ' || i.name || ' (' || (SELECT group_concat(name, ', ') FROM
         (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)) || ')'
     FROM tables t, pragma_index_list(t.name) i WHERE i.origin = 'c'
 UNION ALL SELECT t.name || ' FOREIGN KEY (' || f."from" || ') REFERENCES ' || f."table" || '(' || f."to" || ')'
@@ -44,8 +44,9 @@ SELECT table_name || '.' || column_name || ' ' || CASE data_type
 UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f', 'c')
         AND conrelid::regclass::text NOT LIKE '\_\_%'
-UNION ALL SELECT i.indrelid::regclass || CASE WHEN i.indisunique THEN ' unique' ELSE '' END || ' index ' || c.relname
-        || substring(pg_get_indexdef(c.oid) FROM ' \(.*')
+UNION ALL SELECT i.indrelid::regclass || CASE WHEN i.indisunique THEN ' unique' ELSE '' END
+        || CASE WHEN i.indpred IS NOT NULL THEN ' partial' ELSE '' END || ' index ' || c.relname
+        || substring(pg_get_indexdef(c.oid) FROM ' \([^)]*\)')
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE c.relnamespace = 'public'::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = c.oid)
 "#;

@@ -3,7 +3,6 @@
 
 pub mod deliveries;
 mod of_links;
-mod schedule;
 pub mod sending;
 pub mod webhook;
 

@@ -1,241 +1,115 @@
-//! The job that sends: in one process at a time, as often as it takes. A receiver that is slow, or one subject that is
-//! stuck, holds up nobody else.
+//! How a notice is sent: one attempt, by whichever process claimed it. A receiver that is slow, or one subject that is stuck,
+//! holds up nobody else.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use chrono::{DateTime, TimeDelta, Utc};
 use url::Url;
 
 use super::request_of;
-use super::schedule::after_failure;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::{VendorFault, VendorReply, standard_webhooks};
 use crate::service::Services;
-use crate::service::process::leases::{Lead, Standing};
-use crate::store::notices::{self, Attempt, Delivery, Fate, Full};
+use crate::service::work::dispatcher::Dispatcher;
+use crate::service::work::schedule::{GivenUp, Schedule};
+use crate::service::work::{Ended, Kind, Limits, Refusal};
+use crate::store::StoreFault;
+use crate::store::notices::{self, Delivery};
+use crate::store::work::Row;
 
-/// At once, to all receivers, to those of one organization, and to one.
-const AT_ONCE: usize = 128;
-const OF_ONE: usize = 32;
-const TO_ONE: usize = 8;
-const LOOK_FOR: i64 = 256;
-/// Between two looks, while something is under way: the longest, and the shortest.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-const LOOKS_APART: Duration = Duration::from_millis(20);
-const LEASE: &str = "job/notices";
+pub const SCHEDULE: Schedule = Schedule {
+    first_pause: TimeDelta::seconds(5),
+    longest_pause: TimeDelta::hours(1),
+    longest_asked: TimeDelta::hours(1),
+    parked_after: Some(TimeDelta::hours(1)),
+    given_up: GivenUp::AtAge(TimeDelta::days(1)),
+    kept_for: None,
+};
 
-/// The job's own state, in the process that leads.
-#[derive(Default)]
-pub struct Sending {
-    under_way: Mutex<UnderWay>,
-    lead: Lead,
-    tasks: TaskTracker,
-    /// Something came to its end.
-    ended: Notify,
-    stop: CancellationToken,
-}
+pub static KIND: Kind = Kind {
+    name: notices::WORK,
+    limits: Limits { at_once: 128, of_one: 32, to_one: 8 },
+    schedule: SCHEDULE,
+    // A receiver has 15 s.
+    within: Duration::from_secs(60),
+    led_before_by: Some("job/notices"),
+    is_to_be_handed_over: notices::is_without_work,
+    hand_over: notices::hand_over,
+    run: |services, row| Box::pin(async move { services.send_notice(&row).await }),
+    record: |conn, row, attempt, now| notices::settle(conn, row.about, attempt, now),
+};
 
-#[derive(Default)]
-struct UnderWay {
-    notices: HashSet<i64>,
-    /// Since the last look began: a look that began before may still take them for due.
-    ended: HashSet<i64>,
-    by_receiver: HashMap<i64, usize>,
-    by_organization: HashMap<i64, usize>,
-}
+/// A notice that cannot be read now is looked at again so much later.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
 
-impl UnderWay {
-    /// False when it is under way already, or when enough is.
-    fn begin(&mut self, notice: &Delivery) -> bool {
-        let to_one = self.by_receiver.entry(notice.receiver()).or_default();
-        let of_one = self.by_organization.entry(notice.organization_id).or_default();
-        let enough = self.notices.len() >= AT_ONCE || *of_one >= OF_ONE || *to_one >= TO_ONE;
-        if enough || self.ended.contains(&notice.id) || !self.notices.insert(notice.id) {
-            return false;
-        }
-        *to_one = to_one.saturating_add(1);
-        *of_one = of_one.saturating_add(1);
-        true
-    }
-
-    fn end(&mut self, notice: &Delivery) {
-        self.notices.remove(&notice.id);
-        self.ended.insert(notice.id);
-        let to_one = (&mut self.by_receiver, notice.receiver());
-        for (counts, key) in [to_one, (&mut self.by_organization, notice.organization_id)] {
-            if let Some(count) = counts.get_mut(&key) {
-                *count = count.saturating_sub(1);
-            }
-            counts.retain(|_, count| *count > 0);
-        }
-    }
-
-    /// Who has enough under way.
-    fn full(&self) -> Full {
-        let at = |counts: &HashMap<i64, usize>, most: usize| {
-            counts.iter().filter(|(_, count)| **count >= most).map(|(key, _)| *key).collect()
-        };
-        Full { receivers: at(&self.by_receiver, TO_ONE), organizations: at(&self.by_organization, OF_ONE) }
-    }
-}
-
-impl Sending {
-    /// How many are being sent.
-    pub fn running(&self) -> usize {
-        self.tasks.len()
-    }
-
-    /// Until the next look, when there was nothing to do.
-    pub fn pause(&self) -> Duration {
-        self.lead.pause(LOOK_EVERY)
-    }
-
-    /// No further one is begun.
-    pub fn stop(&self) {
-        self.stop.cancel();
-        self.tasks.close();
-    }
-
-    /// Waits for what is under way.
-    pub async fn stopped(&self) {
-        self.tasks.wait().await;
-    }
-
-    fn locked<T>(&self, work: impl FnOnce(&mut UnderWay) -> T) -> T {
-        work(&mut self.under_way.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Why an attempt failed.
-struct Refusal {
-    status: Option<u16>,
-    /// Seconds that the receiver wants to be left alone.
-    retry_after: Option<u64>,
-    error: String,
-    /// No further one would do better.
-    last: bool,
-}
-
-impl Refusal {
-    fn unanswered(error: &str) -> Self {
-        Self { status: None, retry_after: None, error: error.to_owned(), last: false }
-    }
-
-    fn of(reply: &VendorReply) -> Self {
-        let error = match reply.status {
-            300..=399 => format!("The receiver answered {}: redirects are not followed.", reply.status),
-            410 => "The receiver answered 410: it wants no more of these.".to_owned(),
-            status => format!("The receiver answered {status}."),
-        };
-        Self { status: Some(reply.status), retry_after: reply.retry_after, error, last: reply.status == 410 }
-    }
+fn refused(reply: &VendorReply) -> Refusal {
+    let error = match reply.status {
+        300..=399 => format!("The receiver answered {}: redirects are not followed.", reply.status),
+        410 => "The receiver answered 410: it wants no more of these.".to_owned(),
+        status => format!("The receiver answered {status}."),
+    };
+    Refusal { status: Some(reply.status), retry_after: reply.retry_after, error, last: reply.status == 410 }
 }
 
 impl Services {
     /// Sends what is due, and what becomes due meanwhile, until nothing is left.
-    pub async fn send_due_notices(&self, sending: &Arc<Sending>) -> Result<(), ApiError> {
-        while !sending.stop.is_cancelled() && self.start_due_notices(sending).await?.is_continue() {
-            tokio::select! {
-                () = sending.stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                // Those that end together are one look.
-                () = sending.ended.notified() => tokio::time::sleep(LOOKS_APART).await,
-            }
-        }
-        Ok(())
+    pub async fn send_due_notices(&self) -> Result<(), ApiError> {
+        self.do_due_work(&Arc::new(Dispatcher::of(&[&KIND]))).await.map(drop)
     }
 
-    /// Breaks off when nothing is left: by a look with nothing under way, since another passes over whoever had enough.
-    async fn start_due_notices(&self, sending: &Arc<Sending>) -> Result<ControlFlow<()>, ApiError> {
-        loop {
-            let now = self.now();
-            let (running, full) = sending.locked(|under_way| {
-                under_way.ended.clear();
-                (under_way.notices.len(), under_way.full())
-            });
-            // What is under way is due as well.
-            let limit = LOOK_FOR.saturating_add(i64::try_from(running).unwrap_or(LOOK_FOR));
-            let rows = self.store.read(move |conn| notices::due(conn, now, &full, limit)).await?;
-            // An idle server writes nothing, not even a sign of life.
-            if rows.is_empty() && running == 0 {
-                sending.lead.waits_for_nobody();
-                return Ok(ControlFlow::Break(()));
-            }
-            match self.leads(LEASE, &sending.lead).await? {
-                Standing::Kept => {}
-                // What was read before the lease was ours may have been sent meanwhile.
-                Standing::New => continue,
-                Standing::None if running == 0 => return Ok(ControlFlow::Break(())),
-                Standing::None => return Ok(ControlFlow::Continue(())),
-            }
-            let all = i64::try_from(rows.len()).is_ok_and(|count| count < limit);
-            let started = rows.into_iter().filter(|row| self.start_notice(sending, row)).count();
-            // Behind a receiver that has enough by now others may be waiting.
-            if all || started == 0 {
-                return Ok(ControlFlow::Continue(()));
-            }
-        }
-    }
-
-    fn start_notice(&self, sending: &Arc<Sending>, notice: &Delivery) -> bool {
-        if !sending.locked(|under_way| under_way.begin(notice)) {
-            return false;
-        }
-        let (services, state, notice) = (self.clone(), Arc::clone(sending), notice.clone());
-        let request = request_of(&notice.message).unwrap_or_else(|| self.request_id());
-        sending.tasks.spawn(request.scope(async move {
-            services.send_notice(&notice).await;
-            state.locked(|under_way| under_way.end(&notice));
-            state.ended.notify_one();
-        }));
-        true
-    }
-
-    /// Once, and writes down what became of it. What cannot be written down is sent again.
-    async fn send_notice(&self, notice: &Delivery) {
-        let started = Instant::now();
-        let attempt = match self.try_notice(notice).await {
-            Ok(reply) => Attempt { status: Some(reply.status), error: None, fate: Fate::Delivered },
-            Err(Refusal { status, retry_after, error, last }) => {
-                let fate = if last { Fate::Failed } else { after_failure(notice, retry_after, self.now()) };
-                Attempt { status, error: Some(error), fate }
+    async fn send_notice(&self, row: &Row) -> Ended {
+        let (owner, id) = (row.owner(), row.about);
+        let not_yet = |due_at: DateTime<Utc>, parked| Ended::NotYet { due_at, parked };
+        let notice = match self.store.read(move |conn| notices::find(conn, owner, id)).await {
+            Ok(notice) if !notice.waits() => return Ended::Done { status: None },
+            // The version before this one has tried meanwhile.
+            Ok(notice) if self.now() < notice.due_at.into() => return not_yet(notice.due_at.into(), notice.parked),
+            Ok(notice) => notice,
+            Err(StoreFault::NotFound) => return Ended::Done { status: None },
+            Err(fault) => {
+                tracing::warn!(notice = id, %fault, "a notice cannot be read");
+                return not_yet(self.now().checked_add_signed(LOOK_AGAIN).unwrap_or_default(), row.is_parked());
             }
         };
-        let (id, kind, tries) = (notice.id, notice.kind.as_str(), notice.attempts.saturating_add(1));
-        let (status, elapsed_ms) = (attempt.status, started.elapsed().as_millis());
-        match &attempt.fate {
-            Fate::Delivered => tracing::info!(notice = id, kind, tries, status, elapsed_ms, "notice delivered"),
-            Fate::Again { .. } => tracing::warn!(notice = id, kind, tries, status, elapsed_ms, "notice not delivered"),
-            Fate::Failed => tracing::warn!(notice = id, kind, tries, status, elapsed_ms, "notice given up"),
-        }
-        let now = self.now();
-        let settled = self.store.write(move |conn| notices::settle(conn, id, &attempt, now)).await;
-        if let Err(fault) = settled {
-            tracing::warn!(notice = id, %fault, "what became of a notice was not written: it is sent again");
-            tokio::time::sleep(LOOK_EVERY).await;
+        // Of the call that caused it, so that what becomes of a notice can be found by it.
+        let request = request_of(&notice.message).unwrap_or_else(|| self.request_id());
+        request.scope(self.attempt_of_notice(&notice)).await
+    }
+
+    async fn attempt_of_notice(&self, notice: &Delivery) -> Ended {
+        let started = Instant::now();
+        let tried = self.try_notice(notice).await;
+        let (id, kind) = (notice.id, notice.kind.as_str());
+        let (tries, elapsed_ms) = (notice.attempts.saturating_add(1), started.elapsed().as_millis());
+        match tried {
+            Ok(reply) => {
+                let status = Some(reply.status);
+                tracing::info!(notice = id, kind, tries, status, elapsed_ms, "notice delivered");
+                Ended::Done { status }
+            }
+            Err(refusal) => {
+                tracing::warn!(notice = id, kind, tries, status = refusal.status, elapsed_ms, "notice not delivered");
+                Ended::Failed(refusal)
+            }
         }
     }
 
     async fn try_notice(&self, notice: &Delivery) -> Result<VendorReply, Refusal> {
         let (address, secrets) = self.receiver_of(notice).await.map_err(|error| {
             tracing::warn!(notice = notice.id, ?error, "a receiver cannot be read");
-            Refusal::unanswered("The receiver's address and secrets could not be read: see the server's log.")
+            Refusal::of("The receiver's address and secrets could not be read: see the server's log.")
         })?;
         let url = address.and_then(|address| Url::parse(address.expose()).ok());
-        let removed = || Refusal { last: true, ..Refusal::unanswered("The receiver's address was removed.") };
+        let removed = || Refusal { last: true, ..Refusal::of("The receiver's address was removed.") };
         let url = url.ok_or_else(removed)?;
         let request = standard_webhooks::request(url, &notice.message, &notice.payload, self.now(), &secrets);
         let reply = self.sender.tell(&request).await.map_err(|fault| {
             tracing::debug!(notice = notice.id, %fault, "a receiver did not answer");
-            Refusal::unanswered(why(&fault))
+            Refusal::of(why(&fault))
         })?;
-        if reply.is_success() { Ok(reply) } else { Err(Refusal::of(&reply)) }
+        if reply.is_success() { Ok(reply) } else { Err(refused(&reply)) }
     }
 
     /// Where the notice goes by now, and what it is signed with.

@@ -1,0 +1,107 @@
+//! Who gets how many places: whoever has least under way goes first, so that a backlog delays its own owner alone.
+
+use std::collections::HashMap;
+
+use super::{Kind, Limits};
+use crate::store::work::Share;
+
+/// At once in one claim.
+const MOST: usize = 128;
+
+/// What a process has under way.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Counts {
+    of_kind: HashMap<String, usize>,
+    of_organization: HashMap<(String, i64), usize>,
+    of_share: HashMap<Share, usize>,
+}
+
+impl Counts {
+    pub fn add(&mut self, share: &Share) {
+        let of_organization = (share.kind.clone(), share.organization);
+        let counts = [
+            self.of_kind.entry(share.kind.clone()).or_default(),
+            self.of_organization.entry(of_organization).or_default(),
+            self.of_share.entry(share.clone()).or_default(),
+        ];
+        counts.into_iter().for_each(|count| *count = count.saturating_add(1));
+    }
+
+    fn has_room(&self, share: &Share, limits: Limits) -> bool {
+        let of_organization = self.of_organization.get(&(share.kind.clone(), share.organization));
+        self.of_kind.get(&share.kind).is_none_or(|count| *count < limits.at_once)
+            && of_organization.is_none_or(|count| *count < limits.of_one)
+            && self.of_share.get(share).is_none_or(|count| *count < limits.to_one)
+    }
+
+    /// Of the organization, and of the share.
+    fn under_way(&self, share: &Share) -> (usize, usize) {
+        let of_organization = self.of_organization.get(&(share.kind.clone(), share.organization));
+        (of_organization.copied().unwrap_or_default(), self.of_share.get(share).copied().unwrap_or_default())
+    }
+}
+
+/// How many of each share may begin. In turn, one for each.
+pub(super) fn rooms(
+    mut due: Vec<Share>,
+    mut counts: Counts,
+    limits_of: impl Fn(&Share) -> Option<Limits>,
+) -> Vec<(Share, usize)> {
+    due.sort_by_key(|share| counts.under_way(share));
+    let mut waiting: Vec<_> = due.into_iter().filter_map(|share| Some((limits_of(&share)?, share, 0_usize))).collect();
+    let (mut given, mut more) = (0_usize, true);
+    while more {
+        more = false;
+        for (limits, share, room) in &mut waiting {
+            if given < MOST && counts.has_room(share, *limits) {
+                counts.add(share);
+                (given, *room, more) = (given.saturating_add(1), room.saturating_add(1), true);
+            }
+        }
+    }
+    waiting.into_iter().filter(|(_, _, room)| *room > 0).map(|(_, share, room)| (share, room)).collect()
+}
+
+/// By the kinds that a dispatcher knows.
+pub(super) fn limits_among(kinds: &[(&'static Kind, Limits)], share: &Share) -> Option<Limits> {
+    kinds.iter().find(|(kind, _)| kind.name == share.kind).map(|(_, limits)| *limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { at_once: 10, of_one: 6, to_one: 4 };
+
+    fn share(organization: i64, party: i64) -> Share {
+        Share { kind: "notice".to_owned(), organization, party }
+    }
+
+    fn given(due: &[(i64, i64)], counts: &Counts) -> Vec<(i64, i64, usize)> {
+        let due = due.iter().map(|(organization, party)| share(*organization, *party)).collect();
+        let rooms = rooms(due, counts.clone(), |_| Some(LIMITS));
+        rooms.into_iter().map(|(share, room)| (share.organization, share.party, room)).collect()
+    }
+
+    #[test]
+    fn a_receiver_an_organization_and_a_process_have_their_limits() {
+        assert_eq!(given(&[(1, 1)], &Counts::default()), [(1, 1, 4)]);
+        assert_eq!(given(&[(1, 1), (1, 2)], &Counts::default()), [(1, 1, 3), (1, 2, 3)]);
+        let due = [(1, 1), (1, 2), (2, 1), (3, 1)];
+        assert_eq!(given(&due, &Counts::default()), [(1, 1, 3), (1, 2, 3), (2, 1, 2), (3, 1, 2)]);
+    }
+
+    #[test]
+    fn who_has_least_under_way_goes_first() {
+        let mut counts = Counts::default();
+        (0..9).for_each(|party| counts.add(&share(1 + party / 5, party)));
+        assert_eq!(given(&[(1, 0), (2, 5), (3, 1)], &counts), [(3, 1, 1)], "the last place");
+        counts.add(&share(3, 1));
+        assert_eq!(given(&[(1, 0), (2, 5), (3, 1)], &counts), []);
+    }
+
+    #[test]
+    fn what_nobody_here_knows_is_left_alone() {
+        assert_eq!(rooms(vec![share(1, 1)], Counts::default(), |_| None), []);
+    }
+}
