@@ -33,19 +33,21 @@ pub fn policy_of(path: &str) -> HeaderValue {
     if path.starts_with(DOCS) { OF_DOCS } else { NOTHING }
 }
 
-/// `https`: of the server's public address. The promise is made only where it is kept (RFC 6797 section 7.2).
+/// The set, but for what an answer may load. `https`: of the server's public address. The promise is made only where it is kept
+/// (RFC 6797 section 7.2).
+pub fn all(https: bool) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    EVERYWHERE.into_iter().chain(https.then_some((STRICT, A_YEAR)))
+}
+
 pub fn add(headers: &mut HeaderMap, policy: HeaderValue, https: bool) {
     // A page says what it may load, and may say more of the rest. Whatever else there is says nothing or the same.
     let own = headers.contains_key(&POLICY);
-    for (name, value) in EVERYWHERE {
+    for (name, value) in all(https) {
         if !(own && headers.contains_key(&name)) {
             headers.insert(name, value);
         }
     }
     if !own {
         headers.insert(POLICY, policy);
-    }
-    if https {
-        headers.insert(STRICT, A_YEAR);
     }
 }

@@ -1,9 +1,11 @@
 //! The frame of every page, and the headers that go with each.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, LOCATION};
 use maud::{DOCTYPE, Markup, html};
 use url::Url;
+
+use crate::http::security_headers;
 
 pub const STYLE: &str = "/connect/assets/page.css";
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E\
@@ -30,19 +32,9 @@ pub fn document(title: &Markup, styles: &[&str], script: Option<&str>, body: &Ma
 }
 
 /// What goes with every reply here, also with those that lead on.
-pub fn headers(public_url: &Url) -> Vec<(HeaderName, HeaderValue)> {
-    let fixed = [
-        ("referrer-policy", "no-referrer"),
-        ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "DENY"),
-        ("x-robots-tag", "noindex"),
-        ("cache-control", "no-store"),
-        ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
-    ];
-    // Promised only where it is kept (RFC 6797 section 7.2).
-    let strict = (public_url.scheme() == "https").then_some(("strict-transport-security", "max-age=31536000"));
-    let all = fixed.into_iter().chain(strict);
-    all.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+pub fn headers(public_url: &Url) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let not_stored = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    security_headers::all(public_url.scheme() == "https").chain([not_stored])
 }
 
 /// 303: whatever brought the browser here, it goes on with a GET.
