@@ -51,11 +51,11 @@ pub struct Plan<'a> {
     query: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     body: Option<Value>,
-    statement: Option<Told<'a>>,
+    statement: Option<Unfilled<'a>>,
 }
 
 /// A statement but for its numbers, which come with the position. It is filled in once: a value is never looked into.
-struct Told<'a> {
+struct Unfilled<'a> {
     rule: &'a Statement,
     known: BTreeMap<&'static str, String>,
 }
@@ -102,14 +102,14 @@ impl<'a> Plan<'a> {
         if let (Some(slot), Some(only)) = (&operation.fields, &only) {
             // Without its id an object could not be told from others; among fields of their own it needs no asking.
             let id = route.collection.fields_in.is_none().then(|| route.collection.id.trim_start_matches('/'));
-            let mut told: Vec<String> = id.into_iter().map(str::to_owned).collect();
+            let mut named: Vec<String> = id.into_iter().map(str::to_owned).collect();
             for name in only.iter().filter(|name| *name != "raw").map(|name| names.spelled(name)) {
-                if !told.contains(&name) {
-                    told.push(name);
+                if !named.contains(&name) {
+                    named.push(name);
                 }
             }
-            let told = told.into_iter().map(Value::String).collect();
-            slots.put(slot, Value::Array(told), &mut route.values)?;
+            let named = named.into_iter().map(Value::String).collect();
+            slots.put(slot, Value::Array(named), &mut route.values)?;
         }
         let path = call.path.join("/");
         let instance = call.instance.to_string();
@@ -146,9 +146,10 @@ impl<'a> Plan<'a> {
                 }
             }
         }
-        if let Some(told) = &self.statement {
-            let text = fill_statement(&told.rule.text, &|name| told.known.get(name).or(numbers.get(name)).cloned());
-            slots.put(&told.rule.to, Value::String(text), &mut path_values)?;
+        if let Some(unfilled) = &self.statement {
+            let text =
+                fill_statement(&unfilled.rule.text, &|name| unfilled.known.get(name).or(numbers.get(name)).cloned());
+            slots.put(&unfilled.rule.to, Value::String(text), &mut path_values)?;
         }
         let template = format!("{}{}", self.route.collection.vendor_path, operation.vendor_path);
         let mut url = vendor_url(values, &template, &path_values)?;
@@ -277,7 +278,7 @@ fn put_filter<'a>(
     clause: Option<&Clause>,
     order: &[(Field, bool)],
     only: Option<&[String]>,
-) -> Result<Option<Told<'a>>, ApiError> {
+) -> Result<Option<Unfilled<'a>>, ApiError> {
     let unknown = |parameter: &str| {
         let message = format!("/{} takes no {parameter}: leave it out.", route.resource.path);
         Err(ApiError::new(Code::BadWhere, message))
@@ -329,7 +330,7 @@ fn tell<'a>(
     clause: Option<&Clause>,
     order: &[(Field, bool)],
     only: Option<&[String]>,
-) -> Result<Told<'a>, ApiError> {
+) -> Result<Unfilled<'a>, ApiError> {
     let soql = rule.dialect == Dialect::Soql;
     let condition = clause.map(|clause| statement::condition(clause, names, rule.dialect)).transpose();
     let condition = condition.map_err(|it| bad("where", &it))?.unwrap_or_else(|| rule.otherwise.clone());
@@ -338,15 +339,15 @@ fn tell<'a>(
         None => rule.fields.clone(),
         Some(only) => {
             let with_id = [route.collection.id.trim_start_matches('/').to_owned()];
-            let mut told: Vec<String> = Vec::new();
+            let mut named: Vec<String> = Vec::new();
             for name in with_id.iter().chain(only).filter(|name| !matches!(name.as_str(), "id" | "raw")) {
                 let field = Field { name: name.clone(), column: 1 };
                 let name = statement::identifier(&field, names, rule.dialect).map_err(|it| bad("fields", &it))?;
-                if !told.contains(&name) {
-                    told.push(name);
+                if !named.contains(&name) {
+                    named.push(name);
                 }
             }
-            told
+            named
         }
     };
     let condition = match condition.as_str() {
@@ -361,7 +362,7 @@ fn tell<'a>(
         ("where", condition),
         ("orderBy", order),
     ];
-    Ok(Told { rule, known: known.into() })
+    Ok(Unfilled { rule, known: known.into() })
 }
 
 /// Fills in what is known and leaves the rest. A value is never looked into again.

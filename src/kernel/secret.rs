@@ -81,7 +81,7 @@ impl Drop for Writing {
 }
 
 /// A document that is to be sealed, with its secrets written out. Nothing else writes them.
-pub fn document<T: Serialize>(members: &T) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
+pub fn written_out<T: Serialize>(members: &T) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
     let _writing = Writing { before: IN_DOCUMENT.replace(true) };
     serde_json::to_vec(members).map(Zeroizing::new)
 }
@@ -119,7 +119,7 @@ mod tests {
     fn secrets_are_written_into_documents_alone() {
         let kept = Kept { secret: Secret::new("hunter2"), other: None };
         assert!(serde_json::to_string(&kept).is_err());
-        assert_eq!(&**document(&kept).unwrap(), br#"{"secret":"hunter2","other":null}"#);
+        assert_eq!(&**written_out(&kept).unwrap(), br#"{"secret":"hunter2","other":null}"#);
         assert!(serde_json::to_value(&kept).is_err(), "and not behind one");
     }
 }

@@ -16,7 +16,7 @@ use super::account::{AccessRefusal, refuse};
 use super::crm::Place;
 use super::fields::Fields;
 use super::journal::{Call, PresentedCredential};
-use super::spoil::spoil;
+use super::spoil::with_broken_body;
 use super::switches::{Failure, When};
 use super::{Sandbox, admission};
 
@@ -58,7 +58,7 @@ pub async fn observe(
     running.status = Some(reply.status().as_u16());
     let Some(how) = plan.spoil else { return Ok(reply) };
     let (request, reply) = reply.into_parts();
-    Ok(ServiceResponse::new(request, spoil(reply, how).await))
+    Ok(ServiceResponse::new(request, with_broken_body(reply, how).await))
 }
 
 struct Running {

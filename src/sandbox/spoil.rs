@@ -49,7 +49,7 @@ pub enum How {
 }
 
 /// Replaces the body of a reply.
-pub async fn spoil(reply: HttpResponse, how: How) -> HttpResponse {
+pub async fn with_broken_body(reply: HttpResponse, how: How) -> HttpResponse {
     let (mut head, body) = reply.into_parts();
     let whole = to_bytes(body).await.unwrap_or_default();
     let half = whole.slice(..whole.len() / 2);

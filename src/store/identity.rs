@@ -114,7 +114,7 @@ pub fn here(conn: &mut AnyConn) -> Result<Place, StoreFault> {
 }
 
 /// Notes that it is served here.
-pub fn settle(conn: &mut AnyConn, place: &Place) -> Result<(), StoreFault> {
+pub fn note_place(conn: &mut AnyConn, place: &Place) -> Result<(), StoreFault> {
     let text = serde_json::to_string(place).map_err(|error| StoreFault::Other(error.to_string()))?;
     diesel::update(database_identity::table).set(dsl::place.eq(Some(text))).execute(conn)?;
     Ok(())

@@ -195,7 +195,7 @@ impl Store {
                 // A reader would keep the checkpoint from coming to its end.
                 self.reads.close().await?;
                 match last? {
-                    Some(conn) => blocking(move || super::writer::settle(conn)).await,
+                    Some(conn) => blocking(move || super::writer::checkpoint_and_close(conn)).await,
                     None => Ok(()),
                 }
             }

@@ -162,7 +162,7 @@ struct Checkpoint {
 
 /// Brings everything from the `-wal` into the file, and closes the connection. SQLite does so too when the last connection
 /// closes, but tells nobody when it fails.
-pub(super) fn settle(mut conn: AnyConn) -> Result<(), StoreFault> {
+pub(super) fn checkpoint_and_close(mut conn: AnyConn) -> Result<(), StoreFault> {
     let AnyConn::Sqlite(conn) = &mut conn else { return Ok(()) };
     empty_wal(conn)
 }

@@ -45,7 +45,7 @@ impl Vault {
     /// `seal_document` for lists, which have no mark.
     pub fn seal_json<T: Serialize>(&self, place: Place, json: &T) -> Result<Sealed, VaultFault> {
         let Place { table, column, row, .. } = place;
-        let plain = secret::document(json).map_err(|_| VaultFault::Unwritten { table, column, row })?;
+        let plain = secret::written_out(json).map_err(|_| VaultFault::Unwritten { table, column, row })?;
         self.seal(place, &plain)
     }
 
@@ -85,7 +85,7 @@ pub fn unreadable(Place { table, column, row, .. }: Place, why: Why) -> VaultFau
 /// The bytes as they are sealed, for tests of what is written.
 #[cfg(test)]
 pub fn plain<T: Document>(document: &T) -> zeroize::Zeroizing<Vec<u8>> {
-    secret::document(&Marked { document: format!("{}/{}", T::KIND, T::VERSION), members: document }).unwrap()
+    secret::written_out(&Marked { document: format!("{}/{}", T::KIND, T::VERSION), members: document }).unwrap()
 }
 
 #[cfg(test)]

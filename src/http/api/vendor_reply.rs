@@ -16,7 +16,7 @@ use crate::http::{ELEMENTS_ERROR, Shared};
 use crate::kernel::error::ApiError;
 use crate::outbound::{AnswerBody, Flow};
 use crate::protocol::VendorFault;
-use crate::protocol::answer::addresses::{Places, Shape, Told};
+use crate::protocol::answer::addresses::{Places, Rewritten, Shape};
 use crate::protocol::answer::withheld::is_withheld;
 use crate::protocol::answer::{caching, cookies};
 use crate::protocol::end_to_end::travels;
@@ -77,8 +77,8 @@ fn put_headers(
             let here = here(request, shared, public);
             let places = Places { vendor: live.destination()?, asked: path, here: &here, public };
             match places.header(shape, value.as_bytes()) {
-                Told::AsItIs => append(headers, known, value.as_bytes()),
-                Told::Changed { text, dropped } => {
+                Rewritten::AsItIs => append(headers, known, value.as_bytes()),
+                Rewritten::Changed { text, dropped } => {
                     text.iter().for_each(|text| append(headers, known, text.as_bytes()));
                     if dropped {
                         headers.insert(ELEMENTS_ERROR, ADDRESS_IGNORED);

@@ -34,9 +34,9 @@ impl Shape {
     }
 }
 
-/// What a header says to the caller.
+/// A header as the caller gets it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Rewritten {
     AsItIs,
     /// With other addresses; nothing where none is left.
     Changed {
@@ -60,14 +60,14 @@ pub struct Places<'a> {
 const OF_A_PAGE: [&str; 7] = ["about", "blob", "data", "filesystem", "javascript", "vbscript", "view-source"];
 
 impl Places<'_> {
-    pub fn header(&self, shape: Shape, value: &[u8]) -> Told {
-        let Ok(text) = std::str::from_utf8(value) else { return Told::Changed { text: None, dropped: true } };
+    pub fn header(&self, shape: Shape, value: &[u8]) -> Rewritten {
+        let Ok(text) = std::str::from_utf8(value) else { return Rewritten::Changed { text: None, dropped: true } };
         let text = text.trim_matches([' ', '\t']);
         match shape {
             Shape::One => match self.address(text) {
-                Target::AsItIs => Told::AsItIs,
-                Target::Below(address) => Told::Changed { text: Some(address), dropped: false },
-                Target::Dropped => Told::Changed { text: None, dropped: true },
+                Target::AsItIs => Rewritten::AsItIs,
+                Target::Below(address) => Rewritten::Changed { text: Some(address), dropped: false },
+                Target::Dropped => Rewritten::Changed { text: None, dropped: true },
             },
             Shape::Links => links::links(text, &|address| self.address(address)),
             Shape::Refresh => links::refresh(text, &|address| self.address(address)),
@@ -174,7 +174,7 @@ fn is_this_machine(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    fn told(base: &str, asked: &str, shape: Shape, value: &str) -> Told {
+    fn rewritten(base: &str, asked: &str, shape: Shape, value: &str) -> Rewritten {
         let places = Places {
             vendor: &Destination::of(&base.parse().unwrap()),
             asked,
@@ -186,10 +186,10 @@ mod tests {
 
     /// `None`: dropped.
     fn location(base: &str, value: &str) -> Option<String> {
-        match told(base, "/crm/lists", Shape::One, value) {
-            Told::AsItIs => Some(value.to_owned()),
-            Told::Changed { text: Some(text), dropped: false } => Some(text),
-            Told::Changed { text: None, dropped: true } => None,
+        match rewritten(base, "/crm/lists", Shape::One, value) {
+            Rewritten::AsItIs => Some(value.to_owned()),
+            Rewritten::Changed { text: Some(text), dropped: false } => Some(text),
+            Rewritten::Changed { text: None, dropped: true } => None,
             other => panic!("{other:?}"),
         }
     }
@@ -283,7 +283,7 @@ mod tests {
             let public = "http://localhost:8080".parse().unwrap();
             Places { vendor: &vendor, asked: "/", here, public: &public }.header(Shape::One, said.as_bytes())
         };
-        let dropped = Told::Changed { text: None, dropped: true };
+        let dropped = Rewritten::Changed { text: None, dropped: true };
         for host in [
             "localhost",
             "127.0.0.1",
@@ -297,10 +297,10 @@ mod tests {
         ] {
             let said = format!("http://{host}:8080/instances");
             assert_eq!(places("http://127.0.0.1:8080", &said), dropped, "{said}");
-            let vendor = Told::Changed { text: Some("http://127.0.0.1:8080/vendor/x".to_owned()), dropped: false };
+            let vendor = Rewritten::Changed { text: Some("http://127.0.0.1:8080/vendor/x".to_owned()), dropped: false };
             assert_eq!(places("http://127.0.0.1:8080", &format!("http://{host}:9090/x")), vendor);
             let other = format!("http://{host}:9091/x");
-            assert_eq!(places("http://127.0.0.1:8080", &other), Told::AsItIs);
+            assert_eq!(places("http://127.0.0.1:8080", &other), Rewritten::AsItIs);
         }
     }
 
@@ -309,6 +309,6 @@ mod tests {
         let vendor = Destination::of(&"https://api.vendor.example".parse().unwrap());
         let public = "https://ligand.example".parse().unwrap();
         let places = Places { vendor: &vendor, asked: "/", here: "http://x", public: &public };
-        assert_eq!(places.header(Shape::One, b"/\xff"), Told::Changed { text: None, dropped: true });
+        assert_eq!(places.header(Shape::One, b"/\xff"), Rewritten::Changed { text: None, dropped: true });
     }
 }

@@ -1,6 +1,6 @@
 //! Headers that hold addresses among other things: `Link` and `Refresh`.
 
-use super::addresses::Told;
+use super::addresses::Rewritten;
 
 /// What becomes of one address.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Target {
 }
 
 /// `<address>; rel=next, <address>; rel=prev` (RFC 8288 section 3).
-pub fn links(text: &str, fate: &dyn Fn(&str) -> Target) -> Told {
+pub fn links(text: &str, fate: &dyn Fn(&str) -> Target) -> Rewritten {
     let (mut kept, mut changed, mut dropped) = (Vec::new(), false, false);
     for value in values(text) {
         let read = value.strip_prefix('<').and_then(|rest| rest.split_once('>'));
@@ -28,9 +28,9 @@ pub fn links(text: &str, fate: &dyn Fn(&str) -> Target) -> Told {
         }
     }
     if !changed && !dropped {
-        return Told::AsItIs;
+        return Rewritten::AsItIs;
     }
-    Told::Changed { text: (!kept.is_empty()).then(|| kept.join(", ")), dropped }
+    Rewritten::Changed { text: (!kept.is_empty()).then(|| kept.join(", ")), dropped }
 }
 
 /// The values of a list, apart at commas that are neither within an address nor quoted.
@@ -52,17 +52,17 @@ fn values(text: &str) -> impl Iterator<Item = &str> {
 
 /// `5; url=address`: separated by a semicolon, a comma or blanks, with or without the word, quoted or not (HTML, "shared
 /// declarative refresh steps").
-pub fn refresh(text: &str, fate: &dyn Fn(&str) -> Target) -> Told {
+pub fn refresh(text: &str, fate: &dyn Fn(&str) -> Target) -> Rewritten {
     let text = text.trim();
     let behind = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let seconds = text.strip_suffix(behind).unwrap_or_default();
     let rest = behind.trim_start();
     let rest = rest.strip_prefix([';', ',']).unwrap_or(rest).trim();
     if seconds.is_empty() {
-        return Told::Changed { text: None, dropped: true };
+        return Rewritten::Changed { text: None, dropped: true };
     }
     if rest.is_empty() {
-        return Told::AsItIs;
+        return Rewritten::AsItIs;
     }
     let word = rest.get(..3).filter(|word| word.eq_ignore_ascii_case("url"));
     let behind_word = word.and_then(|word| rest.get(word.len()..)?.trim_start().strip_prefix('='));
@@ -70,12 +70,14 @@ pub fn refresh(text: &str, fate: &dyn Fn(&str) -> Target) -> Told {
     let unquoted = ['"', '\''].iter().find_map(|quote| address.strip_prefix(*quote)?.strip_suffix(*quote));
     let address = unquoted.unwrap_or(address);
     if address.contains(['"', '\'']) {
-        return Told::Changed { text: None, dropped: true };
+        return Rewritten::Changed { text: None, dropped: true };
     }
     match fate(address) {
-        Target::AsItIs => Told::AsItIs,
-        Target::Below(address) => Told::Changed { text: Some([seconds, "; url=", &address].concat()), dropped: false },
-        Target::Dropped => Told::Changed { text: None, dropped: true },
+        Target::AsItIs => Rewritten::AsItIs,
+        Target::Below(address) => {
+            Rewritten::Changed { text: Some([seconds, "; url=", &address].concat()), dropped: false }
+        }
+        Target::Dropped => Rewritten::Changed { text: None, dropped: true },
     }
 }
 
@@ -91,14 +93,14 @@ mod tests {
         }
     }
 
-    fn changed(text: Option<&str>, dropped: bool) -> Told {
-        Told::Changed { text: text.map(str::to_owned), dropped }
+    fn changed(text: Option<&str>, dropped: bool) -> Rewritten {
+        Rewritten::Changed { text: text.map(str::to_owned), dropped }
     }
 
     #[test]
     fn each_link_has_its_own_fate() {
         let links = |text| links(text, &fate);
-        assert_eq!(links("<https://x/a,b>; rel=\"next\""), Told::AsItIs);
+        assert_eq!(links("<https://x/a,b>; rel=\"next\""), Rewritten::AsItIs);
         assert_eq!(
             links("</a?x=1,2>;rel=\"next\"; title=\"a, b\" , <https://x>; rel=prev,"),
             changed(Some("</vendor/a?x=1,2>;rel=\"next\"; title=\"a, b\", <https://x>; rel=prev"), false)
@@ -109,14 +111,14 @@ mod tests {
         {
             assert_eq!(links(dropped), changed(None, true), "{dropped}");
         }
-        assert_eq!(links(""), Told::AsItIs);
+        assert_eq!(links(""), Rewritten::AsItIs);
     }
 
     #[test]
     fn a_refresh_is_read_as_browsers_do() {
         let refresh = |text| refresh(text, &fate);
-        assert_eq!(refresh("5"), Told::AsItIs);
-        assert_eq!(refresh("5; url=https://x"), Told::AsItIs);
+        assert_eq!(refresh("5"), Rewritten::AsItIs);
+        assert_eq!(refresh("5; url=https://x"), Rewritten::AsItIs);
         for text in ["5; url=/a", "5;URL = '/a'", "5 , \"/a\"", "5,/a", " 5 url=/a", "5 /a", "5/a"] {
             assert_eq!(refresh(text), changed(Some("5; url=/vendor/a"), false), "{text}");
         }

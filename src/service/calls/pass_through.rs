@@ -186,7 +186,7 @@ impl Services {
         live: &LiveInstance,
         answer: Answer,
     ) -> Result<(Answer, Option<Arc<LiveInstance>>), ApiError> {
-        let (answer, text) = answer.whole(LARGEST_REFUSAL).await.map_err(|fault| told(live, fault))?;
+        let (answer, text) = answer.whole(LARGEST_REFUSAL).await.map_err(|fault| call_error(live, fault))?;
         let json = text.and_then(|text| json_of(&text, answer.headers.get(CONTENT_ENCODING)));
         let newer = self.after_refusal(live, answer.status.as_u16(), json.as_ref()).await?;
         Ok((answer, newer))
@@ -321,7 +321,7 @@ fn is_transient(status: StatusCode) -> bool {
 
 fn finished(live: &LiveInstance, outcome: Result<Answer, ExchangeFault>) -> Result<Answer, ApiError> {
     outcome.map(|answer| without_key(live, answer)).map_err(|fault| match fault {
-        ExchangeFault::Vendor(fault) | ExchangeFault::Stale(fault) => told(live, fault),
+        ExchangeFault::Vendor(fault) | ExchangeFault::Stale(fault) => call_error(live, fault),
         ExchangeFault::Caller(reason) => ApiError::new(Code::BadBody, "The body broke off.").with_source(reason),
     })
 }
@@ -350,6 +350,6 @@ fn without_key(live: &LiveInstance, mut answer: Answer) -> Answer {
     answer
 }
 
-fn told(live: &LiveInstance, fault: VendorFault) -> ApiError {
+fn call_error(live: &LiveInstance, fault: VendorFault) -> ApiError {
     fault.into_error(&live.element.name, "the request")
 }

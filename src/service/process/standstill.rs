@@ -80,7 +80,7 @@ pub async fn is_elsewhere(store: &Store, settle: bool) -> Result<bool, StoreFaul
         return Ok(true);
     }
     if settle && place.as_ref() != Some(&here) {
-        store.write(move |conn| identity::settle(conn, &here)).await?;
+        store.write(move |conn| identity::note_place(conn, &here)).await?;
     }
     Ok(false)
 }

@@ -97,7 +97,7 @@ impl Services {
             self.token_call(&element, oauth2, &call.request, asker).await
         });
         let reply = reply.await;
-        let settling = self.settle(name, lease, wanted, call, reply, lateness);
+        let settling = self.settle_attempt(name, lease, wanted, call, reply, lateness);
         let (outcome, settled) = self.while_beating(name, settling).await;
         outcome.note(&self.metrics, &element, wanted, started.elapsed());
         let down = || self.token_hosts.rest(&host, self.clock.steady()).is_some_and(|rest| rest < Duration::MAX);
@@ -144,7 +144,7 @@ impl Services {
         Ok(Call { stored, element: Arc::clone(&element), credential, client, request })
     }
 
-    async fn settle(
+    async fn settle_attempt(
         &self,
         name: &Arc<str>,
         lease: Lease,

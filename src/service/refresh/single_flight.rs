@@ -140,7 +140,7 @@ impl Services {
         let services = self.clone();
         self.detached.start(async move {
             let under_way = UnderWay { refreshes: Arc::clone(&services.refreshes), id: wanted.id };
-            let outcome = services.fly(wanted, &lateness).await;
+            let outcome = services.refresh_in_turn(wanted, &lateness).await;
             let outcome =
                 outcome.map_err(|failure| services.refreshes.set_back(wanted.id, failure, services.clock.steady()));
             if outcome.is_ok() {
@@ -154,7 +154,7 @@ impl Services {
     }
 
     /// Waits for another process's refresh, or does its own.
-    async fn fly(&self, wanted: Wanted, lateness: &Lateness) -> Result<i64, Failure> {
+    async fn refresh_in_turn(&self, wanted: Wanted, lateness: &Lateness) -> Result<i64, Failure> {
         let turn = lateness.within(TURN, still_waiting, self.wait_for_turn(wanted)).await?;
         match turn {
             Turn::Refreshed(version) => Ok(version),
