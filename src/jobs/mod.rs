@@ -14,10 +14,10 @@ use crate::kernel::error::ApiError;
 use crate::kernel::request_id::RequestId;
 use crate::service::Services;
 use crate::service::change_feed::FeedPosition;
-use crate::service::credentials::revoke_grants::Share;
+use crate::service::credentials::revoke_grants;
 use crate::service::ground::KEPT_FOR;
 use crate::service::notices::sending;
-use crate::service::refresh::due::DueRefreshes;
+use crate::service::refresh::due;
 use crate::service::work::Kind;
 use crate::service::work::dispatcher::Dispatcher;
 use crate::store::{StoreFault, changes, grants, idempotency, notices, processes, revocations, sessions, work};
@@ -26,7 +26,7 @@ use crate::store::{StoreFault, changes, grants, idempotency, notices, processes,
 pub const LINKS_EVERY: Duration = Duration::from_secs(20);
 
 /// Every kind of work that is due at times.
-const KINDS: [&Kind; 1] = [&sending::KIND];
+const KINDS: [&Kind; 3] = [&sending::KIND, &revoke_grants::KIND, &due::KIND];
 
 /// The running jobs.
 pub struct Jobs {
@@ -34,7 +34,6 @@ pub struct Jobs {
     tasks: TaskTracker,
     /// Jobs that are in the middle of a round.
     at_work: Arc<AtomicUsize>,
-    due_refreshes: Arc<DueRefreshes>,
     work: Arc<Dispatcher>,
 }
 
@@ -43,7 +42,7 @@ impl Jobs {
     pub fn start(services: &Services, position: FeedPosition) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let work = Arc::new(Dispatcher::of(&KINDS));
-        let jobs = Self { stop, tasks, at_work: Arc::default(), due_refreshes: Arc::default(), work };
+        let jobs = Self { stop, tasks, at_work: Arc::default(), work };
         let position = Arc::new(Mutex::new(position));
         jobs.every(Duration::from_secs(1), services, move |services| {
             let position = Arc::clone(&position);
@@ -69,20 +68,6 @@ impl Jobs {
 
     /// What sends something to somebody.
     fn call_out(&self, services: &Services) {
-        let stop = self.stop.clone();
-        self.every(Duration::from_secs(2), services, move |services| {
-            let stop = stop.clone();
-            async move { services.revoke_due_grants_until(Share::OF_A_SERVER, stop.cancelled_owned()).await.map(drop) }
-        });
-        let (due, looking) = (Arc::clone(&self.due_refreshes), Arc::clone(&self.due_refreshes));
-        self.again_and_again(
-            move || looking.pause(),
-            services,
-            move |services| {
-                let due = Arc::clone(&due);
-                async move { services.refresh_due(&due).await.map(drop) }
-            },
-        );
         let (work, looking) = (Arc::clone(&self.work), Arc::clone(&self.work));
         self.again_and_again(
             move || looking.pause(),
@@ -131,10 +116,7 @@ impl Jobs {
 
     /// How many are at something that they have begun.
     pub fn running(&self) -> usize {
-        self.at_work
-            .load(Ordering::Relaxed)
-            .saturating_add(self.due_refreshes.running())
-            .saturating_add(self.work.running())
+        self.at_work.load(Ordering::Relaxed).saturating_add(self.work.running())
     }
 
     /// Lets every job finish its round.
@@ -143,7 +125,6 @@ impl Jobs {
         self.work.stop();
         self.tasks.close();
         self.tasks.wait().await;
-        self.due_refreshes.stop().await;
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod backup;
 pub mod changes;
+pub mod claims;
 pub mod clear_passwords;
 mod connection;
 pub mod data_keys;

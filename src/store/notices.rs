@@ -154,17 +154,18 @@ struct ToHandOver {
     subject: String,
     parked: bool,
     due_at: UtcTime,
+    attempts: i64,
     created_at: UtcTime,
 }
 
 /// Whether any is.
-pub fn is_without_work(conn: &mut AnyConn, _: DateTime<Utc>) -> Result<bool, StoreFault> {
+pub fn is_without_work(conn: &mut AnyConn) -> Result<bool, StoreFault> {
     let any = dsl::notice.filter(sql::<Bool>(WITHOUT_WORK)).select(dsl::id).limit(1);
     Ok(!on_each!(conn, conn => any.load::<i64>(conn)?).is_empty())
 }
 
 /// The oldest become rows of work, in their order: of one subject and receiver they are one lane.
-pub fn hand_over(conn: &mut AnyConn, _: DateTime<Utc>) -> Result<(), StoreFault> {
+pub fn hand_over(conn: &mut AnyConn) -> Result<(), StoreFault> {
     let rows = dsl::notice.filter(sql::<Bool>(WITHOUT_WORK)).order(dsl::id).limit(BATCH).select((
         dsl::id,
         dsl::organization_id,
@@ -173,6 +174,7 @@ pub fn hand_over(conn: &mut AnyConn, _: DateTime<Utc>) -> Result<(), StoreFault>
         dsl::subject,
         dsl::parked,
         dsl::due_at,
+        dsl::attempts,
         dsl::created_at,
     ));
     let rows: Vec<ToHandOver> = on_each!(conn, conn => rows.load(conn)?);
@@ -187,6 +189,7 @@ pub fn hand_over(conn: &mut AnyConn, _: DateTime<Utc>) -> Result<(), StoreFault>
             lane: Some(format!("{WORK}/{party}/{}", row.subject)),
             parked: row.parked,
             due_at: row.due_at.into(),
+            attempts: row.attempts,
             created_at: row.created_at.into(),
             body: String::new(),
         }

@@ -14,7 +14,7 @@ use super::fault::StoreFault;
 use super::leases;
 use super::schema::process::{self, dsl};
 use super::time::UtcTime;
-use super::{idempotency, schema, work};
+use super::{claims, idempotency, schema};
 
 /// Whether a process has sessions on the database's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub fn presences(conn: &mut AnyConn, ids: &[i64]) -> Result<HashMap<i64, Presenc
 /// The end of a process in order: what it holds is given back. How many leases.
 pub fn leave(conn: &mut AnyConn, id: i64) -> Result<usize, StoreFault> {
     let given_back = leases::give_back(conn, id)?;
-    work::release_but(conn, id, &[])?;
+    claims::release_but(conn, id, &[])?;
     diesel::delete(schema::process::table.find(id)).execute(conn)?;
     Ok(given_back)
 }
@@ -128,6 +128,6 @@ pub fn leave(conn: &mut AnyConn, id: i64) -> Result<usize, StoreFault> {
 pub fn begin_alone(conn: &mut AnyConn, recent: DateTime<Utc>) -> Result<usize, StoreFault> {
     diesel::delete(process::table).execute(conn)?;
     idempotency::release_unleased(conn, recent)?;
-    work::release_all(conn)?;
+    claims::release_all(conn)?;
     leases::give_back_all(conn)
 }

@@ -1,6 +1,8 @@
 //! Which credentials a refresh wants next, and what became of it. The job works for all owners, so those queries go without
 //! one and say so.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
@@ -9,7 +11,13 @@ use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::schema::{credential, instance, instance_usage};
 use super::time::UtcTime;
+use super::work::{self, NewWork};
 use crate::kernel::owner::Owner;
+
+/// The kind of work that a refresh ahead of time is.
+pub const WORK: &str = "refresh";
+/// Handed over at once.
+const BATCH: i64 = 500;
 
 /// A credential whose time has come, whoever owns it.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
@@ -29,39 +37,19 @@ impl Due {
     }
 }
 
-/// Of whom enough is under way.
-#[derive(Debug, Clone, Default)]
-pub struct Full {
-    pub elements: Vec<i64>,
-    pub organizations: Vec<i64>,
-}
-
-impl Full {
-    /// Whether anybody came to it.
-    pub fn extend(&mut self, others: Self) -> bool {
-        let mut more = false;
-        for (known, others) in [(&mut self.elements, others.elements), (&mut self.organizations, others.organizations)]
-        {
-            for id in others {
-                if !known.contains(&id) {
-                    known.push(id);
-                    more = true;
-                }
-            }
-        }
-        more
-    }
+/// Whether something is due, of all owners.
+pub fn any_due(conn: &mut AnyConn, now: DateTime<Utc>) -> Result<bool, StoreFault> {
+    let any = credential::table.filter(credential::due_at.le(UtcTime(now))).select(credential::instance_id).limit(1);
+    Ok(!on_each!(conn, inner => any.load::<i64>(inner)?).is_empty())
 }
 
 /// What is due, oldest first, of all owners.
-pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, without: &Full, limit: i64) -> Result<Vec<Due>, StoreFault> {
+pub fn due(conn: &mut AnyConn, now: DateTime<Utc>) -> Result<Vec<Due>, StoreFault> {
     let rows = credential::table
         .inner_join(instance::table.left_join(instance_usage::table))
         .filter(credential::due_at.le(UtcTime(now)))
-        .filter(instance::element_id.ne_all(&without.elements))
-        .filter(credential::organization_id.ne_all(&without.organizations))
         .order(credential::due_at)
-        .limit(limit)
+        .limit(BATCH)
         .select((
             credential::instance_id,
             credential::organization_id,
@@ -74,11 +62,57 @@ pub fn due(conn: &mut AnyConn, now: DateTime<Utc>, without: &Full, limit: i64) -
     Ok(on_each!(conn, inner => rows.load(inner)?))
 }
 
-/// Puts it off, unless it was replaced meanwhile. `None`: until somebody uses it.
-pub fn put_off(conn: &mut AnyConn, due: &Due, until: Option<DateTime<Utc>>) -> Result<(), StoreFault> {
+/// These become rows of work, but for those that are; and until then nobody comes upon them again, unless a newer credential
+/// takes the place of one.
+pub fn hand_over(
+    conn: &mut AnyConn,
+    rows: &[Due],
+    (now, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<(), StoreFault> {
+    let mut ids: Vec<i64> = rows.iter().map(|row| row.instance_id).collect();
+    ids.sort_unstable();
+    let locked = credential::table.filter(credential::instance_id.eq_any(&ids)).order(credential::instance_id);
+    if let AnyConn::Pg(conn) = conn {
+        // Everybody locks rows in the order of their ids.
+        locked.select(credential::instance_id).for_update().load::<i64>(conn)?;
+    }
+    let known: HashSet<i64> = work::among(conn, WORK, &ids)?.into_iter().collect();
+    let new = rows.iter().filter(|row| !known.contains(&row.instance_id)).map(|row| NewWork {
+        owner: row.owner(),
+        kind: WORK,
+        about: row.instance_id,
+        party: row.element_id,
+        lane: None,
+        parked: false,
+        due_at: now,
+        attempts: 0,
+        created_at: now,
+        body: String::new(),
+    });
+    work::insert(conn, &new.collect::<Vec<_>>())?;
+    let handed_over =
+        credential::table.filter(credential::instance_id.eq_any(&ids)).filter(credential::due_at.le(UtcTime(now)));
+    on_each!(conn, inner => diesel::update(handed_over).set(credential::due_at.eq(Some(UtcTime(until)))).execute(inner)?);
+    Ok(())
+}
+
+/// The version of a credential, if there is one.
+pub fn version(conn: &mut AnyConn, owner: Owner, instance: i64) -> Result<Option<i64>, StoreFault> {
     let row = credential::table
-        .filter(credential::instance_id.eq(due.instance_id))
-        .filter(credential::version.eq(due.version));
+        .filter(credential::instance_id.eq(instance))
+        .filter(credential::organization_id.eq(owner.organization))
+        .filter(credential::account_id.eq(owner.account))
+        .select(credential::version);
+    Ok(on_each!(conn, inner => row.get_result(inner).optional()?))
+}
+
+/// Puts it off, unless it was replaced meanwhile. `None`: until somebody uses it.
+pub fn put_off(
+    conn: &mut AnyConn,
+    (instance, version): (i64, i64),
+    until: Option<DateTime<Utc>>,
+) -> Result<(), StoreFault> {
+    let row = credential::table.filter(credential::instance_id.eq(instance)).filter(credential::version.eq(version));
     diesel::update(row).set(credential::due_at.eq(until.map(UtcTime))).execute(conn)?;
     Ok(())
 }

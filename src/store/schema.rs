@@ -187,6 +187,7 @@ diesel::table! {
         created_at -> UtcTimestamp,
         instance_id -> Nullable<BigInt>,
         given_up -> Bool,
+        has_work -> Bool,
     }
 }
 
@@ -418,6 +419,7 @@ diesel::joinable!(app_user -> organization (organization_id));
 
 diesel::allow_tables_to_appear_in_same_query!(connect_link, notice);
 diesel::allow_tables_to_appear_in_same_query!(lease, process);
+diesel::allow_tables_to_appear_in_same_query!(revocation, work);
 diesel::allow_tables_to_appear_in_same_query!(
     account,
     app_user,

@@ -1,17 +1,17 @@
-//! Work that is due, of every kind: what may run, who runs it, and what comes of it. Rows of one lane run one at a time: only
-//! the first of them is a head, so that a claim never looks at what waits behind it. For the dispatcher, whoever owns the rows.
+//! Work that is due, of every kind: rows, their lanes, and what comes of them. Rows of one lane run one at a time: only the first
+//! of them is a head. For the dispatcher, whoever owns the rows.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Text};
+use diesel::sql_types::{Array, Bool, Text};
 
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::schema::work::{self, dsl};
-use super::time::{UtcTime, UtcTimestamp};
+use super::time::UtcTime;
 use crate::kernel::owner::Owner;
 
 pub const WAITING: &str = "waiting";
@@ -21,13 +21,6 @@ pub const GIVEN_UP: &str = "given_up";
 
 /// Of a row's body, in bytes. What is larger lies beside it, and the body says where.
 pub const LARGEST_BODY: usize = 64 << 10;
-
-/// What may run: claims find it by two partial indexes of this condition.
-const HEAD: &str = "is_head AND process IS NULL";
-/// Of the oldest.
-const OLDEST: usize = 256;
-/// Of shares in one look, beyond those of the oldest.
-const SHARES: usize = 500;
 
 /// Classes of advisory locks of two numbers, which are apart from those of one.
 const OF_LANES: i32 = 544_264;
@@ -70,6 +63,8 @@ pub struct NewWork {
     /// Out of its lane.
     pub parked: bool,
     pub due_at: DateTime<Utc>,
+    /// That were made before.
+    pub attempts: i64,
     /// Since when it counts as late.
     pub created_at: DateTime<Utc>,
     pub body: String,
@@ -189,7 +184,7 @@ pub fn insert(conn: &mut AnyConn, rows: &[NewWork]) -> Result<(), StoreFault> {
             state: if row.parked { PARKED } else { WAITING },
             is_head: row.lane().is_none_or(|lane| taken.insert(lane)),
             due_at: UtcTime(row.due_at),
-            attempts: 0,
+            attempts: row.attempts,
             body: &row.body,
             created_at: UtcTime(row.created_at),
         })
@@ -224,109 +219,6 @@ pub fn may_hand_over(conn: &mut AnyConn, kind: &str) -> Result<bool, StoreFault>
     diesel::sql_query("SET LOCAL idle_in_transaction_session_timeout = '5s'").execute(conn)?;
     let text = format!("SELECT pg_try_advisory_xact_lock({OF_HAND_OVERS}, hashtext($1)) AS got");
     Ok(diesel::sql_query(text).bind::<Text, _>(kind).get_result::<Got>(conn)?.got)
-}
-
-/// What a look found.
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// Who has something due; the oldest first, as far as they are known.
-    pub due: Vec<Share>,
-    /// From where the next look goes on.
-    pub reached: String,
-    /// Other processes that have work under way, and their beats.
-    pub others: Vec<(i64, i64)>,
-}
-
-#[derive(QueryableByName)]
-struct Visited {
-    #[diesel(sql_type = Text)]
-    share: String,
-    #[diesel(sql_type = Bool)]
-    due: bool,
-}
-
-#[derive(QueryableByName)]
-struct Other {
-    #[diesel(sql_type = BigInt)]
-    process: i64,
-    #[diesel(sql_type = BigInt)]
-    beat: i64,
-}
-
-/// The shares of the oldest heads that are due. `$1`: now.
-pub fn text_of_oldest() -> String {
-    format!("SELECT share, TRUE AS due FROM work WHERE {HEAD} AND due_at <= $1 ORDER BY due_at, share LIMIT {OLDEST}")
-}
-
-/// Share by share, whatever waits in each. `$1`: behind which; `$2`: now.
-pub fn text_of_shares() -> String {
-    let next = |behind: &str| format!("(SELECT min(w.share) FROM work w WHERE w.{HEAD} AND w.share > {behind})");
-    format!(
-        "WITH RECURSIVE line(share, depth) AS (SELECT {}, 1 UNION ALL \
-         SELECT {}, line.depth + 1 FROM line WHERE line.share IS NOT NULL AND line.depth < {SHARES}) \
-         SELECT share, EXISTS (SELECT 1 FROM work w WHERE w.{HEAD} AND w.share = line.share AND w.due_at <= $2) AS due \
-         FROM line WHERE share IS NOT NULL",
-        next("$1"),
-        next("line.share")
-    )
-}
-
-/// Claims from each share as many heads as there is room for. `$1`: now; `$2`: the process. Only names of kinds and numbers go
-/// into the text.
-pub fn text_of_claim(rooms: &[(Share, usize)], in_postgres: bool) -> String {
-    let lock = if in_postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
-    let heads = rooms.iter().map(|(share, room)| {
-        format!(
-            "SELECT head FROM (SELECT id AS head FROM work WHERE {HEAD} AND share = '{share}' AND due_at <= $1 \
-             ORDER BY due_at, id LIMIT {room}{lock}) AS heads"
-        )
-    });
-    let heads = heads.collect::<Vec<_>>().join(" UNION ALL ");
-    format!(
-        "WITH picked AS MATERIALIZED ({heads}) UPDATE work SET process = $2, attempts = attempts + 1 FROM picked \
-         WHERE id = picked.head RETURNING id, organization_id, account_id, kind, about, share, lane, state, is_head, due_at, \
-         attempts, process, refusal, body, created_at"
-    )
-}
-
-/// Who has something due. `from`: where the last look ended. A read.
-pub fn look(conn: &mut AnyConn, process: i64, from: &str, now: DateTime<Utc>) -> Result<Seen, StoreFault> {
-    let others = "SELECT w.process AS process, coalesce(p.beat, 0) AS beat FROM work w LEFT JOIN process p ON p.id = w.process \
-                  WHERE w.process IS NOT NULL AND w.process <> $1 GROUP BY w.process, p.beat";
-    let now = UtcTime(now);
-    let (others, oldest): (Vec<Other>, Vec<Visited>) = on_each!(conn, conn => (
-        diesel::sql_query(others).bind::<BigInt, _>(process).load(conn)?,
-        diesel::sql_query(text_of_oldest()).bind::<UtcTimestamp, _>(now).load(conn)?,
-    ));
-    let (mut visited, mut reached) = (Vec::new(), String::new());
-    let all = oldest.len() < OLDEST;
-    if !all {
-        // Behind a backlog others may wait, and each share is asked once whatever waits in it.
-        let rows = diesel::sql_query(text_of_shares()).bind::<Text, _>(from).bind::<UtcTimestamp, _>(now);
-        visited = on_each!(conn, conn => rows.load::<Visited>(conn)?);
-        if visited.len() >= SHARES {
-            reached = visited.last().map(|last| last.share.clone()).unwrap_or_default();
-        }
-    }
-    let mut known = HashSet::new();
-    let due = oldest.into_iter().chain(visited).filter(|visited| visited.due && known.insert(visited.share.clone()));
-    let due = due.filter_map(|visited| Share::parse(&visited.share)).collect();
-    Ok(Seen { due, reached, others: others.into_iter().map(|other| (other.process, other.beat)).collect() })
-}
-
-/// Claims heads that are due, so many of each share; what another process is about to claim is passed over.
-pub fn claim(
-    conn: &mut AnyConn,
-    process: i64,
-    rooms: &[(Share, usize)],
-    now: DateTime<Utc>,
-) -> Result<Vec<Row>, StoreFault> {
-    if rooms.is_empty() {
-        return Ok(Vec::new());
-    }
-    let text = text_of_claim(rooms, matches!(conn, AnyConn::Pg(_)));
-    let claim = diesel::sql_query(text).bind::<UtcTimestamp, _>(UtcTime(now)).bind::<BigInt, _>(process);
-    Ok(on_each!(conn, conn => claim.load(conn)?))
 }
 
 /// Ends a claim. False: it is another process's by now, or nobody's, and nothing changes.
@@ -382,31 +274,23 @@ pub fn wake(conn: &mut AnyConn, kind: &str, about: &[i64], now: DateTime<Utc>) -
     Ok(on_each!(conn, conn => diesel::update(rows).set(dsl::due_at.eq(UtcTime(now))).execute(conn)?))
 }
 
+/// No earlier than that, what waits.
+pub fn put_off(conn: &mut AnyConn, kind: &str, about: &[i64], until: DateTime<Utc>) -> Result<(), StoreFault> {
+    let rows = dsl::work.filter(dsl::kind.eq(kind)).filter(dsl::about.eq_any(about)).filter(dsl::process.is_null());
+    let earlier = rows.filter(dsl::due_at.lt(UtcTime(until)));
+    on_each!(conn, conn => diesel::update(earlier).set(dsl::due_at.eq(UtcTime(until))).execute(conn)?);
+    Ok(())
+}
+
+/// What of this there is a row about.
+pub fn among(conn: &mut AnyConn, kind: &str, about: &[i64]) -> Result<Vec<i64>, StoreFault> {
+    let rows = dsl::work.filter(dsl::kind.eq(kind)).filter(dsl::about.eq_any(about)).select(dsl::about);
+    Ok(on_each!(conn, conn => rows.load(conn)?))
+}
+
 pub fn find(conn: &mut AnyConn, kind: &str, about: i64) -> Result<Option<Row>, StoreFault> {
     let row = dsl::work.filter(dsl::kind.eq(kind)).filter(dsl::about.eq(about));
     Ok(row.get_result(conn).optional()?)
-}
-
-/// What a process had under way is nobody's: it is dead. Not if it showed life since `beat` was read.
-pub fn release(conn: &mut AnyConn, process: i64, beat: i64) -> Result<usize, StoreFault> {
-    let text = "UPDATE work SET process = NULL WHERE process = $1 \
-                AND NOT EXISTS (SELECT 1 FROM process p WHERE p.id = work.process AND p.beat <> $2)";
-    let query = diesel::sql_query(text).bind::<BigInt, _>(process).bind::<BigInt, _>(beat);
-    Ok(on_each!(conn, conn => query.execute(conn)?))
-}
-
-/// What a process has under way, but for what it knows of, is nobody's: it ends, or it never heard what came of a claim.
-pub fn release_but(conn: &mut AnyConn, process: i64, known: &[i64]) -> Result<usize, StoreFault> {
-    let nobody: Option<i64> = None;
-    let rows = dsl::work.filter(dsl::process.eq(process)).filter(dsl::id.ne_all(known));
-    Ok(on_each!(conn, conn => diesel::update(rows).set(dsl::process.eq(nobody)).execute(conn)?))
-}
-
-/// As `release_but`, of all processes.
-pub(super) fn release_all(conn: &mut AnyConn) -> Result<usize, StoreFault> {
-    let nobody: Option<i64> = None;
-    let rows = dsl::work.filter(dsl::process.is_not_null());
-    Ok(diesel::update(rows).set(dsl::process.eq(nobody)).execute(conn)?)
 }
 
 /// What was given up so long ago that nobody asks for it, of all owners.

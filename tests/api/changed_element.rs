@@ -83,7 +83,7 @@ on_both!(nothing_stored_goes_where_a_changed_file_leads, in |database| {
             let code = json!({ "providerData": { "code": "a-code" } });
             caller.patch(&path(instance), &code).await.fails(409, REFUSED);
         }
-        server.services.refresh_due(&DueRefreshes::default().into()).await.expect("the job runs");
+        server.services.refresh_due().await.expect("the job runs");
         caller.put(&format!("{}?reAuthenticate=true", path(&with_key)), &json!({ "name": "Again" })).await.fails(409, REFUSED);
         // Its name is nobody's secret.
         assert_eq!(caller.patch(&path(&own), &json!({ "name": "Renamed" })).await.ok()["name"], "Renamed");

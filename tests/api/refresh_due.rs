@@ -1,10 +1,8 @@
 //! The background job: what is used is renewed before anybody waits for it, and what nobody uses costs nothing.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use ligand::service::refresh::due::DueRefreshes;
 use ligand::store::instances;
 use serde_json::json;
 
@@ -28,9 +26,9 @@ async fn instance(server: &TestServer, used: bool) -> i64 {
 }
 
 /// Looks again and again until nothing is due or under way.
-async fn run(server: &TestServer, due: &Arc<DueRefreshes>) {
+async fn run(server: &TestServer) {
     let deadline = Instant::now() + Duration::from_secs(300);
-    while server.services.refresh_due(due).await.expect("a look") > 0 || due.under_way() > 0 {
+    while server.services.refresh_due().await.expect("a look") > 0 {
         assert!(Instant::now() < deadline, "it does not come to an end");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -39,12 +37,11 @@ async fn run(server: &TestServer, due: &Arc<DueRefreshes>) {
 on_both!(what_was_used_is_renewed_ahead_and_what_was_not_is_left_alone, |server| async move {
     server.sandbox().set(|switches| switches.rotation = true);
     let (used, idle) = (instance(&server, true).await, instance(&server, false).await);
-    let due = Arc::default();
     server.advance(TimeDelta::minutes(20));
-    run(&server, &due).await;
+    run(&server).await;
     assert_eq!(server.sandbox().counts(TOKEN).total, 0, "not yet");
     server.advance(TimeDelta::minutes(7));
-    run(&server, &due).await;
+    run(&server).await;
     let caller = server.caller();
     let shown = async |id: i64| caller.get(&format!("/instances/{id}")).await.ok();
     let (now, before) = (server.services.now(), server.services.now() - TimeDelta::minutes(27));
@@ -54,7 +51,7 @@ on_both!(what_was_used_is_renewed_ahead_and_what_was_not_is_left_alone, |server|
     assert_eq!(server.sandbox().counts(TOKEN).total, 1);
     // Used yesterday: idle from now on, until somebody uses it again.
     server.advance(TimeDelta::hours(25));
-    run(&server, &due).await;
+    run(&server).await;
     assert_eq!(server.sandbox().counts(TOKEN).total, 1);
     let owner = owner(&server.services).await;
     let stored = server.services.store.read(move |conn| instances::find(conn, owner, used)).await.expect("the row");
@@ -62,7 +59,7 @@ on_both!(what_was_used_is_renewed_ahead_and_what_was_not_is_left_alone, |server|
     server.services.fresh_token(owner, used).await.expect("a token");
     server.services.write_all_usage().await.expect("the usage is written");
     server.advance(TimeDelta::minutes(27));
-    run(&server, &due).await;
+    run(&server).await;
     assert_eq!(server.sandbox().counts(TOKEN).total, 3, "once for the use, once by the job");
 });
 
@@ -72,10 +69,9 @@ on_both!(a_refresh_token_that_would_die_unused_is_renewed, in |database| {
     run_with(database, Setup { elements: Some(copies.path().to_owned()), ..Setup::default() }, |server| async move {
         server.sandbox().set(|switches| switches.rotation = true);
         instance(&server, false).await;
-        let due = Arc::default();
-        for (days, calls) in [(7, 0), (1, 1), (7, 1), (1, 2)] {
+            for (days, calls) in [(7, 0), (1, 1), (7, 1), (1, 2)] {
             server.advance(TimeDelta::days(days));
-            run(&server, &due).await;
+            run(&server).await;
             assert_eq!(server.sandbox().counts(TOKEN).total, calls);
         }
         assert_eq!(server.sandbox().live_grants(), 1);
@@ -84,16 +80,15 @@ on_both!(a_refresh_token_that_would_die_unused_is_renewed, in |database| {
 
 on_both!(a_failure_is_tried_again_in_a_minute_and_a_dead_grant_never, |server| async move {
     let (one, two) = (instance(&server, true).await, instance(&server, true).await);
-    let due = Arc::default();
     server.sandbox().set(|switches| switches.failure = Some(ligand::sandbox::Failure::of("/oauth/*/token", 503, 2)));
     server.advance(TimeDelta::minutes(27));
-    run(&server, &due).await;
-    run(&server, &due).await;
+    run(&server).await;
+    run(&server).await;
     assert_eq!(server.sandbox().counts(TOKEN).total, 2, "{one} and {two}, once each");
     server.sandbox().revoke(ligand::sandbox::EndOfGrant::Uninstalled);
     for _ in 0..3 {
         server.advance(TimeDelta::seconds(61));
-        run(&server, &due).await;
+        run(&server).await;
     }
     assert_eq!(server.sandbox().counts(TOKEN).total, 4);
     assert_eq!(server.caller().get(&format!("/instances/{one}")).await.ok()["valid"], false);
@@ -112,7 +107,7 @@ on_both!(of_many_that_expire_together_none_is_lost_or_taken_twice, |server| asyn
          SELECT i.id, u.last_used_at FROM instance i, instance_usage u WHERE i.id >= 10000000",
     );
     server.advance(TimeDelta::minutes(27));
-    run(&server, &Arc::default()).await;
+    run(&server).await;
     let counts = server.sandbox().counts(TOKEN);
     assert_eq!(counts.total, u64::try_from(count + 1).expect("a number"));
     assert!((2..=16).contains(&counts.peak), "{} at once", counts.peak);

@@ -1,6 +1,5 @@
 //! A tenant whose vendor does not answer holds up nobody else.
 
-use std::future::pending;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use ligand::kernel::clock::api_date;
-use ligand::service::credentials::revoke_grants::Share;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -158,7 +156,7 @@ on_both!(revocations_that_no_vendor_answers_hold_up_nobody_else, in |database| {
             assert_eq!(other.delete(&format!("/instances/{}", theirs["id"])).await.status, 200);
         }
         let services = server.services.clone();
-        let job = tokio::spawn(async move { services.revoke_due_grants_until(Share::OF_A_SERVER, pending()).await });
+        let job = tokio::spawn(async move { services.revoke_due_grants().await });
         desk.keeps_waiting(8).await;
         // Also what comes while the job is busy.
         assert_eq!(good.delete(&format!("/instances/{}", mine["id"])).await.status, 200);

@@ -3,7 +3,6 @@
 use std::fs;
 
 use chrono::TimeDelta;
-use ligand::service::refresh::due::DueRefreshes;
 use ligand::store::{identity, leases};
 use serde_json::json;
 
@@ -56,7 +55,7 @@ on_both!(a_restored_database_sends_no_refresh_token_until_it_is_told, |server| a
     server.services.follow_changes(&mut position).await;
     assert_eq!(read(vendor(&first)).await.status, 200);
     server.database.execute("UPDATE credential SET due_at = refreshed_at");
-    assert_eq!(server.services.refresh_due(&DueRefreshes::default().into()).await.expect("the job runs"), 0);
+    assert_eq!(server.services.refresh_due().await.expect("the job runs"), 0);
     server.advance(TimeDelta::hours(1));
     server.services.follow_changes(&mut position).await;
     let message = read(vendor(&first)).await.fails(503, "database_restored");

@@ -19,7 +19,7 @@ const FINE: &str = "fine";
 /// Does as the body says.
 static TOLD: Kind = Kind {
     name: "told",
-    limits: Limits { at_once: 16, of_one: 16, to_one: 16 },
+    limits: |_, _| Limits::of(16, 16, 16),
     schedule: Schedule {
         first_pause: TimeDelta::seconds(10),
         longest_pause: TimeDelta::seconds(10),
@@ -30,8 +30,8 @@ static TOLD: Kind = Kind {
     },
     within: Duration::from_millis(300),
     led_before_by: None,
-    is_to_be_handed_over: |_, _| Ok(false),
-    hand_over: |_, _| Ok(()),
+    is_to_be_handed_over: |_, _, _| Ok(false),
+    hand_over: |_, _, _| Ok(()),
     run: |_, row| {
         Box::pin(async move {
             match row.body.as_str() {
@@ -58,6 +58,7 @@ async fn insert(server: &TestServer) {
         lane: Some(lane.to_owned()),
         parked: false,
         due_at: now,
+        attempts: 0,
         created_at: now,
         body: body.to_owned(),
     };

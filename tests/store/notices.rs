@@ -5,7 +5,7 @@ use ligand::store::notices::{self, Filter, Notice};
 use ligand::store::time::UtcTime;
 use ligand::store::webhooks::{self, WebhookRow};
 use ligand::store::work::{self, Attempt, Fate, Row};
-use ligand::store::{Store, StoreFault};
+use ligand::store::{Store, StoreFault, claims};
 
 use super::on_both_databases;
 use super::rows::{Organization, db_organization, now};
@@ -40,9 +40,10 @@ async fn db_notice(store: &Store, organization: &Organization, subject: &str, me
 /// What one process finds due so much later, and claims: the messages, and their rows of work.
 async fn due(store: &Store, later: TimeDelta) -> Vec<(String, Row)> {
     let rows = store.write(move |conn| {
-        notices::hand_over(conn, now())?;
-        let rooms: Vec<_> = work::look(conn, ME, "", now() + later)?.due.into_iter().map(|share| (share, 9)).collect();
-        work::claim(conn, ME, &rooms, now() + later)
+        notices::hand_over(conn)?;
+        let rooms: Vec<_> =
+            claims::look(conn, ME, "", now() + later)?.due.into_iter().map(|share| (share, 9)).collect();
+        claims::claim(conn, ME, &rooms, now() + later)
     });
     let mut claimed = Vec::new();
     for row in rows.await.expect("a query") {

@@ -8,7 +8,7 @@ use diesel::sql_types::Text;
 use futures_util::future::join_all;
 use ligand::kernel::owner::Owner;
 use ligand::store::work::{self, Attempt, Fate, LARGEST_BODY, NewWork, Row, Share};
-use ligand::store::{Store, StoreFault, processes};
+use ligand::store::{Store, StoreFault, claims, processes};
 
 use super::on_both_databases;
 use super::rows::now;
@@ -26,6 +26,7 @@ fn new(organization: i64, about: i64, lane: Option<&str>) -> NewWork {
         lane: lane.map(str::to_owned),
         parked: false,
         due_at: now(),
+        attempts: 0,
         created_at: now(),
         body: String::new(),
     }
@@ -36,9 +37,9 @@ async fn insert(store: &Store, rows: Vec<NewWork>) -> Result<(), StoreFault> {
 }
 
 async fn claim_at(store: &Store, process: i64, each: usize, at: DateTime<Utc>) -> Vec<Row> {
-    let due = store.read(move |conn| work::look(conn, process, "", at)).await.expect("a look").due;
+    let due = store.read(move |conn| claims::look(conn, process, "", at)).await.expect("a look").due;
     let rooms: Vec<(Share, usize)> = due.into_iter().map(|share| (share, each)).collect();
-    store.write(move |conn| work::claim(conn, process, &rooms, at)).await.expect("a claim")
+    store.write(move |conn| claims::claim(conn, process, &rooms, at)).await.expect("a claim")
 }
 
 async fn claim(store: &Store, process: i64, each: usize) -> Vec<Row> {
@@ -95,18 +96,18 @@ on_both_databases!(a_claim_ends_with_its_process_and_who_comes_late_changes_noth
         }
     };
     beats(2).await;
-    let seen = store.read(|conn| work::look(conn, 8, "", now())).await.expect("a look");
+    let seen = store.read(|conn| claims::look(conn, 8, "", now())).await.expect("a look");
     assert_eq!(seen.others, [(7, 2)]);
     beats(1).await;
-    assert_eq!(store.write(|conn| work::release(conn, 7, 2)).await.expect("it is written"), 0, "it lives");
-    assert_eq!(store.write(|conn| work::release(conn, 7, 3)).await.expect("it is written"), 1);
+    assert_eq!(store.write(|conn| claims::release(conn, 7, 2)).await.expect("it is written"), 0, "it lives");
+    assert_eq!(store.write(|conn| claims::release(conn, 7, 3)).await.expect("it is written"), 1);
     let [theirs] = claim(&store, 8, 9).await.try_into().expect("one row");
     assert_eq!((theirs.about, theirs.attempts), (1, 2));
     assert!(!settle(&store, &mine, Fate::Done).await, "another process has it");
     assert!(claim(&store, 7, 9).await.is_empty(), "and what is behind it still waits");
     assert!(settle(&store, &theirs, Fate::Done).await);
     let [next] = claim(&store, 8, 9).await.try_into().expect("one row");
-    store.write(|conn| work::release_but(conn, 8, &[])).await.expect("it is written");
+    store.write(|conn| claims::release_but(conn, 8, &[])).await.expect("it is written");
     assert_eq!(about(&claim(&store, 7, 9).await), [next.about], "given back in order");
     store.write(|conn| processes::leave(conn, 7)).await.expect("it is written");
     assert_eq!(about(&claim(&store, 8, 9).await), [next.about]);
@@ -157,7 +158,7 @@ on_both_databases!(one_tenants_backlog_hides_nobody, |database| async move {
     insert(&store, (0..600).map(|about| new(1, about, None)).collect()).await.expect("they are written");
     let late = NewWork { due_at: now() + TimeDelta::seconds(1), ..new(2, 1000, None) };
     insert(&store, vec![late]).await.expect("it is written");
-    let seen = store.read(|conn| work::look(conn, 7, "", now() + TimeDelta::seconds(1))).await.expect("a look");
+    let seen = store.read(|conn| claims::look(conn, 7, "", now() + TimeDelta::seconds(1))).await.expect("a look");
     assert_eq!(seen.due.iter().map(|share| share.organization).collect::<HashSet<_>>(), HashSet::from([1, 2]));
 });
 
@@ -176,7 +177,7 @@ fn fill(database: &Database, numbers: &str, at: &str) {
 fn texts(in_postgres: bool) -> [String; 3] {
     let rooms: Vec<_> =
         (0..4).map(|organization| (Share { kind: KIND.to_owned(), organization, party: 1 }, 8)).collect();
-    [work::text_of_oldest(), work::text_of_shares(), work::text_of_claim(&rooms, in_postgres)]
+    [claims::text_of_oldest(), claims::text_of_shares(), claims::text_of_claim(&rooms, in_postgres)]
 }
 
 #[test]

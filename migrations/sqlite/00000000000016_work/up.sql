@@ -34,3 +34,5 @@ ALTER TABLE process ADD COLUMN works BOOLEAN NOT NULL DEFAULT FALSE;
 -- has_work: a row of work is about it. What a version writes that knows no such rows is found by the index.
 ALTER TABLE notice ADD COLUMN has_work BOOLEAN NOT NULL DEFAULT FALSE;
 CREATE INDEX notice_without_work ON notice (id) WHERE status = 'waiting' AND NOT has_work;
+ALTER TABLE revocation ADD COLUMN has_work BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE INDEX revocation_without_work ON revocation (id) WHERE NOT given_up AND NOT has_work;

@@ -1,14 +1,10 @@
 //! Revoking grants at their vendors, of instances that were deleted or that the operator ended. Best effort: twelve tries over
 //! three days, then given up.
 
-use std::collections::{HashMap, HashSet};
-use std::future::{Future, pending};
-use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 
 use super::provision::with_values;
@@ -26,162 +22,103 @@ use crate::protocol::request::VendorReply;
 use crate::protocol::variables::Replied;
 use crate::service::Services;
 use crate::service::instance::configuration::Configuration;
+use crate::service::work::dispatcher::Dispatcher;
+use crate::service::work::schedule::{GivenUp, Schedule};
+use crate::service::work::{Ended, Kind, Limits, Refusal};
+use crate::store::AnyConn;
 use crate::store::revocations::{self, Revocation};
 use crate::store::sealed::REVOCATION;
+use crate::store::work;
 
-const TRIES: i64 = 12;
-/// Doubled before each try, the first included: longer than a vendor may take for an answer, so that nobody tries again
-/// meanwhile.
-const PAUSE: TimeDelta = TimeDelta::minutes(1);
-/// What was given up is kept so long, for the operator to see.
-const GIVEN_UP_FOR: TimeDelta = TimeDelta::days(30);
 /// A pause that a vendor asks for, at most.
 const LONGEST_ASKED: TimeDelta = TimeDelta::hours(1);
-/// At once, and of one organization: a vendor that does not answer holds up those of nobody else.
-#[derive(Debug, Clone, Copy)]
-pub struct Share {
-    at_once: usize,
-    of_one: usize,
-}
 
-impl Share {
-    /// Beside everything else that a server does.
-    pub const OF_A_SERVER: Self = Self { at_once: 32, of_one: 8 };
-    /// Of a command, whose work this is. Not more: vendors count calls too.
-    pub const OF_A_COMMAND: Self = Self { at_once: 32, of_one: 16 };
-}
+pub static KIND: Kind = Kind {
+    name: revocations::WORK,
+    // A vendor that does not answer holds up those of nobody else.
+    limits: |_, _| Limits::of(32, 8, 8),
+    schedule: SCHEDULE,
+    // Longer than any element's vendor may take.
+    within: Duration::from_secs(300),
+    // The version before this one compares attempts, as this one does.
+    led_before_by: None,
+    is_to_be_handed_over: |_, conn, _| revocations::is_without_work(conn),
+    hand_over: |_, conn, _| revocations::hand_over(conn),
+    run: |services, row| Box::pin(async move { services.try_revocation(&row).await }),
+    record: |conn, row, attempt, now| revocations::settle(conn, row.about, attempt, now),
+};
 
-/// Between two looks while something is under way.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Of a command, whose work this is. Not more: vendors count calls too.
+pub const OF_A_COMMAND: Limits = Limits::of(32, 16, 16);
 
-/// What this round has begun.
-struct UnderWay {
-    share: Share,
-    ids: HashSet<i64>,
-    by_organization: HashMap<i64, usize>,
-}
-
-impl UnderWay {
-    /// False when it is under way already, or when enough is.
-    fn begin(&mut self, owner: Owner, id: i64) -> bool {
-        let of_one = self.by_organization.entry(owner.organization).or_default();
-        if self.ids.len() >= self.share.at_once || *of_one >= self.share.of_one || !self.ids.insert(id) {
-            return false;
-        }
-        *of_one = of_one.saturating_add(1);
-        true
-    }
-
-    fn end(&mut self, owner: Owner, id: i64) {
-        self.ids.remove(&id);
-        if let Some(of_one) = self.by_organization.get_mut(&owner.organization) {
-            *of_one = of_one.saturating_sub(1);
-        }
-    }
-
-    /// Who has enough under way.
-    fn full(&self) -> Vec<i64> {
-        self.by_organization.iter().filter(|(_, count)| **count >= self.share.of_one).map(|(id, _)| *id).collect()
-    }
-}
-
-/// Twice as long after every try.
-fn again_at(attempt: i64, now: DateTime<Utc>) -> DateTime<Utc> {
-    let factor = u32::try_from(attempt).map_or(i32::MAX, |exponent| 2_i32.saturating_pow(exponent));
-    PAUSE.checked_mul(factor).and_then(|pause| now.checked_add_signed(pause)).unwrap_or(now)
-}
+const SCHEDULE: Schedule = Schedule {
+    // Longer than a vendor may take for an answer, so that a process of the version before does not try again meanwhile.
+    first_pause: TimeDelta::minutes(2),
+    longest_pause: TimeDelta::days(3),
+    longest_asked: LONGEST_ASKED,
+    parked_after: None,
+    given_up: GivenUp::AfterTries(12),
+    kept_for: None,
+};
 
 impl Services {
-    /// Revokes everything that is due. How many were dealt with.
+    /// Revokes everything that is due. How many attempts were made here.
     pub async fn revoke_due_grants(&self) -> Result<usize, ApiError> {
-        self.revoke_due_grants_until(Share::OF_A_SERVER, pending()).await
+        self.do_due_work(&Arc::new(Dispatcher::of(&[&KIND]))).await
     }
 
-    /// The same, but from `stop` on none is begun.
-    pub async fn revoke_due_grants_until(
-        &self,
-        share: Share,
-        stop: impl Future<Output = ()>,
-    ) -> Result<usize, ApiError> {
-        let mut stop = pin!(stop);
-        let mut under_way = FuturesUnordered::new();
-        let mut taken = UnderWay { share, ids: HashSet::new(), by_organization: HashMap::new() };
-        let mut dealt_with: usize = 0;
-        // Why none is begun any more. What was begun comes to its end.
-        let mut stopped: Option<Result<(), ApiError>> = None;
-        loop {
-            while stopped.is_none() {
-                let passed_over = taken.full().len();
-                match self.due_revocations(&taken).await {
-                    Ok(due) => {
-                        let all = due.len() < share.at_once;
-                        let due = due.into_iter().filter(|(owner, revocation)| taken.begin(*owner, revocation.id));
-                        under_way.extend(due.map(|(owner, revocation)| async move {
-                            (owner, revocation.id, self.try_revocation(owner, revocation).await)
-                        }));
-                        // Behind those of whom enough is under way by now others may be waiting.
-                        if all || taken.full().len() == passed_over {
-                            break;
-                        }
-                    }
-                    Err(error) => stopped = Some(Err(error)),
-                }
-            }
-            tokio::select! {
-                ended = under_way.next() => {
-                    let Some((owner, id, ended)) = ended else { break };
-                    taken.end(owner, id);
-                    match ended {
-                        Ok(made) => dealt_with = dealt_with.saturating_add(usize::from(made)),
-                        Err(error) => stopped = Some(Err(error)),
-                    }
-                }
-                () = &mut stop, if stopped.is_none() => stopped = Some(Ok(())),
-                () = tokio::time::sleep(LOOK_EVERY), if stopped.is_none() => {}
-            }
-        }
-        stopped.unwrap_or(Ok(())).map(|()| dealt_with)
+    /// The same, with so many at once.
+    pub async fn revoke_due_grants_within(&self, limits: Limits) -> Result<usize, ApiError> {
+        self.do_due_work(&Arc::new(Dispatcher::limited(&KIND, limits))).await
     }
 
-    async fn due_revocations(&self, taken: &UnderWay) -> Result<Vec<(Owner, Revocation)>, ApiError> {
-        let (now, full) = (self.now(), taken.full());
-        let room = taken.share.at_once.saturating_sub(taken.ids.len());
-        if room == 0 {
-            return Ok(Vec::new());
-        }
-        let limit = i64::try_from(taken.share.at_once).unwrap_or(i64::MAX);
-        Ok(self.store.read(move |conn| revocations::due(conn, now, &full, limit)).await?)
-    }
-
-    /// One attempt, unless another process makes it. Whether it was made here.
-    async fn try_revocation(&self, owner: Owner, revocation: Revocation) -> Result<bool, ApiError> {
-        let (id, before) = (revocation.id, revocation.attempts);
-        let attempt = before.saturating_add(1);
-        let again = again_at(attempt, self.now());
-        if !self.store.write(move |conn| revocations::take(conn, id, before, again)).await? {
-            return Ok(false);
-        }
-        match self.revoke(owner, &revocation).await {
-            Ok(()) => tracing::info!(revocation = id, "a grant was revoked at its vendor"),
-            Err(error) if attempt < TRIES && !is_final(&error) => {
-                tracing::warn!(revocation = id, attempt, ?error, "a grant could not be revoked yet");
-                if let Some(seconds) = error.retry_after.filter(|_| error.code != Code::KeyUnavailable) {
-                    // It is tried again later than the vendor asked at worst.
-                    if let Err(error) = self.put_off(owner, &revocation, seconds).await {
-                        tracing::warn!(revocation = id, ?error, "revocations could not be put off");
-                    }
-                }
-                return Ok(true);
+    /// One attempt, unless another process makes it.
+    async fn try_revocation(&self, row: &work::Row) -> Ended {
+        let (owner, id, made, now) = (row.owner(), row.about, row.attempts, self.now());
+        let soon = || now.checked_add_signed(TimeDelta::seconds(1)).unwrap_or(now);
+        let begin = move |conn: &mut AnyConn| {
+            let Some((revocation, due_at)) = revocations::find(conn, id)? else { return Ok(Begun::Gone) };
+            // The version before this one has tried meanwhile.
+            if now < due_at && revocation.attempts >= made {
+                return Ok(Begun::Later(due_at));
             }
-            Err(error) => {
-                tracing::warn!(revocation = id, ?error, "a grant could not be revoked, given up");
-                let forgotten_at = self.now().checked_add_signed(GIVEN_UP_FOR).unwrap_or(again);
-                self.store.write(move |conn| revocations::give_up(conn, id, forgotten_at)).await?;
-                return Ok(true);
+            let attempts = revocation.attempts;
+            let again = SCHEDULE.pause(id, attempts.saturating_add(1));
+            let again = now.checked_add_signed(again).unwrap_or(now);
+            Ok(match revocations::take(conn, id, attempts, again)? {
+                true => Begun::Mine(revocation),
+                false => Begun::Later(again),
+            })
+        };
+        let revocation = match self.store.write(begin).await {
+            Ok(Begun::Mine(revocation)) => revocation,
+            Ok(Begun::Later(due_at)) => return Ended::NotYet { due_at, parked: false },
+            Ok(Begun::Gone) => return Ended::Done { status: None },
+            Err(fault) => {
+                tracing::warn!(revocation = id, %fault, "a revocation cannot be read");
+                return Ended::NotYet { due_at: soon(), parked: false };
             }
+        };
+        let Err(error) = self.revoke(owner, &revocation).await else {
+            tracing::info!(revocation = id, "a grant was revoked at its vendor");
+            return Ended::Done { status: None };
+        };
+        let (attempt, last) = (row.attempts, is_final(&error));
+        tracing::warn!(
+            revocation = id,
+            attempt,
+            ?error,
+            "a grant could not be revoked{}",
+            if last { "" } else { " yet" }
+        );
+        let retry_after = error.retry_after.filter(|_| error.code != Code::KeyUnavailable && !last);
+        if let Some(seconds) = retry_after
+            // Others are tried again later than the vendor asked at worst.
+            && let Err(error) = self.put_off(owner, &revocation, seconds).await
+        {
+            tracing::warn!(revocation = id, ?error, "revocations could not be put off");
         }
-        self.store.write(move |conn| revocations::delete(conn, id)).await?;
-        Ok(true)
+        Ended::Failed(Refusal { retry_after, last, ..Refusal::of(&error.message) })
     }
 
     /// For as long as the vendor asks, with the others that the same organization has at the same host: it would say so of each.
@@ -260,6 +197,14 @@ impl Services {
     }
 }
 
+/// How an attempt begins.
+enum Begun {
+    Mine(Revocation),
+    Later(DateTime<Utc>),
+    /// Nothing is left to be revoked.
+    Gone,
+}
+
 /// Whether the grant is gone. A token that the vendor does not know any more is one that was ended (RFC 7009 section 2.2);
 /// errors of the client or of the request (RFC 6749 section 5.2) say nothing of the token.
 fn ended_by(method: &str, reply: &VendorReply) -> bool {
@@ -289,10 +234,7 @@ mod tests {
 
     #[test]
     fn the_tries_span_a_weekend() {
-        let start = DateTime::from_timestamp(1_772_366_400, 0).unwrap();
-        let last = (1..TRIES).fold(start, |now, attempt| again_at(attempt, now));
-        assert_eq!((last - start).num_hours(), 68);
-        assert_eq!(again_at(1, start) - start, TimeDelta::minutes(2));
-        assert!(again_at(i64::MAX, start) >= start);
+        let span = |id| (1..12).fold(TimeDelta::zero(), |sum, attempt| sum + SCHEDULE.pause(id, attempt)).num_hours();
+        assert!((0..100).all(|id| (61..=68).contains(&span(id))), "{}", span(1));
     }
 }

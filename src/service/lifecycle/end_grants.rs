@@ -1,7 +1,6 @@
 //! Break glass: ending every grant of a scope at its vendor at once, and making the instances invalid. What is done stays
 //! done: after an interruption the next run goes on with the rest.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::account::VendorAccount;
 use crate::service::Services;
-use crate::service::credentials::revoke_grants::Share;
+use crate::service::credentials::revoke_grants::OF_A_COMMAND;
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::connected::Connected;
 use crate::service::notices::{Event, Kind};
@@ -126,7 +125,7 @@ impl Services {
                     self.commit(Whose::SERVER, move |conn| revocation_orders::pass(conn, id, now)).await?;
                 }
             }
-            match self.revoke_due_grants_until(Share::OF_A_COMMAND, pending()).await {
+            match self.revoke_due_grants_within(OF_A_COMMAND).await {
                 Err(error) if error.code != Code::DatabaseUnavailable => return Err(error),
                 _ => {}
             }

@@ -2,7 +2,6 @@
 //! killed is begun again: until the grants have ended the rows are there by which they are found.
 
 use std::collections::HashSet;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::end_grants::LivesOn;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
-use crate::service::credentials::revoke_grants::Share;
+use crate::service::credentials::revoke_grants::OF_A_COMMAND;
 use crate::service::instance::answer::Answer;
 use crate::service::instance::schedule::lease_name;
 use crate::service::notices::{subject_of_instance, subject_of_link};
@@ -133,7 +132,7 @@ impl Services {
 
     async fn until_revoked(&self, instances: &[i64], report: &mut impl FnMut(i64)) -> Result<(), ApiError> {
         loop {
-            match self.revoke_due_grants_until(Share::OF_A_COMMAND, pending()).await {
+            match self.revoke_due_grants_within(OF_A_COMMAND).await {
                 Err(error) if error.code != Code::DatabaseUnavailable => return Err(error),
                 _ => {}
             }

@@ -30,13 +30,13 @@ pub const SCHEDULE: Schedule = Schedule {
 
 pub static KIND: Kind = Kind {
     name: notices::WORK,
-    limits: Limits { at_once: 128, of_one: 32, to_one: 8 },
+    limits: |_, _| Limits::of(128, 32, 8),
     schedule: SCHEDULE,
     // A receiver has 15 s.
     within: Duration::from_secs(60),
     led_before_by: Some("job/notices"),
-    is_to_be_handed_over: notices::is_without_work,
-    hand_over: notices::hand_over,
+    is_to_be_handed_over: |_, conn, _| notices::is_without_work(conn),
+    hand_over: |_, conn, _| notices::hand_over(conn),
     run: |services, row| Box::pin(async move { services.send_notice(&row).await }),
     record: |conn, row, attempt, now| notices::settle(conn, row.about, attempt, now),
 };

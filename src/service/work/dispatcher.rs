@@ -12,14 +12,16 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::fair::{limits_among, rooms};
+use super::fair::rooms;
 use super::{Ended, Kind, Limits, Refusal};
 use crate::kernel::error::ApiError;
+use crate::kernel::request_id::{RequestId, carried};
 use crate::service::Services;
 use crate::service::process::leases::{Lead, Standing, while_beating};
 use crate::service::process::liveness::Watch;
+use crate::store::claims::{self, Seen};
 use crate::store::leases::{self, Lease, Seen as SeenLease};
-use crate::store::work::{self, Attempt, Fate, Row, Seen, Share};
+use crate::store::work::{self, Attempt, Fate, Row, Share};
 use crate::store::{AnyConn, processes};
 
 /// Between two looks.
@@ -31,7 +33,8 @@ const LOOKS_APART: Duration = Duration::from_millis(20);
 
 /// Does the work of some kinds, in this process.
 pub struct Dispatcher {
-    kinds: Vec<(&'static Kind, Limits)>,
+    /// With other limits than usual, where there are some.
+    kinds: Vec<(&'static Kind, Option<Limits>)>,
     leads: HashMap<&'static str, Lead>,
     watches: Mutex<HashMap<i64, Option<Watch>>>,
     /// From where the next look at shares goes on.
@@ -55,14 +58,18 @@ enum Next {
 
 impl Dispatcher {
     pub fn of(kinds: &[&'static Kind]) -> Self {
-        Self::limited(&kinds.iter().map(|kind| (*kind, kind.limits)).collect::<Vec<_>>())
+        Self::of_all(kinds.iter().map(|kind| (*kind, None)).collect())
     }
 
     /// With other limits than usual.
-    pub fn limited(kinds: &[(&'static Kind, Limits)]) -> Self {
+    pub fn limited(kind: &'static Kind, limits: Limits) -> Self {
+        Self::of_all(vec![(kind, Some(limits))])
+    }
+
+    fn of_all(kinds: Vec<(&'static Kind, Option<Limits>)>) -> Self {
         Self {
-            kinds: kinds.to_vec(),
             leads: kinds.iter().filter_map(|(kind, _)| Some((kind.led_before_by?, Lead::default()))).collect(),
+            kinds,
             watches: Mutex::default(),
             reached: Mutex::default(),
             in_doubt: AtomicBool::default(),
@@ -137,7 +144,7 @@ impl Services {
         }
         if dispatcher.in_doubt.load(Ordering::Relaxed) {
             let (process, known) = (self.process, self.work.known());
-            self.store.write(move |conn| work::release_but(conn, process, &known)).await?;
+            self.store.write(move |conn| claims::release_but(conn, process, &known)).await?;
             dispatcher.in_doubt.store(false, Ordering::Relaxed);
         }
         // Before the look: who ends after it is still due in it, and must not be missed.
@@ -161,7 +168,10 @@ impl Services {
                 lead.waits_for_nobody();
             }
         }
-        let rooms = rooms(seen.due, self.work.counts(), |share| limits_among(&ours, share));
+        let rooms = rooms(seen.due, self.work.counts(), |share| {
+            let (kind, limits) = ours.iter().find(|(kind, _)| kind.name == share.kind)?;
+            Some(limits.unwrap_or_else(|| (kind.limits)(self, share.party)))
+        });
         if handed_over && rooms.is_empty() {
             return Ok(Next::LookAgain);
         }
@@ -178,14 +188,15 @@ impl Services {
         let from = dispatcher.reached.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (process, now) = (self.process, self.now());
         let kinds: Vec<_> = dispatcher.kinds.iter().map(|(kind, _)| *kind).collect();
+        let services = self.clone();
         let look = move |conn: &mut AnyConn| {
             let mut fresh = Vec::new();
             for kind in &kinds {
-                if (kind.is_to_be_handed_over)(conn, now)? {
+                if (kind.is_to_be_handed_over)(&services, conn, now)? {
                     fresh.push(*kind);
                 }
             }
-            Ok((work::look(conn, process, &from, now)?, fresh))
+            Ok((claims::look(conn, process, &from, now)?, fresh))
         };
         let (seen, fresh) = self.store.read(look).await?;
         dispatcher.reached.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&seen.reached);
@@ -196,13 +207,13 @@ impl Services {
     async fn hand_over(&self, kinds: Vec<&'static Kind>) -> Result<bool, ApiError> {
         let mut any = false;
         for kind in kinds {
-            let now = self.now();
+            let (services, now) = (self.clone(), self.now());
             any |= self
                 .store
                 .write(move |conn| {
                     let may = work::may_hand_over(conn, kind.name)?;
                     if may {
-                        (kind.hand_over)(conn, now)?;
+                        (kind.hand_over)(&services, conn, now)?;
                     }
                     Ok(may)
                 })
@@ -243,8 +254,9 @@ impl Services {
             return Ok(false);
         }
         let released = self.store.write(move |conn| {
-            dead.iter()
-                .try_fold(0_usize, |sum, (process, beat)| Ok(sum.saturating_add(work::release(conn, *process, *beat)?)))
+            dead.iter().try_fold(0_usize, |sum, (process, beat)| {
+                Ok(sum.saturating_add(claims::release(conn, *process, *beat)?))
+            })
         });
         let rows = released.await?;
         tracing::info!(rows, "what a process had under way when it died is taken up");
@@ -268,7 +280,7 @@ impl Services {
 
     async fn begin_work(&self, dispatcher: &Arc<Dispatcher>, rooms: Vec<(Share, usize)>) -> Result<usize, ApiError> {
         let (process, now) = (self.process, self.now());
-        let claimed = self.store.write(move |conn| work::claim(conn, process, &rooms, now)).await;
+        let claimed = self.store.write(move |conn| claims::claim(conn, process, &rooms, now)).await;
         let rows = claimed.inspect_err(|_| dispatcher.in_doubt.store(true, Ordering::Relaxed))?;
         let began = rows.len();
         for row in rows {
@@ -277,12 +289,14 @@ impl Services {
             self.work.begin(&row, share);
             let (services, dispatcher) = (self.clone(), Arc::clone(dispatcher));
             let tasks = dispatcher.tasks.clone();
-            tasks.spawn(async move {
+            // Nobody called for it: an id of its own joins the lines of its log.
+            let id = RequestId::draw(self.entropy.as_ref());
+            tasks.spawn(id.scope(async move {
                 let made = services.do_work(kind, &row).await;
                 services.work.end(&row);
                 dispatcher.made.fetch_add(usize::from(made), Ordering::Relaxed);
                 dispatcher.ended.notify_one();
-            });
+            }));
         }
         Ok(began)
     }
@@ -330,7 +344,7 @@ impl Services {
 async fn attempt(kind: &'static Kind, services: Services, row: Row) -> Ended {
     let (id, about) = (row.id, row.about);
     // In a task of its own: one that keeps its thread busy must not keep this from going on.
-    let mut running = tokio::spawn(AssertUnwindSafe((kind.run)(services, row)).catch_unwind());
+    let mut running = tokio::spawn(carried(AssertUnwindSafe((kind.run)(services, row)).catch_unwind()));
     match tokio::time::timeout(kind.within, &mut running).await {
         Ok(Ok(Ok(ended))) => ended,
         Ok(_) => {

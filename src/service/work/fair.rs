@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Kind, Limits};
+use super::Limits;
 use crate::store::work::Share;
 
 /// At once in one claim.
@@ -14,15 +14,18 @@ pub(super) struct Counts {
     of_kind: HashMap<String, usize>,
     of_organization: HashMap<(String, i64), usize>,
     of_share: HashMap<Share, usize>,
+    of_party: HashMap<(String, i64), usize>,
 }
 
 impl Counts {
     pub fn add(&mut self, share: &Share) {
         let of_organization = (share.kind.clone(), share.organization);
+        let of_party = (share.kind.clone(), share.party);
         let counts = [
             self.of_kind.entry(share.kind.clone()).or_default(),
             self.of_organization.entry(of_organization).or_default(),
             self.of_share.entry(share.clone()).or_default(),
+            self.of_party.entry(of_party).or_default(),
         ];
         counts.into_iter().for_each(|count| *count = count.saturating_add(1));
     }
@@ -32,6 +35,7 @@ impl Counts {
         self.of_kind.get(&share.kind).is_none_or(|count| *count < limits.at_once)
             && of_organization.is_none_or(|count| *count < limits.of_one)
             && self.of_share.get(share).is_none_or(|count| *count < limits.to_one)
+            && self.of_party.get(&(share.kind.clone(), share.party)).is_none_or(|count| *count < limits.to_all)
     }
 
     /// Of the organization, and of the share.
@@ -62,16 +66,11 @@ pub(super) fn rooms(
     waiting.into_iter().filter(|(_, _, room)| *room > 0).map(|(_, share, room)| (share, room)).collect()
 }
 
-/// By the kinds that a dispatcher knows.
-pub(super) fn limits_among(kinds: &[(&'static Kind, Limits)], share: &Share) -> Option<Limits> {
-    kinds.iter().find(|(kind, _)| kind.name == share.kind).map(|(_, limits)| *limits)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { at_once: 10, of_one: 6, to_one: 4 };
+    const LIMITS: Limits = Limits::of(10, 6, 4);
 
     fn share(organization: i64, party: i64) -> Share {
         Share { kind: "notice".to_owned(), organization, party }
@@ -98,6 +97,13 @@ mod tests {
         assert_eq!(given(&[(1, 0), (2, 5), (3, 1)], &counts), [(3, 1, 1)], "the last place");
         counts.add(&share(3, 1));
         assert_eq!(given(&[(1, 0), (2, 5), (3, 1)], &counts), []);
+    }
+
+    #[test]
+    fn a_party_of_many_organizations_has_a_limit_of_its_own() {
+        let due = (1..5).map(|organization| share(organization, 7)).collect();
+        let rooms = rooms(due, Counts::default(), |_| Some(Limits { to_all: 3, ..LIMITS }));
+        assert_eq!(rooms.iter().map(|(_, room)| room).sum::<usize>(), 3);
     }
 
     #[test]

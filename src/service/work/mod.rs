@@ -22,7 +22,8 @@ pub use under_way::UnderWay;
 pub struct Kind {
     /// The first part of its shares and lanes: letters alone.
     pub name: &'static str,
-    pub limits: Limits,
+    /// By the party.
+    pub limits: fn(&Services, i64) -> Limits,
     pub schedule: Schedule,
     /// An attempt that takes longer has failed.
     pub within: Duration,
@@ -30,9 +31,9 @@ pub struct Kind {
     /// process's, and while one of this version holds it, that of all of this version.
     pub led_before_by: Option<&'static str>,
     /// Whether something became due that is no row of work yet: a version that knows none wrote it, or it has a table of its own.
-    pub is_to_be_handed_over: fn(&mut AnyConn, DateTime<Utc>) -> Result<bool, StoreFault>,
+    pub is_to_be_handed_over: fn(&Services, &mut AnyConn, DateTime<Utc>) -> Result<bool, StoreFault>,
     /// Makes rows of work of it, some hundreds at most.
-    pub hand_over: fn(&mut AnyConn, DateTime<Utc>) -> Result<(), StoreFault>,
+    pub hand_over: fn(&Services, &mut AnyConn, DateTime<Utc>) -> Result<(), StoreFault>,
     /// One attempt. May run twice, and at the same time as another process's when this one was taken for dead.
     pub run: fn(Services, Row) -> BoxFuture<'static, Ended>,
     /// Writes down what became of an attempt, where the kind has a table of its own, in the transaction that settles the row.
@@ -47,6 +48,14 @@ pub struct Limits {
     pub of_one: usize,
     /// To one party of an organization.
     pub to_one: usize,
+    /// To one party of all organizations.
+    pub to_all: usize,
+}
+
+impl Limits {
+    pub const fn of(at_once: usize, of_one: usize, to_one: usize) -> Self {
+        Self { at_once, of_one, to_one, to_all: usize::MAX }
+    }
 }
 
 /// How an attempt ended.

@@ -49,7 +49,8 @@ impl Schedule {
         Fate::Again { due_at: turning.unwrap_or(due_at), parked }
     }
 
-    fn pause(&self, about: i64, attempts: i64) -> TimeDelta {
+    /// After so many attempts.
+    pub fn pause(&self, about: i64, attempts: i64) -> TimeDelta {
         let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or_default().min(20);
         let pause = self.first_pause.checked_mul(2_i32.saturating_pow(doublings)).unwrap_or(self.longest_pause);
         let pause = pause.min(self.longest_pause);
