@@ -1,5 +1,6 @@
 //! Settings: every flag is also an environment variable, and `--help` is their documentation.
 
+mod audit;
 mod organizations;
 mod outbound;
 pub mod secret_source;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
@@ -19,6 +21,7 @@ use url::Url;
 use crate::kernel::secret::Secret;
 use secret_source::SecretFile;
 
+pub use audit::Audit;
 pub use organizations::{NewLimit, Organizations};
 pub use outbound::Outbound;
 pub use storage::Storage;
@@ -92,6 +95,9 @@ pub enum Command {
     /// Beside running servers, or without any; with their settings. Says what was erased, in numbers. Backups, logs, and what your
     /// receivers of notices keep, it does not reach.
     Forget(Box<Forget>),
+    /// The audit log: who changed what
+    #[command(subcommand)]
+    Audit(Audit),
     /// Organizations, and how much each may have
     #[command(subcommand)]
     Organizations(Organizations),
@@ -255,6 +261,9 @@ pub struct Serve {
     /// that proxies notice
     #[arg(long, env = "LIGAND_DRAIN", default_value_t = 0, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(0..=600))]
     pub drain: u16,
+    /// Days that rows of the audit log stay
+    #[arg(long, env = "LIGAND_AUDIT_KEEP", default_value_t = 365, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    audit_keep: u16,
     /// What is logged: error, warn, info, debug, trace, or a filter by module
     #[arg(long, env = "LIGAND_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
@@ -273,6 +282,11 @@ impl Serve {
     /// What the operator has set for the first administrator.
     pub fn admin_password(&self) -> Option<&Secret> {
         self.admin_password.as_ref().or(self.admin_password_file.as_ref().map(|file| &file.content))
+    }
+
+    /// How long rows of the audit log stay.
+    pub fn audit_kept_for(&self) -> TimeDelta {
+        TimeDelta::days(self.audit_keep.into())
     }
 
     /// Without a trailing slash.

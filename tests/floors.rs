@@ -5,6 +5,7 @@ mod actors;
 mod elements;
 mod references;
 mod rooms;
+mod trails;
 
 use std::fs;
 use std::path::{Path, PathBuf};

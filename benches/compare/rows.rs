@@ -10,6 +10,7 @@ use diesel::connection::{Connection as _, SimpleConnection as _};
 use ligand::kernel::owner::Owner;
 use ligand::service::Services;
 use ligand::store::AnyConn;
+use ligand::store::audit::Trail;
 use ligand::store::instances::{self, Stored};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -250,7 +251,13 @@ fn rows_like(stored: &Stored, id: i64) -> Stored {
 }
 
 fn insert(conn: &mut AnyConn, owner: Owner, stored: &Stored) -> Result<(), ligand::store::StoreFault> {
-    instances::insert(conn, owner, &stored.instance, &stored.credential, &stored.tags()?)
+    instances::insert(
+        conn,
+        owner,
+        (&stored.instance, &stored.credential),
+        &stored.tags()?,
+        &Trail::Not("a benchmark's row"),
+    )
 }
 
 /// Durable commits per second through the application's own write lane.

@@ -70,9 +70,9 @@ async fn scrub_file(storage: &Storage) -> Ended {
 
 fn summary(Forgotten { rows, living }: &Forgotten) -> String {
     let mut text = format!(
-        "erased: {} instances, {} links with {} authorizations, {} notices, {} kept answers, {} revocations that no vendor took\n\
+        "erased: {} instances, {} links with {} authorizations, {} notices, {} kept answers, {} revocations that no vendor took, names in {} rows of the audit log\n\
          not reached: backups, logs, receivers of notices, the vendors' own records",
-        rows.instances, rows.links, rows.authorizations, rows.notices, rows.answers, rows.revocations
+        rows.instances, rows.links, rows.authorizations, rows.notices, rows.answers, rows.revocations, rows.audited
     );
     if !living.is_empty() {
         text.push_str("\nthese grants live on, end them at the vendor:");

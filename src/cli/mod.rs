@@ -1,5 +1,6 @@
 //! The command line: what an operator can do beside the API.
 
+mod audit;
 mod backup;
 mod data_lock;
 mod database;
@@ -24,6 +25,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+
+use chrono::TimeDelta;
 
 use crate::catalog;
 use crate::config::{Catalogue, Cli, Command, Elements, Outbound, Storage};
@@ -80,6 +83,7 @@ async fn carry_out(command: Command) -> Ended {
         Command::Users(command) => users::run(command).await,
         Command::Revoke(command) => revoke::run(*command).await,
         Command::Forget(command) => forget::run(*command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Organizations(command) => organizations::run(command).await,
         Command::Elements(Elements::Check { catalogue }) => {
             match catalog::load::check(catalogue.elements_dir.as_deref()) {
@@ -151,6 +155,8 @@ async fn build(
         // Commands answer no browser.
         public_url: "http://localhost".parse().map_err(|error| format!("{error}"))?,
         anonymous_catalog: false,
+        // Commands remove nothing for its age.
+        audit_kept_for: TimeDelta::MAX,
     };
     build.services().await.map_err(|error| told(&error))
 }

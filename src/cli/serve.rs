@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use chrono::TimeDelta;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use url::Url;
@@ -62,13 +63,15 @@ pub struct Build {
     pub entropy: Arc<dyn Entropy>,
     pub public_url: Url,
     pub anonymous_catalog: bool,
+    /// How long rows of the audit log stay.
+    pub audit_kept_for: TimeDelta,
 }
 
 impl Build {
     pub async fn services(self) -> Result<Services, ApiError> {
         let vault = Vault::new(self.ring, Arc::clone(&self.entropy));
         let keys = DataKeys { store: &self.store, vault: &vault, clock: &self.clock };
-        let (lookup, session) = data_keys::load(keys, self.entropy.as_ref()).await?;
+        let (lookup, session, audit_key) = data_keys::load(keys, self.entropy.as_ref()).await?;
         let feed_trust = FeedTrust::default();
         let tls = client_config().map_err(|error| ApiError::internal(error))?;
         Ok(Services::new(Parts {
@@ -77,6 +80,8 @@ impl Build {
             vault,
             lookup,
             session,
+            audit_key,
+            audit_kept_for: self.audit_kept_for,
             dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone())
                 .map_err(|error| ApiError::internal(error))?,
             sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(|error| ApiError::internal(error))?,
@@ -174,6 +179,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         entropy: Arc::clone(&entropy),
         public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
         anonymous_catalog: settings.anonymous_catalog,
+        audit_kept_for: settings.audit_kept_for(),
     };
     let services = build.services().await.map_err(|error| told(&error))?;
     if settings.clone {

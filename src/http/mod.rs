@@ -3,6 +3,7 @@
 
 mod administrator;
 mod api;
+mod audit_query;
 mod body;
 mod cookies;
 mod cors;

@@ -24,6 +24,8 @@ use crate::store::{StoreFault, changes, grants, idempotency, notices, processes,
 
 /// How often links are looked for whose time is over: it is told within a minute.
 pub const LINKS_EVERY: Duration = Duration::from_secs(20);
+/// How often the log of each process says where the audit log ends.
+const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(3600);
 
 /// Every kind of work that is due at times.
 const KINDS: [&Kind; 3] = [&sending::KIND, &revoke_grants::KIND, &due::KIND];
@@ -51,6 +53,12 @@ impl Jobs {
                 Ok(())
             }
         });
+        jobs.every(
+            Duration::from_secs(1),
+            services,
+            |services| async move { services.chain_audit_log().await.map(drop) },
+        );
+        jobs.every(AUDIT_HEAD_EVERY, services, |services| async move { services.log_audit_head().await });
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(LINKS_EVERY, services, |services| async move { services.expire_links().await.map(drop) });
         jobs.every(Duration::from_secs(600), services, |services| async move {
@@ -58,6 +66,7 @@ impl Jobs {
             services.link_limits.sweep();
             purge(&services).await?;
             services.forget_links().await?;
+            services.lapse_audit_log().await?;
             services.retire_data_keys().await
         });
         if !services.standstill.is_clone() {

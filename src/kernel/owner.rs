@@ -8,3 +8,8 @@ pub struct Owner {
     pub organization: i64,
     pub account: i64,
 }
+
+impl Owner {
+    /// Nobody's: what an operator does to the whole server.
+    pub const SERVER: Self = Self { organization: 0, account: 0 };
+}

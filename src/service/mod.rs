@@ -1,6 +1,7 @@
 //! Floor 4: the use cases, in rooms by subject. What a caller wants done, whichever protocol it came by.
 
 pub mod actor;
+pub mod audit;
 pub mod authorize;
 pub mod callback;
 pub mod calls;
@@ -28,6 +29,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -40,7 +42,7 @@ use crate::kernel::queues::Queues;
 use crate::kernel::request_id::{RequestId, carried};
 use crate::outbound::{Dialer, Sender};
 use crate::store::{Probe, Store, StoreFault};
-use crate::vault::{Generations, LookupKey, SessionKey, Vault};
+use crate::vault::{AuditKey, Generations, LookupKey, SessionKey, Vault};
 
 use connect::limits::LinkLimits;
 use credentials::token_call::LateCalls;
@@ -92,6 +94,9 @@ pub struct Parts {
     pub vault: Vault,
     pub lookup: Generations<LookupKey>,
     pub session: Generations<SessionKey>,
+    pub audit_key: Generations<AuditKey>,
+    /// How long rows of the audit log stay.
+    pub audit_kept_for: TimeDelta,
     pub sender: Sender,
     pub dialer: Dialer,
     pub clock: Arc<dyn Clock>,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::audit::Trail;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
@@ -56,6 +57,7 @@ pub fn insert(
     (id, sealed): (i64, &[u8]),
     generation: i64,
     now: DateTime<Utc>,
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     let row = Row {
         id,
@@ -66,6 +68,7 @@ pub fn insert(
         retires_at: None,
     };
     diesel::insert_into(data_key::table).values(&row).execute(conn)?;
+    trail.write(conn)?;
     if Form::of(sealed) == Some(Form::Bound) {
         refuse_older(conn)?;
     }

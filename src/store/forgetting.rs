@@ -4,6 +4,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
+use super::audit::{self, Record};
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::schema::{connect_link, credential, idempotency, instance, lease, notice, oauth_grant, revocation};
@@ -28,6 +29,8 @@ pub struct Rows {
     pub notices: usize,
     pub answers: usize,
     pub revocations: usize,
+    /// Of the audit log, whose names went; the rows stay.
+    pub audited: usize,
 }
 
 #[derive(QueryableByName)]
@@ -118,27 +121,38 @@ pub fn erase_notices(conn: &mut AnyConn, customer: &Customer) -> Result<usize, S
     })
 }
 
-/// Links with what belongs to them.
-pub fn erase_links(conn: &mut AnyConn, ids: &[i64], subjects: &[String]) -> Result<Rows, StoreFault> {
+/// Links with what belongs to them. `trails`: a row for each.
+pub fn erase_links(
+    conn: &mut AnyConn,
+    ids: &[i64],
+    subjects: &[String],
+    trails: &[Record],
+) -> Result<Rows, StoreFault> {
     let some = ids.iter().copied().map(Some);
     let authorizations =
         diesel::delete(oauth_grant::table.filter(oauth_grant::link_id.eq_any(some.clone()))).execute(conn)?;
     let told = notice::link_id.eq_any(some).assume_not_null().or(notice::subject.eq_any(subjects));
     let notices = diesel::delete(notice::table.filter(told)).execute(conn)?;
-    let links = diesel::delete(connect_link::table.filter(connect_link::id.eq_any(ids))).execute(conn)?;
+    let gone = diesel::delete(connect_link::table.filter(connect_link::id.eq_any(ids))).returning(connect_link::id);
+    let gone: Vec<i64> = on_each!(conn, conn => gone.get_results(conn)?);
+    let links = gone.len();
+    audit::insert_all(conn, &of_subjects(trails, &gone))?;
     Ok(Rows { authorizations, notices, links, ..Rows::default() })
 }
 
 /// Instances with what belongs to them; credentials, tags and usage go by themselves. Their names: of subjects and leases.
+/// `trails`: a row for each, written for those that go.
 pub fn erase_instances(
     conn: &mut AnyConn,
     ids: &[i64],
     reason: &str,
     named: impl Fn(&[i64]) -> (Vec<String>, Vec<String>),
+    trails: &[Record],
 ) -> Result<Rows, StoreFault> {
     let ended = instance::table.filter(instance::id.eq_any(ids)).filter(instance::invalid_reason.eq(reason));
     let gone = diesel::delete(ended).returning(instance::id);
     let ids: Vec<i64> = on_each!(conn, conn => gone.get_results(conn)?);
+    audit::insert_all(conn, &of_subjects(trails, &ids))?;
     let (subjects, leases) = named(&ids);
     let instances = ids.len();
     let some = ids.iter().copied().map(Some);
@@ -146,4 +160,8 @@ pub fn erase_instances(
     let notices = diesel::delete(notice::table.filter(notice::subject.eq_any(subjects))).execute(conn)?;
     diesel::delete(lease::table.filter(lease::name.eq_any(leases))).execute(conn)?;
     Ok(Rows { instances, revocations, notices, ..Rows::default() })
+}
+
+fn of_subjects(trails: &[Record], ids: &[i64]) -> Vec<Record> {
+    trails.iter().filter(|trail| trail.subject_id.is_some_and(|id| ids.contains(&id))).cloned().collect()
 }

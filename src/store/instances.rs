@@ -1,6 +1,9 @@
 //! Instances and their credentials. Every function takes the owner first; a foreign row is not there.
 
+mod by_token;
 pub mod overview;
+
+pub use by_token::{NamedByToken, find_by_token};
 
 use std::collections::BTreeSet;
 
@@ -8,6 +11,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::audit::Trail;
 use super::changes::{self, Kind};
 use super::connection::{AnyConn, octet_length, on_each};
 use super::fault::StoreFault;
@@ -126,9 +130,9 @@ macro_rules! with_credential {
 pub fn insert(
     conn: &mut AnyConn,
     owner: Owner,
-    instance: &InstanceRow,
-    credential: &CredentialRow,
+    (instance, credential): (&InstanceRow, &CredentialRow),
     tags: &[String],
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     let (instance_row, credential_row) = (
         diesel::insert_into(instance::table).values(instance),
@@ -139,7 +143,8 @@ pub fn insert(
         instance_row.execute(inner)?;
         credential_row.execute(inner)?;
     });
-    insert_tags(conn, owner, instance.id, tags)
+    insert_tags(conn, owner, instance.id, tags)?;
+    trail.write(conn)
 }
 
 pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Stored, StoreFault> {
@@ -162,33 +167,6 @@ pub fn versions(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(i64, i64),
         .filter(instance::account_id.eq(owner.account))
         .select((instance::version, credential::version));
     Ok(on_each!(conn, inner => row.get_result(inner)?))
-}
-
-/// What a token names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedByToken {
-    pub id: i64,
-    pub owner: Owner,
-    /// As the row has it.
-    pub token_hash: Vec<u8>,
-}
-
-/// The instance behind a token, whose it is, and the token as it is sealed: the token itself is the proof, whoever sends it.
-/// `hashes`: under every generation of the look-up key, in one statement, because a row may move from one to another
-/// meanwhile.
-pub fn find_by_token(conn: &mut AnyConn, hashes: &[Vec<u8>]) -> Result<(NamedByToken, Vec<u8>), StoreFault> {
-    let row = instance::table.select((
-        instance::id,
-        instance::organization_id,
-        instance::account_id,
-        instance::token_hash,
-        instance::token_sealed,
-    ));
-    let (id, organization, account, token_hash, token_sealed) = match hashes {
-        [hash] => on_each!(conn, inner => row.filter(instance::token_hash.eq(hash)).get_result(inner)?),
-        _ => row.filter(instance::token_hash.eq_any(hashes)).get_result(conn)?,
-    };
-    Ok((NamedByToken { id, owner: Owner { organization, account }, token_hash }, token_sealed))
 }
 
 /// What a list asks for, of any selection of columns.
@@ -246,7 +224,13 @@ pub fn count_by_element(conn: &mut AnyConn, owner: Owner) -> Result<Vec<(i64, i6
 
 /// Writes a changed row, unless somebody else did since it was read (`Conflict`). The token stays as it is by now: a key
 /// rotation writes it without a new version, and what was read before must not come back.
-pub fn update(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow, tags: &[String]) -> Result<(), StoreFault> {
+pub fn update(
+    conn: &mut AnyConn,
+    owner: Owner,
+    changed: &InstanceRow,
+    tags: &[String],
+    trail: &Trail,
+) -> Result<(), StoreFault> {
     let values = (
         instance::name.eq(&changed.name),
         instance::tags.eq(&changed.tags),
@@ -269,11 +253,12 @@ pub fn update(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow, tags: &[S
         .filter(instance_tag::instance_id.eq(changed.id));
     diesel::delete(old).execute(conn)?;
     insert_tags(conn, owner, changed.id, tags)?;
+    trail.write(conn)?;
     changes::record(conn, Kind::Instance, changed.id, changed.updated_at.into())
 }
 
 /// Writes a new token, and nothing else, unless somebody else changed the row since it was read (`Conflict`).
-pub fn update_token(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow) -> Result<(), StoreFault> {
+pub fn update_token(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow, trail: &Trail) -> Result<(), StoreFault> {
     let values = (
         instance::token_hash.eq(&changed.token_hash),
         instance::token_sealed.eq(&changed.token_sealed),
@@ -283,6 +268,7 @@ pub fn update_token(conn: &mut AnyConn, owner: Owner, changed: &InstanceRow) -> 
     if diesel::update(unchanged(owner, changed)).set(values).execute(conn)? == 0 {
         return Err(StoreFault::Conflict("instance.version".to_owned()));
     }
+    trail.write(conn)?;
     changes::record(conn, Kind::Instance, changed.id, changed.updated_at.into())
 }
 
@@ -327,7 +313,13 @@ pub fn update_credential(
 
 /// Credential, tags and usage go with it.
 /// `version`: of the credential that was read. With a newer one it is a `Conflict`: the caller would revoke the old one.
-pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64, version: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
+pub fn delete(
+    conn: &mut AnyConn,
+    owner: Owner,
+    (id, version): (i64, i64),
+    now: DateTime<Utc>,
+    trail: &Trail,
+) -> Result<(), StoreFault> {
     let row = instance::table
         .filter(instance::id.eq(id))
         .filter(instance::organization_id.eq(owner.organization))
@@ -345,6 +337,7 @@ pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64, version: i64, now: Date
         return Err(StoreFault::Conflict("credential.version".to_owned()));
     }
     diesel::delete(row).execute(conn)?;
+    trail.write(conn)?;
     changes::record(conn, Kind::Instance, id, now)
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
+use super::audit::Trail;
 use super::connection::{AnyConn, octet_length};
 use super::fault::StoreFault;
 use super::notices;
@@ -63,9 +64,9 @@ pub struct StatusFilter {
     pub now: DateTime<Utc>,
 }
 
-pub fn insert(conn: &mut AnyConn, row: &LinkRow) -> Result<(), StoreFault> {
+pub fn insert(conn: &mut AnyConn, row: &LinkRow, trail: &Trail) -> Result<(), StoreFault> {
     diesel::insert_into(connect_link::table).values(row).execute(conn)?;
-    Ok(())
+    trail.write(conn)
 }
 
 pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<LinkRow, StoreFault> {
@@ -113,7 +114,7 @@ pub fn list(conn: &mut AnyConn, owner: Owner, filter: &Filter, page: Page) -> Re
 }
 
 /// Writes a changed row, unless somebody else did since it was read (`Conflict`). The token stays as it is by now.
-pub fn update(conn: &mut AnyConn, owner: Owner, changed: &LinkRow) -> Result<(), StoreFault> {
+pub fn update(conn: &mut AnyConn, owner: Owner, changed: &LinkRow, trail: &Trail) -> Result<(), StoreFault> {
     let unchanged = owned(owner).filter(dsl::id.eq(changed.id)).filter(dsl::version.eq(changed.version));
     let values = (
         dsl::status.eq(&changed.status),
@@ -125,7 +126,7 @@ pub fn update(conn: &mut AnyConn, owner: Owner, changed: &LinkRow) -> Result<(),
     );
     match diesel::update(unchanged).set(values).execute(conn)? {
         0 => Err(StoreFault::Conflict("connect_link.version".to_owned())),
-        _ => Ok(()),
+        _ => trail.write(conn),
     }
 }
 

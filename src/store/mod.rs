@@ -1,6 +1,7 @@
 //! Floor 3: all SQL. Nothing above knows diesel; nothing here knows HTTP or vendors.
 
 pub mod address;
+pub mod audit;
 pub mod backup;
 pub mod changes;
 pub mod claims;

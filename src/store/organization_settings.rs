@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::audit::Trail;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
@@ -82,6 +83,7 @@ pub fn save(
     id: i64,
     settings: &OrganizationSettings,
     now: DateTime<Utc>,
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     let document = serde_json::to_string(&settings.choices).map_err(|error| StoreFault::Other(error.to_string()))?;
     let limits = serde_json::to_string(&settings.limits).map_err(|error| StoreFault::Other(error.to_string()))?;
@@ -92,5 +94,6 @@ pub fn save(
         organization::limits.eq(limits),
     );
     diesel::update(organization::table.find(id)).set(values).execute(conn)?;
+    trail.write(conn)?;
     changes::record(conn, Kind::Organization, id, now)
 }

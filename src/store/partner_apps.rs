@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::audit::Trail;
 use super::connection::AnyConn;
 use super::fault::StoreFault;
 use super::schema::partner_app::{self, dsl};
@@ -50,8 +51,8 @@ pub fn save(
     owner: Owner,
     element_id: i64,
     before: Option<&SealedApp>,
-    app: &SealedApp,
-    now: DateTime<Utc>,
+    (app, now): (&SealedApp, DateTime<Utc>),
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     let Some(before) = before else {
         let row = (
@@ -64,7 +65,7 @@ pub fn save(
             dsl::updated_at.eq(UtcTime(now)),
         );
         diesel::insert_into(partner_app::table).values(row).execute(conn)?;
-        return Ok(());
+        return trail.write(conn);
     };
     let unchanged = dsl::partner_app
         .filter(dsl::organization_id.eq(owner.organization))
@@ -74,15 +75,19 @@ pub fn save(
     let values = (dsl::sealed.eq(&app.sealed), dsl::updated_at.eq(UtcTime(now)));
     match diesel::update(unchanged).set(values).execute(conn)? {
         0 => Err(StoreFault::Conflict("partner_app.sealed".to_owned())),
-        _ => Ok(()),
+        _ => trail.write(conn),
     }
 }
 
 /// Whether there was one.
-pub fn delete(conn: &mut AnyConn, owner: Owner, element_id: i64) -> Result<bool, StoreFault> {
+pub fn delete(conn: &mut AnyConn, owner: Owner, element_id: i64, trail: &Trail) -> Result<bool, StoreFault> {
     let row = dsl::partner_app
         .filter(dsl::organization_id.eq(owner.organization))
         .filter(dsl::account_id.eq(owner.account))
         .filter(dsl::element_id.eq(element_id));
-    Ok(diesel::delete(row).execute(conn)? > 0)
+    let found = diesel::delete(row).execute(conn)? > 0;
+    if found {
+        trail.write(conn)?;
+    }
+    Ok(found)
 }

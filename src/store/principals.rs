@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::audit::Trail;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
@@ -169,7 +170,12 @@ pub struct NewUser {
 }
 
 /// An organization with its one default account.
-pub fn insert_organization(conn: &mut AnyConn, new: &NewOrganization, now: DateTime<Utc>) -> Result<(), StoreFault> {
+pub fn insert_organization(
+    conn: &mut AnyConn,
+    new: &NewOrganization,
+    now: DateTime<Utc>,
+    trail: &Trail,
+) -> Result<(), StoreFault> {
     let row = (
         organization::id.eq(new.id),
         organization::name.eq(&new.name),
@@ -185,11 +191,11 @@ pub fn insert_organization(conn: &mut AnyConn, new: &NewOrganization, now: DateT
         account::created_at.eq(UtcTime(now)),
     );
     diesel::insert_into(account::table).values(row).execute(conn)?;
-    Ok(())
+    trail.write(conn)
 }
 
 /// Fails with `Conflict` when the address is taken.
-pub fn insert_user(conn: &mut AnyConn, new: &NewUser, now: DateTime<Utc>) -> Result<(), StoreFault> {
+pub fn insert_user(conn: &mut AnyConn, new: &NewUser, now: DateTime<Utc>, trail: &Trail) -> Result<(), StoreFault> {
     let row = (
         (
             app_user::id.eq(new.id),
@@ -211,7 +217,7 @@ pub fn insert_user(conn: &mut AnyConn, new: &NewUser, now: DateTime<Utc>) -> Res
         ),
     );
     diesel::insert_into(app_user::table).values(row).execute(conn)?;
-    Ok(())
+    trail.write(conn)
 }
 
 /// The secrets of a user and of the organization that the user is of.
@@ -241,12 +247,14 @@ pub fn set_password(
     user: i64,
     password: &KeptPassword,
     now: DateTime<Utc>,
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     diesel::update(app_user::table.find(user)).set(password).execute(conn)?;
+    trail.write(conn)?;
     changes::record(conn, Kind::User, user, now)
 }
 
-/// Ends all sessions of a user, in the transaction of the change that is the reason. Gives the generation of those to come.
+/// Ends all sessions of a user, in the transaction of the change that is the reason, and that leaves the trail. Gives the generation of those to come.
 pub fn end_sessions(conn: &mut AnyConn, user: i64) -> Result<i64, StoreFault> {
     let next = app_user::session_generation.eq(app_user::session_generation + 1);
     diesel::update(app_user::table.find(user)).set(next).execute(conn)?;
@@ -282,9 +290,11 @@ pub fn set_user_secret(
     user: i64,
     secret: &KeptSecret,
     now: DateTime<Utc>,
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     let values = (app_user::secret_hash.eq(&secret.hash), app_user::secret_sealed.eq(&secret.sealed));
     diesel::update(app_user::table.find(user)).set(values).execute(conn)?;
+    trail.write(conn)?;
     changes::record(conn, Kind::User, user, now)
 }
 
@@ -293,15 +303,17 @@ pub fn set_organization_secret(
     id: i64,
     secret: &KeptSecret,
     now: DateTime<Utc>,
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     let values = (organization::secret_hash.eq(&secret.hash), organization::secret_sealed.eq(&secret.sealed));
     diesel::update(organization::table.find(id)).set(values).execute(conn)?;
+    trail.write(conn)?;
     changes::record(conn, Kind::Organization, id, now)
 }
 
-pub fn record_login(conn: &mut AnyConn, user: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
+pub fn record_login(conn: &mut AnyConn, user: i64, now: DateTime<Utc>, trail: &Trail) -> Result<(), StoreFault> {
     diesel::update(app_user::table.find(user)).set(app_user::last_login_at.eq(Some(UtcTime(now)))).execute(conn)?;
-    Ok(())
+    trail.write(conn)
 }
 
 /// What the organization is called.

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
+use super::audit::Trail;
 use super::changes::{self, Kind};
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
@@ -47,9 +48,9 @@ pub fn open(conn: &mut AnyConn, scope: Scope) -> Result<Option<Order>, StoreFaul
     Ok(orders.into_iter().find(|order| order.scope() == scope))
 }
 
-pub fn insert(conn: &mut AnyConn, order: &Order) -> Result<(), StoreFault> {
+pub fn insert(conn: &mut AnyConn, order: &Order, trail: &Trail) -> Result<(), StoreFault> {
     diesel::insert_into(revocation_order::table).values(order).execute(conn)?;
-    Ok(())
+    trail.write(conn)
 }
 
 pub fn pass(conn: &mut AnyConn, id: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {

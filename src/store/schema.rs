@@ -412,6 +412,45 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    audit_log (id) {
+        id -> BigInt,
+        organization_id -> Nullable<BigInt>,
+        account_id -> Nullable<BigInt>,
+        at -> UtcTimestamp,
+        action -> Text,
+        subject_kind -> Text,
+        subject_id -> Nullable<BigInt>,
+        actor -> Text,
+        user_id -> Nullable<BigInt>,
+        request_id -> Nullable<Text>,
+        customer_hash -> Nullable<Binary>,
+        names_hash -> Binary,
+        names_sealed -> Nullable<Binary>,
+        generation -> BigInt,
+        row_hash -> Binary,
+        sequence -> Nullable<BigInt>,
+        chain_hash -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    audit_head (id) {
+        id -> Text,
+        sequence -> BigInt,
+        chain_hash -> Binary,
+        lapsed_sequence -> BigInt,
+        lapsed_hash -> Binary,
+        generation -> BigInt,
+        signature -> Binary,
+    }
+}
+
 diesel::joinable!(credential -> instance (instance_id));
 diesel::joinable!(instance_usage -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));

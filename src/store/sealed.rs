@@ -54,9 +54,10 @@ pub const LINK_TOKEN: Column = Column::new("connect_link", "token_sealed", "id",
 pub const LINK_SETTINGS: Column = Column::new("connect_link", "settings_sealed", "id", OWNER);
 pub const WEBHOOK_ADDRESS: Column = Column::new("webhook", "url_sealed", "id", OWNER);
 pub const WEBHOOK_SECRETS: Column = Column::new("webhook", "secrets_sealed", "id", OWNER);
+pub const AUDIT_NAMES: Column = Column::new("audit_log", "names_sealed", "id", OWNER);
 
 /// All of them.
-pub const SEALED: [Column; 15] = [
+pub const SEALED: [Column; 16] = [
     // First: without them no server starts.
     DATA_KEY,
     ORGANIZATION_SECRET,
@@ -73,6 +74,7 @@ pub const SEALED: [Column; 15] = [
     LINK_SETTINGS,
     WEBHOOK_ADDRESS,
     WEBHOOK_SECRETS,
+    AUDIT_NAMES,
 ];
 
 /// Rows in one statement, and in one transaction.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::audit::Trail;
 use super::changes::{self, Kind};
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
@@ -43,10 +44,16 @@ pub fn note(conn: &mut AnyConn, mut places: Vec<SecretPlace>) -> Result<(), Stor
 }
 
 /// The operator's word for one of them, which is there.
-pub fn trust(conn: &mut AnyConn, element_id: i64, fingerprint: &str, now: DateTime<Utc>) -> Result<(), StoreFault> {
+pub fn trust(
+    conn: &mut AnyConn,
+    (element_id, fingerprint): (i64, &str),
+    now: DateTime<Utc>,
+    trail: &Trail,
+) -> Result<(), StoreFault> {
     let row = dsl::secret_place.filter(dsl::element_id.eq(element_id)).filter(dsl::fingerprint.eq(fingerprint));
     if diesel::update(row).set(dsl::same_vendor.eq(true)).execute(conn)? == 0 {
         return Err(StoreFault::NotFound);
     }
+    trail.write(conn)?;
     changes::record(conn, Kind::Element, element_id, now)
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::audit::Trail;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
@@ -72,9 +73,9 @@ pub fn expiry(conn: &mut AnyConn, user: i64, id: &str) -> Result<Option<DateTime
 pub fn end(
     conn: &mut AnyConn,
     user: i64,
-    id: &str,
-    expires_at: DateTime<Utc>,
+    (id, expires_at): (&str, DateTime<Utc>),
     now: DateTime<Utc>,
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     diesel::delete(session::table.find((user, id))).execute(conn)?;
     let row = (
@@ -87,6 +88,7 @@ pub fn end(
     if own.count().get_result::<i64>(conn)? > MOST_ENDED {
         end_sessions(conn, user)?;
     }
+    trail.write(conn)?;
     changes::record(conn, Kind::User, user, now)
 }
 

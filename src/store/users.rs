@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::audit::Trail;
 use super::changes::{self, Kind};
 use super::connection::AnyConn;
 use super::fault::StoreFault;
@@ -144,7 +145,13 @@ pub fn has_other_administrator(conn: &mut AnyConn, organization: i64, user: i64)
 }
 
 /// Fails with `Conflict` when the new address is taken. Whoever is put out, or whose password is another, is signed out.
-pub fn change(conn: &mut AnyConn, user: &User, change: &Change, now: DateTime<Utc>) -> Result<User, StoreFault> {
+pub fn change(
+    conn: &mut AnyConn,
+    user: &User,
+    change: &Change,
+    now: DateTime<Utc>,
+    trails: &[Trail],
+) -> Result<User, StoreFault> {
     let new = User {
         email: change.email.as_deref().map_or_else(|| user.email.clone(), address),
         first_name: change.first_name.clone().unwrap_or_else(|| user.first_name.clone()),
@@ -167,13 +174,20 @@ pub fn change(conn: &mut AnyConn, user: &User, change: &Change, now: DateTime<Ut
     if (user.active && !new.active) || change.password.is_some() {
         end_sessions(conn, user.id)?;
     }
+    trails.iter().try_for_each(|trail| trail.write(conn))?;
     changes::record(conn, Kind::User, user.id, now)?;
     Ok(new)
 }
 
 /// The row stays, for instances and links name who made them: without address, password, secret and rights. `void`: a secret
 /// that nobody was told.
-pub fn remove(conn: &mut AnyConn, user: &User, void: &KeptSecret, now: DateTime<Utc>) -> Result<(), StoreFault> {
+pub fn remove(
+    conn: &mut AnyConn,
+    user: &User,
+    void: &KeptSecret,
+    now: DateTime<Utc>,
+    trail: &Trail,
+) -> Result<(), StoreFault> {
     let values = (
         // No address has this form, so the person's own is free again at once.
         app_user::email.eq(format!("removed:{}", user.id)),
@@ -187,5 +201,6 @@ pub fn remove(conn: &mut AnyConn, user: &User, void: &KeptSecret, now: DateTime<
     );
     diesel::update(app_user::table.find(user.id)).set(values).execute(conn)?;
     end_sessions(conn, user.id)?;
+    trail.write(conn)?;
     changes::record(conn, Kind::User, user.id, now)
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::audit::Trail;
 use super::changes::{self, Kind};
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
@@ -55,18 +56,21 @@ pub fn set_address(
     organization: i64,
     (id, url_sealed): (i64, &[u8]),
     now: DateTime<Utc>,
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     let row = dsl::webhook.filter(dsl::organization_id.eq(organization)).filter(dsl::id.eq(id));
     let values = (dsl::url_sealed.eq(Some(url_sealed)), dsl::updated_at.eq(UtcTime(now)));
     if diesel::update(row).set(values).execute(conn)? == 0 {
         return Err(StoreFault::Conflict("webhook.id".to_owned()));
     }
+    trail.write(conn)?;
     changes::record(conn, Kind::Organization, organization, now)
 }
 
 /// Address and secrets. Nothing happens where there is no row.
-pub fn delete(conn: &mut AnyConn, organization: i64, now: DateTime<Utc>) -> Result<(), StoreFault> {
+pub fn delete(conn: &mut AnyConn, organization: i64, now: DateTime<Utc>, trail: &Trail) -> Result<(), StoreFault> {
     if diesel::delete(dsl::webhook.filter(dsl::organization_id.eq(organization))).execute(conn)? == 1 {
+        trail.write(conn)?;
         changes::record(conn, Kind::Organization, organization, now)?;
     }
     Ok(())
@@ -78,11 +82,12 @@ pub fn set_secrets(
     organization: i64,
     (old, new): (&[u8], &[u8]),
     now: DateTime<Utc>,
+    trail: &Trail,
 ) -> Result<(), StoreFault> {
     let unchanged = dsl::webhook.filter(dsl::organization_id.eq(organization)).filter(dsl::secrets_sealed.eq(old));
     let values = (dsl::secrets_sealed.eq(new), dsl::updated_at.eq(UtcTime(now)));
     if diesel::update(unchanged).set(values).execute(conn)? == 0 {
         return Err(StoreFault::Conflict("webhook.secrets_sealed".to_owned()));
     }
-    Ok(())
+    trail.write(conn)
 }

@@ -26,6 +26,12 @@ pub enum Purpose {
     IdempotencyKey,
     /// Whether a repeated request is the same one.
     Request,
+    /// Of the audit log (`audit_key.rs`), as all that follow.
+    AuditRow,
+    AuditChain,
+    AuditHead,
+    AuditNames,
+    AuditCustomer,
 }
 
 /// A data key of its own, sealed by the ring and untouched by its rotation.
@@ -72,6 +78,11 @@ impl LookupKey {
             Purpose::Form => "form",
             Purpose::IdempotencyKey => "idempotency key",
             Purpose::Request => "request",
+            Purpose::AuditRow => "audit row",
+            Purpose::AuditChain => "audit chain",
+            Purpose::AuditHead => "audit head",
+            Purpose::AuditNames => "audit names",
+            Purpose::AuditCustomer => "audit customer",
         };
         let mac = self.keyed.clone().chain_update(label).chain_update([0]).chain_update(bytes);
         mac.finalize().into_bytes().to_vec()

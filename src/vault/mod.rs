@@ -1,5 +1,6 @@
 //! Floor 1: how secrets rest. Sealing under the key ring, keyed look-up hashes, passwords, session tokens. No I/O.
 
+pub mod audit_key;
 pub mod document;
 pub mod generations;
 pub mod key_ring;
@@ -10,6 +11,7 @@ pub mod password_rules;
 pub mod seal;
 pub mod session;
 
+pub use audit_key::AuditKey;
 pub use document::Document;
 pub use generations::{Generation, Generations, Known};
 pub use key_ring::KeyRing;

@@ -116,6 +116,7 @@ const OPERATIONS: &[(For, &[&str])] = &[
         &[
             "reset_organization_secret",
             "update_organization",
+            "list_audit_logs",
             "list_users",
             "create_user",
             // Of somebody else: one's own are for everybody, which `users.rs` proves.
@@ -255,7 +256,7 @@ const PAGES: &[(For, &[&str])] = &[
             "/sign-out",
         ],
     ),
-    (Administrators, &["/organization", "/people", "/people/new", "/people/{id}", "/people/{id}/remove"]),
+    (Administrators, &["/audit", "/organization", "/people", "/people/new", "/people/{id}", "/people/{id}/remove"]),
 ];
 
 /// The paths of the console, with whether they show and whether they act.

@@ -1,6 +1,7 @@
 //! An organization's OAuth app speaks on the hosts alone that it was stored for.
 
 use chrono::TimeDelta;
+use ligand::store::audit::Trail;
 use ligand::store::partner_apps::{self, SealedApp};
 use ligand::store::sealed::PARTNER_APP;
 use serde_json::{Value, json};
@@ -171,7 +172,7 @@ on_both!(an_app_from_before_is_bound_to_the_hosts_in_use, in |database| {
         let document = json!({ "clientId": "app", "clientSecret": "APP-SECRET" }).to_string();
         let sealed = SealedApp { id: before.id, sealed: services.vault.seal(place, document.as_bytes()).expect("sealed") };
         let now = services.now();
-        let save = move |conn: &mut _| partner_apps::save(conn, owner, 10021, Some(&before), &sealed, now);
+        let save = move |conn: &mut _| partner_apps::save(conn, owner, 10021, Some(&before), (&sealed, now), &Trail::Not("a test's own row"));
         services.store.write(save).await.expect("it is written");
         caller.post("/instances", &at("127.0.0.2")).await.fails(409, REFUSED);
         assert_eq!(caller.get(APP).await.ok()["hosts"], json!(["127.0.0.1"]));

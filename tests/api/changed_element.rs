@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use ligand::service::elements::of_owner::ANYBODY;
-use ligand::service::refresh::due::DueRefreshes;
 use ligand::store::secret_places;
 use serde_json::{Value, json};
 

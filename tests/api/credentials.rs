@@ -292,6 +292,7 @@ async fn replica(server: &TestServer) -> Services {
         entropy: Arc::new(SystemEntropy),
         public_url: "https://ligand.example".parse().expect("an address"),
         anonymous_catalog: true,
+        audit_kept_for: TimeDelta::days(365),
     };
     build.services().await.expect("the services build")
 }

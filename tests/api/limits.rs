@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use ligand::service::change_feed::FeedPosition;
+use ligand::store::audit::Trail;
 use ligand::store::limits::Limit;
 use ligand::store::principals;
 use ligand::store::sessions::{self, KeptSession};
@@ -218,11 +219,16 @@ on_both!(of_a_person_so_many_sessions_are_known_and_no_more, |server| async move
     let generation = store.read(move |conn| principals::session_generation(conn, user)).await.expect("a user");
     let until = now + TimeDelta::hours(12);
     let end = move |conn: &mut _| {
-        (0..ended).try_for_each(|number| sessions::end(conn, user, &number.to_string(), until, now))
+        (0..ended).try_for_each(|number| {
+            sessions::end(conn, user, (&number.to_string(), until), now, &Trail::Not("a test's own row"))
+        })
     };
     store.write(end).await.expect("they end");
     assert_eq!(store.read(move |conn| sessions::ended(conn, user)).await.expect("sessions").len(), 10_000);
-    store.write(move |conn| sessions::end(conn, user, "one more", until, now)).await.expect("it ends");
+    store
+        .write(move |conn| sessions::end(conn, user, ("one more", until), now, &Trail::Not("a test's own row")))
+        .await
+        .expect("it ends");
     assert!(store.read(move |conn| sessions::ended(conn, user)).await.expect("sessions").is_empty());
     let after = store.read(move |conn| principals::session_generation(conn, user)).await.expect("a user");
     assert_eq!(after, generation + 1);

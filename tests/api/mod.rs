@@ -1,6 +1,7 @@
 mod access;
 mod app_hosts;
 mod apps;
+mod audit;
 mod bad_input;
 mod change_instance;
 mod changed_element;

@@ -12,6 +12,7 @@ const ROOMS: &[&str] = &[
     "actor",
     "process",
     "ground",
+    "audit",
     "keys",
     "elements",
     "organization",

@@ -80,7 +80,11 @@ fn a_missing_key_is_named_with_what_it_seals() {
         for place in ["instance.token_sealed", "instance.configuration_sealed", "credential.sealed"] {
             assert_eq!(counts[place], [0, 1], "{status}");
         }
-        assert_eq!(counts["data_key.sealed"], [0, 3], "look-up key, session key and the sandbox's mark: {status}");
+        assert_eq!(
+            counts["data_key.sealed"],
+            [0, 4],
+            "look-up, session and audit key, and the sandbox's mark: {status}"
+        );
         assert_eq!(counts["total"][0], 0);
         assert!(status.contains("not in the ring"), "{status}");
         let advice = format!("The key {} is needed and not in the ring: add it behind the first one.\n", id(&old));

@@ -1,5 +1,6 @@
 mod asvs;
 mod attacks;
+mod audit;
 mod backup;
 mod binding;
 mod cli;

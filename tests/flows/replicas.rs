@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::BigInt;
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
@@ -136,6 +137,7 @@ async fn services(url: String) -> Services {
         entropy: Arc::new(SystemEntropy),
         public_url: "https://ligand.example".parse().expect("an address"),
         anonymous_catalog: true,
+        audit_kept_for: TimeDelta::days(365),
     };
     build.services().await.expect("the services build")
 }

@@ -5,7 +5,7 @@ use ligand::store::StoreFault;
 use ligand::store::instances::{self, CredentialRow, Filter, InstanceRow, NamedByToken};
 
 use super::on_both_databases;
-use super::rows::{db_organization, token_hash};
+use super::rows::{UNTOLD, db_organization, token_hash};
 use crate::support::server::start_of_time;
 
 const ALL: Page = Page { after: 0, size: 200 };
@@ -25,18 +25,19 @@ on_both_databases!(a_foreign_row_is_not_there, |database| async move {
         let counts = store.read(move |conn| instances::count_by_element(conn, stranger)).await;
         assert!(counts.unwrap().is_empty(), "count_by_element");
         let changed = InstanceRow { name: "Taken".to_owned(), ..organization.instance(id, "Mine") };
-        let written = store.write(move |conn| instances::update(conn, stranger, &changed, &[])).await;
+        let written = store.write(move |conn| instances::update(conn, stranger, &changed, &[], &UNTOLD)).await;
         assert!(matches!(written, Err(StoreFault::Conflict(_))), "update: {written:?}");
         let changed = CredentialRow { sealed: b"theirs".to_vec(), ..organization.credential(id) };
         let written =
             store.write(move |conn| instances::update_credential(conn, stranger, &changed, start_of_time())).await;
         assert!(matches!(written, Err(StoreFault::Conflict(_))), "update_credential: {written:?}");
-        let deleted = store.write(move |conn| instances::delete(conn, stranger, id, 1, start_of_time())).await;
+        let deleted =
+            store.write(move |conn| instances::delete(conn, stranger, (id, 1), start_of_time(), &UNTOLD)).await;
         assert!(matches!(deleted, Err(StoreFault::NotFound)), "delete: {deleted:?}");
     }
     let owner = organization.owner;
     // Whoever read another credential would revoke the wrong one.
-    let deleted = store.write(move |conn| instances::delete(conn, owner, id, 2, start_of_time())).await;
+    let deleted = store.write(move |conn| instances::delete(conn, owner, (id, 2), start_of_time(), &UNTOLD)).await;
     assert!(matches!(deleted, Err(StoreFault::Conflict(_))), "delete: {deleted:?}");
     let stored = store.read(move |conn| instances::find(conn, owner, id)).await.unwrap();
     assert_eq!((stored.instance.name.as_str(), stored.credential.sealed.as_slice()), ("Mine", [4].as_slice()));
@@ -60,7 +61,7 @@ on_both_databases!(the_second_of_two_changes_of_one_version_is_a_conflict, |data
     let rename = |name: &str, version: i64| InstanceRow { version, ..organization.instance(id, name) };
     for (name, version, wins) in [("Second", 1, true), ("Late", 1, false), ("Third", 2, true), ("Early", 9, false)] {
         let (changed, tags) = (rename(name, version), vec![name.to_owned()]);
-        let written = store.write(move |conn| instances::update(conn, owner, &changed, &tags)).await;
+        let written = store.write(move |conn| instances::update(conn, owner, &changed, &tags, &UNTOLD)).await;
         assert_eq!(written.is_ok(), wins, "{name}: {written:?}");
         assert!(wins || matches!(written, Err(StoreFault::Conflict(_))), "{name}");
     }
@@ -151,7 +152,7 @@ on_both_databases!(a_deleted_instance_takes_credential_and_tags_along, |database
         store.read(move |conn| instances::any_with_grant(conn, &hashes))
     };
     assert!(held(grant.clone()).await.unwrap());
-    store.write(move |conn| instances::delete(conn, owner, id, 1, start_of_time())).await.unwrap();
+    store.write(move |conn| instances::delete(conn, owner, (id, 1), start_of_time(), &UNTOLD)).await.unwrap();
     assert!(!organization.db_exists(&store, id).await);
     assert!(!held(grant).await.unwrap(), "the credential went with it");
     // The same id with the same tag: a tag row that stayed behind would be in the way.

@@ -11,7 +11,7 @@ use ligand::store::principals;
 use ligand::store::{AnyConn, Store, StoreFault, Whose};
 
 use super::on_both_databases;
-use super::rows::{Organization, db_organization};
+use super::rows::{Organization, UNTOLD, db_organization};
 use crate::support::Database;
 use crate::support::database::{open, runtime};
 use crate::support::server::start_of_time;
@@ -28,12 +28,12 @@ async fn write(store: &Store, organization: &Organization, id: i64, end: End) ->
     let owner = organization.owner;
     let (row, credential) = (organization.instance(id, "Concurrent"), organization.credential(id));
     let work = store.write(move |conn| {
-        instances::insert(conn, owner, &row, &credential, &["Docs".to_owned()])?;
+        instances::insert(conn, owner, (&row, &credential), &["Docs".to_owned()], &UNTOLD)?;
         match end {
             End::Commits => Ok(()),
             End::Refuses => Err(StoreFault::Other("the use case refuses".to_owned())),
             End::Panics => panic!("the use case panics"),
-            End::BreaksTheSchema => instances::insert(conn, owner, &row, &credential, &[]),
+            End::BreaksTheSchema => instances::insert(conn, owner, (&row, &credential), &[], &UNTOLD),
         }
     });
     work.await
@@ -155,7 +155,7 @@ fn readers_of_sqlite_cannot_write() {
         let organization = db_organization(&store).await;
         let id = organization.db_instance(&store, "Safe", &[]).await;
         let owner = organization.owner;
-        let refused = store.read(move |conn| instances::delete(conn, owner, id, 1, start_of_time())).await;
+        let refused = store.read(move |conn| instances::delete(conn, owner, (id, 1), start_of_time(), &UNTOLD)).await;
         assert!(matches!(&refused, Err(StoreFault::Other(text)) if text.contains("readonly")), "{refused:?}");
         assert!(organization.db_exists(&store, id).await);
     });
@@ -180,7 +180,7 @@ fn on_a_full_disk_the_answers_tell_what_is_there() {
             let mut row = organization.instance(id, "On a full disk");
             row.configuration_sealed = vec![0; size];
             let credential = organization.credential(id);
-            store.write(move |conn| instances::insert(conn, owner, &row, &credential, &[]))
+            store.write(move |conn| instances::insert(conn, owner, (&row, &credential), &[], &UNTOLD))
         });
         let results = join_all(attempts).await;
         let witness = open(&database.url, 1);

@@ -6,6 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use ligand::store::{StoreFault, principals};
 
+use super::rows::UNTOLD;
+
 use crate::support::caller::{read, with_code};
 use crate::support::database::{open, runtime};
 use crate::support::fleet::until;
@@ -137,7 +139,7 @@ fn after_a_restart_unseen_at_most_one_call_fails() {
             for _ in 0..16 {
                 failures.extend(store.read(principals::any).await.err());
                 let now = start_of_time();
-                failures.extend(store.write(move |conn| principals::record_login(conn, 1, now)).await.err());
+                failures.extend(store.write(move |conn| principals::record_login(conn, 1, now, &UNTOLD)).await.err());
             }
             assert!(failures.len() <= 1, "{failures:?}");
             assert!(failures.iter().all(|fault| matches!(fault, StoreFault::Unavailable(_))), "{failures:?}");
@@ -163,7 +165,7 @@ fn connections_to_a_server_that_takes_no_writes_any_more_are_given_up() {
     runtime().block_on(async {
         let store = open(&url, 1);
         store.migrate().await.expect("the schema migrates");
-        let write = || store.write(move |conn| principals::record_login(conn, 1, start_of_time()));
+        let write = || store.write(move |conn| principals::record_login(conn, 1, start_of_time(), &UNTOLD));
         write().await.expect("it takes writes");
         let first = sessions();
         set("SET default_transaction_read_only = on");
@@ -239,7 +241,7 @@ fn a_write_that_finds_its_connection_cut_begins_on_another() {
         store.migrate().await.expect("the schema migrates");
         let now = start_of_time();
         for _ in 0..4 {
-            store.write(move |conn| principals::record_login(conn, 1, now)).await.expect("it writes");
+            store.write(move |conn| principals::record_login(conn, 1, now, &UNTOLD)).await.expect("it writes");
             postgres.execute(
                 "postgres",
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' \
@@ -256,7 +258,7 @@ fn a_write_that_finds_its_connection_cut_begins_on_another() {
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' \
                  AND pid <> pg_backend_pid()",
             );
-            principals::record_login(conn, 1, now)
+            principals::record_login(conn, 1, now, &UNTOLD)
         });
         assert!(matches!(cut.await, Err(StoreFault::Unavailable(_))));
         assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), 1);

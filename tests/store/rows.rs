@@ -2,12 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use ligand::kernel::owner::Owner;
+use ligand::store::audit::Trail;
 use ligand::store::instances::{self, CredentialRow, InstanceRow};
 use ligand::store::principals::{self, KeptPassword, KeptSecret, NewOrganization, NewUser};
 use ligand::store::time::UtcTime;
 use ligand::store::{Store, StoreFault};
 
 use crate::support::server::start_of_time;
+
+/// Of rows that no use case writes.
+pub const UNTOLD: Trail = Trail::Not("a test's own row");
 
 pub fn now() -> DateTime<Utc> {
     start_of_time()
@@ -28,7 +32,7 @@ pub async fn db_organization(store: &Store) -> Organization {
     let (of_organization, of_user) = (kept("organization"), kept("user"));
     let written = store.write(move |conn| {
         let new = NewOrganization { id, account_id: account, name: "Acme".to_owned(), secret: of_organization };
-        principals::insert_organization(conn, &new, now())?;
+        principals::insert_organization(conn, &new, now(), &UNTOLD)?;
         let new = NewUser {
             id: user,
             owner,
@@ -39,7 +43,7 @@ pub async fn db_organization(store: &Store) -> Organization {
             secret: of_user,
             organization_admin: true,
         };
-        principals::insert_user(conn, &new, now())
+        principals::insert_user(conn, &new, now(), &UNTOLD)
     });
     written.await.expect("the organization is written");
     Organization { owner, user }
@@ -108,7 +112,7 @@ impl Organization {
     pub async fn db_insert(&self, store: &Store, row: InstanceRow, tags: &[&str]) -> Result<(), StoreFault> {
         let (owner, credential) = (self.owner, self.credential(row.id));
         let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
-        store.write(move |conn| instances::insert(conn, owner, &row, &credential, &tags)).await
+        store.write(move |conn| instances::insert(conn, owner, (&row, &credential), &tags, &UNTOLD)).await
     }
 
     pub async fn db_exists(&self, store: &Store, id: i64) -> bool {

@@ -27,8 +27,9 @@ UNION ALL SELECT t.name || ' PRIMARY KEY (' || (SELECT group_concat(name, ', ') 
 UNION ALL SELECT t.name || ' UNIQUE (' || (SELECT group_concat(name, ', ') FROM
         (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)) || ')'
     FROM tables t, pragma_index_list(t.name) i WHERE i.origin = 'u'
-UNION ALL SELECT t.name || iif(i."unique", ' unique', '') || iif(i.partial, ' partial', '') || ' index ' || i.name || ' (' || (SELECT group_concat(name, ', ') FROM
-        (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)) || ')'
+UNION ALL SELECT t.name || iif(i."unique", ' unique', '') || ' index ' || i.name || ' (' || (SELECT group_concat(name, ', ') FROM
+        (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)) || ')' || iif(i.partial, (SELECT ' WHERE ('
+        || substr(s.sql, instr(s.sql, ' WHERE ') + 7) || ')' FROM sqlite_schema s WHERE s.name = i.name), '')
     FROM tables t, pragma_index_list(t.name) i WHERE i.origin = 'c'
 UNION ALL SELECT t.name || ' FOREIGN KEY (' || f."from" || ') REFERENCES ' || f."table" || '(' || f."to" || ')'
         || iif(f.on_delete = 'NO ACTION', '', ' ON DELETE ' || f.on_delete)
@@ -44,9 +45,8 @@ SELECT table_name || '.' || column_name || ' ' || CASE data_type
 UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f', 'c')
         AND conrelid::regclass::text NOT LIKE '\_\_%'
-UNION ALL SELECT i.indrelid::regclass || CASE WHEN i.indisunique THEN ' unique' ELSE '' END
-        || CASE WHEN i.indpred IS NOT NULL THEN ' partial' ELSE '' END || ' index ' || c.relname
-        || substring(pg_get_indexdef(c.oid) FROM ' \([^)]*\)')
+UNION ALL SELECT i.indrelid::regclass || CASE WHEN i.indisunique THEN ' unique' ELSE '' END || ' index ' || c.relname
+        || substring(pg_get_indexdef(c.oid) FROM ' \(.*')
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE c.relnamespace = 'public'::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = c.oid)
 "#;
@@ -60,7 +60,13 @@ pub fn lines_of_postgres(conn: &mut PgConnection) -> Lines {
 }
 
 fn lines(rows: QueryResult<Vec<Line>>) -> Lines {
-    rows.expect("the catalogue is read").into_iter().map(|row| row.line).collect()
+    rows.expect("the catalogue is read").into_iter().map(|row| as_written(&row.line)).collect()
+}
+
+/// PostgreSQL writes the condition of an index anew: with parentheses around all of it, and the types of texts.
+fn as_written(line: &str) -> String {
+    let Some((index, condition)) = line.split_once(" WHERE ") else { return line.to_owned() };
+    format!("{index} WHERE {}", condition.replace("::text", "").replace(['(', ')'], ""))
 }
 
 /// Columns and primary keys as the `table!` blocks have them.

@@ -7,7 +7,7 @@ use ligand::store::instances::{self, InstanceRow};
 use ligand::store::sealed::{self, CREDENTIAL, Column, INSTANCE_TOKEN, SEALED, Swap};
 
 use super::on_both_databases;
-use super::rows::{Organization, db_organization};
+use super::rows::{Organization, UNTOLD, db_organization};
 
 /// The tables of `schema.rs` with their columns.
 fn columns_of_the_schema() -> BTreeSet<(String, String)> {
@@ -111,7 +111,7 @@ on_both_databases!(a_change_under_way_does_not_bring_the_old_token_back, |databa
         assert_eq!(store.write(move |conn| sealed::swap(conn, column, &swaps)).await.unwrap(), 1);
     }
     let changed = InstanceRow { name: "After".to_owned(), ..read };
-    store.write(move |conn| instances::update(conn, owner, &changed, &[])).await.unwrap();
+    store.write(move |conn| instances::update(conn, owner, &changed, &[], &UNTOLD)).await.unwrap();
     let stored = store.read(move |conn| instances::find(conn, owner, id)).await.unwrap().instance;
     assert_eq!((stored.name.as_str(), stored.version), ("After", 2));
     assert_eq!(

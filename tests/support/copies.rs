@@ -3,6 +3,7 @@
 use ligand::kernel::owner::Owner;
 use ligand::kernel::secret::Secret;
 use ligand::service::Services;
+use ligand::store::audit::Trail;
 use ligand::store::instances::{self, Stored};
 use ligand::store::sealed::{CONFIGURATION, CREDENTIAL, Column, INSTANCE_TOKEN};
 use ligand::vault::lookup::Purpose;
@@ -46,7 +47,9 @@ pub async fn copy(services: &Services, pattern: i64, count: i64) -> Owner {
             })
             .collect();
         let insert = move |conn: &mut _| {
-            copies.iter().try_for_each(|copy| instances::insert(conn, owner, &copy.instance, &copy.credential, &[]))
+            copies.iter().try_for_each(|copy| {
+                instances::insert(conn, owner, (&copy.instance, &copy.credential), &[], &Trail::Not("a copy"))
+            })
         };
         services.store.write(insert).await.expect("the copies are written");
     }

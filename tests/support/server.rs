@@ -147,6 +147,7 @@ impl TestServer {
             entropy: Arc::clone(&entropy),
             public_url: public_url.parse().expect("an address"),
             anonymous_catalog: setup.anonymous_catalog,
+            audit_kept_for: TimeDelta::days(365),
         };
         let services = build.services().await.expect("the services build");
         let created = services.first_administrator(user("admin@example.com", true)).await.expect("the first user");

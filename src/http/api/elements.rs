@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::header::HeaderValue;
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, HttpResponseBuilder, get, post, web};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -187,10 +187,15 @@ fn texts(members: Map<String, Value>) -> Result<BTreeMap<String, String>, ApiErr
 
 /// A page with the headers of lists (docs/api.md, Headers).
 pub fn page_of<T: Serialize>(items: &[T], next: Option<String>) -> HttpResponse {
+    page_head(items.len(), next).json(items)
+}
+
+/// The same without the body.
+pub fn page_head(count: usize, next: Option<String>) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
-    response.insert_header(("elements-returned-count", items.len().to_string()));
+    response.insert_header(("elements-returned-count", count.to_string()));
     if let Some(next) = next.and_then(|token| HeaderValue::from_str(&token).ok()) {
         response.insert_header(("elements-next-page-token", next));
     }
-    response.json(items)
+    response
 }

@@ -1,6 +1,7 @@
 //! The endpoints: the API, the passthrough, and what the server tells of itself.
 
 mod apps;
+mod audit_logs;
 mod authentication;
 pub mod documents;
 mod element_instances;
@@ -62,6 +63,7 @@ pub const AREAS: &[Area] = &[
     Area { first: "instances", tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },
     Area { first: "connect", tag: "connect", callers: Callers::Known, routes: links::routes },
     Area { first: "notifications", tag: "notifications", callers: Callers::Known, routes: webhooks::routes },
+    Area { first: "audit-logs", tag: "audit", callers: Callers::Known, routes: audit_logs::routes },
     Area { first: "hubs", tag: "hubs", callers: Callers::WithElement, routes: hubs::routes },
     Area { first: "docs", tag: "elements", callers: Callers::Anyone, routes: documents::routes },
 ];

@@ -83,6 +83,7 @@ fn without_property_names(value: &mut Value) {
         (name = "instances", description = "Connected accounts"),
         (name = "own-instance",
             description = "Calls without an id: the instance is the one whose token is sent as `Element <token>`"),
+        (name = "audit", description = "Who changed what"),
         (name = "notifications", description = "Telling an organization what happens"),
         (name = "hubs",
             description = "The vendor's objects in one shape for a hub, through the instance of the Element token. \

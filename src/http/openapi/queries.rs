@@ -124,6 +124,34 @@ pub struct DeliveryListQuery {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct AuditLogQuery {
+    /// Not before this day (UTC) or time
+    #[param(example = "2026-03-01")]
+    from: Option<String>,
+    /// To the end of this day (UTC), or before this time
+    #[param(example = "2026-03-31T12:00:00Z")]
+    to: Option<String>,
+    /// Made by this user
+    user_id: Option<i64>,
+    /// In this account
+    account_id: Option<i64>,
+    /// What was done, by its name
+    #[param(example = "instance.created")]
+    action: Option<String>,
+    /// What was changed: `instance`, `link`, `user`, `session`, `organization`, `app`, `webhook`, `element`, `key`, `customer` or
+    /// `order`
+    #[param(example = "instance")]
+    kind: Option<String>,
+    /// The id of what was changed
+    entity_id: Option<i64>,
+    /// Your own name for the customer
+    external_id: Option<String>,
+    /// The `Elements-Request-Id` of the call
+    request_id: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ChangeQuery {
     /// Get a new credential in any case
     #[param(default = false)]

@@ -11,6 +11,7 @@ use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
 use crate::service::actor::Actor;
+use crate::service::audit::Deed;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
 use crate::service::grants::{Redirected, Started, UnderWay, Waiting};
 use crate::service::ground::Races;
@@ -25,6 +26,7 @@ use crate::service::process::flight::Lateness;
 use crate::service::unstored::entry::{Act, Entry};
 use crate::service::unstored::link_end::LinkEnd;
 use crate::store::StoreFault;
+use crate::store::audit::Trail;
 use crate::store::instances::Creator;
 use crate::store::links::LinkRow;
 
@@ -117,6 +119,8 @@ impl Services {
         configuration.merge(&attempt.element, attempt.given.clone())?;
         // First: once the code is spent nothing may fail but the commit, which is tried again.
         let id = self.store.next_id().await?;
+        let trail = self.audit(&attempt.actor, Deed::InstanceCreated, (id, &link.row.external_id)).await?.record();
+        let of_link = self.audit(&attempt.actor, Deed::LinkAuthorised, (attempt.link, &link.row.external_id)).await?;
         let provisioning = self.provisioning(attempt, configuration).await?;
         let provisioned = self.provision(&provisioning, lateness).await?;
         if let Some(outcome) = attempt.lacking(&provisioned.connected) {
@@ -132,10 +136,11 @@ impl Services {
             without_effect: Vec::new(),
             trace: false,
             creator: Creator { id: link.row.created_by, ..Creator::default() },
+            trail,
         };
         let stored = self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned);
         let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
-        let made = stored.and_then(|stored| Ok((stored, attempt.authorised(id, &outcome)?)));
+        let made = stored.and_then(|stored| Ok((stored, attempt.authorised(id, &outcome, of_link)?)));
         let (stored, end) = match made {
             Ok(made) => made,
             Err(error) => {
@@ -146,6 +151,7 @@ impl Services {
         let entry = Entry {
             tags: draft.tags.clone(),
             link: Some(end),
+            trail: draft.trail.clone(),
             ..Entry::new(attempt.actor.owner(), Act::Create, stored.instance, stored.credential)
         };
         let entry = self.telling(entry);
@@ -211,9 +217,9 @@ impl Services {
 
 impl Attempt {
     /// How the link will be once it is authorised.
-    pub(super) fn authorised(&self, instance: i64, outcome: &Outcome) -> Result<LinkEnd, ApiError> {
+    pub(super) fn authorised(&self, instance: i64, outcome: &Outcome, trail: Trail) -> Result<LinkEnd, ApiError> {
         let outcome = serde_json::to_string(outcome).map_err(|error| ApiError::internal(error))?;
-        Ok(LinkEnd { link: self.link, element: self.element.id, instance, outcome })
+        Ok(LinkEnd { link: self.link, element: self.element.id, instance, outcome, trail: trail.record() })
     }
 
     /// The mandatory scopes that the vendor did not grant, as far as it says what it granted.

@@ -15,12 +15,14 @@ use crate::kernel::owner::Owner;
 use crate::kernel::paging::Page;
 use crate::service::Services;
 use crate::service::actor::Actor;
+use crate::service::audit::Deed;
 use crate::service::ground::Races;
 use crate::service::keys::unopened::unless_unopened;
 use crate::service::links::outcome::Outcome;
 use crate::service::links::settings::LinkSettings;
 use crate::service::links::status::Status;
 use crate::service::links::{Link, of_link, stored_outcome};
+use crate::store::audit::Trail;
 use crate::store::limits::Limit;
 use crate::store::links::{self as rows, Filter, LinkRow, StatusFilter};
 use crate::store::sealed::{LINK_SETTINGS, LINK_TOKEN};
@@ -70,9 +72,10 @@ impl Services {
         };
         let _room = self.claim(owner.organization, Limit::Links, 1).await?;
         let _bytes = self.claim_bytes(owner.organization, row.settings_sealed.len()).await?;
+        let trail = self.audit(actor, Deed::LinkCreated, (id, &row.external_id)).await?;
         let stored = row.clone();
         let whose = Whose::from(owner).writing(stored.settings_sealed.len());
-        self.store.write_for(whose, move |conn| rows::insert(conn, &stored)).await?;
+        self.store.write_for(whose, move |conn| rows::insert(conn, &stored, &trail)).await?;
         let view = self.link_view(Link { row, token, status: Status::Pending, settings, outcome });
         Ok(LinkView { warning, ..view })
     }
@@ -265,7 +268,7 @@ impl Services {
 
     /// Withdraws a link. One that is over already stays what it is, and that is a conflict; withdrawing twice is not.
     pub async fn revoke_link(&self, actor: &Actor, id: i64) -> Result<LinkView, ApiError> {
-        let owner = actor.owner();
+        let (owner, trail) = (actor.owner(), self.store.next_id().await?);
         let mut races = Races::default();
         loop {
             let mut link = self.link(owner, id).await?;
@@ -277,9 +280,10 @@ impl Services {
                 return Err(ApiError::new(Code::LinkEnded, message));
             }
             let changed = self.changed(&link.row, Status::Revoked, &link.outcome)?;
+            let trail = self.audit_with(trail, actor, Deed::LinkRevoked, (id, &changed.external_id))?;
             let (services, row) = (self.clone(), changed.clone());
             let written = self.store.write_for(owner, move |conn| {
-                rows::update(conn, owner, &row)?;
+                rows::update(conn, owner, &row, &trail)?;
                 services.tell_link(conn, &row)
             });
             match written.await {
@@ -325,7 +329,7 @@ impl Services {
         let changed = self.changed(&row, Status::Expired, &outcome)?;
         let (services, owner) = (self.clone(), row.owner());
         let written = self.store.write_for(owner, move |conn| {
-            rows::update(conn, owner, &changed)?;
+            rows::update(conn, owner, &changed, &Trail::Not("its time ended it, and nobody did"))?;
             services.tell_link(conn, &changed)
         });
         match written.await {

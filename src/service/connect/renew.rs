@@ -7,6 +7,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
 use crate::service::Services;
+use crate::service::audit::Deed;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
 use crate::service::ground::Races;
 use crate::service::instance::connected::Connected;
@@ -30,6 +31,8 @@ impl Services {
         lateness: &Lateness,
     ) -> Result<Option<Refusal>, ApiError> {
         let (owner, input) = (attempt.actor.owner(), attempt.changes(link));
+        // Drawn before anything is spent.
+        let (of_instance, of_link) = (self.store.next_id().await?, self.store.next_id().await?);
         // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
         let mut got: Option<Arc<(Provisioning, Provisioned)>> = None;
         // What the end of the process would keep: each try makes it anew, on the row as it is by then.
@@ -80,10 +83,14 @@ impl Services {
             let credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
             let recovers = change.renew(provisioned);
             let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
+            let customer = &link.row.external_id;
+            let of_link = self.audit_with(of_link, &attempt.actor, Deed::LinkAuthorised, (attempt.link, customer))?;
+            let trail = self.audit_with(of_instance, &attempt.actor, Deed::InstanceAuthorised, (id, customer))?;
             let mut entry = Entry {
                 tags,
                 recovers,
-                link: Some(attempt.authorised(id, &outcome)?),
+                link: Some(attempt.authorised(id, &outcome, of_link)?),
+                trail: trail.record(),
                 ..Entry::new(owner, Act::Change, change.stored.instance, credential)
             };
             let client = provisioning.client();

@@ -9,8 +9,12 @@ use crate::service::links::outcome::Outcome;
 use crate::service::links::status::Status;
 use crate::service::process::flight::Lateness;
 use crate::store::StoreFault;
+use crate::store::audit::Trail;
 use crate::store::links::{self as rows, LinkRow};
 use crate::store::time::UtcTime;
+
+/// What comes of a visitor's try changes nothing that lasts: the organization is told by notices.
+const TRIES_ARE_TOLD: &str = "a try of a visitor, which notices tell";
 
 impl Services {
     /// The row as it will be.
@@ -44,7 +48,7 @@ impl Services {
             changed.element_id = element.or(changed.element_id);
             let (services, written) = (self.clone(), changed.clone());
             let commit = self.commit(owner, move |conn| {
-                rows::update(conn, owner, &written)?;
+                rows::update(conn, owner, &written, &Trail::Not(TRIES_ARE_TOLD))?;
                 if comes { services.tell_link(conn, &written) } else { Ok(()) }
             });
             match commit.await {

@@ -17,14 +17,18 @@ use crate::protocol::oauth2::client::{Client, Hosts};
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::actor::action::Action;
+use crate::service::audit::Deed;
 use crate::service::ground::Races;
 use crate::service::instance::configuration::Configuration;
 use crate::service::keys::unopened::unless_unopened;
 use crate::store::StoreFault;
+use crate::store::audit::Trail;
 use crate::store::partner_apps::{self, SealedApp};
 use crate::store::sealed::PARTNER_APP;
 use crate::vault::Document;
 
+/// An app of before apps had hosts: nobody changes it, and the log says to which hosts it is bound.
+const BOUND_BY_ITSELF: &str = "bound to the hosts at which it is in use";
 const LONGEST_ID: usize = 500;
 const LONGEST_SECRET: usize = 4000;
 /// The app as it is sealed.
@@ -199,7 +203,9 @@ impl Services {
             // Stored when apps had no hosts: from now on it has those at which it is in use.
             let hosts = self.hosts_in_use(owner, element).await?;
             let app = PartnerApp { hosts: Some(hosts.clone()), ..app };
-            if let Some(saved) = self.replace_app(owner, element, Some(stored), &app).await? {
+            if let Some(saved) =
+                self.replace_app(owner, element, Some(stored), &app, Trail::Not(BOUND_BY_ITSELF)).await?
+            {
                 tracing::warn!(
                     organization = owner.organization,
                     element = element.key,
@@ -244,14 +250,15 @@ impl Services {
         actor.require(Action::ChangeApps)?;
         let element = self.element_of(actor.owner(), key_or_id)?;
         let oauth2 = oauth2_of(&element)?;
-        let owner = actor.owner();
+        let (owner, trail) = (actor.owner(), self.store.next_id().await?);
         let mut races = Races::default();
         loop {
             let (before, stored) = self.stored_app(owner, &element).await?.unzip();
             let app = input.checked(&element, stored.as_ref())?;
             // What keeps an old secret is of no use.
             self.refuse_changed_element(&element, app.given_for.as_deref())?;
-            if self.replace_app(owner, &element, before, &app).await?.is_some() {
+            let trail = self.audit_with(trail, actor, Deed::AppSaved, element.id)?;
+            if self.replace_app(owner, &element, before, &app, trail).await?.is_some() {
                 return Ok(self.partner_app_view(&element, oauth2, Some(&app)));
             }
             races.lost()?;
@@ -265,6 +272,7 @@ impl Services {
         element: &Element,
         before: Option<SealedApp>,
         app: &PartnerApp,
+        trail: Trail,
     ) -> Result<Option<SealedApp>, ApiError> {
         let (now, element_id) = (self.now(), element.id);
         let id = match &before {
@@ -274,7 +282,8 @@ impl Services {
         let place = PARTNER_APP.place(owner.organization, id);
         let sealed = SealedApp { id, sealed: self.vault.seal_document(place, app)? };
         let saved = sealed.clone();
-        let save = move |conn: &mut _| partner_apps::save(conn, owner, element_id, before.as_ref(), &sealed, now);
+        let save =
+            move |conn: &mut _| partner_apps::save(conn, owner, element_id, before.as_ref(), (&sealed, now), &trail);
         match self.store.write_for(owner, save).await {
             Err(StoreFault::Conflict(_)) => Ok(None),
             other => Ok(other.map(|()| Some(saved))?),
@@ -287,7 +296,8 @@ impl Services {
         let element = self.element_of(actor.owner(), key_or_id)?;
         oauth2_of(&element)?;
         let (owner, id) = (actor.owner(), element.id);
-        let deleted = self.store.write_for(owner, move |conn| partner_apps::delete(conn, owner, id)).await?;
+        let trail = self.audit(actor, Deed::AppDeleted, id).await?;
+        let deleted = self.store.write_for(owner, move |conn| partner_apps::delete(conn, owner, id, &trail)).await?;
         if deleted { Ok(()) } else { Err(no_app(&element)) }
     }
 

@@ -9,6 +9,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::service::Services;
+use crate::service::audit::Deed;
 use crate::service::elements::of_owner::ANYBODY;
 use crate::store::StoreFault;
 use crate::store::instances::Stored;
@@ -96,13 +97,14 @@ impl Services {
     }
 
     /// The operator says that the element's file leads to the vendor that all its secrets were given for.
-    pub async fn trust_element(&self, element: &Element) -> Result<(), StoreFault> {
+    pub async fn trust_element(&self, element: &Element) -> Result<(), ApiError> {
+        let trail = self.audit(&self.operator(None), Deed::ElementTrusted, element.id).await?;
         let (place, now) = (place_of(element, UtcTime(self.now())), self.now());
         let trusted = self.store.write(move |conn| {
             secret_places::note(conn, vec![place.clone()])?;
-            secret_places::trust(conn, place.element_id, &place.fingerprint, now)
+            secret_places::trust(conn, (place.element_id, &place.fingerprint), now, &trail)
         });
-        trusted.await
+        Ok(trusted.await?)
     }
 
     /// `given_for`: what a stored secret says of itself.

@@ -8,13 +8,15 @@ use crate::kernel::clock::Clock;
 use crate::kernel::entropy::Entropy;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
+use crate::store::audit::Trail;
 use crate::store::data_keys::{self, DataKey};
 use crate::store::sealed::DATA_KEY;
 use crate::store::{Store, StoreFault};
-use crate::vault::{Form, Generation, Generations, Known, LookupKey, SessionKey, Vault};
+use crate::vault::{AuditKey, Form, Generation, Generations, Known, LookupKey, SessionKey, Vault};
 
 pub const LOOKUP: &str = "lookup";
 pub const SESSION: &str = "session";
+pub const AUDIT: &str = "audit";
 /// Not a key: marks the database of `serve --sandbox`.
 pub const SANDBOX: &str = "sandbox";
 
@@ -25,18 +27,19 @@ pub struct DataKeys<'a> {
     pub clock: &'a Arc<dyn Clock>,
 }
 
+pub type Loaded = (Generations<LookupKey>, Generations<SessionKey>, Generations<AuditKey>);
+
 /// Loads the data keys, or makes them on an empty database. Race-free across replicas.
-pub async fn load(
-    keys: DataKeys<'_>,
-    entropy: &dyn Entropy,
-) -> Result<(Generations<LookupKey>, Generations<SessionKey>), ApiError> {
+pub async fn load(keys: DataKeys<'_>, entropy: &dyn Entropy) -> Result<Loaded, ApiError> {
     // The first that is sealed in a database. Nobody runs beside it yet who would not know the bound form.
     let lookup = keys.first(LOOKUP, LookupKey::generate(entropy).as_bytes(), Form::Bound).await?;
     let session = keys.first(SESSION, SessionKey::generate(entropy).as_bytes(), newest_form(&lookup)).await?;
+    let audit = keys.first(AUDIT, AuditKey::generate(entropy).as_bytes(), newest_form(&lookup)).await?;
     keys.bind_where_all_is(&[&lookup, &session]);
     Ok((
         Generations::new(Arc::clone(keys.clock), keys.open(&lookup, LookupKey::from_bytes)?),
         Generations::new(Arc::clone(keys.clock), keys.open(&session, SessionKey::from_bytes)?),
+        Generations::new(Arc::clone(keys.clock), keys.open(&audit, AuditKey::from_bytes)?),
     ))
 }
 
@@ -49,7 +52,13 @@ impl DataKeys<'_> {
         }
         let (id, sealed) = self.seal(fresh, form).await?;
         let now = self.clock.now();
-        match self.store.write(move |conn| data_keys::insert(conn, purpose, (id, &sealed), 1, now)).await {
+        match self
+            .store
+            .write(move |conn| {
+                data_keys::insert(conn, purpose, (id, &sealed), 1, now, &Trail::Not("made at the first start"))
+            })
+            .await
+        {
             // Another process was first: its key counts.
             Ok(()) | Err(StoreFault::Conflict(_)) => self.all(purpose).await,
             Err(fault) => Err(fault.into()),
@@ -93,9 +102,10 @@ impl Services {
     /// Somebody made a generation, one ended, or they were sealed anew.
     pub async fn reload_data_keys(&self) -> Result<(), ApiError> {
         let keys = self.data_keys();
-        let (lookup, session) = (keys.all(LOOKUP).await?, keys.all(SESSION).await?);
+        let (lookup, session, audit) = (keys.all(LOOKUP).await?, keys.all(SESSION).await?, keys.all(AUDIT).await?);
         self.lookup.replace(keys.open(&lookup, LookupKey::from_bytes)?);
         self.session.replace(keys.open(&session, SessionKey::from_bytes)?);
+        self.audit_key.replace(keys.open(&audit, AuditKey::from_bytes)?);
         keys.bind_where_all_is(&[&lookup, &session]);
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::service::Services;
+use crate::service::audit::Deed;
 use crate::service::ground::KEPT_FOR;
 use crate::store::sealed::{
     self, CREDENTIAL, Column, INSTANCE_TOKEN, LINK_TOKEN, ORGANIZATION_SECRET, Pair, Swap, USER_SECRET,
@@ -82,6 +83,7 @@ impl Services {
         retires_at: Option<DateTime<Utc>>,
     ) -> Result<Begun, ApiError> {
         let (id, sealed) = self.data_keys().seal(fresh, self.vault.form()).await?;
+        let trail = self.audit(&self.operator(None), Deed::KeyRotated, id).await?;
         let now = self.now();
         let begin = move |conn: &mut AnyConn| {
             let known = data_keys::list(conn, purpose)?;
@@ -91,7 +93,7 @@ impl Services {
                 return Ok((newest.generation, newest.created_at, true));
             }
             let generation = newest.generation.saturating_add(1);
-            data_keys::insert(conn, purpose, (id, &sealed), generation, now)?;
+            data_keys::insert(conn, purpose, (id, &sealed), generation, now, &trail)?;
             if let Some(at) = retires_at {
                 data_keys::retire_before(conn, purpose, generation, (at, now))?;
             }

@@ -13,6 +13,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::variables::Replied;
 use crate::service::actor::Actor;
+use crate::service::audit::Deed;
 use crate::service::credentials::partner_app::{PartnerApp, own_client};
 use crate::service::credentials::provision::{Provisioned, Provisioning, missing_code, needless};
 use crate::service::ground::{PATIENCE, Races};
@@ -24,10 +25,11 @@ use crate::service::process::flight::{Flight, Lateness};
 use crate::service::unstored::Held;
 use crate::service::unstored::entry::{Act, Entry};
 use crate::service::{Services, of_instance};
+use crate::store::audit::Trail;
 use crate::store::instances::{self, Stored};
 use crate::store::sealed::INSTANCE_TOKEN;
 use crate::store::time::UtcTime;
-use crate::store::{StoreFault, Whose};
+use crate::store::{AnyConn, StoreFault, Whose};
 use crate::vault::lookup::Purpose;
 
 impl Services {
@@ -45,9 +47,10 @@ impl Services {
         input.refuse_denial()?;
         let (lateness, landing, mut flight) = Flight::begin();
         let lateness = if input.spends() { lateness.of_instance(id) } else { lateness };
-        let (services, owner) = (self.clone(), actor.owner());
+        let by = By { actor: actor.clone(), trail: self.store.next_id().await? };
+        let services = self.clone();
         self.detached.start(async move {
-            let changed = services.change(owner, id, &input, reauthenticate, &lateness).await;
+            let changed = services.change(&by, id, &input, reauthenticate, &lateness).await;
             landing.tell(changed.map_err(Arc::new));
         });
         flight.arrival().await
@@ -55,7 +58,7 @@ impl Services {
 
     async fn change(
         &self,
-        owner: Owner,
+        by: &By,
         id: i64,
         input: &InstanceInput,
         reauthenticate: bool,
@@ -63,7 +66,7 @@ impl Services {
     ) -> Result<Answer, ApiError> {
         // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
         let mut got: Option<(Provisioning, Provisioned)> = None;
-        let changed = self.change_with(owner, id, input, reauthenticate, &mut got, lateness).await;
+        let changed = self.change_with(by, id, input, reauthenticate, &mut got, lateness).await;
         if let (Err(error), Some((provisioning, provisioned))) = (&changed, &got)
             && provisioning.spends()
         {
@@ -78,13 +81,14 @@ impl Services {
 
     async fn change_with(
         &self,
-        owner: Owner,
+        by: &By,
         id: i64,
         input: &InstanceInput,
         reauthenticate: bool,
         got: &mut Option<(Provisioning, Provisioned)>,
         lateness: &Lateness,
     ) -> Result<Answer, ApiError> {
+        let owner = by.actor.owner();
         // What the end of the process would keep: each try makes it anew, on the row as it is by then.
         let mut _held: Option<Held> = None;
         let mut races = Races::default();
@@ -115,8 +119,11 @@ impl Services {
                 *got = Some((provisioning, provisioned));
                 continue;
             }
+            let deed = change.deed(&stored, got.is_some());
+            let of = (id, &change.stored.instance.external_id);
+            let trail = self.audit_with(by.trail, &by.actor, deed, of)?;
             let written = match got.as_ref() {
-                None => self.write_change(owner, &change).await,
+                None => self.write_change(owner, &change, trail).await,
                 Some((provisioning, provisioned)) => {
                     let version = stored.credential.version;
                     let credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
@@ -126,6 +133,7 @@ impl Services {
                         tags: change.stored.tags()?,
                         grant: provisioned.grant,
                         recovers,
+                        trail: trail.record(),
                         ..Entry::new(owner, Act::Change, change.stored.instance.clone(), credential)
                     };
                     let entry = self.telling(entry);
@@ -135,7 +143,7 @@ impl Services {
                 }
             };
             match written {
-                Err(StoreFault::Conflict(_)) => races.lost()?,
+                Err(StoreFault::Conflict(_)) => races.lost().map_err(|_| changed_meanwhile())?,
                 Err(fault) => return Err(of_instance(id)(fault)),
                 Ok(()) => {
                     let instance = self.view_with(&change.stored, Some(&change.configuration))?;
@@ -168,10 +176,10 @@ impl Services {
         if surely { self.retry_while_passing(read).await } else { read().await }
     }
 
-    async fn write_change(&self, owner: Owner, change: &Change) -> Result<(), StoreFault> {
+    async fn write_change(&self, owner: Owner, change: &Change, trail: Trail) -> Result<(), StoreFault> {
         let (row, tags) = (change.stored.instance.clone(), change.stored.tags()?);
         let whose = Whose::from(owner).writing(row.configuration_sealed.len());
-        let committed = self.commit(whose, move |conn| instances::update(conn, owner, &row, &tags)).await;
+        let committed = self.commit(whose, move |conn| instances::update(conn, owner, &row, &tags, &trail)).await;
         self.warm.forget([&change.stored.instance.id]);
         committed
     }
@@ -281,6 +289,7 @@ impl Services {
         let token = base64_token(self.entropy.as_ref());
         let kept = self.kept_secret(Purpose::InstanceToken, INSTANCE_TOKEN.place(owner.organization, id), &token)?;
         let _turn = self.turn_to_change(id).await?;
+        let trail = self.store.next_id().await?;
         let mut races = Races::default();
         loop {
             let mut stored = self.stored_instance(owner, id).await?;
@@ -288,9 +297,11 @@ impl Services {
             stored.instance.token_sealed.clone_from(&kept.sealed);
             stored.instance.updated_at = UtcTime(self.now());
             let row = stored.instance.clone();
-            match self.store.write_for(owner, move |conn| instances::update_token(conn, owner, &row)).await {
+            let trail = self.audit_with(trail, actor, Deed::InstanceTokenReset, (id, &row.external_id))?;
+            let write = move |conn: &mut AnyConn| instances::update_token(conn, owner, &row, &trail);
+            match self.store.write_for(owner, write).await {
                 Err(StoreFault::Conflict(_)) => {
-                    races.lost()?;
+                    races.lost().map_err(|_| changed_meanwhile())?;
                     continue;
                 }
                 other => other?,
@@ -334,6 +345,12 @@ impl Services {
     }
 }
 
+/// Who changes, and the id of the row that this leaves in the audit log: drawn before anything is spent.
+struct By {
+    actor: Actor,
+    trail: i64,
+}
+
 pub(in crate::service) struct Change {
     pub stored: Stored,
     pub before: Configuration,
@@ -348,6 +365,16 @@ pub(in crate::service) struct Change {
 }
 
 impl Change {
+    /// As the audit log has it. `renewed`: with a new credential.
+    fn deed(&self, before: &Stored, renewed: bool) -> Deed {
+        match (renewed, before.instance.enabled, self.stored.instance.enabled) {
+            (true, ..) => Deed::InstanceAuthorised,
+            (_, true, false) => Deed::InstanceDisabled,
+            (_, false, true) => Deed::InstanceEnabled,
+            _ => Deed::InstanceChanged,
+        }
+    }
+
     /// What a new credential makes of the row. Whether it ends an invalid state.
     pub fn renew(&mut self, provisioned: &Provisioned) -> bool {
         let row = &mut self.stored.instance;
@@ -362,4 +389,9 @@ impl Change {
         let mut keys = self.element.variables.values().filter_map(|variable| variable.configuration.as_deref());
         keys.any(|key| key != AUTHENTICATION_TYPE && differing.contains_key(key))
     }
+}
+
+/// The caller looked at values that are gone, whoever won: it must look again.
+fn changed_meanwhile() -> ApiError {
+    ApiError::from(Code::InstanceChanged).with_retry_after(1)
 }

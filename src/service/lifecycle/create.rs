@@ -10,6 +10,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::service::Services;
 use crate::service::actor::Actor;
+use crate::service::audit::Deed;
 use crate::service::credentials::provision::{Provisioned, Provisioning, needless};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::answer::Answer;
@@ -40,9 +41,10 @@ impl Services {
         input: InstanceInput,
         key: Option<IdempotencyKey>,
     ) -> Result<Answer, ApiError> {
-        let draft = self.draft(actor, element_in_path, input).await?;
+        let mut draft = self.draft(actor, element_in_path, input).await?;
         // First: once the code is spent nothing may fail but the commit, and whoever gives up is told the id.
         let id = self.store.next_id().await?;
+        draft.trail = self.audit(actor, Deed::InstanceCreated, (id, &draft.external_id)).await?.record();
         if key.is_none() && !draft.provisioning.asks_vendor() {
             // Nothing is spent and nothing claimed: if the caller goes, all or nothing of it is stored.
             return self.create(id, draft, None, &Lateness::unheard()).await;
@@ -153,6 +155,7 @@ impl Services {
             tags: draft.tags.clone(),
             grant: provisioned.grant,
             answer: sealed.transpose()?,
+            trail: draft.trail.clone(),
             ..Entry::new(owner, Act::Create, stored.instance, stored.credential)
         };
         Ok((if told { self.telling(entry) } else { Arc::new(entry) }, answer))
@@ -207,7 +210,7 @@ impl Services {
         let started = None;
         let provisioning =
             Provisioning { owner, element, authentication, configuration, app, provider_data, brought, started };
-        Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator })
+        Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator, trail: None })
     }
 
     /// The element that path and body name. Both may, if they agree.

@@ -2,6 +2,7 @@
 
 use crate::kernel::error::ApiError;
 use crate::service::actor::Actor;
+use crate::service::audit::Deed;
 use crate::service::credentials::revocations::revoke_unless_shared;
 use crate::service::ground::Races;
 use crate::service::instance::schedule::lease_name;
@@ -10,14 +11,15 @@ use crate::store::{StoreFault, instances, leases};
 
 impl Services {
     pub async fn delete_instance(&self, actor: &Actor, id: i64) -> Result<(), ApiError> {
-        let owner = actor.owner();
+        let (owner, trail) = (actor.owner(), self.store.next_id().await?);
         let mut races = Races::default();
         loop {
             let stored = self.stored_instance(owner, id).await?;
             let (version, revocation) = (stored.credential.version, self.revocation_of(&stored).await?);
+            let trail = self.audit_with(trail, actor, Deed::InstanceDeleted, (id, &stored.instance.external_id))?;
             let now = self.now();
             let deleted = self.store.write_for(owner, move |conn| {
-                instances::delete(conn, owner, id, version, now)?;
+                instances::delete(conn, owner, (id, version), now, &trail)?;
                 leases::forget(conn, &lease_name(id))?;
                 revocation.map_or(Ok(()), |revocation| revoke_unless_shared(conn, owner, revocation, now))
             });

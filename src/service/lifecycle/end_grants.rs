@@ -11,10 +11,12 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::account::VendorAccount;
 use crate::service::Services;
+use crate::service::audit::{Deed, Of};
 use crate::service::credentials::revoke_grants::OF_A_COMMAND;
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::connected::Connected;
 use crate::service::notices::{Event, Kind};
+use crate::store::audit::{self, Record};
 use crate::store::instances::{CredentialRow, InstanceRow};
 use crate::store::revocation_orders::{self, Order, Scope};
 use crate::store::revocations::{self, Revocation};
@@ -93,6 +95,7 @@ impl Services {
     /// The order of this scope that was not carried out to its end, or a new one. Whether there was one.
     pub async fn order_revocation(&self, scope: Scope) -> Result<(Order, bool), ApiError> {
         let (id, now) = (self.store.next_id().await?, self.now());
+        let trail = self.audit(&self.operator(scope.organization), Deed::RevocationOrdered, id).await?;
         let ordered = self.store.write(move |conn| {
             if let Some(order) = revocation_orders::open(conn, scope)? {
                 return Ok((order, true));
@@ -100,7 +103,7 @@ impl Services {
             let Scope { organization, element } = scope;
             let (organization_id, element_id, ordered_at) = (organization, element, now.into());
             let order = Order { id, organization_id, element_id, ordered_at, passed_at: None, finished_at: None };
-            revocation_orders::insert(conn, &order)?;
+            revocation_orders::insert(conn, &order, &trail)?;
             Ok((order, false))
         });
         Ok(ordered.await?)
@@ -169,14 +172,16 @@ impl Services {
     async fn end_batch(&self, instances: Vec<i64>, reason: Arc<str>) -> Result<(), ApiError> {
         let mut ids = Vec::with_capacity(instances.len());
         for _ in &instances {
-            ids.push(self.store.next_id().await?);
+            ids.push((self.store.next_id().await?, self.store.next_id().await?));
         }
         let (services, instances, ids) = (self.clone(), Arc::new(instances), Arc::new(ids));
         let end = move |conn: &mut AnyConn| {
             let now = services.now();
             let ended = revocation_orders::invalidate(conn, &instances, &reason, now)?;
             let told: Vec<_> = ended.iter().flat_map(|(row, _)| services.ended_notices(row, &reason)).collect();
-            let to_revoke = ended.iter().zip(ids.iter()).filter_map(|((instance, credential), id)| {
+            let trails = ended.iter().zip(ids.iter()).map(|((row, _), (_, id))| services.ended_trail(*id, row));
+            audit::insert_all(conn, &trails.collect::<Result<Vec<_>, _>>()?)?;
+            let to_revoke = ended.iter().zip(ids.iter()).filter_map(|((instance, credential), (id, _))| {
                 // What cannot be revoked is named when all is done.
                 let revocation = services.ended_revocation(*id, instance, credential).ok()??;
                 Some((instance.owner(), revocation))
@@ -185,6 +190,14 @@ impl Services {
             notices::enqueue_all(conn, &told)
         };
         Ok(self.commit(Whose::SERVER, end).await?)
+    }
+
+    /// What the end of an instance leaves in the audit log.
+    pub(super) fn ended_trail(&self, id: i64, row: &InstanceRow) -> Result<Record, StoreFault> {
+        let actor = self.operator(Some(row.organization_id));
+        let of = Of { subject: Some(row.id), customer: row.external_id.as_deref() };
+        let record = self.audit_record(id, &actor, Deed::InstanceEnded, of);
+        record.map_err(|error| StoreFault::Other(error.to_string()))
     }
 
     fn ended_notices(&self, row: &InstanceRow, reason: &str) -> Vec<notices::Notice> {

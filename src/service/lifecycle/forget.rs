@@ -9,10 +9,12 @@ use super::end_grants::LivesOn;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
+use crate::service::audit::{Deed, Of};
 use crate::service::credentials::revoke_grants::OF_A_COMMAND;
 use crate::service::instance::answer::Answer;
 use crate::service::instance::schedule::lease_name;
 use crate::service::notices::{subject_of_instance, subject_of_link};
+use crate::store::audit::{self, Record};
 use crate::store::forgetting::{self, Customer, Rows};
 use crate::store::instances::{CredentialRow, InstanceRow};
 use crate::store::sealed::ANSWER;
@@ -21,6 +23,8 @@ use crate::vault::lookup::Purpose;
 
 /// Instances or links in one transaction.
 const BATCH: usize = 200;
+/// Rows of the audit log in one transaction.
+const AUDITED: i64 = 500;
 /// Between two looks at what is left.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What callers are told meanwhile.
@@ -42,6 +46,7 @@ impl Rows {
             (&mut self.notices, more.notices),
             (&mut self.answers, more.answers),
             (&mut self.revocations, more.revocations),
+            (&mut self.audited, more.audited),
         ];
         for (sum, count) in pairs {
             *sum = sum.saturating_add(count);
@@ -77,17 +82,21 @@ impl Services {
                 forgotten.rows.answers.saturating_add(self.erase_answers(customer, &instances).await?);
             for batch in links.chunks(BATCH) {
                 let (ids, subjects) = (batch.to_vec(), batch.iter().copied().map(subject_of_link).collect::<Vec<_>>());
-                let erased =
-                    self.commit(Whose::SERVER, move |conn| forgetting::erase_links(conn, &ids, &subjects)).await?;
+                let trails = self.erased_trails(customer, Deed::LinkErased, &ids).await?;
+                let erase = move |conn: &mut AnyConn| forgetting::erase_links(conn, &ids, &subjects, &trails);
+                let erased = self.commit(Whose::SERVER, erase).await?;
                 forgotten.rows.add(erased);
             }
             forgotten.rows.notices = forgotten.rows.notices.saturating_add(self.erase_notices(customer).await?);
             for batch in instances.chunks(BATCH) {
                 let ids = batch.to_vec();
                 // One that was connected again meanwhile has another grant, which the next pass ends.
-                let erase = move |conn: &mut AnyConn| forgetting::erase_instances(conn, &ids, REASON, names_of);
+                let trails = self.erased_trails(customer, Deed::InstanceErased, &ids).await?;
+                let erase =
+                    move |conn: &mut AnyConn| forgetting::erase_instances(conn, &ids, REASON, names_of, &trails);
                 forgotten.rows.add(self.commit(Whose::SERVER, erase).await?);
             }
+            forgotten.rows.audited = forgotten.rows.audited.saturating_add(self.erase_audited_names(customer).await?);
             if forgotten.rows == before && instances.is_empty() {
                 return Ok(forgotten);
             }
@@ -170,6 +179,42 @@ impl Services {
             if !ids.is_empty() {
                 let count = self.commit(Whose::SERVER, move |conn| forgetting::erase_answers(conn, &ids)).await?;
                 erased = erased.saturating_add(count);
+            }
+        }
+    }
+
+    /// Rows of the audit log for what goes. They do not name the customer.
+    async fn erased_trails(&self, customer: &Customer, deed: Deed, ids: &[i64]) -> Result<Arc<Vec<Record>>, ApiError> {
+        let actor = self.operator(customer.organization);
+        let mut trails = Vec::with_capacity(ids.len());
+        for id in ids {
+            let row = self.store.next_id().await?;
+            trails.push(self.audit_record(row, &actor, deed, Of::from(*id))?);
+        }
+        Ok(Arc::new(trails))
+    }
+
+    /// The rows of the audit log about the customer stay, without the names in them.
+    async fn erase_audited_names(&self, customer: &Customer) -> Result<usize, ApiError> {
+        let (organization, mut erased) = (customer.organization, 0_usize);
+        let hashes = Arc::new(self.audit_key.customer_hashes(&customer.external_id));
+        let of = Of { subject: None, customer: Some(&customer.external_id) };
+        let id = self.store.next_id().await?;
+        // The row that says so names nobody either, and so only the hash is left.
+        let forgotten = self.audit_record(id, &self.operator(organization), Deed::CustomerForgotten, of)?;
+        let forgotten = Arc::new(Record { names_sealed: None, ..forgotten });
+        loop {
+            let (hashes, forgotten) = (Arc::clone(&hashes), Arc::clone(&forgotten));
+            let erase = move |conn: &mut AnyConn| {
+                let erased = audit::erase_names(conn, organization, &hashes, AUDITED)?;
+                if erased > 0 {
+                    audit::insert(conn, &forgotten)?;
+                }
+                Ok::<_, StoreFault>(erased)
+            };
+            match self.commit(Whose::SERVER, erase).await? {
+                0 => return Ok(erased),
+                count => erased = erased.saturating_add(count),
             }
         }
     }

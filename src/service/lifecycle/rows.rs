@@ -9,6 +9,7 @@ use crate::service::Services;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::schedule::due_at;
+use crate::store::audit::Record;
 use crate::store::instances::{Creator, CredentialRow, InstanceRow, Stored};
 use crate::store::sealed::{CONFIGURATION, CREDENTIAL, INSTANCE_TOKEN};
 use crate::store::time::UtcTime;
@@ -24,6 +25,8 @@ pub(in crate::service) struct Draft {
     pub without_effect: Vec<String>,
     pub trace: bool,
     pub creator: Creator,
+    /// What its commit leaves in the audit log, made before anything is spent.
+    pub trail: Option<Box<Record>>,
 }
 
 impl Services {

@@ -13,7 +13,9 @@ use crate::protocol::standard_webhooks::new_secret;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::actor::action::Action;
+use crate::service::audit::Deed;
 use crate::service::ground::Races;
+use crate::store::audit::Trail;
 use crate::store::sealed::{WEBHOOK_ADDRESS, WEBHOOK_SECRETS};
 use crate::store::time::UtcTime;
 use crate::store::webhooks::{self, WebhookRow};
@@ -91,19 +93,22 @@ impl Services {
     pub async fn set_webhook(&self, actor: &Actor, address: &WebhookAddress) -> Result<WebhookView, ApiError> {
         let organization = of_administrators(actor)?;
         let url = self.checked_receiver(&address.url)?;
-        self.write_address(organization, &url).await?;
+        self.write_address(actor, &url).await?;
         self.warm.forget_settings(Some(&[organization]));
-        let unseen = self.show_unseen(organization).await?;
+        let unseen =
+            self.show_unseen(organization, |_| Ok(Trail::Not("shown with the address, whose row it has"))).await?;
         self.webhook_view(&self.webhook_row(organization).await?, unseen.map(|kept| kept.id))
     }
 
-    async fn write_address(&self, organization: i64, url: &Url) -> Result<(), ApiError> {
+    async fn write_address(&self, actor: &Actor, url: &Url) -> Result<(), ApiError> {
+        let (organization, trail) = (actor.organization(), self.audit(actor, Deed::WebhookSet, ()).await?);
         let mut races = Races::default();
         loop {
             let id = self.webhook_row(organization).await?.id;
             let place = WEBHOOK_ADDRESS.place(organization, id);
             let (sealed, now) = (self.vault.seal(place, url.as_str().as_bytes())?, self.now());
-            let write = move |conn: &mut _| webhooks::set_address(conn, organization, (id, &sealed), now);
+            let trail = trail.clone();
+            let write = move |conn: &mut _| webhooks::set_address(conn, organization, (id, &sealed), now, &trail);
             match self.store.write_for(Whose::of(organization), write).await {
                 // Somebody removed it meanwhile: the next one has a row, and secrets, of its own.
                 Err(StoreFault::Conflict(_)) => races.lost()?,
@@ -116,7 +121,9 @@ impl Services {
     /// signed with a new one.
     pub async fn remove_webhook(&self, actor: &Actor) -> Result<(), ApiError> {
         let (organization, now) = (of_administrators(actor)?, self.now());
-        self.store.write_for(Whose::of(organization), move |conn| webhooks::delete(conn, organization, now)).await?;
+        let trail = self.audit(actor, Deed::WebhookRemoved, ()).await?;
+        let delete = move |conn: &mut _| webhooks::delete(conn, organization, now, &trail);
+        self.store.write_for(Whose::of(organization), delete).await?;
         self.warm.forget_settings(Some(&[organization]));
         Ok(())
     }
@@ -124,11 +131,14 @@ impl Services {
     /// A further secret, which is shown this once.
     pub async fn add_webhook_secret(&self, actor: &Actor) -> Result<SecretView, ApiError> {
         let organization = of_administrators(actor)?;
-        if let Some(unseen) = self.show_unseen(organization).await? {
+        let id = self.store.next_id().await?;
+        let added = |secret: &Kept| self.audit_with(id, actor, Deed::WebhookSecretAdded, secret.id);
+        if let Some(unseen) = self.show_unseen(organization, added).await? {
             return Ok(unseen.shown(true));
         }
         let new = self.new_kept_secret(true).await?;
-        self.change_secrets(organization, |secrets| {
+        let trail = added(&new)?;
+        self.change_secrets(organization, &trail, |secrets| {
             if secrets.len() >= MOST_SECRETS {
                 let message = "Two secrets are active already: remove the one that is no longer used first.";
                 return Err(ApiError::new(Code::WebhookSecrets, message));
@@ -143,7 +153,8 @@ impl Services {
     /// It no longer signs. The last one stays.
     pub async fn remove_webhook_secret(&self, actor: &Actor, id: i64) -> Result<(), ApiError> {
         let organization = of_administrators(actor)?;
-        self.change_secrets(organization, |secrets| {
+        let trail = self.audit(actor, Deed::WebhookSecretRemoved, id).await?;
+        self.change_secrets(organization, &trail, |secrets| {
             if !secrets.iter().any(|kept| kept.id == id) {
                 let message = format!("No webhook secret found with ID {id}.");
                 return Err(ApiError::new(Code::WebhookSecretNotFound, message));
@@ -200,12 +211,16 @@ impl Services {
     }
 
     /// The secret that no administrator has seen, if there is one: from now on it counts as seen.
-    async fn show_unseen(&self, organization: i64) -> Result<Option<Kept>, ApiError> {
-        if self.secrets_of(&self.webhook_row(organization).await?)?.iter().all(|kept| kept.shown) {
-            return Ok(None);
-        }
+    async fn show_unseen(
+        &self,
+        organization: i64,
+        trail: impl Fn(&Kept) -> Result<Trail, ApiError>,
+    ) -> Result<Option<Kept>, ApiError> {
+        let secrets = self.secrets_of(&self.webhook_row(organization).await?)?;
+        let Some(first) = secrets.iter().find(|kept| !kept.shown) else { return Ok(None) };
+        let trail = trail(first)?;
         let mut unseen = None;
-        self.change_secrets(organization, |secrets| {
+        self.change_secrets(organization, &trail, |secrets| {
             unseen = None;
             for kept in secrets.iter_mut().filter(|kept| !kept.shown) {
                 kept.shown = true;
@@ -254,6 +269,7 @@ impl Services {
     async fn change_secrets(
         &self,
         organization: i64,
+        trail: &Trail,
         mut change: impl FnMut(&mut Vec<Kept>) -> Result<(), ApiError>,
     ) -> Result<(), ApiError> {
         let mut races = Races::default();
@@ -262,11 +278,11 @@ impl Services {
             let mut secrets = self.secrets_of(&row)?;
             change(&mut secrets)?;
             let new = self.seal_secrets(row.organization_id, row.id, &secrets)?;
-            let (old, now) = (row.secrets_sealed.clone(), self.now());
+            let (old, now, trail) = (row.secrets_sealed.clone(), self.now(), trail.clone());
             match self
                 .store
                 .write_for(Whose::of(organization), move |conn| {
-                    webhooks::set_secrets(conn, organization, (&old, &new), now)
+                    webhooks::set_secrets(conn, organization, (&old, &new), now, &trail)
                 })
                 .await
             {

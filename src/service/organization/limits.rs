@@ -18,6 +18,7 @@ use super::rooms::{Found, Known, Looked, Taken};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::service::Services;
+use crate::service::audit::Deed;
 use crate::service::process::limiter::InjectedClock;
 use crate::store::limits::{self, Limit};
 use crate::store::{StoreFault, Whose, links, organization_settings};
@@ -194,7 +195,8 @@ impl Services {
 
     /// For the operator. `None`: the default.
     pub async fn set_limits(&self, organization: i64, limits: Vec<(Limit, Option<u64>)>) -> Result<(), ApiError> {
-        let now = self.now();
+        let (actor, now) = (self.operator(Some(organization)), self.now());
+        let trail = self.audit(&actor, Deed::OrganizationLimitsSet, organization).await?;
         let set = self.store.write(move |conn| {
             let mut settings = organization_settings::find_to_change(conn, organization)?;
             for (limit, value) in limits {
@@ -203,7 +205,7 @@ impl Services {
                     None => drop(settings.limits.remove(limit.name())),
                 }
             }
-            organization_settings::save(conn, organization, &settings, now)
+            organization_settings::save(conn, organization, &settings, now, &trail)
         });
         set.await?;
         self.forget_organizations(Some(&[organization]));

@@ -16,6 +16,7 @@ use crate::kernel::plain_text::{plain_text, shortened};
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::actor::action::Action;
+use crate::service::audit::Deed;
 use crate::store::Whose;
 use crate::store::organization_settings::{self, Brand, Choices, OrganizationSettings};
 use crate::store::principals;
@@ -117,6 +118,7 @@ impl Services {
         let (id, now) = (actor.organization(), self.now());
         let origins = patch.allowed_origins.map(|origins| checked_origins(&origins)).transpose()?;
         let brand = patch.brand.map(BrandPatch::checked).transpose()?;
+        let trail = self.audit(actor, Deed::OrganizationChanged, id).await?;
         let changed = self.store.write_for(Whose::of(id), move |conn| {
             let mut settings = organization_settings::find_to_change(conn, id)?;
             settings.vendor_bearer = patch.vendor_bearer.unwrap_or(settings.vendor_bearer);
@@ -127,7 +129,7 @@ impl Services {
             if let Some(brand) = brand {
                 brand.apply(&mut settings.choices.brand);
             }
-            organization_settings::save(conn, id, &settings, now)?;
+            organization_settings::save(conn, id, &settings, now, &trail)?;
             Ok((principals::organization_name(conn, id)?, settings))
         });
         let (name, changed) = changed.await?;

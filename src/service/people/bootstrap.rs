@@ -6,6 +6,8 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
+use crate::service::actor::Actor;
+use crate::service::audit::Deed;
 use crate::service::keys::data_keys::SANDBOX;
 use crate::store::principals::{self, NewOrganization, NewUser};
 use crate::store::{AnyConn, StoreFault, data_keys};
@@ -101,12 +103,15 @@ impl Services {
             secret: kept_user,
             organization_admin: input.organization_admin,
         };
+        let actor = Actor::operator(owner, self.request_id());
+        let of_organization = self.audit(&actor, Deed::OrganizationCreated, owner.organization).await?;
+        let of_user = self.audit(&actor, Deed::UserCreated, user).await?;
         let written = self.store.write(move |conn| {
             check(conn)?;
             if let Some(organization) = &organization {
-                principals::insert_organization(conn, organization, now)?;
+                principals::insert_organization(conn, organization, now, &of_organization)?;
             }
-            principals::insert_user(conn, &new, now)
+            principals::insert_user(conn, &new, now, &of_user)
         });
         written.await.map_err(|fault| match fault {
             StoreFault::Conflict(_) => {

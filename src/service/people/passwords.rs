@@ -11,6 +11,7 @@ use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::actor::proof::TO_SET_A_PASSWORD;
+use crate::service::audit::Deed;
 use crate::service::keys::unopened::unless_unopened;
 use crate::store::principals::{self, KeptPassword, Principal};
 use crate::store::sealed::USER_PASSWORD;
@@ -76,8 +77,9 @@ impl Services {
         let hash = self.password_hash(Rules::Typed, change.password, person(caller)).await?;
         let (user, now) = (caller.user, self.now());
         let kept = self.keep_password(actor.organization(), user, hash)?;
+        let trail = self.audit(actor, Deed::UserPasswordSet, user).await?;
         let set = self.write_while_proven(actor, move |conn| {
-            principals::set_password(conn, user, &kept, now)?;
+            principals::set_password(conn, user, &kept, now, &trail)?;
             with(conn)
         });
         let set = set.await?;

@@ -15,6 +15,8 @@ use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::actor::action::Action;
+use crate::service::audit::Deed;
+use crate::store::audit::Trail;
 use crate::store::principals;
 use crate::store::users::By;
 use crate::store::{AnyConn, StoreFault, sessions};
@@ -39,8 +41,9 @@ impl Services {
         let (user, now) = (caller.user, self.now());
         let (secret, kept) = self.new_user_secret(actor.organization(), user)?;
         let next = self.successor(actor, others)?;
+        let trail = self.audit(actor, Deed::UserSecretReset, user).await?;
         let next = self.write_while_proven(actor, move |conn| {
-            principals::set_user_secret(conn, user, &kept, now)?;
+            principals::set_user_secret(conn, user, &kept, now, &trail)?;
             if others == OtherSessions::End {
                 principals::end_sessions(conn, user)?;
             }
@@ -65,9 +68,11 @@ impl Services {
         let hash = self.password_hash(Rules::Typed, password, person).await?;
         let password = self.keep_password(user.organization, id, hash)?;
         let (secret, kept) = self.new_user_secret(user.organization, id)?;
+        let of_secret = self.audit(actor, Deed::UserSecretReset, id).await?;
+        let of_password = self.audit(actor, Deed::UserPasswordSet, id).await?;
         let reset = self.store.write_for(actor.owner(), move |conn| {
-            principals::set_user_secret(conn, id, &kept, now)?;
-            principals::set_password(conn, id, &password, now)?;
+            principals::set_user_secret(conn, id, &kept, now, &of_secret)?;
+            principals::set_password(conn, id, &password, now, &of_password)?;
             principals::end_sessions(conn, id)
         });
         reset.await?;
@@ -85,8 +90,9 @@ impl Services {
         let (secret, kept) = self.new_organization_secret(organization)?;
         let now = self.now();
         let next = self.successor(actor, others)?;
+        let trail = self.audit(actor, Deed::OrganizationSecretReset, organization).await?;
         let next = self.write_while_proven(actor, move |conn| {
-            principals::set_organization_secret(conn, organization, &kept, now)?;
+            principals::set_organization_secret(conn, organization, &kept, now, &trail)?;
             if others == OtherSessions::End {
                 principals::end_sessions_of(conn, organization)?;
             }
@@ -102,8 +108,10 @@ impl Services {
     pub async fn end_other_sessions(&self, actor: &Actor) -> Result<Option<Secret>, ApiError> {
         let (user, now) = (actor.principal()?.user, self.now());
         let next = self.successor(actor, OtherSessions::End)?;
+        let trail = self.audit(actor, Deed::UserSessionsEnded, user).await?;
         let next = self.write_while_proven(actor, move |conn| {
             principals::end_sessions(conn, user)?;
+            trail.write(conn)?;
             principals::say_changed(conn, user, now)?;
             next.map(|next| next.begin(conn)).transpose()
         });
@@ -127,7 +135,7 @@ impl Services {
                 if sessions::ended(conn, user)?.contains(&id) {
                     return Ok(None);
                 }
-                sessions::end(conn, user, &id, expires_at, now)?;
+                sessions::end(conn, user, (&id, expires_at), now, &Trail::Not("it goes on under another id"))?;
             }
             next.begin(conn).map(Some)
         });

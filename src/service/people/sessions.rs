@@ -14,6 +14,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::actor::Actor;
 use crate::service::actor::proof::Proof;
+use crate::service::audit::Deed;
 use crate::service::{Services, not_found};
 use crate::store::principals::Principal;
 use crate::store::sessions::{self, KeptSession};
@@ -105,9 +106,10 @@ impl Services {
     /// Ends one of the caller's own, in every process.
     pub async fn end_session_by_id(&self, actor: &Actor, id: String) -> Result<(), ApiError> {
         let (user, now) = (actor.principal()?.user, self.now());
+        let trail = self.audit(actor, Deed::SessionEnded, user).await?;
         let ended = self.store.write_for(actor.owner(), move |conn| {
             let expires_at = sessions::expiry(conn, user, &id)?.ok_or(StoreFault::NotFound)?;
-            sessions::end(conn, user, &id, expires_at, now)
+            sessions::end(conn, user, (&id, expires_at), now, &trail)
         });
         let ended = ended.await;
         self.principals.forget_user(user);
@@ -123,7 +125,8 @@ impl Services {
         let (_, proof) = actor.user_and_proof()?;
         let Some((session, id)) = proof.session().and_then(|own| Some((own, own.id.clone()?))) else { return Ok(()) };
         let (user, expires_at, now) = (session.user, session.expires_at, self.now());
-        let end = move |conn: &mut AnyConn| sessions::end(conn, user, &id, expires_at, now);
+        let trail = self.audit(actor, Deed::SessionEnded, user).await?;
+        let end = move |conn: &mut AnyConn| sessions::end(conn, user, (&id, expires_at), now, &trail);
         let ended = self.store.write_for(actor.owner(), end).await;
         self.principals.forget_user(user);
         match ended {

@@ -1,6 +1,7 @@
 //! Passwords, session tokens, and the secrets that they give access to.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +16,9 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::actor::Actor;
+use crate::service::actor::proof::Proof;
+use crate::service::audit::Deed;
+use crate::store::audit::Trail;
 use crate::store::principals::{self, KeptSecret, Principal, SealedSecrets};
 use crate::store::sealed::{ORGANIZATION_SECRET, USER_SECRET};
 use crate::vault::lookup::Purpose;
@@ -91,8 +95,16 @@ impl Services {
         let principal = self.whose_password(address, username, password).await?;
         let (user, now) = (principal.user, self.now());
         let session = self.new_session(user, principal.session_generation);
+        let trail = match audience {
+            // A program may sign in dozens of times a minute (docs/api.md, Authentication); the log has a line of each.
+            Audience::Api => Trail::Not("a program's sign-in"),
+            Audience::Console | Audience::ConsoleUse => {
+                let actor = Actor::user(Arc::new(principal.clone()), Proof::Secrets, self.request_id(), address);
+                self.audit(&actor, Deed::SessionBegun, user).await?
+            }
+        };
         let session = self.store.write_for(principal.owner, move |conn| {
-            principals::record_login(conn, user, now)?;
+            principals::record_login(conn, user, now, &trail)?;
             keep(conn, audience, &session, address)?;
             Ok(session)
         });

@@ -15,6 +15,8 @@ use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::actor::action::Action;
 use crate::service::actor::{Actor, Who};
+use crate::service::audit::Deed;
+use crate::store::audit::Trail;
 use crate::store::limits::Limit;
 use crate::store::principals::{self, KeptPassword, NewUser};
 use crate::store::users::{self, By, Change, User};
@@ -70,12 +72,13 @@ impl Services {
         let (secret, kept) = self.new_user_secret(owner.organization, id)?;
         let password = self.keep_password(owner.organization, id, password_hash)?;
         let new = NewUser { id, owner, email, first_name, last_name, password, secret: kept, organization_admin };
+        let trail = self.audit(actor, Deed::UserCreated, id).await?;
         let (by, now) = (actor.user_id(), self.now());
         let made = self.store.write_for(owner, move |conn| {
             if !may_change(conn, by, owner.organization)? {
                 return Ok(Err(Code::NotAllowed));
             }
-            principals::insert_user(conn, &new, now)?;
+            principals::insert_user(conn, &new, now, &trail)?;
             users::find(conn, owner.organization, &By::Id(id)).map(|made| made.ok_or(Code::UserNotFound))
         });
         let made = decided(made.await)?;
@@ -185,11 +188,12 @@ impl Services {
         }
         let id = user.id;
         let (_, void) = self.new_user_secret(user.organization, id)?;
+        let trail = self.audit(actor, Deed::UserRemoved, id).await?;
         let (by, now) = (actor.user_id(), self.now());
         let removed = self.store.write_for(Whose::of(user.organization), move |conn| {
             Ok(match still_there(conn, by, &user)? {
                 Ok(user) if is_last(conn, &user, false)? => Err(Code::LastAdministrator),
-                Ok(user) => users::remove(conn, &user, &void, now).map(|()| Ok(user))?,
+                Ok(user) => users::remove(conn, &user, &void, now, &trail).map(|()| Ok(user))?,
                 refused => refused,
             })
         });
@@ -208,7 +212,10 @@ impl Services {
         unless: Option<Code>,
     ) -> Result<User, ApiError> {
         let (by, now, id) = (actor.user_id(), self.now(), user.id);
-        let acts = acts(&user, &change);
+        let mut trails = Vec::new();
+        for deed in possible(&change) {
+            trails.push((deed, self.audit(actor, deed, id).await?));
+        }
         let changed = self.store.write_for(Whose::of(user.organization), move |conn| {
             let user = match still_there(conn, by, &user)? {
                 Ok(user) => user,
@@ -221,12 +228,16 @@ impl Services {
             if is_last(conn, &user, admin && change.active.unwrap_or(user.active))? {
                 return Ok(Err(Code::LastAdministrator));
             }
-            users::change(conn, &user, &change, now).map(Ok)
+            // By what the row is now, and not when it was looked for.
+            let done = deeds(&user, &change);
+            trails.retain(|(deed, _)| done.contains(deed));
+            let trails: Vec<Trail> = trails.into_iter().map(|(_, trail)| trail).collect();
+            users::change(conn, &user, &change, now, &trails).map(|changed| Ok((changed, done)))
         });
         let changed = changed.await;
         self.forget_person(id);
-        let changed = decided(changed)?;
-        acts.into_iter().for_each(|act| log(actor, act, &changed));
+        let (changed, done) = decided(changed)?;
+        done.into_iter().for_each(|deed| log(actor, in_words(deed), &changed));
         Ok(changed)
     }
 
@@ -296,15 +307,37 @@ fn decided<T>(outcome: Decided<T>) -> Result<T, ApiError> {
     }
 }
 
-/// What a change is called in the log.
-fn acts(user: &User, change: &Change) -> Vec<&'static str> {
-    let becomes = |new: Option<bool>, old: bool| new.filter(|new| *new != old);
-    let active = becomes(change.active, user.active).map(|on| if on { "user enabled" } else { "user disabled" });
-    let admin = becomes(change.organization_admin, user.organization_admin);
-    let admin = admin.map(|on| if on { "user promoted" } else { "user demoted" });
-    let password = change.password.as_ref().map(|_| "password reset");
+/// Everything that a change may come to.
+fn possible(change: &Change) -> Vec<Deed> {
+    let active = change.active.map(|on| if on { Deed::UserEnabled } else { Deed::UserDisabled });
+    let admin = change.organization_admin.map(|on| if on { Deed::UserRoleGranted } else { Deed::UserRoleRevoked });
+    let password = change.password.as_ref().map(|_| Deed::UserPasswordSet);
     let named = change.email.is_some() || change.first_name.is_some() || change.last_name.is_some();
-    [active, admin, password, named.then_some("user changed")].into_iter().flatten().collect()
+    [active, admin, password, named.then_some(Deed::UserChanged)].into_iter().flatten().collect()
+}
+
+/// What it comes to for this user.
+fn deeds(user: &User, change: &Change) -> Vec<Deed> {
+    let stays = |deed: &Deed| match deed {
+        Deed::UserEnabled => user.active,
+        Deed::UserDisabled => !user.active,
+        Deed::UserRoleGranted => user.organization_admin,
+        Deed::UserRoleRevoked => !user.organization_admin,
+        _ => false,
+    };
+    possible(change).into_iter().filter(|deed| !stays(deed)).collect()
+}
+
+/// What a change is called in the log.
+fn in_words(deed: Deed) -> &'static str {
+    match deed {
+        Deed::UserEnabled => "user enabled",
+        Deed::UserDisabled => "user disabled",
+        Deed::UserRoleGranted => "user promoted",
+        Deed::UserRoleRevoked => "user demoted",
+        Deed::UserPasswordSet => "password reset",
+        _ => "user changed",
+    }
 }
 
 fn require_administrator_or_self(actor: &Actor, by: &By) -> Result<(), ApiError> {

@@ -69,7 +69,7 @@ impl Services {
         let (mut wanted, mut idle) = (Vec::new(), Vec::new());
         for row in refreshes::due(conn, now)? {
             let element = self.element_by_id(row.owner(), row.element_id).filter(|element| element.refresh().is_some());
-            match element.map_or(Some(None), |element| wanted_until(element, &row, now)) {
+            match element.map_or(Some(None), |element| wanted_until(&element, &row, now)) {
                 Some(until) => idle.push((row, until)),
                 None => wanted.push(row),
             }

@@ -10,6 +10,7 @@ use crate::kernel::owner::Owner;
 use crate::service::Services;
 use crate::service::credentials::revocations::{GrantToRevoke, revoke_unless_shared};
 use crate::service::notices::{self, Event, Kind};
+use crate::store::audit::{Record, Trail};
 use crate::store::instances::{self, CredentialRow, InstanceRow};
 use crate::store::links::LinkRow;
 use crate::store::notices::Notice;
@@ -58,6 +59,9 @@ pub struct Entry {
     /// The lease under which it came, and its holder: given back with the commit.
     #[serde(default)]
     pub lease: Option<(Arc<str>, i64)>,
+    /// What the commit leaves in the audit log; none of a renewed token, and of the version before.
+    #[serde(default)]
+    pub trail: Option<Box<Record>>,
     /// Drawn once, so that a commit that is tried again tells the same.
     #[serde(skip)]
     pub told: Vec<Notice>,
@@ -81,6 +85,7 @@ impl Entry {
             replaces: None,
             recovers: false,
             lease: None,
+            trail: None,
             told: Vec::new(),
         }
     }
@@ -161,13 +166,14 @@ impl Services {
     /// Whether there is something to tell.
     fn write_rows(&self, conn: &mut AnyConn, entry: &Entry, now: DateTime<Utc>) -> Result<bool, StoreFault> {
         let (owner, id) = (entry.owner, entry.instance.id);
+        let trail = entry.trail.clone().map_or(Trail::Not("the version before kept none"), Trail::Of);
         match entry.act {
             Act::Create => {
-                instances::insert(conn, owner, &entry.instance, &entry.credential, &entry.tags)?;
+                instances::insert(conn, owner, (&entry.instance, &entry.credential), &entry.tags, &trail)?;
                 Ok(true)
             }
             Act::Change => {
-                instances::update(conn, owner, &entry.instance, &entry.tags)?;
+                instances::update(conn, owner, &entry.instance, &entry.tags, &trail)?;
                 instances::update_credential(conn, owner, &entry.credential, now)?;
                 Ok(entry.recovers)
             }

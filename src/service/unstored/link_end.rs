@@ -7,6 +7,7 @@ use crate::kernel::owner::Owner;
 use crate::service::Services;
 use crate::service::links::status::Status;
 use crate::service::links::stored_status;
+use crate::store::audit::{Record, Trail};
 use crate::store::links::{self as rows, LinkRow};
 use crate::store::time::UtcTime;
 use crate::store::{AnyConn, StoreFault};
@@ -18,6 +19,8 @@ pub(in crate::service) struct LinkEnd {
     pub element: i64,
     pub instance: i64,
     pub outcome: String,
+    #[serde(default)]
+    pub trail: Option<Box<Record>>,
 }
 
 pub(super) enum Checked {
@@ -41,7 +44,8 @@ impl LinkEnd {
             updated_at: UtcTime(services.now()),
             ..link
         };
-        rows::update(conn, row.owner(), &row)?;
+        let trail = self.trail.clone().map_or(Trail::Not("the version before kept none"), Trail::Of);
+        rows::update(conn, row.owner(), &row, &trail)?;
         services.tell_link(conn, &row)
     }
 }

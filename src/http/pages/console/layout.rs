@@ -17,16 +17,17 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The places of the console, as the navigation names them.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("", "Instances"),
     ("/elements", "Elements"),
     ("/links", "Connect links"),
     ("/deliveries", "Deliveries"),
     ("/people", "People"),
     ("/organization", "Organization"),
+    ("/audit", "Audit log"),
 ];
 /// For administrators alone.
-const OF_ADMINISTRATORS: [&str; 2] = ["/people", "/organization"];
+const OF_ADMINISTRATORS: [&str; 3] = ["/people", "/organization", "/audit"];
 
 /// What stands in the frame.
 pub struct Screen {

@@ -4,6 +4,7 @@
 
 mod app_form;
 mod assets;
+mod audit;
 mod deliveries;
 mod element;
 mod elements;
@@ -47,6 +48,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(reads("/links").get(links::show))
         .service(both("/links/new").get(new_link::show).post(new_link::act))
         .service(both("/links/{id}").get(link::show).post(links::act))
+        .service(reads("/audit").get(audit::show))
         .service(both("/organization").get(organization::show).post(organization::act))
         .service(reads("/people").get(people::list))
         .service(both("/people/new").get(people::show_new).post(people::add))

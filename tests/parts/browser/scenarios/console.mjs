@@ -116,6 +116,9 @@ async function rest(page) {
   await api('POST', '/instances', given.instance);
   await at(page, '/deliveries');
   await seen(page, 'deliveries');
+  await at(page, '/audit');
+  await page.getByText('Person added').waitFor();
+  await seen(page, 'audit');
   await at(page, '/nothing');
   await seen(page, 'nothing');
   await at(page, '');
