@@ -105,6 +105,7 @@ impl Build {
             unstored: Arc::default(),
             usage: Arc::default(),
             work: Arc::default(),
+            work_counted: Arc::default(),
             metrics: Metrics::new(telemetry::dropped()),
             large_bodies: Arc::default(),
             changes: Arc::default(),

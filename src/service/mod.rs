@@ -116,6 +116,7 @@ pub struct Parts {
     pub unstored: Arc<Unstored>,
     pub usage: Arc<Usage>,
     pub work: Arc<UnderWay>,
+    pub work_counted: Arc<work::counted::Counted>,
     pub metrics: Metrics,
     pub sign_in_limits: Arc<SignInLimits>,
     pub link_limits: Arc<LinkLimits>,

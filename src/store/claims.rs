@@ -144,3 +144,25 @@ pub(super) fn release_all(conn: &mut AnyConn) -> Result<usize, StoreFault> {
     let rows = dsl::work.filter(dsl::process.is_not_null());
     Ok(diesel::update(rows).set(dsl::process.eq(nobody)).execute(conn)?)
 }
+
+/// Rows of a kind in one state.
+#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+pub struct Count {
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+    /// As the row says it, or `running`.
+    #[diesel(sql_type = Text)]
+    pub state: String,
+    #[diesel(sql_type = BigInt)]
+    pub count: i64,
+    /// Since when the first of them is due, or will be.
+    #[diesel(sql_type = UtcTimestamp)]
+    pub due_at: UtcTime,
+}
+
+/// How much there is, of all owners. Reads all rows.
+pub fn counts(conn: &mut AnyConn) -> Result<Vec<Count>, StoreFault> {
+    let text = "SELECT kind, CASE WHEN process IS NULL THEN state ELSE 'running' END AS state, count(*) AS count, \
+                min(due_at) AS due_at FROM work GROUP BY 1, 2";
+    Ok(on_each!(conn, conn => diesel::sql_query(text).load(conn)?))
+}

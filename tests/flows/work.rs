@@ -10,6 +10,7 @@ use ligand::service::work::schedule::{GivenUp, Schedule};
 use ligand::service::work::{Ended, Kind, Limits, Refusal};
 use ligand::store::work::{self, GIVEN_UP, NewWork, PARKED, Row, WAITING};
 
+use crate::support::caller::read;
 use crate::support::copies::owner;
 use crate::support::{TestServer, on_both};
 
@@ -107,4 +108,20 @@ on_both!(what_panics_hangs_or_cannot_be_read_is_parked_alone, |server| async mov
     server.advance(TimeDelta::days(2));
     ligand::jobs::purge(&server.services).await.expect("it is purged");
     assert!(find(&server, 1).await.is_none(), "what was given up is kept for a while");
+});
+
+on_both!(metrics_tell_what_is_due_and_how_late_it_is, |server| async move {
+    insert(&server).await;
+    let dispatcher = Arc::new(Dispatcher::of(&[&TOLD]));
+    server.services.do_due_work(&dispatcher).await.expect("the dispatcher goes on");
+    server.advance(TimeDelta::seconds(100));
+    let text = read(server.anonymous().request_at_root("GET", "/metrics")).await.text;
+    for line in [
+        r#"ligand_work{kind="told",state="waiting"} 8"#,
+        r#"ligand_work_oldest_seconds{kind="told"} 100"#,
+        r#"ligand_work_attempts_total{kind="told",outcome="done"} 20"#,
+        r#"ligand_work_attempts_total{kind="told",outcome="failed"} 4"#,
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} is not in {text}");
+    }
 });

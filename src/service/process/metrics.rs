@@ -13,7 +13,47 @@ pub struct Metrics {
     pub refreshes: Family<RefreshLabels, Counter>,
     /// 1 while a restored database waits for the operator's word.
     pub refreshes_held: Gauge,
+    /// As they were counted last.
+    pub work: Family<WorkLabels, Gauge>,
+    pub oldest_work: Family<KindLabel, Gauge>,
+    pub attempts: Family<AttemptLabels, Counter>,
     registry: std::sync::Arc<Registry>,
+}
+
+/// Of a kind of work and the state of its rows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkLabels {
+    pub kind: String,
+    pub state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KindLabel {
+    pub kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AttemptLabels {
+    pub kind: &'static str,
+    pub outcome: &'static str,
+}
+
+impl EncodeLabelSet for WorkLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        [("kind", self.kind.as_str()), ("state", self.state.as_str())].encode(encoder)
+    }
+}
+
+impl EncodeLabelSet for KindLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        [("kind", self.kind.as_str())].encode(encoder)
+    }
+}
+
+impl EncodeLabelSet for AttemptLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        [("kind", self.kind), ("outcome", self.outcome)].encode(encoder)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,7 +79,13 @@ impl Metrics {
         let refreshes_held = Gauge::default();
         let held = "Whether refresh tokens are held back, because the database was restored";
         registry.register("refreshes_held", held, refreshes_held.clone());
-        Self { refreshes, refreshes_held, registry: std::sync::Arc::new(registry) }
+        let (work, oldest_work, attempts) = (Family::default(), Family::default(), Family::default());
+        registry.register("work", "Due work of all processes by kind and state", work.clone());
+        let oldest = "For how many seconds the oldest work that waits has been due, by kind";
+        registry.register("work_oldest_seconds", oldest, oldest_work.clone());
+        let made = "Attempts of this process at due work, by kind and outcome";
+        registry.register("work_attempts", made, attempts.clone());
+        Self { refreshes, refreshes_held, work, oldest_work, attempts, registry: std::sync::Arc::new(registry) }
     }
 
     pub fn text(&self) -> Result<String, std::fmt::Error> {

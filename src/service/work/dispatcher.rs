@@ -19,6 +19,7 @@ use crate::kernel::request_id::{RequestId, carried};
 use crate::service::Services;
 use crate::service::process::leases::{Lead, Standing, while_beating};
 use crate::service::process::liveness::Watch;
+use crate::service::process::metrics::AttemptLabels;
 use crate::store::claims::{self, Seen};
 use crate::store::leases::{self, Lease, Seen as SeenLease};
 use crate::store::work::{self, Attempt, Fate, Row, Share};
@@ -316,6 +317,15 @@ impl Services {
             }
         };
         let made = !matches!(attempt.fate, Fate::NotYet { .. });
+        let outcome = match attempt.fate {
+            Fate::Done => Some("done"),
+            Fate::Again { .. } => Some("failed"),
+            Fate::GivenUp { .. } => Some("given_up"),
+            Fate::NotYet { .. } => None,
+        };
+        if let Some(outcome) = outcome {
+            self.metrics.attempts.get_or_create(&AttemptLabels { kind: kind.name, outcome }).inc();
+        }
         if let Fate::GivenUp { .. } = attempt.fate {
             tracing::warn!(kind = kind.name, about = row.about, tries = row.attempts, "due work is given up");
         }

@@ -1,6 +1,7 @@
 //! Work that is due, whatever it is: rows that every process claims, does and settles. A kind says how it is done; what
 //! fails, panics, hangs or cannot be read is tried again later, and never stops anything else.
 
+pub mod counted;
 pub mod dispatcher;
 mod fair;
 pub mod schedule;
