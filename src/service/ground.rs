@@ -47,7 +47,8 @@ impl Races {
     /// How often the same change is begun.
     const MOST: u8 = 8;
 
-    /// One more. Whoever loses all is told to come again: there is no other end.
+    /// One more loss. After the last one the caller gets a 503 and is to come again; a change of an instance says 409
+    /// `instance_changed` instead, because its caller looked at old values.
     #[track_caller]
     pub fn lost(&mut self) -> Result<(), ApiError> {
         self.0 = self.0.saturating_add(1);

@@ -15,9 +15,9 @@ use super::work::{Row, Share};
 
 /// What may run: claims find it by two partial indexes of this condition.
 const HEAD: &str = "is_head AND process IS NULL";
-/// Of the oldest.
+/// How many of the oldest heads a look reads.
 const OLDEST: usize = 256;
-/// Of shares in one look, beyond those of the oldest.
+/// How many shares a look asks, when there are more heads than those.
 const SHARES: usize = 500;
 
 /// What a look found.
@@ -67,9 +67,9 @@ pub fn text_of_shares() -> String {
 
 /// Claims from each share as many heads as there is room for. `$1`: now; `$2`: the process. Only names of kinds and numbers go
 /// into the text.
-pub fn text_of_claim(rooms: &[(Share, usize)], in_postgres: bool) -> String {
+pub fn text_of_claim(places: &[(Share, usize)], in_postgres: bool) -> String {
     let lock = if in_postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
-    let heads = rooms.iter().map(|(share, room)| {
+    let heads = places.iter().map(|(share, room)| {
         format!(
             "SELECT head FROM (SELECT id AS head FROM work WHERE {HEAD} AND share = '{share}' AND due_at <= $1 \
              ORDER BY due_at, id LIMIT {room}{lock}) AS heads"
@@ -112,18 +112,18 @@ pub fn look(conn: &mut AnyConn, process: i64, from: &str, now: DateTime<Utc>) ->
 pub fn claim(
     conn: &mut AnyConn,
     process: i64,
-    rooms: &[(Share, usize)],
+    places: &[(Share, usize)],
     now: DateTime<Utc>,
 ) -> Result<Vec<Row>, StoreFault> {
-    if rooms.is_empty() {
+    if places.is_empty() {
         return Ok(Vec::new());
     }
-    let text = text_of_claim(rooms, matches!(conn, AnyConn::Pg(_)));
+    let text = text_of_claim(places, matches!(conn, AnyConn::Pg(_)));
     let claim = diesel::sql_query(text).bind::<UtcTimestamp, _>(UtcTime(now)).bind::<BigInt, _>(process);
     Ok(on_each!(conn, conn => claim.load(conn)?))
 }
 
-/// What a process had under way is nobody's: it is dead. Not if it showed life since `beat` was read.
+/// Releases the claims of a process that is dead, unless it gave a sign of life since `beat` was read.
 pub fn release(conn: &mut AnyConn, process: i64, beat: i64) -> Result<usize, StoreFault> {
     let text = "UPDATE work SET process = NULL WHERE process = $1 \
                 AND NOT EXISTS (SELECT 1 FROM process p WHERE p.id = work.process AND p.beat <> $2)";
@@ -131,14 +131,14 @@ pub fn release(conn: &mut AnyConn, process: i64, beat: i64) -> Result<usize, Sto
     Ok(on_each!(conn, conn => query.execute(conn)?))
 }
 
-/// What a process has under way, but for what it knows of, is nobody's: it ends, or it never heard what came of a claim.
-pub fn release_but(conn: &mut AnyConn, process: i64, known: &[i64]) -> Result<usize, StoreFault> {
+/// Releases the claims of a process but for the rows that it knows of: it ends, or the reply to a claim was lost.
+pub fn release_except(conn: &mut AnyConn, process: i64, known: &[i64]) -> Result<usize, StoreFault> {
     let nobody: Option<i64> = None;
     let rows = dsl::work.filter(dsl::process.eq(process)).filter(dsl::id.ne_all(known));
     Ok(on_each!(conn, conn => diesel::update(rows).set(dsl::process.eq(nobody)).execute(conn)?))
 }
 
-/// As `release_but`, of all processes.
+/// Releases the claims of all processes.
 pub(super) fn release_all(conn: &mut AnyConn) -> Result<usize, StoreFault> {
     let nobody: Option<i64> = None;
     let rows = dsl::work.filter(dsl::process.is_not_null());

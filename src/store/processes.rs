@@ -118,7 +118,7 @@ pub fn presences(conn: &mut AnyConn, ids: &[i64]) -> Result<HashMap<i64, Presenc
 /// The end of a process in order: what it holds is given back. How many leases.
 pub fn leave(conn: &mut AnyConn, id: i64) -> Result<usize, StoreFault> {
     let given_back = leases::give_back(conn, id)?;
-    claims::release_but(conn, id, &[])?;
+    claims::release_except(conn, id, &[])?;
     diesel::delete(schema::process::table.find(id)).execute(conn)?;
     Ok(given_back)
 }

@@ -76,7 +76,7 @@ pub fn hand_over(
         // Everybody locks rows in the order of their ids.
         locked.select(credential::instance_id).for_update().load::<i64>(conn)?;
     }
-    let known: HashSet<i64> = work::among(conn, WORK, &ids)?.into_iter().collect();
+    let known: HashSet<i64> = work::with_row(conn, WORK, &ids)?.into_iter().collect();
     let new = rows.iter().filter(|row| !known.contains(&row.instance_id)).map(|row| NewWork {
         owner: row.owner(),
         kind: WORK,

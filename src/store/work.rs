@@ -214,7 +214,7 @@ struct Got {
 
 /// Whether this transaction is the one that hands over what became due of a kind: of two at once one would not see what
 /// the other does, and could put the later before the earlier. A process that is frozen meanwhile holds up others for five seconds.
-pub fn may_hand_over(conn: &mut AnyConn, kind: &str) -> Result<bool, StoreFault> {
+pub fn lock_hand_over(conn: &mut AnyConn, kind: &str) -> Result<bool, StoreFault> {
     let AnyConn::Pg(conn) = conn else { return Ok(true) };
     diesel::sql_query("SET LOCAL idle_in_transaction_session_timeout = '5s'").execute(conn)?;
     let text = format!("SELECT pg_try_advisory_xact_lock({OF_HAND_OVERS}, hashtext($1)) AS got");
@@ -274,7 +274,7 @@ pub fn wake(conn: &mut AnyConn, kind: &str, about: &[i64], now: DateTime<Utc>) -
     Ok(on_each!(conn, conn => diesel::update(rows).set(dsl::due_at.eq(UtcTime(now))).execute(conn)?))
 }
 
-/// No earlier than that, what waits.
+/// Puts rows off that nobody has claimed: due at `until` at the earliest.
 pub fn put_off(conn: &mut AnyConn, kind: &str, about: &[i64], until: DateTime<Utc>) -> Result<(), StoreFault> {
     let rows = dsl::work.filter(dsl::kind.eq(kind)).filter(dsl::about.eq_any(about)).filter(dsl::process.is_null());
     let earlier = rows.filter(dsl::due_at.lt(UtcTime(until)));
@@ -282,8 +282,8 @@ pub fn put_off(conn: &mut AnyConn, kind: &str, about: &[i64], until: DateTime<Ut
     Ok(())
 }
 
-/// What of this there is a row about.
-pub fn among(conn: &mut AnyConn, kind: &str, about: &[i64]) -> Result<Vec<i64>, StoreFault> {
+/// Which of these ids a row of the kind is about.
+pub fn with_row(conn: &mut AnyConn, kind: &str, about: &[i64]) -> Result<Vec<i64>, StoreFault> {
     let rows = dsl::work.filter(dsl::kind.eq(kind)).filter(dsl::about.eq_any(about)).select(dsl::about);
     Ok(on_each!(conn, conn => rows.load(conn)?))
 }

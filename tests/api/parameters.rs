@@ -19,6 +19,10 @@ const BAD: &[(&str, &str)] = &[
     ("baseUrl", "ftp://ligand.example"),
     ("operationId", "GET-nothing"),
     ("callbackUrl", "nowhere"),
+    ("from", "yesterday"),
+    ("to", "yesterday"),
+    ("action", "instance.made"),
+    ("kind", "thing"),
 ];
 
 /// Texts of which none is bad, and what they are.
@@ -35,6 +39,7 @@ const ANY: &[(&str, &str)] = &[
     ("externalId", "the caller's own"),
     ("emptyList", "anything but 200 is no wish"),
     ("fields", "names that no object has are left out"),
+    ("requestId", "an id that no row has finds nothing"),
 ];
 
 struct Parameter {

@@ -79,13 +79,16 @@ fn what_changes_something_that_is_audited_takes_a_trail() {
     for file in AUDITED {
         let text = fs::read_to_string(store.join(format!("{file}.rs"))).expect("a file");
         for (name, part) in functions(&text).into_iter().filter(|(_, part)| writes(part)) {
-            let (full, head) = (format!("{file}::{name}"), part.split('{').next().unwrap_or_default().to_owned());
+            let (head, body) = part.split_once('{').unwrap_or((&part, ""));
+            let full = format!("{file}::{name}");
             let takes = head.contains("Trail") || head.contains("&[Record]");
             match (takes, WITHOUT.iter().any(|(known, _)| *known == full)) {
                 (false, false) => complaints.push(format!("{full} changes something and takes no Trail")),
                 (true, true) => complaints.push(format!("{full} takes a Trail: it needs no reason")),
                 (false, true) => excused.push(full),
-                (true, false) if !part.contains("trail") => complaints.push(format!("{full} writes no trail")),
+                (true, false) if !body.contains("trail") && !body.contains("records") => {
+                    complaints.push(format!("{full} writes no trail"))
+                }
                 (true, false) => {}
             }
         }

@@ -18,8 +18,8 @@ const POISON: [&str; 4] = ["panics", "hangs", "keeps its thread", "cannot be rea
 const FINE: &str = "fine";
 
 /// Does as the body says.
-static TOLD: Kind = Kind {
-    name: "told",
+static AS_THE_BODY_SAYS: Kind = Kind {
+    name: "scripted",
     limits: |_, _| Limits::of(16, 16, 16),
     schedule: Schedule {
         first_pause: TimeDelta::seconds(10),
@@ -36,7 +36,7 @@ static TOLD: Kind = Kind {
     run: |_, row| {
         Box::pin(async move {
             match row.body.as_str() {
-                "panics" => panic!("as it was told"),
+                "panics" => panic!("as the body says"),
                 "hangs" => pending().await,
                 "keeps its thread" => std::thread::sleep(Duration::from_secs(1)),
                 "cannot be read" => return Ended::Failed(Refusal::of("It cannot be read.")),
@@ -53,7 +53,7 @@ async fn insert(server: &TestServer) {
     let now = server.services.now();
     let new = |about: i64, lane: &str, body: &str| NewWork {
         owner,
-        kind: TOLD.name,
+        kind: AS_THE_BODY_SAYS.name,
         about,
         party: 0,
         lane: Some(lane.to_owned()),
@@ -69,12 +69,12 @@ async fn insert(server: &TestServer) {
 }
 
 async fn find(server: &TestServer, about: i64) -> Option<Row> {
-    server.services.store.read(move |conn| work::find(conn, TOLD.name, about)).await.expect("a query")
+    server.services.store.read(move |conn| work::find(conn, AS_THE_BODY_SAYS.name, about)).await.expect("a query")
 }
 
 on_both!(what_panics_hangs_or_cannot_be_read_is_parked_alone, |server| async move {
     insert(&server).await;
-    let dispatcher = Arc::new(Dispatcher::of(&[&TOLD]));
+    let dispatcher = Arc::new(Dispatcher::of(&[&AS_THE_BODY_SAYS]));
     let work = async || server.services.do_due_work(&dispatcher).await.expect("the dispatcher goes on");
     assert_eq!(work().await, 24, "each is tried, and what waits for none of them is done");
     for about in 20..40 {
@@ -103,7 +103,12 @@ on_both!(what_panics_hangs_or_cannot_be_read_is_parked_alone, |server| async mov
     }
     assert_eq!(work().await, 0);
     let now = server.services.now();
-    server.services.store.write(move |conn| work::wake(conn, TOLD.name, &[0], now)).await.expect("it is written");
+    server
+        .services
+        .store
+        .write(move |conn| work::wake(conn, AS_THE_BODY_SAYS.name, &[0], now))
+        .await
+        .expect("it is written");
     assert_eq!(work().await, 1, "by hand it is tried once more");
     server.advance(TimeDelta::days(2));
     ligand::jobs::purge(&server.services).await.expect("it is purged");
@@ -112,15 +117,15 @@ on_both!(what_panics_hangs_or_cannot_be_read_is_parked_alone, |server| async mov
 
 on_both!(metrics_tell_what_is_due_and_how_late_it_is, |server| async move {
     insert(&server).await;
-    let dispatcher = Arc::new(Dispatcher::of(&[&TOLD]));
+    let dispatcher = Arc::new(Dispatcher::of(&[&AS_THE_BODY_SAYS]));
     server.services.do_due_work(&dispatcher).await.expect("the dispatcher goes on");
     server.advance(TimeDelta::seconds(100));
     let text = read(server.anonymous().request_at_root("GET", "/metrics")).await.text;
     for line in [
-        r#"ligand_work{kind="told",state="waiting"} 8"#,
-        r#"ligand_work_oldest_seconds{kind="told"} 100"#,
-        r#"ligand_work_attempts_total{kind="told",outcome="done"} 20"#,
-        r#"ligand_work_attempts_total{kind="told",outcome="failed"} 4"#,
+        r#"ligand_work{kind="scripted",state="waiting"} 8"#,
+        r#"ligand_work_oldest_seconds{kind="scripted"} 100"#,
+        r#"ligand_work_attempts_total{kind="scripted",outcome="done"} 20"#,
+        r#"ligand_work_attempts_total{kind="scripted",outcome="failed"} 4"#,
     ] {
         assert!(text.lines().any(|known| known == line), "{line} is not in {text}");
     }

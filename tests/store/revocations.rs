@@ -14,7 +14,7 @@ async fn take_all(store: &Store, process: i64, at: DateTime<Utc>) -> Vec<Row> {
     let mut taken = Vec::new();
     loop {
         let claimed = store.write(move |conn| {
-            if work::may_hand_over(conn, revocations::WORK)? {
+            if work::lock_hand_over(conn, revocations::WORK)? {
                 revocations::hand_over(conn)?;
             }
             let due = claims::look(conn, process, "", at)?.due;

@@ -107,7 +107,7 @@ on_both_databases!(a_claim_ends_with_its_process_and_who_comes_late_changes_noth
     assert!(claim(&store, 7, 9).await.is_empty(), "and what is behind it still waits");
     assert!(settle(&store, &theirs, Fate::Done).await);
     let [next] = claim(&store, 8, 9).await.try_into().expect("one row");
-    store.write(|conn| claims::release_but(conn, 8, &[])).await.expect("it is written");
+    store.write(|conn| claims::release_except(conn, 8, &[])).await.expect("it is written");
     assert_eq!(about(&claim(&store, 7, 9).await), [next.about], "given back in order");
     store.write(|conn| processes::leave(conn, 7)).await.expect("it is written");
     assert_eq!(about(&claim(&store, 8, 9).await), [next.about]);

@@ -50,7 +50,7 @@ const fn kind(who: &Who) -> &'static str {
     }
 }
 
-/// What is sealed of a row. As salted as it is, its hash tells nothing once the text is gone.
+/// What is sealed of a row. The salt keeps its hash from telling anything once the text is gone.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Names {
     salt: String,

@@ -33,16 +33,6 @@ enum Found {
     Held(Seen),
 }
 
-/// Who does a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::service) enum Standing {
-    None,
-    /// This process, from now on.
-    New,
-    /// This process, as before.
-    Kept,
-}
-
 impl Lead {
     fn is_certain(&self) -> bool {
         let beat_at = self.beat_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,9 +57,9 @@ impl Lead {
 
 impl Services {
     /// Whether this process is the one that does the job; asked for again and again while there is something to do.
-    pub(in crate::service) async fn leads(&self, lease: &'static str, lead: &Lead) -> Result<Standing, StoreFault> {
+    pub(in crate::service) async fn leads(&self, lease: &'static str, lead: &Lead) -> Result<bool, StoreFault> {
         if lead.is_certain() {
-            return Ok(Standing::Kept);
+            return Ok(true);
         }
         let (process, asked) = (self.process, Instant::now());
         let taken = self.store.write(move |conn| {
@@ -84,21 +74,19 @@ impl Services {
                 }
             })
         });
-        let standing = match taken.await? {
-            Found::Kept => Standing::Kept,
-            Found::Taken => Standing::New,
+        let leads = match taken.await? {
+            Found::Kept | Found::Taken => true,
             Found::Held(seen) if self.watches(lead, seen, asked) => {
                 let held = seen.lease;
-                let taken = self.store.write(move |conn| leases::take_over(conn, lease, held, process)).await?;
-                taken.map_or(Standing::None, |_| Standing::New)
+                self.store.write(move |conn| leases::take_over(conn, lease, held, process)).await?.is_some()
             }
-            Found::Held(_) => Standing::None,
+            Found::Held(_) => false,
         };
-        if standing != Standing::None {
+        if leads {
             lead.waits_for_nobody();
         }
-        lead.note((standing != Standing::None).then_some(asked));
-        Ok(standing)
+        lead.note(leads.then_some(asked));
+        Ok(leads)
     }
 
     /// Whether the one who does the job is dead. A job may be done twice: here both ways to die are the same.

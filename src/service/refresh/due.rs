@@ -61,7 +61,7 @@ impl Services {
         let Some(element) = self.element_by_id(ANYBODY, element) else { return Limits::of(512, 512, 1) };
         let share = element.concurrency().div_ceil(4).saturating_mul(3).max(1);
         let shared = !element.authentication.oauth2.as_ref().is_some_and(|it| it.refresh_url().has_variable_host());
-        Limits { to_all: if shared { share } else { usize::MAX }, ..Limits::of(512, 512, share) }
+        Limits { of_party: if shared { share } else { usize::MAX }, ..Limits::of(512, 512, share) }
     }
 
     /// What is due and was used becomes work; what was not is put off.

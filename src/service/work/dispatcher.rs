@@ -12,12 +12,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::fair::rooms;
+use super::fair::places;
 use super::{Ended, Kind, Limits, Refusal};
 use crate::kernel::error::ApiError;
 use crate::kernel::request_id::{RequestId, carried};
 use crate::service::Services;
-use crate::service::process::leases::{Lead, Standing, while_beating};
+use crate::service::process::leases::{Lead, while_beating};
 use crate::service::process::liveness::Watch;
 use crate::service::process::metrics::AttemptLabels;
 use crate::store::claims::{self, Seen};
@@ -29,7 +29,7 @@ use crate::store::{AnyConn, processes};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// While other processes have something under way, whose death is to be noticed.
 const LOOK_AT_OTHERS_EVERY: Duration = Duration::from_millis(500);
-/// Those that end together are one look.
+/// Attempts that end within this time are followed by one look.
 const LOOKS_APART: Duration = Duration::from_millis(20);
 
 /// Does the work of some kinds, in this process.
@@ -40,8 +40,9 @@ pub struct Dispatcher {
     watches: Mutex<HashMap<i64, Option<Watch>>>,
     /// From where the next look at shares goes on.
     reached: Mutex<String>,
-    /// A claim was made of which nobody here heard what it took.
+    /// The reply to a claim was lost: rows may be claimed that this process does not know.
     in_doubt: AtomicBool,
+    /// Attempts that came to their end.
     made: AtomicUsize,
     tasks: TaskTracker,
     ended: Notify,
@@ -86,7 +87,7 @@ impl Dispatcher {
         self.tasks.len()
     }
 
-    /// No further one is begun; `do_due_work` comes back when those that were have ended.
+    /// No further attempt is begun; `do_due_work` comes back when those that were have ended.
     pub fn stop(&self) {
         self.stop.cancel();
         self.ended.notify_one();
@@ -145,14 +146,14 @@ impl Services {
         }
         if dispatcher.in_doubt.load(Ordering::Relaxed) {
             let (process, known) = (self.process, self.work.known());
-            self.store.write(move |conn| claims::release_but(conn, process, &known)).await?;
+            self.store.write(move |conn| claims::release_except(conn, process, &known)).await?;
             dispatcher.in_doubt.store(false, Ordering::Relaxed);
         }
-        // Before the look: who ends after it is still due in it, and must not be missed.
+        // Asked before the look: an attempt that ends after it may have made another row due that the look did not see.
         let busy = dispatcher.running() > 0;
         let asked = Instant::now();
         let (mut seen, fresh) = self.look_for_work(dispatcher).await?;
-        // A backlog is handed over in steps, and meanwhile what was is begun.
+        // A backlog is handed over in steps; what is handed over already is begun between them.
         let handed_over = self.hand_over(fresh).await?;
         if handed_over {
             seen = self.look_for_work(dispatcher).await?.0;
@@ -169,18 +170,18 @@ impl Services {
                 lead.waits_for_nobody();
             }
         }
-        let rooms = rooms(seen.due, self.work.counts(), |share| {
+        let places = places(seen.due, self.work.counts(), |share| {
             let (kind, limits) = ours.iter().find(|(kind, _)| kind.name == share.kind)?;
             Some(limits.unwrap_or_else(|| (kind.limits)(self, share.party)))
         });
-        if handed_over && rooms.is_empty() {
+        if handed_over && places.is_empty() {
             return Ok(Next::LookAgain);
         }
-        if rooms.is_empty() {
+        if places.is_empty() {
             let rest = !busy && dispatcher.running() == 0;
             return Ok(if rest { Next::Rest } else { Next::Wait });
         }
-        let began = self.begin_work(dispatcher, rooms).await?;
+        let began = self.begin_work(dispatcher, places).await?;
         Ok(if began == 0 && !handed_over { Next::Wait } else { Next::LookAgain })
     }
 
@@ -204,7 +205,7 @@ impl Services {
         Ok((seen, fresh))
     }
 
-    /// Whether something was.
+    /// Hands over what became due of these kinds. True: a hand-over was made.
     async fn hand_over(&self, kinds: Vec<&'static Kind>) -> Result<bool, ApiError> {
         let mut any = false;
         for kind in kinds {
@@ -212,7 +213,7 @@ impl Services {
             any |= self
                 .store
                 .write(move |conn| {
-                    let may = work::may_hand_over(conn, kind.name)?;
+                    let may = work::lock_hand_over(conn, kind.name)?;
                     if may {
                         (kind.hand_over)(&services, conn, now)?;
                     }
@@ -223,7 +224,7 @@ impl Services {
         Ok(any)
     }
 
-    /// Whether something is anybody's again.
+    /// Releases the claims of processes that died. True: some were released.
     async fn release_work_of_the_dead(
         &self,
         dispatcher: &Dispatcher,
@@ -275,13 +276,13 @@ impl Services {
                 lead.waits_for_nobody();
                 true
             }
-            _ => self.leads(name, lead).await? != Standing::None,
+            _ => self.leads(name, lead).await?,
         })
     }
 
-    async fn begin_work(&self, dispatcher: &Arc<Dispatcher>, rooms: Vec<(Share, usize)>) -> Result<usize, ApiError> {
+    async fn begin_work(&self, dispatcher: &Arc<Dispatcher>, places: Vec<(Share, usize)>) -> Result<usize, ApiError> {
         let (process, now) = (self.process, self.now());
-        let claimed = self.store.write(move |conn| claims::claim(conn, process, &rooms, now)).await;
+        let claimed = self.store.write(move |conn| claims::claim(conn, process, &places, now)).await;
         let rows = claimed.inspect_err(|_| dispatcher.in_doubt.store(true, Ordering::Relaxed))?;
         let began = rows.len();
         for row in rows {

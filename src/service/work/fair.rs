@@ -32,10 +32,10 @@ impl Counts {
 
     fn has_room(&self, share: &Share, limits: Limits) -> bool {
         let of_organization = self.of_organization.get(&(share.kind.clone(), share.organization));
-        self.of_kind.get(&share.kind).is_none_or(|count| *count < limits.at_once)
-            && of_organization.is_none_or(|count| *count < limits.of_one)
-            && self.of_share.get(share).is_none_or(|count| *count < limits.to_one)
-            && self.of_party.get(&(share.kind.clone(), share.party)).is_none_or(|count| *count < limits.to_all)
+        self.of_kind.get(&share.kind).is_none_or(|count| *count < limits.of_process)
+            && of_organization.is_none_or(|count| *count < limits.of_organization)
+            && self.of_share.get(share).is_none_or(|count| *count < limits.of_share)
+            && self.of_party.get(&(share.kind.clone(), share.party)).is_none_or(|count| *count < limits.of_party)
     }
 
     /// Of the organization, and of the share.
@@ -46,7 +46,7 @@ impl Counts {
 }
 
 /// How many of each share may begin. In turn, one for each.
-pub(super) fn rooms(
+pub(super) fn places(
     mut due: Vec<Share>,
     mut counts: Counts,
     limits_of: impl Fn(&Share) -> Option<Limits>,
@@ -56,14 +56,14 @@ pub(super) fn rooms(
     let (mut given, mut more) = (0_usize, true);
     while more {
         more = false;
-        for (limits, share, room) in &mut waiting {
+        for (limits, share, count) in &mut waiting {
             if given < MOST && counts.has_room(share, *limits) {
                 counts.add(share);
-                (given, *room, more) = (given.saturating_add(1), room.saturating_add(1), true);
+                (given, *count, more) = (given.saturating_add(1), count.saturating_add(1), true);
             }
         }
     }
-    waiting.into_iter().filter(|(_, _, room)| *room > 0).map(|(_, share, room)| (share, room)).collect()
+    waiting.into_iter().filter(|(_, _, count)| *count > 0).map(|(_, share, count)| (share, count)).collect()
 }
 
 #[cfg(test)]
@@ -78,8 +78,8 @@ mod tests {
 
     fn given(due: &[(i64, i64)], counts: &Counts) -> Vec<(i64, i64, usize)> {
         let due = due.iter().map(|(organization, party)| share(*organization, *party)).collect();
-        let rooms = rooms(due, counts.clone(), |_| Some(LIMITS));
-        rooms.into_iter().map(|(share, room)| (share.organization, share.party, room)).collect()
+        let places = places(due, counts.clone(), |_| Some(LIMITS));
+        places.into_iter().map(|(share, count)| (share.organization, share.party, count)).collect()
     }
 
     #[test]
@@ -102,12 +102,12 @@ mod tests {
     #[test]
     fn a_party_of_many_organizations_has_a_limit_of_its_own() {
         let due = (1..5).map(|organization| share(organization, 7)).collect();
-        let rooms = rooms(due, Counts::default(), |_| Some(Limits { to_all: 3, ..LIMITS }));
-        assert_eq!(rooms.iter().map(|(_, room)| room).sum::<usize>(), 3);
+        let places = places(due, Counts::default(), |_| Some(Limits { of_party: 3, ..LIMITS }));
+        assert_eq!(places.iter().map(|(_, count)| count).sum::<usize>(), 3);
     }
 
     #[test]
     fn what_nobody_here_knows_is_left_alone() {
-        assert_eq!(rooms(vec![share(1, 1)], Counts::default(), |_| None), []);
+        assert_eq!(places(vec![share(1, 1)], Counts::default(), |_| None), []);
     }
 }

@@ -28,8 +28,8 @@ pub struct Kind {
     pub schedule: Schedule,
     /// An attempt that takes longer has failed.
     pub within: Duration,
-    /// The lease under which the version before this one does this alone. As long as one of its processes holds it, the work is that
-    /// process's, and while one of this version holds it, that of all of this version.
+    /// The lease under which the version before this one does this work alone. While one of its processes holds it, only that
+    /// process does the work; while one of this version holds it, all processes of this version do.
     pub led_before_by: Option<&'static str>,
     /// Whether something became due that is no row of work yet: a version that knows none wrote it, or it has a table of its own.
     pub is_to_be_handed_over: fn(&Services, &mut AnyConn, DateTime<Utc>) -> Result<bool, StoreFault>,
@@ -44,18 +44,18 @@ pub struct Kind {
 /// How much of a kind is under way at most. Of each process: a count over all of them would have to be locked.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    pub at_once: usize,
-    /// Of one organization.
-    pub of_one: usize,
-    /// To one party of an organization.
-    pub to_one: usize,
-    /// To one party of all organizations.
-    pub to_all: usize,
+    /// Of this kind, in one process.
+    pub of_process: usize,
+    pub of_organization: usize,
+    /// Of one party of an organization.
+    pub of_share: usize,
+    /// Of one party, over all organizations.
+    pub of_party: usize,
 }
 
 impl Limits {
-    pub const fn of(at_once: usize, of_one: usize, to_one: usize) -> Self {
-        Self { at_once, of_one, to_one, to_all: usize::MAX }
+    pub const fn of(of_process: usize, of_organization: usize, of_share: usize) -> Self {
+        Self { of_process, of_organization, of_share, of_party: usize::MAX }
     }
 }
 

@@ -13,10 +13,6 @@ pub struct UnderWay {
 }
 
 impl UnderWay {
-    pub fn running(&self) -> usize {
-        self.locked(|rows| rows.len())
-    }
-
     pub(super) fn begin(&self, row: &Row, share: Share) {
         self.locked(|rows| rows.insert(row.id, share));
     }

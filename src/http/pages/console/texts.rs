@@ -27,8 +27,8 @@ pub const NO_ELEMENTS: &str = "No element fits.";
 pub const NO_LINKS: &str = "No connect link fits.";
 pub const NO_DELIVERIES: &str = "Nothing fits.";
 pub const NO_CHANGES: &str = "No change fits.";
-pub const AUDIT: &str = "Each change to people, apps, instances, links, webhooks and settings, and each sign-in here. A change appears a second \
-                         or two after it was made. Nobody can alter or remove an entry.";
+pub const AUDIT: &str = "Each change to people, apps, instances, links, webhooks and settings, and each sign-in to the console. A change appears a second \
+                         or two after it was made. Entries cannot be altered or removed here; each stays until its time is over.";
 
 pub const INSTANCE_TOKEN: &str =
     "The instance’s token is not shown here: GET /instances/{id} of the API gives it to callers.";
