@@ -70,6 +70,7 @@ pub struct Build {
 impl Build {
     pub async fn services(self) -> Result<Services, ApiError> {
         let vault = Vault::new(self.ring, Arc::clone(&self.entropy));
+        let metrics = Metrics::new(telemetry::dropped(), self.store.waits());
         let keys = DataKeys { store: &self.store, vault: &vault, clock: &self.clock };
         let (lookup, session, audit_key) = data_keys::load(keys, self.entropy.as_ref()).await?;
         let feed_trust = FeedTrust::default();
@@ -106,7 +107,7 @@ impl Build {
             usage: Arc::default(),
             work: Arc::default(),
             work_counted: Arc::default(),
-            metrics: Metrics::new(telemetry::dropped()),
+            metrics,
             large_bodies: Arc::default(),
             changes: Arc::default(),
             password_gate: Arc::new(Semaphore::new(hashes_at_once())),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -16,6 +17,7 @@ use super::api::vendor_reply::FromVendor;
 use super::error::{of_framework, render};
 use super::extract::Reader;
 use super::lifetime::Open;
+use super::request_counts::RequestCounts;
 use super::{ELEMENTS_ERROR, Shared, head, own_names, security_headers, unrouted, urls};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::{Entropy, SystemEntropy};
@@ -187,6 +189,9 @@ fn log(response: &ServiceResponse<BoxBody>, failure: Option<&ApiError>, started:
     let route = &*route;
     let (method, status) = (request.method().as_str(), response.status().as_u16());
     let elapsed_ms = started.elapsed().as_millis();
+    if let Some(counts) = request.app_data::<Rc<RequestCounts>>() {
+        counts.count(method, route, status);
+    }
     match failure {
         Some(error) if response.status() >= StatusCode::INTERNAL_SERVER_ERROR && !is_expected(error.code) => {
             tracing::error!(method, route, status, elapsed_ms, ?error, "request");

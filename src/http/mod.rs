@@ -17,18 +17,21 @@ pub mod openapi;
 mod own_names;
 mod pages;
 mod path;
+mod request_counts;
 mod security_headers;
 mod unrouted;
 mod urls;
 mod vendor_token;
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderName;
 use actix_web::web;
 use ipnet::IpNet;
 
+use request_counts::RequestCounts;
 use unrouted::no_route;
 
 use crate::kernel::entropy::Entropy;
@@ -66,6 +69,12 @@ impl Shared {
 /// All routes. `main` and the tests start the very same.
 pub fn routes(shared: web::Data<Shared>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        config.app_data(shared).configure(api::routes).configure(pages::routes).default_service(web::to(no_route));
+        let counts = RequestCounts::of(shared.services.metrics.traffic.clone());
+        config
+            .app_data(shared)
+            .app_data(Rc::new(counts))
+            .configure(api::routes)
+            .configure(pages::routes)
+            .default_service(web::to(no_route));
     }
 }

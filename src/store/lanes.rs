@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -17,6 +17,7 @@ use super::fault::StoreFault;
 use super::ids::IdBlocks;
 use super::migrate::{self, Schema};
 use super::turns::Whose;
+use super::waits::{LaneWaits, Waits};
 use super::writability::{self, Writability};
 use super::writer::{Done, Write, Writer};
 use crate::kernel::queues::Queues;
@@ -38,6 +39,7 @@ pub struct Store {
     ids: Arc<IdBlocks>,
     opener: Opener,
     writability: Writability,
+    waits: LaneWaits,
 }
 
 #[derive(Clone)]
@@ -58,6 +60,7 @@ struct Pool {
     shares: Arc<Queues<i64>>,
     share: usize,
     of_each_transaction: Option<&'static str>,
+    waits: LaneWaits,
 }
 
 impl Store {
@@ -65,21 +68,22 @@ impl Store {
     pub fn open(address: Address, pooler: Pooler, size: u32) -> Result<Self, StoreFault> {
         let opener =
             Opener { address, pooler, access: Access::Write, outages: Arc::default(), process: Arc::default() };
+        let waits = LaneWaits::default();
         let (reads, writes) = match &opener.address {
             Address::Sqlite(_) => {
                 // The writer creates the file and puts it into WAL mode before any reader looks.
                 let mut writer = opener.open()?;
                 // What every savepoint keeps for its undoing would go to a file, and nobody reads it after a crash.
                 writer.batch_execute("PRAGMA temp_store = MEMORY")?;
-                let reads = Pool::open(Opener { access: Access::Read, ..opener.clone() }, size)?;
+                let reads = Pool::open(Opener { access: Access::Read, ..opener.clone() }, size, waits.clone())?;
                 (reads, Writes::Queue(Arc::new(Writer::spawn(writer)?)))
             }
             Address::Postgres(_) => {
-                let pool = Pool::open(opener.clone(), size)?;
+                let pool = Pool::open(opener.clone(), size, waits.clone())?;
                 (pool.clone(), Writes::Pool(pool))
             }
         };
-        Ok(Self { reads, writes, ids: Arc::default(), opener, writability: Writability::default() })
+        Ok(Self { reads, writes, ids: Arc::default(), opener, writability: Writability::default(), waits })
     }
 
     /// Brings the schema up to date. Safe to call from several processes at once.
@@ -147,7 +151,9 @@ impl Store {
             }
             Writes::Queue(queue) => {
                 let (tell, told) = oneshot::channel();
+                let (waits, asked) = (self.waits.clone(), Instant::now());
                 let write: Write = Box::new(move |conn| {
+                    waits.observe(Access::Write, asked);
                     let result = conn.and_then(|conn| catching(|| transaction(conn)));
                     let failed = result.is_err();
                     let tell_all =
@@ -202,6 +208,11 @@ impl Store {
         }
     }
 
+    /// How long queries waited, of this process.
+    pub fn waits(&self) -> Waits {
+        self.waits.all.clone()
+    }
+
     /// Whether writes succeed, as far as that is known without one.
     pub fn writability(&self) -> &Writability {
         &self.writability
@@ -220,7 +231,7 @@ impl Store {
 }
 
 impl Pool {
-    fn open(opener: Opener, size: u32) -> Result<Self, StoreFault> {
+    fn open(opener: Opener, size: u32, waits: LaneWaits) -> Result<Self, StoreFault> {
         let of_each_transaction = opener.of_each_transaction();
         let connections = r2d2::Pool::builder()
             .max_size(size)
@@ -237,7 +248,7 @@ impl Pool {
         let gate = Arc::new(Semaphore::new(places));
         let connections = Arc::new(RwLock::new(Some(connections)));
         let share = places.saturating_sub((places / 4).max(1)).max(1);
-        Ok(Self { connections, size, gate, shares: Arc::default(), share, of_each_transaction })
+        Ok(Self { connections, size, gate, shares: Arc::default(), share, of_each_transaction, waits })
     }
 
     /// Waits for the queries that run, and closes their connections.
@@ -262,8 +273,10 @@ impl Pool {
         T: Send + 'static,
         F: FnMut(&mut AnyConn) -> Result<T, StoreFault> + Send + 'static,
     {
-        let permit = tokio::time::timeout(PATIENCE, self.place(whose));
-        let permit = permit.await.map_err(|_| busy())?.map_err(|_| stopped())?;
+        let asked = Instant::now();
+        let permit = tokio::time::timeout(PATIENCE, self.place(whose)).await;
+        self.waits.observe(access, asked);
+        let permit = permit.map_err(|_| busy())?.map_err(|_| stopped())?;
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (connections, settings) = (connections.ok_or_else(stopped)?, self.of_each_transaction);
         blocking(move || {

@@ -19,6 +19,7 @@ mod keys;
 mod kill;
 mod listeners;
 mod liveness;
+mod metrics;
 mod nginx;
 mod notices;
 pub mod oidc_provider;

@@ -33,6 +33,7 @@ async fn live() -> HttpResponse {
 /// Counters, for Prometheus.
 async fn metrics(anonymous: Anonymous) -> Result<HttpResponse, ApiError> {
     anonymous.services.count_work().await;
+    anonymous.services.metrics.traffic.remember(anonymous.services.remembered());
     let text = anonymous.services.metrics.text().map_err(|error| ApiError::internal(error))?;
     Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }

@@ -26,6 +26,7 @@ use crate::protocol::path::{below, can_climb};
 use crate::protocol::placement::{Carrier, carrier_of};
 use crate::service::Services;
 use crate::service::people::authenticate::Presented;
+use crate::service::process::traffic::Purpose;
 use crate::service::refresh::warm_instances::LiveInstance;
 
 /// `Elements-Retries` at most.
@@ -128,7 +129,10 @@ impl Services {
             let body = std::mem::replace(&mut call.body, Upload::Whole(bytes::Bytes::new()));
             let request = request(&live, &call, body)?;
             let patience = Duration::from_secs(live.element.timeout);
-            let outcome = connections.exchange(live.destination()?, request, patience).await;
+            let (began, destination) = (Instant::now(), live.destination()?);
+            let outcome = connections.exchange(destination, request, patience).await;
+            let status = outcome.as_ref().ok().map(|answer| answer.status.as_u16());
+            self.metrics.traffic.vendor_called(&live.element, Purpose::Passthrough, status, began.elapsed());
             let repeatable = next.is_some();
             call.body = next.unwrap_or(Upload::Whole(bytes::Bytes::new()));
             let harmless = repeatable && call.method.is_idempotent();

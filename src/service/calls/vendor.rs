@@ -9,6 +9,7 @@ use crate::outbound::Line;
 use crate::protocol::variables::Values;
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 use crate::service::Services;
+use crate::service::process::traffic::{Purpose, Traffic};
 use crate::service::refresh::warm_instances::LiveInstance;
 
 /// The way to a vendor: by an instance's credential, over a line. Handlers take the connections of their worker; what is not a
@@ -37,21 +38,26 @@ impl Services {
         build: &Build<'_>,
     ) -> Result<Answered, ApiError> {
         let live = self.fresh_token(access.owner, access.instance).await?;
-        let first = call_with(access.line, live, build).await?;
+        let first = call_with(&self.metrics.traffic, access.line, live, build).await?;
         // Nobody reads the body of a success here, and a list is long.
         let said = if first.reply.is_success() { None } else { first.reply.json() };
         match self.after_refusal(&first.live, first.reply.status, said.as_ref()).await? {
-            Some(newer) => call_with(access.line, newer, build).await,
+            Some(newer) => call_with(&self.metrics.traffic, access.line, newer, build).await,
             None => Ok(first),
         }
     }
 }
 
-async fn call_with(line: &impl Line, live: Arc<LiveInstance>, build: &Build<'_>) -> Result<Answered, ApiError> {
+async fn call_with(
+    traffic: &Traffic,
+    line: &impl Line,
+    live: Arc<LiveInstance>,
+    build: &Build<'_>,
+) -> Result<Answered, ApiError> {
     let mut request = build(&live)?;
     let fault = |fault: VendorFault| fault.into_error(&live.element.name, "the call");
     request.place_credential(&live.element, &live.credential).map_err(fault)?;
-    let reply = line.call(&request).await.map_err(fault)?;
+    let reply = traffic.observe(&live.element, Purpose::Hub, line.call(&request)).await.map_err(fault)?;
     Ok(Answered { request, reply, live })
 }
 

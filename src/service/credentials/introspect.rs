@@ -10,6 +10,7 @@ use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token;
 use crate::service::Services;
 use crate::service::instance::connected::Connected;
+use crate::service::process::traffic::Purpose;
 
 /// A spent code waits for its commit meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,7 +53,7 @@ impl Services {
             token::introspect(oauth2, rules, client, &token.access_token, values)
         })?;
         request.timeout = request.timeout.min(PATIENCE);
-        let reply = self.sender.send(&request).await;
+        let reply = self.metrics.traffic.observe(element, Purpose::Check, self.sender.send(&request)).await;
         let read = reply.and_then(|reply| introspection::read(oauth2, rules, &request, &reply));
         read.map(Some).map_err(|fault| fault.into_error(&element.name, "the introspection"))
     }

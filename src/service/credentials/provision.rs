@@ -25,6 +25,7 @@ use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
 use crate::service::instance::connected::Connected;
 use crate::service::instance::input::{Brought, ProviderData};
 use crate::service::process::flight::Lateness;
+use crate::service::process::traffic;
 use crate::store::grants;
 use crate::store::sealed::GRANT;
 use crate::vault::lookup::Purpose;
@@ -177,7 +178,8 @@ impl Services {
         let mut replied = Replied::by_vendor(Default::default());
         if let Some(call) = &input.element.verification {
             let request = input.with_values(|values| api_key::verification_request(call, form, &key, values))?;
-            let reply = self.sender.send(&request).await;
+            let sent = self.sender.send(&request);
+            let reply = self.metrics.traffic.observe(&input.element, traffic::Purpose::Check, sent).await;
             let accepted = reply.and_then(|reply| {
                 api_key::read_verification(call, form, &request, &reply)?;
                 Ok(reply.json().unwrap_or_default())

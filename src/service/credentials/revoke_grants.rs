@@ -22,6 +22,7 @@ use crate::protocol::request::VendorReply;
 use crate::protocol::variables::Replied;
 use crate::service::Services;
 use crate::service::instance::configuration::Configuration;
+use crate::service::process::traffic::Purpose;
 use crate::service::work::dispatcher::Dispatcher;
 use crate::service::work::schedule::{GivenUp, Schedule};
 use crate::service::work::{Ended, Kind, Limits, Refusal};
@@ -170,7 +171,7 @@ impl Services {
 
     async fn send_revocation(
         &self,
-        element: &Element,
+        element: &Arc<Element>,
         (oauth2, rule): (&OAuth2, &Revoke),
         client: &Client,
         (token, hint): (&Secret, &str),
@@ -179,8 +180,8 @@ impl Services {
         let request = with_values(element, configuration, Some(replied), |values| {
             token::revoke(oauth2, rule, client, (token, hint), values)
         })?;
-        let reply =
-            self.sender.send(&request).await.map_err(|fault| fault.into_error(&element.name, "the revocation"))?;
+        let reply = self.metrics.traffic.observe(element, Purpose::Revocation, self.sender.send(&request)).await;
+        let reply = reply.map_err(|fault| fault.into_error(&element.name, "the revocation"))?;
         if reply.is_transient() {
             let error = ApiError::internal(format!("the vendor answered {}", reply.status));
             return Err(match reply.retry_after {

@@ -17,6 +17,7 @@ use crate::protocol::oauth2::reply::{self, Token};
 use crate::protocol::{VendorFault, VendorRequest};
 use crate::service::Services;
 use crate::service::process::flight::Lateness;
+use crate::service::process::traffic::Purpose;
 
 /// How long a reply is waited for when nobody else does any more.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -114,7 +115,8 @@ impl Services {
         asker: Asker<'_>,
     ) -> Result<Token, VendorFault> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
-        let mut call = pin!(self.sender.send_and_wait(request, LONGEST));
+        let call = self.sender.send_and_wait(request, LONGEST);
+        let mut call = pin!(self.metrics.traffic.observe(element, Purpose::Token, call));
         let reply = match tokio::time::timeout(request.timeout, &mut call).await {
             Ok(reply) => reply,
             Err(_) => {

@@ -5,7 +5,10 @@ use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::traffic::Traffic;
+use crate::store::Waits;
 
 /// What happened since the process started. Cheap to clone.
 #[derive(Clone)]
@@ -17,6 +20,7 @@ pub struct Metrics {
     pub work: Family<WorkLabels, Gauge>,
     pub oldest_work: Family<KindLabel, Gauge>,
     pub attempts: Family<AttemptLabels, Counter>,
+    pub traffic: Traffic,
     registry: std::sync::Arc<Registry>,
 }
 
@@ -70,8 +74,8 @@ impl EncodeLabelSet for RefreshLabels {
 }
 
 impl Metrics {
-    /// `dropped_lines`: counted where the log is written.
-    pub fn new(dropped_lines: Counter) -> Self {
+    /// `dropped_lines`: counted where the log is written. `database_waits`: observed where the database is asked.
+    pub fn new(dropped_lines: Counter, database_waits: Waits) -> Self {
         let refreshes = Family::default();
         let mut registry = Registry::with_prefix("ligand");
         registry.register("log_lines_dropped", "Lines of the log that could not be written", dropped_lines);
@@ -85,7 +89,18 @@ impl Metrics {
         registry.register("work_oldest_seconds", oldest, oldest_work.clone());
         let made = "Attempts of this process at due work, by kind and outcome";
         registry.register("work_attempts", made, attempts.clone());
-        Self { refreshes, refreshes_held, work, oldest_work, attempts, registry: std::sync::Arc::new(registry) }
+        let traffic = Traffic::registered(&mut registry);
+        let waits = "How long queries waited for a connection, or for SQLite's writer, by lane";
+        registry.register_with_unit("database_wait", waits, Unit::Seconds, database_waits);
+        Self {
+            refreshes,
+            refreshes_held,
+            work,
+            oldest_work,
+            attempts,
+            traffic,
+            registry: std::sync::Arc::new(registry),
+        }
     }
 
     pub fn text(&self) -> Result<String, std::fmt::Error> {

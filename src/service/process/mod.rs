@@ -8,3 +8,4 @@ pub(in crate::service) mod liveness;
 pub mod memory;
 pub mod metrics;
 pub mod standstill;
+pub mod traffic;
