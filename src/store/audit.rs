@@ -78,19 +78,34 @@ pub fn insert(conn: &mut AnyConn, record: &Record) -> Result<(), StoreFault> {
     let row = diesel::insert_into(audit_log::table).values(record);
     // A commit whose acknowledgement was lost is tried again, with the same row. And on the connection itself: the enum
     // writes the statement's text anew whenever it is walked.
-    on_each!(conn, inner => row.on_conflict_do_nothing().execute(inner)?);
-    Ok(())
+    match on_each!(conn, inner => row.on_conflict_do_nothing().execute(inner)?) {
+        0 => are_there(conn, std::slice::from_ref(record)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether rows are these: another one with the id of one must not take its place.
+fn are_there(conn: &mut AnyConn, records: &[Record]) -> Result<(), StoreFault> {
+    let ids: Vec<i64> = records.iter().map(|record| record.id).collect();
+    let rows = audit_log::table.filter(audit_log::id.eq_any(ids)).select((audit_log::id, audit_log::row_hash));
+    let there: Vec<(i64, Vec<u8>)> = rows.load(conn)?;
+    let is_there = |record: &Record| there.iter().any(|(id, hash)| (*id, hash) == (record.id, &record.row_hash));
+    match records.iter().all(is_there) {
+        true => Ok(()),
+        false => Err(StoreFault::Refused("audit_log.id: another row has it".to_owned())),
+    }
 }
 
 /// The same of many rows at once.
 pub fn insert_all(conn: &mut AnyConn, records: &[Record]) -> Result<(), StoreFault> {
     // SQLite takes no empty list.
-    if !records.is_empty() {
-        on_each!(conn, inner => {
-            diesel::insert_into(audit_log::table).values(records).on_conflict_do_nothing().execute(inner)?
-        });
+    if records.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let inserted = on_each!(conn, inner => {
+        diesel::insert_into(audit_log::table).values(records).on_conflict_do_nothing().execute(inner)?
+    });
+    if inserted < records.len() { are_there(conn, records) } else { Ok(()) }
 }
 
 /// A row with its place in the chain.
@@ -255,6 +270,12 @@ pub fn list(conn: &mut AnyConn, organization: i64, filter: &Filter, page: Page) 
         rows = rows.filter(audit_log::request_id.eq(id));
     }
     Ok(rows.order(audit_log::sequence.desc()).limit(page.limit()).load(conn)?)
+}
+
+/// Whether rows stand before the place at which the chain begins.
+pub fn has_before(conn: &mut AnyConn, lapsed: i64) -> Result<Option<(i64, i64)>, StoreFault> {
+    let rows = chained().filter(audit_log::sequence.le(lapsed)).order(audit_log::sequence).limit(1);
+    Ok(rows.select((audit_log::sequence.assume_not_null(), audit_log::id)).get_result(conn).optional()?)
 }
 
 /// The next rows of the chain behind that place, of whomever.

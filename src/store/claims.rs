@@ -123,11 +123,14 @@ pub fn claim(
     Ok(on_each!(conn, conn => claim.load(conn)?))
 }
 
-/// Releases the claims of a process that is dead, unless it gave a sign of life since `beat` was read.
-pub fn release(conn: &mut AnyConn, process: i64, beat: i64) -> Result<usize, StoreFault> {
-    let text = "UPDATE work SET process = NULL WHERE process = $1 \
-                AND NOT EXISTS (SELECT 1 FROM process p WHERE p.id = work.process AND p.beat <> $2)";
-    let query = diesel::sql_query(text).bind::<BigInt, _>(process).bind::<BigInt, _>(beat);
+/// Releases the claims of a process that is dead, unless it gave a sign of life since `beat` was read. What was begun often may
+/// be what it died of: that waits until `later`, so that not every process dies at once.
+pub fn release(conn: &mut AnyConn, process: i64, beat: i64, later: DateTime<Utc>) -> Result<usize, StoreFault> {
+    // SQLite numbers parameters in the order in which it meets them.
+    let text = "UPDATE work SET process = NULL, due_at = CASE WHEN attempts > 3 THEN $1 ELSE due_at END \
+                WHERE process = $2 AND NOT EXISTS (SELECT 1 FROM process p WHERE p.id = work.process AND p.beat <> $3)";
+    let query = diesel::sql_query(text).bind::<UtcTimestamp, _>(UtcTime(later));
+    let query = query.bind::<BigInt, _>(process).bind::<BigInt, _>(beat);
     Ok(on_each!(conn, conn => query.execute(conn)?))
 }
 

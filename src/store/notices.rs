@@ -179,7 +179,9 @@ pub fn hand_over(conn: &mut AnyConn) -> Result<(), StoreFault> {
     ));
     let rows: Vec<ToHandOver> = on_each!(conn, conn => rows.load(conn)?);
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let rows = rows.into_iter().map(|row| {
+    // Somebody may have made it wait again while a row of work about it was there.
+    let known = work::with_row(conn, WORK, &ids)?;
+    let rows = rows.into_iter().filter(|row| !known.contains(&row.id)).map(|row| {
         let party = receiver(row.link_id, row.organization_id);
         NewWork {
             owner: Owner { organization: row.organization_id, account: row.account_id },
@@ -288,6 +290,10 @@ pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Delivery, Store
 
 /// To be sent now, whatever became of it before. What had come to an end holds nobody up.
 pub fn retry(conn: &mut AnyConn, owner: Owner, id: i64, now: DateTime<Utc>) -> Result<Delivery, StoreFault> {
+    if let AnyConn::Pg(conn) = conn {
+        // Whoever settles an attempt at it, or hands it over, does so before or after this.
+        dsl::notice.filter(dsl::id.eq(id)).select(dsl::id).for_update().load::<i64>(conn)?;
+    }
     let found = find(conn, owner, id)?;
     let parked = found.parked || !found.waits();
     work::wake(conn, WORK, &[id], now)?;

@@ -76,6 +76,8 @@ pub fn hand_over(
         // Everybody locks rows in the order of their ids.
         locked.select(credential::instance_id).for_update().load::<i64>(conn)?;
     }
+    // What waits is about an older credential by now.
+    work::withdraw(conn, WORK, &ids)?;
     let known: HashSet<i64> = work::with_row(conn, WORK, &ids)?.into_iter().collect();
     let new = rows.iter().filter(|row| !known.contains(&row.instance_id)).map(|row| NewWork {
         owner: row.owner(),
@@ -87,7 +89,8 @@ pub fn hand_over(
         due_at: now,
         attempts: 0,
         created_at: now,
-        body: String::new(),
+        // Of the credential that is due: a newer one is not.
+        body: row.version.to_string(),
     });
     work::insert(conn, &new.collect::<Vec<_>>())?;
     let handed_over =

@@ -131,7 +131,9 @@ pub fn hand_over(conn: &mut AnyConn) -> Result<(), StoreFault> {
     ));
     let rows: Vec<ToHandOver> = on_each!(conn, conn => rows.load(conn)?);
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let rows = rows.into_iter().map(|row| NewWork {
+    // Somebody may have made it wait again while a row of work about it was there.
+    let known = work::with_row(conn, WORK, &ids)?;
+    let rows = rows.into_iter().filter(|row| !known.contains(&row.id)).map(|row| NewWork {
         owner: Owner { organization: row.organization_id, account: row.account_id },
         kind: WORK,
         about: row.id,
@@ -163,7 +165,11 @@ pub fn find(conn: &mut AnyConn, id: i64) -> Result<Option<(Revocation, DateTime<
 pub fn settle(conn: &mut AnyConn, id: i64, attempt: &Attempt, now: DateTime<Utc>) -> Result<(), StoreFault> {
     let row = dsl::revocation.find(id);
     match attempt.fate {
-        Fate::Done => diesel::delete(row).execute(conn)?,
+        // What the version before has given up stays for the operator.
+        Fate::Done => {
+            diesel::delete(dsl::revocation.filter(dsl::id.eq(id)).filter(dsl::given_up.eq(false))).execute(conn)?;
+            diesel::update(row).set(dsl::has_work.eq(false)).execute(conn)?
+        }
         Fate::Again { due_at, .. } => diesel::update(row).set(dsl::due_at.eq(UtcTime(due_at))).execute(conn)?,
         Fate::NotYet { .. } => 0,
         // The vendor never answered. It is kept for the operator, who may have it tried again.

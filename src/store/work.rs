@@ -282,6 +282,13 @@ pub fn put_off(conn: &mut AnyConn, kind: &str, about: &[i64], until: DateTime<Ut
     Ok(())
 }
 
+/// Removes rows that nobody has claimed, of a kind without lanes.
+pub fn withdraw(conn: &mut AnyConn, kind: &str, about: &[i64]) -> Result<(), StoreFault> {
+    let rows = dsl::work.filter(dsl::kind.eq(kind)).filter(dsl::about.eq_any(about)).filter(dsl::process.is_null());
+    on_each!(conn, conn => diesel::delete(rows).execute(conn)?);
+    Ok(())
+}
+
 /// Which of these ids a row of the kind is about.
 pub fn with_row(conn: &mut AnyConn, kind: &str, about: &[i64]) -> Result<Vec<i64>, StoreFault> {
     let rows = dsl::work.filter(dsl::kind.eq(kind)).filter(dsl::about.eq_any(about)).select(dsl::about);

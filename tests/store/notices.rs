@@ -100,6 +100,19 @@ on_both_databases!(of_each_subject_the_first_is_due_and_whatever_is_parked, |dat
     assert_eq!(messages(&due(&store, minute).await), ["a1", "a3"]);
 });
 
+on_both_databases!(what_has_its_work_already_holds_up_nothing_else, |database| async move {
+    let store = open(&database.url, 2);
+    let organization = db_organization(&store).await;
+    db_webhook(&store, &organization).await;
+    db_notice(&store, &organization, "instance:1", "a1").await;
+    store.write(notices::hand_over).await.expect("it is handed over");
+    // As a process leaves it that was taken for dead.
+    database.execute("UPDATE notice SET has_work = FALSE");
+    db_notice(&store, &organization, "instance:2", "b1").await;
+    assert_eq!(messages(&due(&store, TimeDelta::zero()).await), ["a1", "b1"]);
+    assert!(!store.read(notices::is_without_work).await.expect("a read"));
+});
+
 on_both_databases!(who_comes_late_does_not_undo_a_delivery, |database| async move {
     let store = open(&database.url, 2);
     let organization = db_organization(&store).await;

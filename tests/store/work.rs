@@ -83,6 +83,19 @@ on_both_databases!(rows_of_a_lane_run_one_at_a_time_in_their_order, |database| a
     assert_eq!(store.write(move |conn| work::purge(conn, later)).await.expect("it is written"), 0);
 });
 
+on_both_databases!(what_processes_died_of_again_and_again_waits, |database| async move {
+    let store = open(&database.url, 4);
+    let rows = vec![new(1, 1, None), NewWork { attempts: 3, ..new(1, 2, None) }];
+    insert(&store, rows).await.expect("they are written");
+    assert_eq!(claim(&store, 7, 9).await.len(), 2);
+    let later = now() + TimeDelta::minutes(1);
+    assert_eq!(store.write(move |conn| claims::release(conn, 7, 0, later)).await.expect("it is written"), 2);
+    let [first] = claim(&store, 8, 9).await.try_into().expect("one row");
+    assert_eq!(first.about, 1);
+    let row = store.read(|conn| work::find(conn, KIND, 2)).await.expect("a read").expect("a row");
+    assert_eq!((row.process, DateTime::<Utc>::from(row.due_at)), (None, later));
+});
+
 on_both_databases!(a_claim_ends_with_its_process_and_who_comes_late_changes_nothing, |database| async move {
     let store = open(&database.url, 4);
     insert(&store, vec![new(1, 1, Some("a")), new(1, 2, Some("a"))]).await.expect("they are written");
@@ -99,8 +112,8 @@ on_both_databases!(a_claim_ends_with_its_process_and_who_comes_late_changes_noth
     let seen = store.read(|conn| claims::look(conn, 8, "", now())).await.expect("a look");
     assert_eq!(seen.others, [(7, 2)]);
     beats(1).await;
-    assert_eq!(store.write(|conn| claims::release(conn, 7, 2)).await.expect("it is written"), 0, "it lives");
-    assert_eq!(store.write(|conn| claims::release(conn, 7, 3)).await.expect("it is written"), 1);
+    assert_eq!(store.write(|conn| claims::release(conn, 7, 2, now())).await.expect("it is written"), 0, "it lives");
+    assert_eq!(store.write(|conn| claims::release(conn, 7, 3, now())).await.expect("it is written"), 1);
     let [theirs] = claim(&store, 8, 9).await.try_into().expect("one row");
     assert_eq!((theirs.about, theirs.attempts), (1, 2));
     assert!(!settle(&store, &mine, Fate::Done).await, "another process has it");

@@ -48,9 +48,17 @@ impl Services {
             rows.sort_by_key(|row| (DateTime::<Utc>::from(row.at), row.id));
             let (next, links) = self.chained_audit_rows(&head, &rows)?;
             let full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= BATCH);
+            let before = head.signature.clone();
             match self.store.write(move |conn| audit::chain(conn, (&head, &next), &links)).await {
-                // Another process was faster, and goes on.
-                Err(StoreFault::Conflict(_)) => return Ok(count),
+                // Another process was faster, and goes on; unless nobody was, and a row of nobody stands in the way.
+                Err(StoreFault::Conflict(_)) => match self.store.read(audit::head).await?.signature == before {
+                    false => return Ok(count),
+                    true => {
+                        let message =
+                            "the audit log cannot be chained: its rows or its head were altered (ligand audit verify)";
+                        return Err(ApiError::internal(message));
+                    }
+                },
                 other => other?,
             }
             count = count.saturating_add(rows.len());

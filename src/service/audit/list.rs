@@ -5,14 +5,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::deed::{Deed, SubjectKind};
-use super::record::Names;
+use super::record::{Names, row_hash};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::paging::Page;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::actor::action::Action;
-use crate::store::audit::{self, Chained, Filter};
+use crate::store::audit::{self, Chained, Filter, Record};
 use crate::store::sealed::AUDIT_NAMES;
 
 /// One change.
@@ -111,7 +111,21 @@ impl Services {
         let rows =
             self.store.read_for(actor.owner(), move |conn| audit::list(conn, organization, &filter, page)).await?;
         let (rows, next) = page.cut(rows, |row| row.sequence);
-        Ok((rows.into_iter().map(|row| self.audit_view(organization, row)).collect(), next))
+        let rows = rows.into_iter().filter(|row| self.is_genuine(&row.record));
+        Ok((rows.map(|row| self.audit_view(organization, row)).collect(), next))
+    }
+
+    /// Whether a process of ours wrote it. What whoever has the database put there is shown to nobody.
+    fn is_genuine(&self, row: &Record) -> bool {
+        let key = self.audit_key.numbered(row.generation);
+        let genuine = key.is_some_and(|key| row_hash(&key, row) == row.row_hash);
+        if !genuine {
+            tracing::error!(
+                id = row.id,
+                "a row of the audit log was altered, or is none of ours: run `ligand audit verify`"
+            );
+        }
+        genuine
     }
 
     fn audit_view(&self, organization: i64, Chained { record, .. }: Chained) -> AuditView {

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::chain::{chain_hash, shown, signature};
 use super::deed::Deed;
 use super::record::row_hash;
@@ -12,6 +14,8 @@ use crate::store::audit::{self, Chained, Head, Record};
 use crate::store::sealed::AUDIT_NAMES;
 use crate::vault::audit_key::Part;
 
+/// A server chains every second.
+const CHAINED_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// Rows in one read.
 const BATCH: i64 = 1000;
 
@@ -46,6 +50,8 @@ pub enum Finding {
     NoNames { sequence: i64, id: i64 },
     #[error("the row with id {0}, which is not chained yet, was altered, or none of ours wrote it")]
     Unchained(i64),
+    #[error("the row with id {0} is long written and not chained: no server runs, or something keeps it from chaining")]
+    Late(i64),
     #[error("the log was cut off behind the row {0}: it went on to {1}")]
     CutOff(i64, i64),
     #[error("where the log begins and ends was altered in the database")]
@@ -75,10 +81,10 @@ pub struct Verified {
 struct Walk {
     sequence: i64,
     hash: Vec<u8>,
-    /// Customers that were forgotten, by their hashes.
-    forgotten: HashSet<Vec<u8>>,
-    /// Rows without names, and which customers they are about.
-    nameless: Vec<(i64, i64, Option<Vec<u8>>)>,
+    /// Customers that were forgotten, by organization (none: of all) and their hashes.
+    forgotten: HashSet<(Option<i64>, Vec<u8>)>,
+    /// Rows without names, and of which organization and customer they are.
+    nameless: Vec<(i64, i64, Option<i64>, Option<Vec<u8>>)>,
 }
 
 impl Services {
@@ -126,11 +132,12 @@ impl Services {
         for row in &unchained {
             self.verify_unchained(&mut verified, &mut walk, row);
         }
-        let unexplained = walk
-            .nameless
-            .into_iter()
-            .filter(|(_, _, customer)| customer.as_ref().is_none_or(|customer| !walk.forgotten.contains(customer)));
-        verified.findings.extend(unexplained.map(|(sequence, id, _)| Finding::NoNames { sequence, id }));
+        let unexplained = walk.nameless.into_iter().filter(|(_, _, of, customer)| {
+            let by = |whose| customer.clone().is_some_and(|customer| walk.forgotten.contains(&(whose, customer)));
+            !by(*of) && !by(None)
+        });
+        verified.findings.extend(unexplained.map(|(sequence, id, ..)| Finding::NoNames { sequence, id }));
+        self.verify_ends(&mut verified, &head, walk.sequence).await?;
         self.excuse_lapsed(&mut verified).await?;
         Ok(verified)
     }
@@ -160,10 +167,10 @@ impl Services {
     fn verify_names(&self, verified: &mut Verified, walk: &mut Walk, sequence: i64, record: Record) {
         let (id, key) = (record.id, self.audit_key.numbered(record.generation));
         if record.action == Deed::CustomerForgotten.name() {
-            walk.forgotten.extend(record.customer_hash.clone());
+            walk.forgotten.extend(record.customer_hash.clone().map(|customer| (record.organization_id, customer)));
         }
         match &record.names_sealed {
-            None => walk.nameless.push((sequence, id, record.customer_hash)),
+            None => walk.nameless.push((sequence, id, record.organization_id, record.customer_hash)),
             Some(sealed) => {
                 let opened = self.vault.open(AUDIT_NAMES.place(record.organization_id, id), sealed).ok();
                 let hash = opened.zip(key).map(|(names, key)| key.hash(Part::Names, &names));
@@ -179,10 +186,25 @@ impl Services {
         let key = self.audit_key.numbered(row.generation);
         if key.is_none_or(|key| row_hash(&key, row) != row.row_hash) {
             verified.findings.push(Finding::Unchained(row.id));
+        } else if self.now().signed_duration_since(DateTime::<Utc>::from(row.at)) > CHAINED_WITHIN {
+            verified.findings.push(Finding::Late(row.id));
         }
         if row.action == Deed::CustomerForgotten.name() {
-            walk.forgotten.extend(row.customer_hash.clone());
+            walk.forgotten.extend(row.customer_hash.clone().map(|customer| (row.organization_id, customer)));
         }
+    }
+
+    /// What stands before the beginning or behind the end, as far as the head tells.
+    async fn verify_ends(&self, verified: &mut Verified, before: &Head, last: i64) -> Result<(), ApiError> {
+        let lapsed = before.lapsed_sequence;
+        let read = move |conn: &mut _| Ok((audit::has_before(conn, lapsed)?, audit::head(conn)?));
+        let (early, head) = self.store.read(read).await?;
+        verified.findings.extend(early.map(|(sequence, id)| Finding::Altered { sequence, id }));
+        // The head was moved back, and the rows were left.
+        if last > head.sequence {
+            verified.findings.push(Finding::Head);
+        }
+        Ok(())
     }
 
     /// What was removed for its age meanwhile is not missing.

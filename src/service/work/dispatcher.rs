@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ use crate::service::process::metrics::AttemptLabels;
 use crate::store::claims::{self, Seen};
 use crate::store::leases::{self, Lease, Seen as SeenLease};
 use crate::store::work::{self, Attempt, Fate, Row, Share};
-use crate::store::{AnyConn, processes};
+use crate::store::{AnyConn, StoreFault, processes};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -40,8 +41,6 @@ pub struct Dispatcher {
     watches: Mutex<HashMap<i64, Option<Watch>>>,
     /// From where the next look at shares goes on.
     reached: Mutex<String>,
-    /// The reply to a claim was lost: rows may be claimed that this process does not know.
-    in_doubt: AtomicBool,
     /// Attempts that came to their end.
     made: AtomicUsize,
     tasks: TaskTracker,
@@ -74,7 +73,6 @@ impl Dispatcher {
             kinds,
             watches: Mutex::default(),
             reached: Mutex::default(),
-            in_doubt: AtomicBool::default(),
             made: AtomicUsize::default(),
             tasks: TaskTracker::new(),
             ended: Notify::new(),
@@ -144,10 +142,9 @@ impl Services {
         if dispatcher.stop.is_cancelled() {
             return Ok(if dispatcher.running() == 0 { Next::Rest } else { Next::Wait });
         }
-        if dispatcher.in_doubt.load(Ordering::Relaxed) {
+        if self.work.is_in_doubt() {
             let (process, known) = (self.process, self.work.known());
             self.store.write(move |conn| claims::release_except(conn, process, &known)).await?;
-            dispatcher.in_doubt.store(false, Ordering::Relaxed);
         }
         // Asked before the look: an attempt that ends after it may have made another row due that the look did not see.
         let busy = dispatcher.running() > 0;
@@ -194,8 +191,10 @@ impl Services {
         let look = move |conn: &mut AnyConn| {
             let mut fresh = Vec::new();
             for kind in &kinds {
-                if (kind.is_to_be_handed_over)(&services, conn, now)? {
-                    fresh.push(*kind);
+                match (kind.is_to_be_handed_over)(&services, conn, now) {
+                    Ok(true) => fresh.push(*kind),
+                    Ok(false) => {}
+                    Err(fault) => passed_over(kind, fault)?,
                 }
             }
             Ok((claims::look(conn, process, &from, now)?, fresh))
@@ -210,16 +209,17 @@ impl Services {
         let mut any = false;
         for kind in kinds {
             let (services, now) = (self.clone(), self.now());
-            any |= self
-                .store
-                .write(move |conn| {
-                    let may = work::lock_hand_over(conn, kind.name)?;
-                    if may {
-                        (kind.hand_over)(&services, conn, now)?;
-                    }
-                    Ok(may)
-                })
-                .await?;
+            let handed_over = self.store.write(move |conn| {
+                let may = work::lock_hand_over(conn, kind.name)?;
+                if may {
+                    (kind.hand_over)(&services, conn, now)?;
+                }
+                Ok(may)
+            });
+            match handed_over.await {
+                Ok(made) => any |= made,
+                Err(fault) => passed_over(kind, fault)?,
+            }
         }
         Ok(any)
     }
@@ -255,9 +255,10 @@ impl Services {
         if dead.is_empty() {
             return Ok(false);
         }
+        let later = self.now().checked_add_signed(TimeDelta::minutes(1)).unwrap_or_default();
         let released = self.store.write(move |conn| {
             dead.iter().try_fold(0_usize, |sum, (process, beat)| {
-                Ok(sum.saturating_add(claims::release(conn, *process, *beat)?))
+                Ok(sum.saturating_add(claims::release(conn, *process, *beat, later)?))
             })
         });
         let rows = released.await?;
@@ -283,7 +284,7 @@ impl Services {
     async fn begin_work(&self, dispatcher: &Arc<Dispatcher>, places: Vec<(Share, usize)>) -> Result<usize, ApiError> {
         let (process, now) = (self.process, self.now());
         let claimed = self.store.write(move |conn| claims::claim(conn, process, &places, now)).await;
-        let rows = claimed.inspect_err(|_| dispatcher.in_doubt.store(true, Ordering::Relaxed))?;
+        let rows = claimed.inspect_err(|_| self.work.doubt())?;
         let began = rows.len();
         for row in rows {
             let kind = dispatcher.kinds.iter().map(|(kind, _)| *kind).find(|kind| kind.name == row.kind);
@@ -333,8 +334,12 @@ impl Services {
         let record = {
             let (row, attempt) = (row.clone(), attempt.clone());
             move |conn: &mut AnyConn| {
-                (kind.record)(conn, &row, &attempt, now)?;
-                work::settle(conn, &row, &attempt)
+                let ours = work::settle(conn, &row, &attempt)?;
+                // Taken for dead meanwhile: what another process decided stands. But a receiver's answer is a fact.
+                if ours || matches!(attempt, Attempt { fate: Fate::Done, status: Some(_), .. }) {
+                    (kind.record)(conn, &row, &attempt, now)?;
+                }
+                Ok(ours)
             }
         };
         // Until the database takes it: what nobody wrote down would be done again.
@@ -345,10 +350,21 @@ impl Services {
             let error = Some("What came of it could not be written.".to_owned());
             let attempt = Attempt { status: None, error, fate };
             let settle = move |conn: &mut AnyConn| work::settle(conn, &row, &attempt);
-            drop(self.commit_until_decided(owner, "due work", settle).await);
+            if self.commit_until_decided(owner, "due work", settle).await.is_err() {
+                self.work.doubt();
+            }
         }
         made
     }
+}
+
+/// What is wrong with the rows of one kind holds up no other kind; without a database nothing goes on.
+fn passed_over(kind: &Kind, fault: StoreFault) -> Result<(), StoreFault> {
+    if let StoreFault::Unavailable(_) = fault {
+        return Err(fault);
+    }
+    tracing::error!(kind = kind.name, %fault, "what became due cannot be handed over");
+    Ok(())
 }
 
 /// However it ends.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::fair::Counts;
 use crate::store::work::{Row, Share};
@@ -10,7 +11,11 @@ use crate::store::work::{Row, Share};
 #[derive(Debug, Default)]
 pub struct UnderWay {
     rows: Mutex<HashMap<i64, Share>>,
+    doubted: Mutex<Option<Instant>>,
 }
+
+/// A commit whose reply was lost may still come into effect so much later: a database waits no longer for its standbys.
+const DOUBTED_FOR: Duration = Duration::from_secs(60);
 
 impl UnderWay {
     pub(super) fn begin(&self, row: &Row, share: Share) {
@@ -31,6 +36,16 @@ impl UnderWay {
             rows.values().for_each(|share| counts.add(share));
             counts
         })
+    }
+
+    /// The reply to a claim, or to its end, was lost: rows may be claimed that this process does not know.
+    pub(super) fn doubt(&self) {
+        *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(super) fn is_in_doubt(&self) -> bool {
+        let doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        doubted.is_some_and(|since| since.elapsed() < DOUBTED_FOR)
     }
 
     fn locked<T>(&self, work: impl FnOnce(&mut HashMap<i64, Share>) -> T) -> T {
