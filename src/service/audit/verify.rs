@@ -77,14 +77,21 @@ pub struct Verified {
     pub head_lapsed: bool,
 }
 
+/// A row without names, and whose it is.
+struct Nameless {
+    sequence: i64,
+    id: i64,
+    organization: Option<i64>,
+    customer: Option<Vec<u8>>,
+}
+
 /// What is carried from row to row.
 struct Walk {
     sequence: i64,
     hash: Vec<u8>,
     /// Customers that were forgotten, by organization (none: of all) and their hashes.
     forgotten: HashSet<(Option<i64>, Vec<u8>)>,
-    /// Rows without names, and of which organization and customer they are.
-    nameless: Vec<(i64, i64, Option<i64>, Option<Vec<u8>>)>,
+    nameless: Vec<Nameless>,
 }
 
 impl Services {
@@ -132,11 +139,12 @@ impl Services {
         for row in &unchained {
             self.verify_unchained(&mut verified, &mut walk, row);
         }
-        let unexplained = walk.nameless.into_iter().filter(|(_, _, of, customer)| {
-            let by = |whose| customer.clone().is_some_and(|customer| walk.forgotten.contains(&(whose, customer)));
-            !by(*of) && !by(None)
+        let forgotten = walk.forgotten;
+        let unexplained = walk.nameless.into_iter().filter(|row| {
+            let by = |whose| row.customer.clone().is_some_and(|customer| forgotten.contains(&(whose, customer)));
+            !by(row.organization) && !by(None)
         });
-        verified.findings.extend(unexplained.map(|(sequence, id, ..)| Finding::NoNames { sequence, id }));
+        verified.findings.extend(unexplained.map(|Nameless { sequence, id, .. }| Finding::NoNames { sequence, id }));
         self.verify_ends(&mut verified, &head, walk.sequence).await?;
         self.excuse_lapsed(&mut verified).await?;
         Ok(verified)
@@ -170,7 +178,10 @@ impl Services {
             walk.forgotten.extend(record.customer_hash.clone().map(|customer| (record.organization_id, customer)));
         }
         match &record.names_sealed {
-            None => walk.nameless.push((sequence, id, record.organization_id, record.customer_hash)),
+            None => {
+                let (organization, customer) = (record.organization_id, record.customer_hash);
+                walk.nameless.push(Nameless { sequence, id, organization, customer });
+            }
             Some(sealed) => {
                 let opened = self.vault.open(AUDIT_NAMES.place(record.organization_id, id), sealed).ok();
                 let hash = opened.zip(key).map(|(names, key)| key.hash(Part::Names, &names));
