@@ -1,8 +1,6 @@
 //! Which credentials a refresh wants next, and what became of it. The job works for all owners, so those queries go without
 //! one and say so.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
@@ -78,8 +76,7 @@ pub fn hand_over(
     }
     // What waits is about an older credential by now.
     work::withdraw(conn, WORK, &ids)?;
-    let known: HashSet<i64> = work::with_row(conn, WORK, &ids)?.into_iter().collect();
-    let new = rows.iter().filter(|row| !known.contains(&row.instance_id)).map(|row| NewWork {
+    let new = rows.iter().map(|row| NewWork {
         owner: row.owner(),
         kind: WORK,
         about: row.instance_id,
@@ -92,7 +89,7 @@ pub fn hand_over(
         // Of the credential that is due: a newer one is not.
         body: row.version.to_string(),
     });
-    work::insert(conn, &new.collect::<Vec<_>>())?;
+    work::hand_over(conn, WORK, new.collect())?;
     let handed_over =
         credential::table.filter(credential::instance_id.eq_any(&ids)).filter(credential::due_at.le(UtcTime(now)));
     on_each!(conn, inner => diesel::update(handed_over).set(credential::due_at.eq(Some(UtcTime(until)))).execute(inner)?);

@@ -131,9 +131,7 @@ pub fn hand_over(conn: &mut AnyConn) -> Result<(), StoreFault> {
     ));
     let rows: Vec<ToHandOver> = on_each!(conn, conn => rows.load(conn)?);
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    // Somebody may have made it wait again while a row of work about it was there.
-    let known = work::with_row(conn, WORK, &ids)?;
-    let rows = rows.into_iter().filter(|row| !known.contains(&row.id)).map(|row| NewWork {
+    let rows = rows.into_iter().map(|row| NewWork {
         owner: Owner { organization: row.organization_id, account: row.account_id },
         kind: WORK,
         about: row.id,
@@ -145,7 +143,7 @@ pub fn hand_over(conn: &mut AnyConn) -> Result<(), StoreFault> {
         created_at: row.created_at.into(),
         body: String::new(),
     });
-    work::insert(conn, &rows.collect::<Vec<_>>())?;
+    work::hand_over(conn, WORK, rows.collect())?;
     let handed_over = dsl::revocation.filter(dsl::id.eq_any(ids));
     on_each!(conn, conn => diesel::update(handed_over).set(dsl::has_work.eq(true)).execute(conn)?);
     Ok(())

@@ -196,6 +196,15 @@ pub fn insert(conn: &mut AnyConn, rows: &[NewWork]) -> Result<(), StoreFault> {
     Ok(())
 }
 
+/// The same of what has a table of its own, but for what a row is about already: who makes something wait again may do so while
+/// its row is there.
+pub fn hand_over(conn: &mut AnyConn, kind: &str, rows: Vec<NewWork>) -> Result<(), StoreFault> {
+    let about: Vec<i64> = rows.iter().map(|row| row.about).collect();
+    let known: HashSet<i64> = with_row(conn, kind, &about)?.into_iter().collect();
+    let new: Vec<_> = rows.into_iter().filter(|row| !known.contains(&row.about)).collect();
+    insert(conn, &new)
+}
+
 /// Until the end of the transaction nobody else puts anything into these lanes or takes anything out: who would see only half
 /// of it could leave a lane without a head. SQLite has one writer.
 fn lock_lanes(conn: &mut AnyConn, lanes: &[&str]) -> Result<(), StoreFault> {
@@ -290,7 +299,7 @@ pub fn withdraw(conn: &mut AnyConn, kind: &str, about: &[i64]) -> Result<(), Sto
 }
 
 /// Which of these ids a row of the kind is about.
-pub fn with_row(conn: &mut AnyConn, kind: &str, about: &[i64]) -> Result<Vec<i64>, StoreFault> {
+fn with_row(conn: &mut AnyConn, kind: &str, about: &[i64]) -> Result<Vec<i64>, StoreFault> {
     let rows = dsl::work.filter(dsl::kind.eq(kind)).filter(dsl::about.eq_any(about)).select(dsl::about);
     Ok(on_each!(conn, conn => rows.load(conn)?))
 }

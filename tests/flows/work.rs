@@ -38,6 +38,7 @@ static AS_THE_BODY_SAYS: Kind = Kind {
             match row.body.as_str() {
                 "panics" => panic!("as the body says"),
                 "hangs" => pending().await,
+                // As work does that computes: the sleep stands for it, and nothing here waits for its end.
                 "keeps its thread" => std::thread::sleep(Duration::from_secs(1)),
                 "cannot be read" => return Ended::Failed(Refusal::of("It cannot be read.")),
                 _ => {}
