@@ -84,8 +84,13 @@ on_both!(of_many_who_make_a_secret_at_once_two_succeed, |server| async move {
         replies.iter().filter(|reply| reply.status == 200).map(|reply| reply.ok()["id"].clone()).collect();
     let shown = caller.get(WEBHOOK).await.ok();
     let active: Vec<_> = shown["secrets"].as_array().expect("a list").iter().map(|it| it["id"].clone()).collect();
+    assert_eq!(made.len(), 2, "{made:?} of {active:?}");
+    assert!(made.iter().all(|id| active.contains(id)), "{made:?} of {active:?}");
     assert_eq!(active.len(), 2);
-    assert!(made.len() <= 2 && made.iter().all(|id| active.contains(id)), "{made:?} of {active:?}");
+    assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 409)));
+    server.services.chain_audit_log().await.expect("the rows are chained");
+    let told = caller.get("/audit-logs?action=webhook.secretAdded").await.ok();
+    assert_eq!(told.as_array().expect("a list").len(), 2, "{told}");
 });
 
 on_both!(only_administrators_see_and_change_it, |server| async move {

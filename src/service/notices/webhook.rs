@@ -144,7 +144,7 @@ impl Services {
                 return Err(ApiError::new(Code::WebhookSecrets, message));
             }
             secrets.push(new.clone());
-            Ok(())
+            Ok(true)
         })
         .await?;
         Ok(new.shown(true))
@@ -164,7 +164,7 @@ impl Services {
                 return Err(ApiError::new(Code::WebhookSecrets, message));
             }
             secrets.retain(|kept| kept.id != id);
-            Ok(())
+            Ok(true)
         })
         .await
     }
@@ -221,12 +221,11 @@ impl Services {
         let trail = trail(first)?;
         let mut unseen = None;
         self.change_secrets(organization, &trail, |secrets| {
-            unseen = None;
-            for kept in secrets.iter_mut().filter(|kept| !kept.shown) {
+            unseen = secrets.iter_mut().find(|kept| !kept.shown).map(|kept| {
                 kept.shown = true;
-                unseen = Some(kept.clone());
-            }
-            Ok(())
+                kept.clone()
+            });
+            Ok(unseen.is_some())
         })
         .await?;
         Ok(unseen)
@@ -266,17 +265,20 @@ impl Services {
         }
     }
 
+    /// `change` says whether there is anything to write: a trail tells of what happened alone.
     async fn change_secrets(
         &self,
         organization: i64,
         trail: &Trail,
-        mut change: impl FnMut(&mut Vec<Kept>) -> Result<(), ApiError>,
+        mut change: impl FnMut(&mut Vec<Kept>) -> Result<bool, ApiError>,
     ) -> Result<(), ApiError> {
         let mut races = Races::default();
         loop {
             let row = self.webhook_row(organization).await?;
             let mut secrets = self.secrets_of(&row)?;
-            change(&mut secrets)?;
+            if !change(&mut secrets)? {
+                return Ok(());
+            }
             let new = self.seal_secrets(row.organization_id, row.id, &secrets)?;
             let (old, now, trail) = (row.secrets_sealed.clone(), self.now(), trail.clone());
             match self
