@@ -3,13 +3,15 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary};
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::{Array, BigInt, Binary, Text};
 use serde::{Deserialize, Serialize};
 
 use super::connection::{AnyConn, on_each};
 use super::fault::StoreFault;
 use super::schema::{audit_head, audit_log};
 use super::time::UtcTime;
+use crate::kernel::entropy::hex_of;
 use crate::kernel::paging::Page;
 
 /// Who did what to which.
@@ -76,9 +78,17 @@ impl From<Record> for Trail {
 
 pub fn insert(conn: &mut AnyConn, record: &Record) -> Result<(), StoreFault> {
     let row = diesel::insert_into(audit_log::table).values(record);
-    // A commit whose acknowledgement was lost is tried again, with the same row. And on the connection itself: the enum
-    // writes the statement's text anew whenever it is walked.
-    match on_each!(conn, inner => row.on_conflict_do_nothing().execute(inner)?) {
+    // A commit whose acknowledgement was lost is tried again, with the same row.
+    let inserted = match conn {
+        // Without a clause for conflicts, with which the statement's text would be made anew each time.
+        AnyConn::Sqlite(conn) => match row.execute(conn) {
+            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => 0,
+            other => other?,
+        },
+        // A failed statement would be the end of the transaction.
+        AnyConn::Pg(conn) => row.on_conflict_do_nothing().execute(conn)?,
+    };
+    match inserted {
         0 => are_there(conn, std::slice::from_ref(record)),
         _ => Ok(()),
     }
@@ -154,15 +164,13 @@ pub fn unchained(conn: &mut AnyConn, most: i64) -> Result<Vec<Record>, StoreFaul
 pub fn chain(conn: &mut AnyConn, (before, next): (&Head, &Head), links: &[Link]) -> Result<(), StoreFault> {
     replace_head(conn, before, next)?;
     let chained = match conn {
-        AnyConn::Sqlite(conn) => {
-            let mut count: usize = 0;
-            for Link { id, sequence, chain_hash } in links {
-                let row = audit_log::table.filter(audit_log::id.eq(id)).filter(audit_log::sequence.is_null());
-                let place = (audit_log::sequence.eq(Some(*sequence)), audit_log::chain_hash.eq(Some(chain_hash)));
-                count = count.saturating_add(diesel::update(row).set(place).execute(conn)?);
-            }
-            count
-        }
+        // One statement for all: the text of an UPDATE is parsed anew each time, which takes longer than to carry it out.
+        AnyConn::Sqlite(conn) => diesel::sql_query(
+            "UPDATE audit_log SET sequence = l.value ->> 1, chain_hash = unhex(l.value ->> 2) FROM json_each($1) AS l \
+             WHERE audit_log.id = l.value ->> 0 AND audit_log.sequence IS NULL",
+        )
+        .bind::<Text, _>(places_as_json(links))
+        .execute(conn)?,
         AnyConn::Pg(conn) => diesel::sql_query(
             "UPDATE audit_log SET sequence = l.sequence, chain_hash = l.chain_hash \
              FROM unnest($1, $2, $3) AS l (id, sequence, chain_hash) \
@@ -177,6 +185,12 @@ pub fn chain(conn: &mut AnyConn, (before, next): (&Head, &Head), links: &[Link])
         true => Ok(()),
         false => Err(StoreFault::Conflict("audit_log.sequence".to_owned())),
     }
+}
+
+/// `[[id, sequence, "chain hash in hex"], …]`
+fn places_as_json(links: &[Link]) -> String {
+    let places = links.iter().map(|link| (link.id, link.sequence, hex_of(&link.chain_hash)));
+    serde_json::Value::from_iter(places.map(|(id, sequence, hash)| serde_json::json!([id, sequence, hash]))).to_string()
 }
 
 /// Who writes the head has it until the transaction ends: one process at a time chains or removes.

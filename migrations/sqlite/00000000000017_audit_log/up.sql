@@ -29,9 +29,7 @@ CREATE INDEX audit_log_unchained ON audit_log (id) WHERE sequence IS NULL;
 CREATE UNIQUE INDEX audit_log_chain ON audit_log (sequence) WHERE sequence IS NOT NULL;
 CREATE INDEX audit_log_by_organization ON audit_log (organization_id, sequence) WHERE sequence IS NOT NULL;
 CREATE INDEX audit_log_by_subject ON audit_log (subject_kind, subject_id, sequence) WHERE sequence IS NOT NULL;
-CREATE INDEX audit_log_by_user ON audit_log (user_id, sequence) WHERE sequence IS NOT NULL;
-CREATE INDEX audit_log_by_customer ON audit_log (customer_hash, sequence) WHERE sequence IS NOT NULL;
-CREATE INDEX audit_log_by_request ON audit_log (request_id, sequence) WHERE sequence IS NOT NULL;
+CREATE INDEX audit_log_by_customer ON audit_log (customer_hash, sequence) WHERE sequence IS NOT NULL AND customer_hash IS NOT NULL;
 CREATE INDEX audit_log_by_time ON audit_log (organization_id, at) WHERE sequence IS NOT NULL;
 
 -- Where the chain begins and ends, signed.
