@@ -7,6 +7,7 @@ pub mod error;
 pub mod loopback;
 pub mod owner;
 pub mod paging;
+pub mod pasted;
 pub mod patch;
 pub mod plain_text;
 pub mod queues;

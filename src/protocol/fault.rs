@@ -112,6 +112,10 @@ fn template_error(vendor: &str, fault: &TemplateFault) -> ApiError {
         TemplateFault::Host(name) => {
             ApiError::new(Code::VendorHost, format!("The host that `{name}` names is not one of {vendor}."))
         }
+        TemplateFault::Label(name, domain) => {
+            let text = format!("`{name}` is wanted without `{domain}`: write the part in front of it alone.");
+            ApiError::new(Code::VendorHost, text)
+        }
         TemplateFault::Segment(name) => {
             ApiError::new(Code::BadConfiguration, format!("The value of `{name}` is not acceptable to {vendor}."))
         }

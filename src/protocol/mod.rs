@@ -10,6 +10,7 @@ pub mod end_to_end;
 pub mod fault;
 pub mod instance_token;
 pub mod oauth2;
+pub mod pasted;
 pub mod path;
 pub mod placement;
 pub mod request;

@@ -37,6 +37,7 @@ mod oauth_url;
 mod openapi;
 mod organizations;
 mod parameters;
+mod pasted;
 mod pkce;
 mod platform_calls;
 mod provisioning;

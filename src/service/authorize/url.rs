@@ -11,6 +11,7 @@ use crate::catalog::oauth2::Pkce;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
+use crate::kernel::pasted::trimmed;
 use crate::kernel::plain_text::shortened;
 use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::authorize::{self, Authorization};
@@ -47,6 +48,11 @@ impl Services {
     ) -> Result<OAuthUrl, ApiError> {
         let element = self.element_of(actor.map(Actor::owner), key_or_id)?;
         let oauth2 = oauth2_of(&element)?;
+        // What copying put around ids and lists is no part of them. State and callback are the caller's own, to the byte.
+        let is_own = |name: &str| matches!(name, "state" | "callbackUrl");
+        let cleaned = |name: &str, text: String| if is_own(name) { text } else { trimmed(&text).into_owned() };
+        let given: BTreeMap<String, String> =
+            given.into_iter().map(|(name, text)| (name.clone(), cleaned(&name, text))).collect();
         let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
         let parameter = |name: &str| value(name).map(str::to_owned);
         let values = Values { element: &element, parameters: &parameter, configuration: &parameter, replied: None };

@@ -14,14 +14,14 @@ use crate::service::Services;
 use crate::service::credentials::partner_app::{PartnerApp, no_app, own_client};
 use crate::service::credentials::provision::with_values;
 use crate::service::credentials::scope_choice::{self, Layer, ScopeChoice};
-use crate::service::instance::configuration::{AUTHENTICATION_TYPE, Configuration, is_secret};
+use crate::service::instance::configuration::{
+    AUTHENTICATION_TYPE, CLIENT_ID, CLIENT_SECRET, Configuration, is_secret,
+};
 use crate::service::instance::connected::Connected;
 use crate::service::lifecycle::new_host::hosts_by_configuration;
 use crate::service::links::settings::LinkSettings;
 use crate::store::instances::Stored;
 
-const CLIENT_ID: &str = "oauth.api.key";
-const CLIENT_SECRET: &str = "oauth.api.secret";
 const REDIRECT_URI: &str = "oauth.callback.url";
 const ASKED_SCOPES: &str = "oauth.scope";
 

@@ -12,6 +12,7 @@ use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
+use crate::kernel::pasted::trimmed;
 use crate::kernel::secret::{self, MASK, Secret};
 use crate::protocol::oauth2::client::{Client, Hosts};
 use crate::service::Services;
@@ -19,7 +20,7 @@ use crate::service::actor::Actor;
 use crate::service::actor::action::Action;
 use crate::service::audit::Deed;
 use crate::service::ground::Races;
-use crate::service::instance::configuration::Configuration;
+use crate::service::instance::configuration::{CLIENT_ID, CLIENT_SECRET, Configuration};
 use crate::service::keys::unopened::unless_unopened;
 use crate::store::StoreFault;
 use crate::store::audit::Trail;
@@ -140,14 +141,15 @@ impl PartnerAppInput {
     fn checked(&self, element: &Element, before: Option<&PartnerApp>) -> Result<PartnerApp, ApiError> {
         let refused = |message: &str| ApiError::new(Code::BadBody, message);
         let plain = |text: &str, longest: usize| text.len() <= longest && !text.chars().any(char::is_control);
-        let client_id = self.client_id.as_deref().map(str::trim).filter(|id| !id.is_empty() && *id != MASK);
+        let client_id = self.client_id.as_deref().map(trimmed).filter(|id| !id.is_empty() && id != MASK);
         let client_id =
             client_id.ok_or_else(|| refused("clientId is missing: it is on the app's page at the vendor."))?;
-        let sent = self.client_secret.as_ref().filter(|secret| !secret.is_empty() && secret.expose() != MASK);
+        let sent = self.client_secret.as_ref().map(|secret| Secret::new(trimmed(secret.expose())));
+        let sent = sent.as_ref().filter(|secret| !secret.is_empty() && secret.expose() != MASK);
         let client_secret = sent.or(before.map(|app| &app.client_secret));
         let client_secret =
             client_secret.ok_or_else(|| refused("clientSecret is missing: it is on the app's page at the vendor."))?;
-        if !plain(client_id, LONGEST_ID) || !plain(client_secret.expose(), LONGEST_SECRET) {
+        if !plain(&client_id, LONGEST_ID) || !plain(client_secret.expose(), LONGEST_SECRET) {
             return Err(refused("clientId or clientSecret is too long, or holds control characters."));
         }
         let filled =
@@ -369,7 +371,7 @@ impl Services {
 /// The app that an instance's configuration names; none where it names neither id nor secret.
 pub(in crate::service) fn own_client(configuration: &Configuration) -> Option<Client> {
     let value = |key: &str| configuration.get(key).filter(|value| *value != MASK).map(Secret::new);
-    let (id, secret) = (value("oauth.api.key"), value("oauth.api.secret"));
+    let (id, secret) = (value(CLIENT_ID), value(CLIENT_SECRET));
     (id.is_some() || secret.is_some()).then(|| Client {
         id: id.unwrap_or_default(),
         secret: secret.unwrap_or_default(),

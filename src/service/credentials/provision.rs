@@ -21,7 +21,7 @@ use crate::protocol::{Credential, VendorFault, account, api_key};
 use crate::service::Services;
 use crate::service::grants::{Proof, Started};
 use crate::service::ground::{PATIENCE, waits_for_database};
-use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
+use crate::service::instance::configuration::{CALLBACK_URL, CLIENT_ID, CLIENT_SECRET, Configuration};
 use crate::service::instance::connected::Connected;
 use crate::service::instance::input::{Brought, ProviderData};
 use crate::service::process::flight::Lateness;
@@ -104,7 +104,7 @@ impl Services {
 
     async fn exchange_code(&self, input: &Provisioning, lateness: &Lateness) -> Result<Provisioned, ApiError> {
         let oauth2 = input.oauth2()?;
-        let code = input.provider_data.secret("code").ok_or_else(|| missing_code(&input.element))?;
+        let code = input.provider_data.code().ok_or_else(|| missing_code(&input.element))?;
         let client = input.client();
         let started = match (&input.started, input.default_secret()) {
             (Some(started), _) => started.clone(),
@@ -370,7 +370,7 @@ pub(in crate::service) fn with_values<T>(
 /// Required configuration that need not be given by a caller who brings tokens, or where the organization's app serves.
 pub(in crate::service) fn needless(brings_tokens: bool, app: bool) -> Vec<&'static str> {
     let callback = brings_tokens.then_some(CALLBACK_URL);
-    let client = if app { &["oauth.api.key", "oauth.api.secret"][..] } else { &[] };
+    let client = if app { &[CLIENT_ID, CLIENT_SECRET][..] } else { &[] };
     callback.into_iter().chain(client.iter().copied()).collect()
 }
 

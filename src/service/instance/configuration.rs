@@ -9,12 +9,16 @@ use crate::catalog::address::ADDRESS_KEYS;
 use crate::catalog::element::{AuthenticationType, ConfigurationEntry, Element};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::pasted::trimmed;
 use crate::kernel::secret::MASK;
+use crate::protocol::pasted::{self, Unfit};
 
 /// The key whose value chooses between the element's authentication types.
 pub const AUTHENTICATION_TYPE: &str = "authentication.type";
 /// The redirect URI of the authorization that an instance was connected with.
 pub const CALLBACK_URL: &str = "oauth.callback.url";
+pub const CLIENT_ID: &str = "oauth.api.key";
+pub const CLIENT_SECRET: &str = "oauth.api.secret";
 /// An entry's value at most, in bytes: poller configurations are a few kilobytes.
 const LONGEST_VALUE: usize = 64 * 1024;
 const MOST_ENTRIES: usize = 500;
@@ -135,10 +139,11 @@ impl Configuration {
                 }
                 continue;
             };
-            if text == MASK && self.is_secret(element, &key) {
+            if trimmed(&text) == MASK && self.is_secret(element, &key) {
                 continue;
             }
-            match check(declared, &key, text) {
+            let text = alone(element, &key, &text).map_err(|unfit| format!("{key} {unfit}"));
+            match text.and_then(|text| check(declared, &key, text)) {
                 Ok(text) => {
                     if declared.is_some_and(|declared| declared.without_effect.contains(&text)) {
                         without_effect.push(format!("{key}={text}"));
@@ -213,6 +218,18 @@ pub(in crate::service) fn text_of(value: Value) -> Option<String> {
         Value::Null => None,
         Value::String(text) => Some(text),
         other => Some(other.to_string()),
+    }
+}
+
+/// A text as it was meant, where it is a key, a client or an address: copying adds what is no part of one.
+fn alone(element: &Element, key: &str, text: &str) -> Result<String, Unfit> {
+    let api_key = element.authentication.api_key.as_ref();
+    let is_variable = || element.variables.values().any(|variable| variable.configuration.as_deref() == Some(key));
+    match api_key.filter(|declared| declared.configuration == key) {
+        Some(declared) => pasted::api_key(declared, text),
+        None if api_key.is_some_and(|declared| declared.username.as_deref() == Some(key)) => pasted::one_line(text),
+        None if matches!(key, CLIENT_ID | CLIENT_SECRET) || is_variable() => pasted::one_line(text),
+        None => Ok(text.to_owned()),
     }
 }
 

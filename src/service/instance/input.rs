@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 use super::configuration::text_of;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::pasted::trimmed;
 use crate::kernel::patch::Patch;
 use crate::kernel::plain_text::limited;
 use crate::kernel::plain_text::plain_text;
 use crate::kernel::secret::{MASK, Secret};
+use crate::protocol::pasted;
 
 const LONGEST_NAME: usize = 255;
 /// Bytes of a name or tag with its markup: more is not even looked at.
@@ -78,6 +80,11 @@ impl ProviderData {
     /// What a vendor's redirect brought to our own callback.
     pub fn of_code(code: &Secret) -> Self {
         Self(Map::from_iter([("code".to_owned(), Value::from(code.expose()))]))
+    }
+
+    /// Of visible ASCII characters (RFC 6749, appendix A.11): what stands around them came by copying.
+    pub fn code(&self) -> Option<Secret> {
+        self.text("code").map(|text| Secret::new(trimmed(&text))).filter(|code| !code.is_empty())
     }
 
     /// A member as text, unless it is absent or empty. Numbers count as texts.
@@ -193,11 +200,16 @@ impl InstanceInput {
             let provided = self.provider_data.as_ref().and_then(|data| data.text(member));
             provided.or_else(|| configured(key)).filter(|text| !text.is_empty() && text != MASK)
         };
+        let token = |member: &str, key: &str| {
+            let cleaned = text(member, key).map(|text| pasted::token(&text)).transpose();
+            let refused = |unfit| ApiError::new(Code::BadConfiguration, format!("{key} {unfit}."));
+            Ok::<_, ApiError>(cleaned.map_err(refused)?.filter(|text| !text.is_empty()).map(Secret::new))
+        };
         let lifetime = text("expires_in", "oauth.user.refresh_interval").and_then(|text| text.parse().ok());
         let since = configured("oauth.user.refresh_time").and_then(|text| text.parse().ok());
         Ok(Some(Brought {
-            access_token: text("access_token", "oauth.user.token").map(Secret::new),
-            refresh_token: text("refresh_token", "oauth.user.refresh_token").map(Secret::new),
+            access_token: token("access_token", "oauth.user.token")?,
+            refresh_token: token("refresh_token", "oauth.user.refresh_token")?,
             lifetime: lifetime.filter(|seconds| *seconds > 0),
             // From 1970 on: what lies before is no time of a token, and not every database has it.
             since: since.filter(|seconds| *seconds >= 0).and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
@@ -216,7 +228,7 @@ impl InstanceInput {
     }
 
     pub fn has_code(&self) -> bool {
-        self.provider_data.as_ref().is_some_and(|data| data.text("code").is_some())
+        self.provider_data.as_ref().is_some_and(|data| data.code().is_some())
     }
 
     /// The vendor's redirect brought an error instead of a code: it is the caller's answer.

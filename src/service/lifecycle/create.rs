@@ -197,7 +197,7 @@ impl Services {
             configuration.set(CALLBACK_URL, Some(self.redirect_url()));
         }
         configuration.require(&element, authentication, &needless(brought.is_some(), app.is_some()))?;
-        if authentication == AuthenticationType::OAuth2 && brought.is_none() && provider_data.text("code").is_none() {
+        if authentication == AuthenticationType::OAuth2 && brought.is_none() && provider_data.code().is_none() {
             return Err(crate::service::credentials::provision::missing_code(&element));
         }
         let trace = provider_data.debug();
