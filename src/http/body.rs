@@ -13,10 +13,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::extract::{Extraction, Parameters, presented, services, shared};
+use super::plain_body::{is_packed, plain};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::plain_text::shortened;
 use crate::outbound::BrokenUpload;
+use crate::protocol::content::media_type;
 use crate::service::organization::large_bodies::Turn;
 use crate::service::process::budget::{Budget, Room, STEP};
 
@@ -127,8 +129,8 @@ impl RawBody {
             return Err(too_large(most));
         }
         let whole = tokio::time::timeout(BODY_DEADLINE.0, read_whole(self.0, length, most, budget(request).room()));
-        let whole = whole.await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))?;
-        Parameters::read(&whole.bytes)
+        let Whole { bytes, mut room } = whole.await.unwrap_or_else(|_| Err(too_slow(BODY_DEADLINE)))?;
+        Parameters::read(&plain(request, bytes, &mut room, most).await?)
     }
 
     /// As it comes, behind what was read already.
@@ -146,7 +148,7 @@ fn announced(request: &HttpRequest) -> Option<usize> {
 
 /// The bytes of a body that is said to be JSON.
 fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Whole, ApiError>> + use<> {
-    let media_type =
+    let content_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let length = announced(request);
     let payload = payload.take();
@@ -158,17 +160,18 @@ fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> impl Future<Outpu
         }
         let budget = budget(&request);
         let room = match length {
-            Some(..=SMALL) => budget.room(),
+            Some(..=SMALL) if !is_packed(&request) => budget.room(),
             // Who is nobody has a share with all others who are.
             _ => budget.room_of(organization(&request).await.unwrap_or_default()),
         };
         let whole = tokio::time::timeout(deadline.0, read_whole(payload, length, LARGEST_BODY, room));
-        let whole = whole.await.unwrap_or_else(|_| Err(too_slow(deadline)))?;
-        if !media_type.as_deref().is_some_and(is_json) {
+        let Whole { bytes, mut room } = whole.await.unwrap_or_else(|_| Err(too_slow(deadline)))?;
+        if !content_type.as_deref().is_some_and(is_json) {
             let message = "The body must be JSON: send it with `Content-Type: application/json`.";
             return Err(ApiError::new(Code::UnsupportedMediaType, message));
         }
-        Ok(whole)
+        let bytes = plain(&request, bytes, &mut room, LARGEST_BODY).await?;
+        Ok(Whole { bytes, room })
     }
 }
 
@@ -293,8 +296,8 @@ impl<T> Deref for JsonBody<T> {
     }
 }
 
-fn is_json(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+fn is_json(content_type: &str) -> bool {
+    let essence = media_type(content_type);
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
@@ -332,7 +335,7 @@ fn too_slow(BodyDeadline(deadline): BodyDeadline) -> ApiError {
     ApiError::new(Code::BadBody, format!("The body did not arrive within {} s.", deadline.as_secs_f32()))
 }
 
-fn too_large(most: usize) -> ApiError {
+pub(super) fn too_large(most: usize) -> ApiError {
     ApiError::new(Code::BodyTooLarge, format!("The body is larger than {most} bytes."))
 }
 

@@ -17,6 +17,7 @@ pub mod openapi;
 mod own_names;
 mod pages;
 mod path;
+mod plain_body;
 mod request_counts;
 mod security_headers;
 mod unrouted;

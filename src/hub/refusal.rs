@@ -41,7 +41,7 @@ pub fn malformed(element: &Element, expected: &str) -> ApiError {
 }
 
 fn words(element: &Element, request: &VendorRequest, reply: &VendorReply) -> Option<String> {
-    let body = std::str::from_utf8(&reply.body).ok()?;
-    let found = element.messages.iter().find_map(|at| text_of(pointer(body, at)?).filter(|text| !text.is_empty()))?;
+    let body = reply.text();
+    let found = element.messages.iter().find_map(|at| text_of(pointer(&body, at)?).filter(|text| !text.is_empty()))?;
     Some(request.mask(&found))
 }

@@ -9,7 +9,7 @@ use url::Position;
 use super::answer::{Answer, AnswerBody};
 use super::connections::{Connections, ExchangeFault};
 use super::line::{Line, Outgoing};
-use super::send::{TOO_LARGE, head};
+use super::send::{TOO_LARGE, codings, head, plain};
 use super::upload::Upload;
 use crate::protocol::destination::Destination;
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
@@ -53,6 +53,7 @@ fn outgoing(request: &VendorRequest) -> Result<Request<Upload>, VendorFault> {
 
 async fn held(answer: Answer, most: usize) -> Result<VendorReply, VendorFault> {
     let mut reply = head(answer.status, &answer.headers);
+    let packed = codings(&answer.headers);
     match answer.body {
         AnswerBody::Whole(bytes) if bytes.len() > most => return Err(TOO_LARGE),
         AnswerBody::Whole(bytes) => reply.body = bytes.into(),
@@ -67,5 +68,6 @@ async fn held(answer: Answer, most: usize) -> Result<VendorReply, VendorFault> {
             }
         }
     }
+    reply.body = plain(reply.body, &packed, most)?;
     Ok(reply)
 }

@@ -1,9 +1,10 @@
 //! Sends to vendors what no worker waits for: token calls, verification, revocation, calls of jobs; and notices to their
 //! receivers.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Proxy, Response, redirect};
 use rustls::ClientConfig;
@@ -13,6 +14,7 @@ use super::dial::with_causes;
 use super::guard::{Guard, refused_address};
 use super::line::{Line, Outgoing, PRODUCT};
 use super::retry_after::retry_after;
+use crate::protocol::content::{Packed, unpacked};
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
 pub(super) const TOO_LARGE: VendorFault = VendorFault::Malformed("a reply that is larger than this call may bring");
@@ -100,13 +102,31 @@ impl Line for Sender {
 
 async fn held(mut response: Response, most: usize) -> Result<VendorReply, VendorFault> {
     let mut reply = head(response.status(), response.headers());
+    let packed = codings(response.headers());
     while let Some(chunk) = response.chunk().await.map_err(fault)? {
         if reply.body.len().saturating_add(chunk.len()) > most {
             return Err(TOO_LARGE);
         }
         reply.body.extend_from_slice(&chunk);
     }
+    reply.body = plain(reply.body, &packed, most)?;
     Ok(reply)
+}
+
+/// How the body was packed, as the vendor says.
+pub(super) fn codings(headers: &HeaderMap) -> String {
+    let listed = headers.get_all(CONTENT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
+    listed.collect::<Vec<_>>().join(",")
+}
+
+/// The body unpacked. In what is no coding, or was not packed by it, the bytes may still be good: `Content-Encoding: utf-8` is seen.
+pub(super) fn plain(body: Vec<u8>, codings: &str, most: usize) -> Result<Vec<u8>, VendorFault> {
+    let unpacked = match unpacked(&body, codings, most) {
+        Ok(Cow::Owned(unpacked)) => Some(unpacked),
+        Ok(Cow::Borrowed(_)) | Err(Packed::Unknown | Packed::Broken) => None,
+        Err(Packed::TooLarge) => return Err(TOO_LARGE),
+    };
+    Ok(unpacked.unwrap_or(body))
 }
 
 /// The reply without its body.
@@ -115,8 +135,8 @@ pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> VendorReply {
     VendorReply {
         status: status.as_u16(),
         content_type: header(CONTENT_TYPE).unwrap_or_default().to_owned(),
-        body: Vec::new(),
         retry_after: retry_after(headers).map(|pause| pause.as_secs()),
+        ..VendorReply::default()
     }
 }
 

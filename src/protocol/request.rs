@@ -1,5 +1,6 @@
 //! A request to a vendor, and its reply, as values.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
+use super::content;
 use super::credential::Credential;
 use super::fault::VendorFault;
 use super::placement::{Carrier, basic, placement_of};
@@ -33,8 +35,8 @@ pub struct VendorRequest {
     pub secrets: Vec<Secret>,
 }
 
-/// What came back. The body is bounded by the sender.
-#[derive(Clone)]
+/// What came back. The body is unpacked and bounded by the sender.
+#[derive(Clone, Default)]
 pub struct VendorReply {
     pub status: u16,
     pub content_type: String,
@@ -141,15 +143,21 @@ impl VendorReply {
         matches!(self.status, 408 | 425 | 429 | 477 | 500..=599)
     }
 
-    /// The body as JSON; a form-encoded one (RFC 6749 does not allow it, GitHub sends it) as an object of texts.
+    /// The body as a value: JSON, or a form as an object of texts.
     pub fn json(&self) -> Option<Value> {
-        if self.content_type.starts_with("application/x-www-form-urlencoded") {
-            let pairs = url::form_urlencoded::parse(&self.body);
-            return Some(Value::Object(
-                pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect(),
-            ));
+        content::json(&self.body, &self.content_type)
+    }
+
+    pub fn text(&self) -> Cow<'_, str> {
+        content::text(&self.body, &self.content_type)
+    }
+
+    /// The same without a copy where the body is what it nearly always is.
+    pub fn into_text(self) -> String {
+        if !content::is_plain(&self.body, content::charset(&self.content_type)) {
+            return self.text().into_owned();
         }
-        serde_json::from_slice(&self.body).ok()
+        String::from_utf8(self.body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }
 

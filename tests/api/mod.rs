@@ -3,6 +3,7 @@ mod app_hosts;
 mod apps;
 mod audit;
 mod bad_input;
+mod body_bytes;
 mod change_instance;
 mod changed_element;
 mod configuration;

@@ -16,10 +16,13 @@ pub struct Vendor {
     state: Arc<State>,
 }
 
+/// Status, further headers, body.
+type Answer = (u16, String, Vec<u8>);
+
 #[derive(Default)]
 struct State {
-    /// By path: status, further headers, body.
-    replies: Mutex<BTreeMap<String, (u16, String, Value)>>,
+    /// By path.
+    replies: Mutex<BTreeMap<String, Answer>>,
     requests: Mutex<Vec<Request>>,
 }
 
@@ -72,7 +75,13 @@ impl Vendor {
 
     /// The same with `headers`: a line each, with its end.
     pub fn answers_with(&self, path: &str, status: u16, headers: &str, body: Value) {
-        let reply = (status, headers.to_owned(), body);
+        let headers = format!("content-type: application/json\r\n{headers}");
+        self.answers_in_bytes(path, status, &headers, body.to_string());
+    }
+
+    /// The same, whatever the vendor means by it; `headers` without those that the connection needs.
+    pub fn answers_in_bytes(&self, path: &str, status: u16, headers: &str, body: impl Into<Vec<u8>>) {
+        let reply = (status, headers.to_owned(), body.into());
         self.state.replies.lock().expect("no test panicked here").insert(path.to_owned(), reply);
     }
 
@@ -94,12 +103,13 @@ impl State {
         reader.read_exact(&mut body).ok()?;
         let path = head.split(' ').nth(1)?.split('?').next()?.to_owned();
         let reply = self.replies.lock().ok()?.get(&path).cloned();
-        let (status, headers, reply) = reply.unwrap_or((404, String::new(), Value::Null));
+        let unknown = || (404, "content-type: application/json\r\n".to_owned(), b"null".to_vec());
+        let (status, headers, reply) = reply.unwrap_or_else(unknown);
         let body = String::from_utf8_lossy(&body).into_owned();
         self.requests.lock().ok()?.push(Request { path, head, body });
-        let reply = reply.to_string();
-        let head = format!("HTTP/1.1 {status} -\r\ncontent-type: application/json\r\nconnection: close\r\n{headers}");
-        write!(&*stream, "{head}content-length: {}\r\n\r\n{reply}", reply.len()).ok()
+        let head = format!("HTTP/1.1 {status} -\r\nconnection: close\r\n{headers}");
+        write!(&*stream, "{head}content-length: {}\r\n\r\n", reply.len()).ok()?;
+        (&*stream).write_all(&reply).ok()
     }
 }
 

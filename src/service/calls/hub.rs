@@ -178,7 +178,7 @@ impl Services {
         if !answered.reply.is_success() {
             return Err(refusal(element, &answered.request, &answered.reply));
         }
-        String::from_utf8(answered.reply.body).map_err(|_| malformed(element, "bytes that are no text"))
+        Ok(answered.reply.into_text())
     }
 
     /// The objects of the instance's element. A disabled instance tells them too.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
@@ -20,6 +20,7 @@ use crate::outbound::{Answer, Connections, ExchangeFault, Upload, retry_after, t
 use crate::protocol::VendorFault;
 use crate::protocol::answer::addresses::Shape;
 use crate::protocol::answer::masking::masked;
+use crate::protocol::content;
 use crate::protocol::end_to_end::folds_to;
 use crate::protocol::instance_token::{self, FoundAt};
 use crate::protocol::path::{below, can_climb};
@@ -191,7 +192,7 @@ impl Services {
         answer: Answer,
     ) -> Result<(Answer, Option<Arc<LiveInstance>>), ApiError> {
         let (answer, text) = answer.whole(LARGEST_REFUSAL).await.map_err(|fault| call_error(live, fault))?;
-        let json = text.and_then(|text| json_of(&text, answer.headers.get(CONTENT_ENCODING)));
+        let json = text.and_then(|text| json_of(&text, &answer.headers));
         let newer = self.after_refusal(live, answer.status.as_u16(), json.as_ref()).await?;
         Ok((answer, newer))
     }
@@ -307,15 +308,11 @@ fn may_mean_expired(live: &LiveInstance, status: StatusCode) -> bool {
     live.refreshable && oauth2.is_some_and(|oauth2| oauth2.expired.iter().any(|sign| sign.status == status.as_u16()))
 }
 
-fn json_of(text: &[u8], encoding: Option<&HeaderValue>) -> Option<Value> {
-    use std::io::Read as _;
-    let most = u64::try_from(LARGEST_REFUSAL).unwrap_or_default();
-    match encoding.map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => serde_json::from_slice(text).ok(),
-        Some(b"gzip" | b"x-gzip") => serde_json::from_reader(flate2::read::GzDecoder::new(text).take(most)).ok(),
-        Some(b"deflate") => serde_json::from_reader(flate2::read::ZlibDecoder::new(text).take(most)).ok(),
-        Some(_) => None,
-    }
+fn json_of(bytes: &[u8], headers: &HeaderMap) -> Option<Value> {
+    let said = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let unpacked = content::unpacked(bytes, said(CONTENT_ENCODING), LARGEST_REFUSAL);
+    let bytes = unpacked.unwrap_or(Cow::Borrowed(bytes));
+    content::json(&bytes, said(CONTENT_TYPE))
 }
 
 /// Overload or outage (as `VendorReply::is_transient`), but for a plain 500, which trying again seldom mends.

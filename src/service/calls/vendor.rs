@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::outbound::Line;
@@ -39,13 +40,20 @@ impl Services {
     ) -> Result<Answered, ApiError> {
         let live = self.fresh_token(access.owner, access.instance).await?;
         let first = call_with(&self.metrics.traffic, access.line, live, build).await?;
-        // Nobody reads the body of a success here, and a list is long.
-        let said = if first.reply.is_success() { None } else { first.reply.json() };
+        // A list is long, and most are read for nothing here.
+        let read = may_mean_expired(&first.live.element, first.reply.status);
+        let said = if read { first.reply.json() } else { None };
         match self.after_refusal(&first.live, first.reply.status, said.as_ref()).await? {
             Some(newer) => call_with(&self.metrics.traffic, access.line, newer, build).await,
             None => Ok(first),
         }
     }
+}
+
+/// Whether the body tells if the token is over. Some say so under a 200.
+fn may_mean_expired(element: &Element, status: u16) -> bool {
+    let mut signs = element.authentication.oauth2.iter().flat_map(|oauth2| &oauth2.expired);
+    signs.any(|sign| sign.status == status && sign.at.is_some())
 }
 
 async fn call_with(

@@ -98,6 +98,14 @@ impl Room {
         Ok(())
     }
 
+    /// Gives back what so many bytes do not need.
+    pub fn shrink(&mut self, bytes: usize) {
+        let over = self.bytes().saturating_sub(bytes) / STEP;
+        for taken in [&mut self.taken, &mut self.taken_of_share].into_iter().flatten() {
+            drop(taken.split(over));
+        }
+    }
+
     fn lacking(&self, bytes: usize) -> Result<u32, ApiError> {
         u32::try_from(bytes.saturating_sub(self.bytes()).div_ceil(STEP)).map_err(|_| busy())
     }
@@ -127,6 +135,10 @@ mod tests {
         assert_eq!(first.bytes(), STEP);
         first.grow(2 * STEP + 1).await.unwrap();
         assert_eq!(first.bytes(), 3 * STEP);
+        first.shrink(STEP + 1);
+        assert_eq!(first.bytes(), 2 * STEP);
+        budget.room().grow_now(STEP).unwrap();
+        first.grow(3 * STEP).await.unwrap();
         let refused = second.grow(1).await.unwrap_err();
         assert_eq!((refused.code, refused.retry_after), (Code::Busy, Some(1)));
         assert_eq!(second.grow_now(1).unwrap_err().code, Code::Busy);
