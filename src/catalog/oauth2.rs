@@ -137,8 +137,11 @@ pub enum BodyEncoding {
 pub struct Reply {
     pub access_token: Vec<String>,
     pub refresh_token: Vec<String>,
-    /// Lifetime in seconds, as number or text.
+    /// How long the access token lives: seconds, or a point in time as seconds or milliseconds since 1970 or as a date; number or
+    /// text.
     pub expires_in: Vec<String>,
+    /// The same of the refresh token.
+    pub refresh_token_expires_in: Vec<String>,
     /// Granted scopes, as text or list.
     pub scope: Vec<String>,
     /// The vendor's account: what identifies it, as text or number …
@@ -150,10 +153,17 @@ pub struct Reply {
 impl Default for Reply {
     fn default() -> Self {
         let at = |pointer: &str| vec![pointer.to_owned()];
+        let all = |pointers: &[&str]| pointers.iter().map(|pointer| (*pointer).to_owned()).collect();
         Self {
             access_token: at("/access_token"),
             refresh_token: at("/refresh_token"),
-            expires_in: at("/expires_in"),
+            expires_in: all(&["/expires_in", "/expires_at", "/expires_on", "/expires"]),
+            refresh_token_expires_in: all(&[
+                "/refresh_token_expires_in",
+                "/x_refresh_token_expires_in",
+                "/refresh_expires_in",
+                "/refresh_token_expires_at",
+            ]),
             scope: at("/scope"),
             account: Vec::new(),
             account_name: Vec::new(),

@@ -24,6 +24,8 @@ use crate::store::{StoreFault, changes, grants, idempotency, notices, processes,
 
 /// How often links are looked for whose time is over: it is told within a minute.
 pub const LINKS_EVERY: Duration = Duration::from_secs(20);
+/// How often refresh tokens are looked for that end soon.
+const ENDS_EVERY: Duration = Duration::from_secs(600);
 /// How often the log of each process says where the audit log ends.
 const AUDIT_HEAD_EVERY: Duration = Duration::from_secs(3600);
 
@@ -61,6 +63,7 @@ impl Jobs {
         jobs.every(AUDIT_HEAD_EVERY, services, |services| async move { services.log_audit_head().await });
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(LINKS_EVERY, services, |services| async move { services.expire_links().await.map(drop) });
+        jobs.every(ENDS_EVERY, services, |services| async move { services.tell_token_ends().await.map(drop) });
         jobs.every(Duration::from_secs(600), services, |services| async move {
             services.sign_in_limits.sweep();
             services.link_limits.sweep();

@@ -86,6 +86,12 @@ pub struct CredentialRow {
     pub due_at: Option<UtcTime>,
     /// When a refusal of the vendor last caused a refresh.
     pub refused_at: Option<UtcTime>,
+    /// When the refresh token ends, where the vendor says.
+    #[serde(default)]
+    pub ends_at: Option<UtcTime>,
+    /// When that is to be told; none once it was.
+    #[serde(default)]
+    pub tell_end_at: Option<UtcTime>,
 }
 
 /// Who created an instance, as the API shows it.
@@ -388,6 +394,11 @@ impl Stored {
 
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.credential.expires_at.map(Into::into)
+    }
+
+    /// Of the refresh token.
+    pub fn ends_at(&self) -> Option<DateTime<Utc>> {
+        self.credential.ends_at.map(Into::into)
     }
 
     pub fn refreshed_at(&self) -> Option<DateTime<Utc>> {

@@ -35,6 +35,7 @@ pub mod sealed;
 pub mod secret_places;
 pub mod sessions;
 pub mod time;
+pub mod token_ends;
 mod turns;
 pub mod usage;
 pub mod users;

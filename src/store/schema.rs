@@ -111,6 +111,8 @@ diesel::table! {
         refreshed_at -> Nullable<UtcTimestamp>,
         due_at -> Nullable<UtcTimestamp>,
         refused_at -> Nullable<UtcTimestamp>,
+        ends_at -> Nullable<UtcTimestamp>,
+        tell_end_at -> Nullable<UtcTimestamp>,
     }
 }
 

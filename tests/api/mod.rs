@@ -48,6 +48,7 @@ mod seals;
 mod secrecy;
 mod shares;
 mod story;
+mod token_ends;
 mod token_sight;
 mod told_hosts;
 mod unreadable;

@@ -99,6 +99,8 @@ impl Organization {
             refreshed_at: None,
             due_at: None,
             refused_at: None,
+            ends_at: None,
+            tell_end_at: None,
         }
     }
 

@@ -56,6 +56,7 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
         ("reply/accessToken", &reply.access_token),
         ("reply/refreshToken", &reply.refresh_token),
         ("reply/expiresIn", &reply.expires_in),
+        ("reply/refreshTokenExpiresIn", &reply.refresh_token_expires_in),
         ("reply/scope", &reply.scope),
         ("reply/account", &reply.account),
         ("reply/accountName", &reply.account_name),

@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod client;
 pub mod expired;
 pub mod introspection;
+pub mod lifetime;
 pub mod pkce;
 pub mod reply;
 pub mod token;

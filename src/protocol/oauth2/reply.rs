@@ -1,9 +1,10 @@
 //! Reading what a token endpoint answered: the success of RFC 6749 section 5.1, the error of 5.2, and what vendors made
 //! of both.
 
-use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::lifetime::{self, expiry};
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::OAuth2;
 use crate::kernel::secret::Secret;
@@ -21,6 +22,8 @@ pub struct Token {
     pub lifetime: Option<i64>,
     /// None: until the vendor refuses it.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When the refresh token ends; none where the vendor does not say.
+    pub ends_at: Option<DateTime<Utc>>,
     pub scopes: Option<Vec<String>>,
     pub account: Option<VendorAccount>,
     pub replied: Replied,
@@ -44,22 +47,18 @@ pub fn read(
         let fault = || refusal(oauth2, request, reply, Some(&body));
         return Err(if told { fault() } else { VendorFault::Malformed("a token reply without an access token") });
     };
-    let lifetime = first_at(&body, &oauth2.reply.expires_in).and_then(seconds).or(default_lifetime(oauth2));
+    let told = |pointers: &[String]| all_at(&body, pointers).find_map(|value| lifetime::read(value, now));
+    let lifetime = told(&oauth2.reply.expires_in).or(default_lifetime(oauth2));
     Ok(Token {
         access_token: Secret::new(access_token),
         refresh_token: text_at(&body, &oauth2.reply.refresh_token).map(Secret::new),
         lifetime,
         expires_at: lifetime.and_then(|seconds| expiry(now, seconds)),
+        ends_at: told(&oauth2.reply.refresh_token_expires_in).and_then(|seconds| expiry(now, seconds)),
         scopes: first_at(&body, &oauth2.reply.scope).and_then(scopes),
         account: account::read(&oauth2.reply.account, &oauth2.reply.account_name, Some(&body)),
         replied: variables::given_by_reply(element, &body),
     })
-}
-
-/// When a token expires. A lifetime beyond four-digit years means "never" (1e18 seconds have been seen).
-pub fn expiry(since: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
-    let end = TimeDelta::try_seconds(seconds).and_then(|lifetime| since.checked_add_signed(lifetime));
-    end.filter(|end| end.year() <= 9999)
 }
 
 pub(super) fn refusal(
@@ -89,21 +88,15 @@ pub(super) fn refusal(
 }
 
 pub(super) fn first_at<'a>(body: &'a Value, pointers: &[String]) -> Option<&'a Value> {
-    pointers.iter().find_map(|pointer| body.pointer(pointer).filter(|value| !value.is_null()))
+    all_at(body, pointers).next()
+}
+
+fn all_at<'a>(body: &'a Value, pointers: &[String]) -> impl Iterator<Item = &'a Value> {
+    pointers.iter().filter_map(|pointer| body.pointer(pointer).filter(|value| !value.is_null()))
 }
 
 fn text_at(body: &Value, pointers: &[String]) -> Option<String> {
     first_at(body, pointers)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
-}
-
-/// Seconds from a number or a text; nothing from zero, negatives and nonsense.
-fn seconds(value: &Value) -> Option<i64> {
-    let number = match value {
-        Value::String(text) => text.trim().parse().ok()?,
-        other => other.as_f64()?,
-    };
-    #[expect(clippy::as_conversions, reason = "the cast saturates, which is what a lifetime of 1e300 seconds means")]
-    (number >= 1.0).then_some(number as i64)
 }
 
 fn default_lifetime(oauth2: &OAuth2) -> Option<i64> {

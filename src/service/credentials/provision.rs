@@ -14,7 +14,8 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::client::Client;
-use crate::protocol::oauth2::reply::{self, Token};
+use crate::protocol::oauth2::lifetime;
+use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token;
 use crate::protocol::variables::{Replied, Values, given_by_verification};
 use crate::protocol::{Credential, VendorFault, account, api_key};
@@ -35,6 +36,8 @@ pub struct Provisioned {
     pub credential: Credential,
     pub lifetime: Option<i64>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// When the refresh token ends, where the vendor says.
+    pub ends_at: Option<DateTime<Utc>>,
     /// When the token was got; none for a key.
     pub refreshed_at: Option<DateTime<Utc>>,
     /// The grant that this used up; it goes with the commit.
@@ -144,7 +147,8 @@ impl Services {
                 Ok(Provisioned {
                     credential: input.brought(access_token.clone(), refresh_token.clone()),
                     lifetime: brought.lifetime,
-                    expires_at: brought.lifetime.and_then(|seconds| reply::expiry(since, seconds)),
+                    expires_at: brought.lifetime.and_then(|seconds| lifetime::expiry(since, seconds)),
+                    ends_at: None,
                     refreshed_at: Some(since),
                     grant: None,
                     external: true,
@@ -193,6 +197,7 @@ impl Services {
             credential,
             lifetime: None,
             expires_at: None,
+            ends_at: None,
             refreshed_at: None,
             grant: None,
             external: false,
@@ -214,6 +219,7 @@ impl Services {
             },
             lifetime: token.lifetime,
             expires_at: token.expires_at,
+            ends_at: token.ends_at,
             refreshed_at: Some(self.now()),
             grant,
             external: false,

@@ -31,6 +31,32 @@ pub(in crate::service) fn idle_at(rules: &Refresh, refreshed_at: Option<DateTime
     refreshed_at?.checked_add_signed(limit / 5 * 4)
 }
 
+/// When somebody is told that a refresh token ends: a week before, and of one that lives less than two weeks after half of its
+/// time. One that lives for less than a day is a session, which nobody can plan with.
+pub(in crate::service) fn tell_end_at(ends_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let lifetime = ends_at.signed_duration_since(now);
+    let ahead = (lifetime / 2).min(TimeDelta::weeks(1));
+    if lifetime < TimeDelta::days(1) { None } else { ends_at.checked_sub_signed(ahead) }
+}
+
+/// The end of the refresh token behind a refresh, and when it is to be told. `before`: as both were; `told`: as the reply says.
+/// `kept`: it is the same token.
+pub(in crate::service) fn renewed_end(
+    before: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    told: Option<DateTime<Utc>>,
+    kept: bool,
+    now: DateTime<Utc>,
+) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    // The vendor counts down to the same end, and its seconds are rounded.
+    let same = |end: DateTime<Utc>| before.0.is_some_and(|known| (end - known).abs() <= TimeDelta::minutes(2));
+    match told {
+        Some(end) if same(end) => before,
+        Some(end) => (Some(end), tell_end_at(end, now)),
+        None if kept => before,
+        None => (None, None),
+    }
+}
+
 /// A tenth of the lifetime before its end, but at most five minutes.
 pub(in crate::service) fn ageing_from(expires_at: DateTime<Utc>, since: Option<DateTime<Utc>>) -> DateTime<Utc> {
     expires_at.checked_sub_signed(ahead(expires_at, since)).unwrap_or(expires_at)

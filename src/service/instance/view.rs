@@ -60,6 +60,10 @@ pub struct InstanceView {
     pub expires_at: Option<String>,
     #[schema(required)]
     pub last_refresh_at: Option<String>,
+    /// When the refresh token ends, where the vendor says so: the user must authorise again before then.
+    #[serde(default)]
+    #[schema(required)]
+    pub refresh_token_expires_at: Option<String>,
     /// Which account at the vendor is connected, where the vendor says so.
     #[serde(default)]
     #[schema(required)]
@@ -208,6 +212,7 @@ impl Services {
             invalid_reason,
             expires_at: stored.expires_at().map(api_date),
             last_refresh_at: stored.refreshed_at().map(api_date),
+            refresh_token_expires_at: stored.ends_at().map(api_date),
             vendor_account: connected.account,
             granted_scopes: connected.granted_scopes,
             version: row.version,

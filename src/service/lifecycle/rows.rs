@@ -8,7 +8,7 @@ use crate::protocol::Credential;
 use crate::service::Services;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
 use crate::service::instance::configuration::Configuration;
-use crate::service::instance::schedule::due_at;
+use crate::service::instance::schedule::{due_at, tell_end_at};
 use crate::store::audit::Record;
 use crate::store::instances::{Creator, CredentialRow, InstanceRow, Stored};
 use crate::store::sealed::{CONFIGURATION, CREDENTIAL, INSTANCE_TOKEN};
@@ -103,6 +103,12 @@ impl Services {
                 .and_then(|rules| due_at(rules, instance_id, provisioned.expires_at, provisioned.refreshed_at))
                 .map(UtcTime),
             refused_at: None,
+            ends_at: provisioned.ends_at.filter(|_| refreshable).map(UtcTime),
+            tell_end_at: provisioned
+                .ends_at
+                .filter(|_| refreshable)
+                .and_then(|end| tell_end_at(end, self.now()))
+                .map(UtcTime),
         })
     }
 }

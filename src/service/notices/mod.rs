@@ -25,6 +25,8 @@ pub enum Kind {
     InstanceCreated,
     /// The vendor has withdrawn the grant.
     InstanceInvalid,
+    /// Its refresh token ends soon, whatever is done with it.
+    InstanceExpiring,
     /// An invalid instance has a new credential.
     InstanceRecovered,
     LinkOpened,
@@ -40,6 +42,7 @@ impl Kind {
         match self {
             Self::InstanceCreated => "instance.created",
             Self::InstanceInvalid => "instance.invalid",
+            Self::InstanceExpiring => "instance.expiring",
             Self::InstanceRecovered => "instance.recovered",
             Self::LinkOpened => "link.opened",
             Self::LinkAuthorised => "link.authorised",
@@ -112,7 +115,7 @@ impl Event {
 
     /// What it is about: events of one subject are told in their order.
     fn subject(&self) -> String {
-        let instance = matches!(self.kind, Kind::InstanceCreated | Kind::InstanceInvalid | Kind::InstanceRecovered);
+        let instance = self.kind.as_str().starts_with("instance.");
         match (instance, self.link_id) {
             (false, Some(link)) => subject_of_link(link),
             _ => subject_of_instance(self.instance_id.unwrap_or_default()),

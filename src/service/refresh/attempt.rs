@@ -23,7 +23,7 @@ use crate::service::credentials::token_hosts::Way;
 use crate::service::credentials::token_turns::{Party, Turn};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::connected::Connected;
-use crate::service::instance::schedule::due_at;
+use crate::service::instance::schedule::{due_at, renewed_end};
 use crate::service::notices::{self, Event};
 use crate::service::process::flight::Lateness;
 use crate::service::process::metrics::Cause;
@@ -264,6 +264,10 @@ impl Services {
             tracing::warn!(instance = call.stored.instance.id, "the reply to a refresh names a foreign host: ignored");
             replied = before;
         }
+        let row = &call.stored.credential;
+        let kept = token.refresh_token.is_none() || token.refresh_token == sent;
+        let before = (row.ends_at.map(Into::into), row.tell_end_at.map(Into::into));
+        let (ends_at, tell_end_at) = renewed_end(before, token.ends_at, kept, now);
         let credential = Credential::OAuth2 {
             access_token: token.access_token,
             refresh_token: token.refresh_token.or(sent),
@@ -271,7 +275,6 @@ impl Services {
             scopes: token.scopes.or(scopes),
             given_for,
         };
-        let row = &call.stored.credential;
         let id = row.instance_id;
         let grant = credential.grant().map(|grant: &Secret| self.lookup.hash(Purpose::VendorGrant, grant));
         let refused_at = if cause == Cause::Refused { Some(UtcTime(now)) } else { row.refused_at };
@@ -289,6 +292,8 @@ impl Services {
                 .and_then(|rules| due_at(rules, id, token.expires_at, Some(now)))
                 .map(UtcTime),
             refused_at,
+            ends_at: ends_at.map(UtcTime),
+            tell_end_at: tell_end_at.map(UtcTime),
             ..row.clone()
         })
     }

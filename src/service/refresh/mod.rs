@@ -2,6 +2,7 @@
 
 pub(in crate::service) mod attempt;
 pub mod due;
+pub mod ends;
 pub mod fresh_token;
 mod outcomes;
 pub mod single_flight;

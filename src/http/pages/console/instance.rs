@@ -96,6 +96,9 @@ fn state(view: &InstanceView, usage: &UsageView) -> Markup {
             (row("Calls", html! { (usage.calls) ", " (usage.failures) " failed" }))
             (row("Last refresh (UTC)", parts::date(view.last_refresh_at.as_deref())))
             @if view.expires_at.is_some() { (row("Access token until (UTC)", parts::date(view.expires_at.as_deref()))) }
+            @if let Some(end) = &view.refresh_token_expires_at {
+                (row("Refresh token until (UTC)", html! { (parts::date(Some(end))) " " (texts::TOKEN_ENDS) }))
+            }
         }
     }
 }

@@ -36,6 +36,7 @@ pub const DELIVERIES_OF_IT: &str = "What was told of it";
 pub const REFRESH_NOT_NEEDED: &str = "This connection has no token that is refreshed.";
 pub const SECRET_KEPT: &str = "One is stored. Leave this empty to keep it.";
 pub const SECRET_MISSING: &str = "None is stored.";
+pub const TOKEN_ENDS: &str = "Then the customer must authorise again.";
 pub const ACCOUNT_UNTOLD: &str = "The vendor does not tell.";
 pub const SECRET_UNSAVED: &str = "a new one";
 pub const UNSAVED: &str = "Where your form said something else:";
