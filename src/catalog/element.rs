@@ -8,6 +8,7 @@ use super::events::Events;
 use super::oauth2::{OAuth2, Refresh};
 use super::resource::{Collection, Resource};
 use super::scopes::{Mixture, Preset};
+use super::verification::Verification;
 use crate::kernel::template::Template;
 
 /// One element. Unknown members are refused, so that a misspelt quirk cannot pass unnoticed.
@@ -237,27 +238,6 @@ pub enum Placement {
     Pair,
 }
 
-/// A call that succeeds only with a good credential.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Verification {
-    #[serde(default = "get")]
-    pub method: String,
-    /// Below the base URL.
-    pub path: String,
-    /// The body, for vendors that want one (GraphQL).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    /// Statuses that mean "this credential is refused"; any other failure is the vendor's trouble.
-    #[serde(default = "unauthorized")]
-    pub refused: Vec<u16>,
-    /// The vendor's account in the reply, as JSON pointers: what identifies it, and what people call it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub account: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub account_name: Vec<String>,
-}
-
 /// One declared input of an instance (docs/api.md, Configuration entries).
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -385,12 +365,4 @@ fn messages() -> Vec<String> {
 
 fn thirty() -> u64 {
     30
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-fn unauthorized() -> Vec<u16> {
-    vec![401, 403]
 }

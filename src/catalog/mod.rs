@@ -12,5 +12,6 @@ pub mod secret_places;
 pub mod source;
 #[cfg(test)]
 mod tests;
+pub mod verification;
 
 pub use load::{Catalog, Complaint};

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION};
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Proxy, Response, redirect};
 use rustls::ClientConfig;
@@ -135,6 +135,7 @@ pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> VendorReply {
     VendorReply {
         status: status.as_u16(),
         content_type: header(CONTENT_TYPE).unwrap_or_default().to_owned(),
+        location: header(LOCATION).map(str::to_owned),
         retry_after: retry_after(headers).map(|pause| pause.as_secs()),
         ..VendorReply::default()
     }

@@ -1,9 +1,10 @@
-//! Static keys: how they travel, and the call that proves one.
+//! Static keys: how they travel, and the call that proves one. What it is answered means, `verification` says.
 
 use super::fault::VendorFault;
-use super::request::{VendorReply, VendorRequest};
+use super::request::VendorRequest;
 use super::variables::Values;
-use crate::catalog::element::{ApiKey, ApiKeyForm, Element, Verification};
+use crate::catalog::element::{ApiKey, ApiKeyForm, Element};
+use crate::catalog::verification::Verification;
 use crate::kernel::secret::Secret;
 
 /// The first form whose prefix fits the key.
@@ -36,25 +37,4 @@ pub fn verification_call(verification: &Verification, values: Values<'_>) -> Res
         request.body = Some(Secret::new(body));
     }
     Ok(request)
-}
-
-/// `Ok` means that the vendor took the key.
-pub fn read_verification(
-    verification: &Verification,
-    form: &ApiKeyForm,
-    request: &VendorRequest,
-    reply: &VendorReply,
-) -> Result<(), VendorFault> {
-    if reply.is_success() {
-        return Ok(());
-    }
-    let said = reply.json().and_then(|body| body.pointer("/message")?.as_str().map(|text| request.mask(text)));
-    if verification.refused.contains(&reply.status) {
-        let hint = form.refused_hint.clone();
-        return Err(VendorFault::Refused { status: reply.status, code: None, message: said, hint, terminal: true });
-    }
-    if reply.is_transient() {
-        return Err(VendorFault::Unavailable { status: reply.status, retry_after: reply.retry_after, message: said });
-    }
-    Err(VendorFault::Malformed("an unexpected status of the verification call"))
 }

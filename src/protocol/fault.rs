@@ -1,5 +1,7 @@
 //! What can go wrong at a vendor, sorted by who can do something about it.
 
+use std::fmt;
+
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::template::TemplateFault;
@@ -33,11 +35,44 @@ pub enum VendorFault {
     Clone,
     #[error("an answer that cannot be read: {0}")]
     Malformed(&'static str),
+    /// An answer that is none of those that are expected. `at`: the member of the element's file that may be wrong.
+    #[error("an answer that cannot be read: {what} ({seen})")]
+    Strange { what: &'static str, at: &'static str, seen: Box<Seen> },
     /// The client belongs to other hosts than this one.
     #[error("the OAuth app is not for the host {0}")]
     HostOfAnotherApp(String),
     #[error(transparent)]
     Template(#[from] TemplateFault),
+}
+
+/// An answer as it may be told: nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub status: u16,
+    pub content_type: Option<String>,
+    pub has_body: bool,
+    /// Where it redirects to, without a query.
+    pub redirect: Option<String>,
+    /// The first words, or the names of its members.
+    pub words: Option<String>,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.status)?;
+        match (&self.content_type, self.has_body) {
+            (_, false) => f.write_str(", without a body")?,
+            (Some(content_type), true) => write!(f, ", {content_type}")?,
+            (None, true) => f.write_str(", without a content type")?,
+        }
+        if let Some(redirect) = &self.redirect {
+            write!(f, ", a redirect to {redirect}")?;
+        }
+        if let Some(words) = &self.words {
+            write!(f, ": {words}")?;
+        }
+        Ok(())
+    }
 }
 
 impl VendorFault {
@@ -46,8 +81,12 @@ impl VendorFault {
     pub fn into_error(self, vendor: &str, what: &str) -> ApiError {
         let said = |message: &Option<String>| message.as_ref().map_or(String::new(), |text| format!(": {text}"));
         match &self {
-            Self::Refused { message, hint, .. } => {
-                let mut text = format!("{vendor} refused {what}{}", ended(said(message)));
+            Self::Refused { status, message, hint, .. } => {
+                let said = match message {
+                    Some(_) => said(message),
+                    None => format!(" (status {status})"),
+                };
+                let mut text = format!("{vendor} refused {what}{}", ended(said));
                 if let Some(hint) = hint {
                     text = format!("{text} {hint}");
                 }
@@ -61,7 +100,13 @@ impl VendorFault {
                 ApiError::new(Code::VendorConfiguration, text).with_provider_message(message.clone())
             }
             Self::Unavailable { message, retry_after, .. } => {
-                let text = format!("{vendor} is not available at the moment and did not take {what}: try again later.");
+                let text = match self {
+                    Self::Unavailable { status: status @ (403 | 429), .. } => format!(
+                        "{vendor} is not available at the moment: it takes no more calls (status {status}) and did not take \
+                         {what}. Try again later."
+                    ),
+                    _ => format!("{vendor} is not available at the moment and did not take {what}: try again later."),
+                };
                 let error = ApiError::new(Code::VendorUnreachable, text).with_provider_message(message.clone());
                 match retry_after {
                     Some(seconds) => error.with_retry_after(*seconds),
@@ -86,6 +131,16 @@ impl VendorFault {
             Self::Clone => Code::ServerIsAClone.into(),
             Self::Malformed(_) => {
                 ApiError::new(Code::VendorUnreachable, format!("{vendor} answered in a way that cannot be understood."))
+            }
+            Self::Strange { at, seen, .. } => {
+                let text = match &seen.redirect {
+                    Some(place) => format!(
+                        "{vendor} answered with a redirect (status {}) to {place}: correct `{at}` in the element's file.",
+                        seen.status
+                    ),
+                    None => format!("{vendor} answered in a way that cannot be understood ({seen})."),
+                };
+                ApiError::new(Code::VendorUnreachable, text)
             }
             Self::HostOfAnotherApp(host) => {
                 let text = format!(

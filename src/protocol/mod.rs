@@ -15,8 +15,11 @@ pub mod pasted;
 pub mod path;
 pub mod placement;
 pub mod request;
+pub mod signs;
 pub mod standard_webhooks;
 pub mod variables;
+pub mod verification;
+pub mod words;
 
 pub use credential::Credential;
 pub use fault::VendorFault;

@@ -9,13 +9,14 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
-use super::content;
+use super::content::{self, media_type};
 use super::credential::Credential;
-use super::fault::VendorFault;
+use super::fault::{Seen, VendorFault};
 use super::placement::{Carrier, basic, placement_of};
+use super::words;
 use crate::catalog::element::{Element, Placement};
 use crate::catalog::oauth2::BodyEncoding;
-use crate::kernel::plain_text::limited;
+use crate::kernel::plain_text::{limited, shortened};
 use crate::kernel::secret::Secret;
 
 /// Token replies and profiles are small.
@@ -40,6 +41,8 @@ pub struct VendorRequest {
 pub struct VendorReply {
     pub status: u16,
     pub content_type: String,
+    /// Where a redirect leads, as the vendor wrote it.
+    pub location: Option<String>,
     pub body: Vec<u8>,
     /// Seconds, where the vendor said so.
     pub retry_after: Option<u64>,
@@ -146,6 +149,32 @@ impl VendorReply {
     /// The body as a value: JSON, or a form as an object of texts.
     pub fn json(&self) -> Option<Value> {
         content::json(&self.body, &self.content_type)
+    }
+
+    /// Where a redirect leads, without what may be secret.
+    pub fn redirect(&self, request: &VendorRequest) -> Option<String> {
+        let to = request.url.join(self.location.as_deref()?).ok()?;
+        let place = format!("{}{}", to.origin().ascii_serialization(), to.path());
+        (300..400).contains(&self.status).then(|| request.mask(&place))
+    }
+
+    /// What is to be said of an answer that nobody expected.
+    pub fn seen(&self, request: &VendorRequest) -> Box<Seen> {
+        let words = match self.json() {
+            Some(Value::Object(members)) => {
+                let names: Vec<_> = members.keys().take(8).map(|name| shortened(name)).collect();
+                (!names.is_empty()).then(|| format!("an object with {}", names.join(", ")))
+            }
+            Some(_) => None,
+            None => words::beginning(&self.text()).map(|words| format!("\u{201c}{words}\u{201d}")),
+        };
+        Box::new(Seen {
+            status: self.status,
+            content_type: Some(media_type(&self.content_type)).filter(|it| !it.is_empty()),
+            has_body: !self.body.is_empty(),
+            redirect: self.redirect(request),
+            words: words.map(|words| request.mask(&words)),
+        })
     }
 
     pub fn text(&self) -> Cow<'_, str> {

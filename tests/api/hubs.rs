@@ -335,7 +335,7 @@ fn other_vendors_have_the_same_shape() {
         assert_eq!(caller.get("/leads/lead_1").await.ok()["id"], "lead_1");
         caller.get_with("/leads", &[("where", "name = 'A'")]).await.fails(400, "bad_where");
 
-        vendor.answers("/acme/rest/api/3/myself", 200, json!({}));
+        vendor.answers("/acme/rest/api/3/myself", 200, json!({ "accountId": "jo" }));
         let body = json!({ "name": "Jira", "element": { "key": "jira" },
             "configuration": { "jira.site": "acme", "username": "jo@example.com", "password": "token-1" } });
         let created = server.caller().post("/instances", &body).await.ok();

@@ -53,4 +53,5 @@ mod token_sight;
 mod told_hosts;
 mod unreadable;
 mod users;
+mod verification;
 mod webhooks;

@@ -1,9 +1,10 @@
 //! How instances authenticate: OAuth2, keys, the verification call.
 
 use super::{Findings, check_headers, is_token};
-use crate::catalog::element::{ApiKey, AuthenticationType, Element, Placement, Verification};
+use crate::catalog::element::{ApiKey, AuthenticationType, Element, Placement};
 use crate::catalog::oauth2::{ExpirySign, OAuth2};
 use crate::catalog::scopes::Scopes;
+use crate::catalog::verification::{Refusal, Verification};
 
 /// What the authorization request carries anyway (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
 const OWN_PARAMETERS: [&str; 7] =
@@ -196,15 +197,28 @@ fn check_placement(at: &str, placement: &Placement, findings: &mut Findings) {
 }
 
 fn check_verification(verification: &Verification, findings: &mut Findings) {
-    let Verification { method, path, refused, account, account_name, .. } = verification;
+    let Verification { method, path, refused, accepted, account, account_name, .. } = verification;
     for pointer in account.iter().chain(account_name) {
         check_pointer("verification", pointer, findings);
     }
     findings.demand(path.starts_with('/'), "verification/path", format!("`{path}` does not begin with `/`"));
     let known = matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE");
     findings.demand(known, "verification/method", format!("`{method}` is no method, in capitals"));
-    let refusals = !refused.is_empty() && refused.iter().all(|status| (400..500).contains(status));
-    findings.demand(refusals, "verification/refused", "`refused` must list statuses from 400 to 499");
+    findings.demand(!refused.is_empty(), "verification/refused", "`refused` is empty");
+    for (at, refusal) in refused.iter().enumerate() {
+        let at = format!("verification/refused/{at}");
+        match refusal {
+            Refusal::Status(status) => {
+                let fits = (300..500).contains(status);
+                findings.demand(fits, at, "`refused` must list statuses from 300 to 499, and signs");
+            }
+            Refusal::Sign(sign) => check_expiry_sign(&at, sign, findings),
+        }
+    }
+    for (at, sign) in accepted.iter().enumerate() {
+        check_pointer(&format!("verification/accepted/{at}/at"), &sign.at, findings);
+    }
+    findings.demand(method != "HEAD" || accepted.is_empty(), "verification/accepted", "no reply to HEAD has a body");
 }
 
 /// JSON pointers begin with `/` (RFC 6901).

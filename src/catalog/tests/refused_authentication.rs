@@ -93,6 +93,35 @@ fn oauth2_is_checked() {
 }
 
 #[test]
+fn the_verification_is_checked() {
+    let path = "path = \"/api/v1/me/\"";
+    let with = |more: &str| format!("{path}\n{more}");
+    for (more, reason) in [
+        ("refused = []", "`refused` is empty"),
+        ("refused = [401, 200]", "`refused` must list statuses from 300 to 499, and signs"),
+        ("refused = [{ status = 200, at = \"/ok\" }]", "`at` and `is` belong together"),
+        ("refused = [{ status = 7 }]", "`status` is no HTTP status"),
+        ("accepted = [{ at = \"ok\" }]", "the JSON pointer `ok` does not begin with `/`"),
+        ("accepted = [{ at = \"/ok\" }] # x\nmethod = \"HEAD\"", "no reply to HEAD has a body"),
+    ] {
+        refused_at(CLOSEIO, path, &with(more), more.lines().next().unwrap(), reason);
+    }
+    for (more, reason) in [
+        ("refused = [{ status = 200, at = \"/ok\", equals = [\"x\"] }]", "unknown field `equals`"),
+        ("refused = [\"401\"]", "a status, or a sign with `status`, `at` and `is`"),
+        ("refused = [-1]", "no HTTP status"),
+        ("accepted = [{ at = \"/ok\", si = [] }]", "unknown field `si`"),
+    ] {
+        let found = complaints(&[("a.toml", &CLOSEIO.replacen(path, &with(more), 1))]);
+        let line = CLOSEIO.lines().position(|line| line == path).unwrap() + 2;
+        assert!(
+            found.len() == 1 && found[0].starts_with(&format!("a.toml:{line}: ")) && found[0].contains(reason),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn the_keys_of_oauth2_are_checked() {
     for key in
         ["oauth.api.key", "oauth.api.secret", "oauth.callback.url", "oauth.user.token", "oauth.user.refresh_token"]

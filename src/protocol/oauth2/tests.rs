@@ -123,6 +123,7 @@ fn read_with(element: &Element, status: u16, content_type: &str, body: &str) -> 
         content_type: content_type.to_owned(),
         body: body.as_bytes().to_vec(),
         retry_after: Some(3),
+        ..VendorReply::default()
     };
     reply::read(element, oauth2(element), &request, &reply, now())
 }

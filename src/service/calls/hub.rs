@@ -17,6 +17,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::plain_text::shortened;
 use crate::outbound::Line;
+use crate::protocol::{VendorReply, verification};
 use crate::service::Services;
 use crate::service::instance::list::nothing_found;
 use crate::service::people::authenticate::Presented;
@@ -215,13 +216,22 @@ impl Services {
     /// Proves that the vendor takes the instance's credential, where the element knows a cheap call.
     pub async fn ping<L: Line>(&self, access: &VendorAccess<'_, L>) -> Result<Value, ApiError> {
         let live = self.fresh_token(access.owner, access.instance).await?;
-        if let Some(verification) = &live.element.verification {
+        if let Some(rules) = &live.element.verification {
             let build = |live: &LiveInstance| {
-                let request =
-                    live.with_values(|values| crate::protocol::api_key::verification_call(verification, values));
+                let request = live.with_values(|values| crate::protocol::api_key::verification_call(rules, values));
                 request.map_err(|fault| fault.into_error(&live.element.name, "the call"))
             };
-            self.body_of(access, &build).await?;
+            let answered = self.call_vendor(access, &build).await?;
+            let (element, reply) = (&answered.live.element, &answered.reply);
+            let body = reply.json();
+            let refused = verification::refuses(rules, reply.status, body.as_ref());
+            if !reply.is_success() {
+                return Err(refusal(element, &answered.request, reply));
+            }
+            if refused || !verification::accepts(rules, body.as_ref()) {
+                // What the vendor means, and not what its status says.
+                return Err(refusal(element, &answered.request, &VendorReply { status: 401, ..reply.clone() }));
+            }
         }
         Ok(serde_json::json!({ "dateTime": api_date(self.now()), "endpoint": live.element.key }))
     }

@@ -18,7 +18,7 @@ use crate::protocol::oauth2::lifetime;
 use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token;
 use crate::protocol::variables::{Replied, Values, given_by_verification};
-use crate::protocol::{Credential, VendorFault, account, api_key};
+use crate::protocol::{Credential, VendorFault, account, api_key, verification};
 use crate::service::Services;
 use crate::service::grants::{Proof, Started};
 use crate::service::ground::{PATIENCE, waits_for_database};
@@ -184,11 +184,9 @@ impl Services {
             let request = input.with_values(|values| api_key::verification_request(call, form, &key, values))?;
             let sent = self.sender.send(&request);
             let reply = self.metrics.traffic.observe(&input.element, traffic::Purpose::Check, sent).await;
-            let accepted = reply.and_then(|reply| {
-                api_key::read_verification(call, form, &request, &reply)?;
-                Ok(reply.json().unwrap_or_default())
-            });
-            let told = accepted.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
+            let hint = form.refused_hint.as_deref();
+            let told = reply.and_then(|reply| verification::read(&input.element, call, hint, &request, &reply));
+            let told = told.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
             connected.account = account::read(&call.account, &call.account_name, Some(&told));
             replied = given_by_verification(&input.element, &told);
         }

@@ -353,6 +353,8 @@ fn may_have_rotated(fault: &VendorFault) -> bool {
         VendorFault::Timeout | VendorFault::Malformed(_) => true,
         VendorFault::Unreachable { sent, .. } => *sent,
         VendorFault::Unavailable { status, .. } => *status >= 500,
+        // A redirect says that nothing was done.
+        VendorFault::Strange { seen, .. } => !(300..400).contains(&seen.status),
         _ => false,
     }
 }

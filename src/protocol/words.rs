@@ -1,0 +1,120 @@
+//! A vendor's own words, wherever they stand: in the members that an element names, in those that most vendors use, in the title
+//! of a page.
+
+use serde_json::Value;
+
+use super::request::{VendorReply, VendorRequest};
+use crate::kernel::plain_text::plain_text;
+
+/// Where vendors put the words of a failure: RFC 6749 section 5.2, RFC 9457 section 3.1, JSON:API, Google, Jira, Salesforce, OData.
+const USUAL: [&str; 16] = [
+    "/error_description",
+    "/error/message",
+    "/message",
+    "/errors/0/message",
+    "/errors/0/detail",
+    "/errors/0/title",
+    "/errors/0",
+    "/errorMessages/0",
+    "/0/message",
+    "/error/message/value",
+    "/error",
+    "/detail",
+    "/title",
+    "/description",
+    "/msg",
+    "/fault/faultstring",
+];
+/// Characters of a text that is no JSON.
+const SHORT: usize = 80;
+/// Characters of a word that may be a secret.
+const LONG_WORD: usize = 20;
+
+/// Without anything of ours. `pointers`: where the element says.
+pub fn of(pointers: &[String], request: &VendorRequest, reply: &VendorReply) -> Option<String> {
+    let body = reply.json();
+    let own = pointers.iter().map(String::as_str);
+    let found = own.chain(USUAL).find_map(|pointer| text(body.as_ref()?.pointer(pointer)?));
+    let found = found.or_else(|| if body.is_none() { beginning(&reply.text()) } else { None })?;
+    Some(request.mask(&found)).filter(|words| !words.is_empty())
+}
+
+/// What a text that is no JSON begins with: the title of a page, or its first words. What may be a secret is not shown.
+pub fn beginning(text: &str) -> Option<String> {
+    let titled = title(text);
+    if titled.is_none() && text.trim_start().starts_with('<') && !is_markup_for_people(text) {
+        // What stands between the tags of XML is the reply itself.
+        return None;
+    }
+    let shown = titled.unwrap_or(text);
+    // A warning that stands before JSON or a form says what there is to say.
+    let end = shown.find(['{', '[', '=']).unwrap_or(shown.len());
+    let plain = plain_text(&shown.get(..end)?.replace('>', "> "));
+    let words: Vec<_> = plain.split_whitespace().map(|word| if may_be_secret(word) { "***" } else { word }).collect();
+    // A single word may be the token itself.
+    let enough = if titled.is_some() { 1 } else { 2 };
+    (words.len() >= enough).then(|| words.join(" ").chars().take(SHORT).collect())
+}
+
+fn may_be_secret(word: &str) -> bool {
+    let length = word.chars().count();
+    let mixed = word.contains(|c: char| c.is_ascii_digit()) && word.contains(|c: char| c.is_ascii_alphabetic());
+    length > LONG_WORD || (length >= 8 && mixed)
+}
+
+fn is_markup_for_people(text: &str) -> bool {
+    const TAGS: [&str; 11] =
+        ["<!doctype html", "<html", "<head", "<body", "<title", "<br", "<b>", "<p>", "<pre", "<h1", "<div"];
+    let start: String = text.trim_start().chars().take(15).collect();
+    let start = start.to_ascii_lowercase();
+    TAGS.iter().any(|tag| start.starts_with(tag))
+}
+
+/// Whether it is a page for people.
+pub fn is_page(reply: &VendorReply) -> bool {
+    let text = reply.text();
+    let start: String = text.trim_start_matches(['\u{FEFF}', ' ', '\r', '\n', '\t']).chars().take(15).collect();
+    let start = start.to_ascii_lowercase();
+    start.starts_with("<!doctype html") || start.starts_with("<html")
+}
+
+fn title(text: &str) -> Option<&str> {
+    let lower = text.to_ascii_lowercase();
+    let start = lower.find("<title")?;
+    let start = start.checked_add(lower.get(start..)?.find('>')?)?.checked_add(1)?;
+    let end = start.checked_add(lower.get(start..)?.find("</title")?)?;
+    text.get(start..end).filter(|title| !title.trim().is_empty())
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_its_title_and_a_text_its_first_words() {
+        for (text, words) in [
+            ("<!doctype html>\n<html><head><TITLE>\n Sign in</TITLE></head><body>x</body></html>", Some("Sign in")),
+            ("<html><body><h1>403 Forbidden</h1><hr>nginx</body></html>", Some("403 Forbidden nginx")),
+            // PHP's notice (its `html_errors` setting) before a reply that stays unseen.
+            (
+                "<br />\n<b>Notice</b>:  Undefined index: x on line 12\n{\"access_token\":\"s3cret\"}",
+                Some("Notice : Undefined index: x on line 12"),
+            ),
+            ("Your token is 4f9d8e7c6b5a49383736353433323130 now", Some("Your token is *** now")),
+            ("Your token is t0kent0k now", Some("Your token is *** now")),
+            ("ya29", None),
+            ("access_token=s3cret", None),
+            ("<?xml version=\"1.0\"?><r><access_token>abc def</access_token></r>", None),
+            ("<r><access_token>abc def</access_token></r>", None),
+            ("", None),
+            ("{\"a\"", None),
+        ] {
+            assert_eq!(beginning(text).as_deref(), words, "{text}");
+        }
+        assert_eq!(beginning(&"word ".repeat(40)).map(|words| words.len()), Some(80));
+    }
+}
