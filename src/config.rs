@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
-use clap::{ArgGroup, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use url::Url;
 
@@ -192,6 +192,30 @@ pub enum Elements {
     },
     /// Say that an element whose file changed leads to the same vendor as before: what is stored for it is sent there again
     Trust(Box<Trust>),
+    /// Play a recorded reply of the vendor through an element's file, and show what is read; secrets are masked
+    Try(Try),
+}
+
+#[derive(Args)]
+pub struct Try {
+    #[command(flatten)]
+    pub catalogue: Catalogue,
+    /// The element's key
+    pub key: String,
+    /// The reply: status line, headers and body, as `curl -i` writes them, or a body alone
+    #[arg(long, value_name = "FILE")]
+    pub reply: PathBuf,
+    /// What it answers; by default the token call, or the verification where the element has no OAuth 2.0
+    #[arg(long, value_enum)]
+    pub call: Option<Call>,
+}
+
+/// A call to a vendor whose reply an element's file explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Call {
+    Token,
+    Verification,
+    Introspection,
 }
 
 #[derive(Args)]

@@ -19,6 +19,7 @@ pub mod sandbox_vendor;
 pub mod serve;
 mod shutdown;
 mod sockets;
+mod try_reply;
 mod users;
 
 use std::io::Write as _;
@@ -92,6 +93,7 @@ async fn carry_out(command: Command) -> Ended {
             }
         }
         Command::Elements(Elements::Trust(command)) => elements::trust(*command).await,
+        Command::Elements(Elements::Try(command)) => try_reply::run(&command),
         Command::Openapi { version } if version == "3.0" => print(crate::http::openapi::text_30().trim_end()),
         Command::Openapi { .. } => print(crate::http::openapi::text().trim_end()),
     }

@@ -85,7 +85,8 @@ impl Build {
             audit_kept_for: self.audit_kept_for,
             dialer: Dialer::new(self.guard.clone(), self.proxy.as_deref(), tls.clone())
                 .map_err(|error| ApiError::internal(error))?,
-            sender: Sender::new(self.guard, self.proxy.as_deref(), tls).map_err(|error| ApiError::internal(error))?,
+            sender: Sender::new(self.guard, self.proxy.as_deref(), tls, Arc::clone(&self.clock))
+                .map_err(|error| ApiError::internal(error))?,
             sign_in_limits: Arc::new(SignInLimits::new(Arc::clone(&self.clock))),
             link_limits: Arc::new(LinkLimits::new(&self.clock)),
             rooms: Arc::default(),
@@ -258,11 +259,11 @@ fn taken(listener: &Listener, error: &std::io::Error) -> String {
 
 /// The server itself, as `main` and the tests run it.
 pub fn http_server(shared: web::Data<Shared>, sockets: Vec<TcpListener>) -> Result<Server, String> {
-    let dialer = shared.services.dialer.clone();
+    let (dialer, clock) = (shared.services.dialer.clone(), Arc::clone(&shared.services.clock));
     let mut server = HttpServer::new(move || {
         App::new()
             // Of this worker alone: its connections do not leave their thread.
-            .app_data(Rc::new(Connections::new(dialer.clone())))
+            .app_data(Rc::new(Connections::new(dialer.clone(), Arc::clone(&clock))))
             .wrap(from_fn(http::envelope))
             .configure(http::routes(shared.clone()))
     })

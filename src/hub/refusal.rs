@@ -1,10 +1,9 @@
 //! What a caller learns when the vendor does not do what it was asked for.
 
-use super::json::{pointer, text_of};
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::protocol::{VendorReply, VendorRequest};
+use crate::protocol::{VendorReply, VendorRequest, words};
 
 /// The vendor's failure as ours: its refusals keep their status, its troubles become a 502.
 pub fn refusal(element: &Element, request: &VendorRequest, reply: &VendorReply) -> ApiError {
@@ -20,7 +19,7 @@ pub fn refusal(element: &Element, request: &VendorRequest, reply: &VendorReply) 
         400..=499 => (Code::VendorBadRequest, "refused the call"),
         _ => (Code::VendorUnreachable, "answered in a way that cannot be understood"),
     };
-    let said = words(element, request, reply);
+    let said = words::of(&element.messages, request, reply);
     let name = &element.name;
     let message = match &said {
         Some(said) => format!("{name} {what}: {said}"),
@@ -38,10 +37,4 @@ pub fn refusal(element: &Element, request: &VendorRequest, reply: &VendorReply) 
 pub fn malformed(element: &Element, expected: &str) -> ApiError {
     let message = format!("{} answered in a way that cannot be understood.", element.name);
     ApiError::new(Code::VendorUnreachable, message).with_source(format!("the vendor's reply has {expected}"))
-}
-
-fn words(element: &Element, request: &VendorRequest, reply: &VendorReply) -> Option<String> {
-    let body = reply.text();
-    let found = element.messages.iter().find_map(|at| text_of(pointer(&body, at)?).filter(|text| !text.is_empty()))?;
-    Some(request.mask(&found))
 }

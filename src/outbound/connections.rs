@@ -17,6 +17,7 @@ use super::connection::Connection;
 use super::dial::{Dialer, with_causes};
 use super::kept::{KEPT_FOR, Kept};
 use super::upload::{BrokenUpload, Upload};
+use crate::kernel::clock::Clock;
 use crate::protocol::VendorFault;
 use crate::protocol::destination::Destination;
 
@@ -26,6 +27,7 @@ pub struct Connections {
     kept: RefCell<Kept>,
     /// Whether somebody looks after the kept ones.
     swept: Cell<bool>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// Why there is no answer.
@@ -56,8 +58,8 @@ impl Lent {
 }
 
 impl Connections {
-    pub fn new(dialer: Dialer) -> Self {
-        Self { dialer, kept: RefCell::default(), swept: Cell::default() }
+    pub fn new(dialer: Dialer, clock: Arc<dyn Clock>) -> Self {
+        Self { dialer, kept: RefCell::default(), swept: Cell::default(), clock }
     }
 
     /// One request and the head of its answer. `request` has a path and a query for an address; `Host` is added here.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use http::{Request, Uri};
 use url::Position;
@@ -34,7 +35,7 @@ impl Connections {
             answer => answer,
         };
         match answer {
-            Ok(answer) => held(answer, request.largest_reply).await,
+            Ok(answer) => held(answer, request.largest_reply, self.clock.now()).await,
             Err(ExchangeFault::Vendor(fault) | ExchangeFault::Stale(fault)) => Err(fault),
             Err(ExchangeFault::Caller(_)) => Err(VendorFault::Malformed("a body that did not come")),
         }
@@ -51,8 +52,8 @@ fn outgoing(request: &VendorRequest) -> Result<Request<Upload>, VendorFault> {
     Ok(outgoing)
 }
 
-async fn held(answer: Answer, most: usize) -> Result<VendorReply, VendorFault> {
-    let mut reply = head(answer.status, &answer.headers);
+async fn held(answer: Answer, most: usize, now: DateTime<Utc>) -> Result<VendorReply, VendorFault> {
+    let mut reply = head(answer.status, &answer.headers, now);
     let packed = codings(&answer.headers);
     match answer.body {
         AnswerBody::Whole(bytes) if bytes.len() > most => return Err(TOO_LARGE),

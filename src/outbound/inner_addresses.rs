@@ -1,11 +1,13 @@
 //! Every way we know to spell an inner address, tried on the connections of the passthrough and on the sender alike.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::{Dialer, Guard, Sender, client_config};
+use crate::kernel::clock::SystemClock;
 use crate::protocol::destination::Destination;
 use crate::protocol::{VendorFault, VendorRequest};
 
@@ -99,8 +101,10 @@ async fn no_spelling_of_an_inner_address_is_called() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let guard = Guard::default();
     let tls = client_config().unwrap();
-    let (dialer, sender) =
-        (Dialer::new(guard.clone(), None, tls.clone()).unwrap(), Sender::new(guard.clone(), None, tls).unwrap());
+    let (dialer, sender) = (
+        Dialer::new(guard.clone(), None, tls.clone()).unwrap(),
+        Sender::new(guard.clone(), None, tls, Arc::new(SystemClock)).unwrap(),
+    );
     let mut tried = 0;
     for spelling in SPELLINGS {
         // What cannot be read as an address is no address of any element.

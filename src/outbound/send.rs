@@ -2,8 +2,10 @@
 //! receivers.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION};
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Proxy, Response, redirect};
@@ -14,6 +16,7 @@ use super::dial::with_causes;
 use super::guard::{Guard, refused_address};
 use super::line::{Line, Outgoing, PRODUCT};
 use super::retry_after::retry_after;
+use crate::kernel::clock::Clock;
 use crate::protocol::content::{Packed, unpacked};
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
@@ -24,11 +27,17 @@ pub(super) const TOO_LARGE: VendorFault = VendorFault::Malformed("a reply that i
 pub struct Sender {
     client: Client,
     guard: Guard,
+    clock: Arc<dyn Clock>,
 }
 
 impl Sender {
     /// `proxy`: the only one that is used. The environment's would bypass the guard.
-    pub fn new(guard: Guard, proxy: Option<&str>, tls: ClientConfig) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        guard: Guard,
+        proxy: Option<&str>,
+        tls: ClientConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
         let guard = guard.through(proxy);
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -39,9 +48,9 @@ impl Sender {
         let builder = match proxy {
             // Its own name is the only one that is resolved here, and the operator chose it.
             Some(proxy) => builder.proxy(Proxy::all(proxy)?),
-            None => builder.dns_resolver(std::sync::Arc::new(guard.clone())),
+            None => builder.dns_resolver(Arc::new(guard.clone())),
         };
-        Ok(Self { client: builder.build()?, guard })
+        Ok(Self { client: builder.build()?, guard, clock })
     }
 
     /// Sends once. Redirects are answers, not followed.
@@ -66,12 +75,14 @@ impl Sender {
     /// Sends once and wants to know no more than how that was taken: whatever body the reply has is left unread.
     pub async fn tell(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
         self.guard.admit(&request.url)?;
-        let reply = async { self.begin(request).await.map(|response| head(response.status(), response.headers())) };
+        let reply = async {
+            self.begin(request).await.map(|response| head(response.status(), response.headers(), self.clock.now()))
+        };
         tokio::time::timeout(request.timeout, reply).await.unwrap_or(Err(VendorFault::Timeout))
     }
 
     async fn exchange(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
-        held(self.begin(request).await?, request.largest_reply).await
+        held(self.begin(request).await?, request.largest_reply, self.clock.now()).await
     }
 
     async fn begin(&self, request: &VendorRequest) -> Result<Response, VendorFault> {
@@ -94,14 +105,14 @@ impl Line for Sender {
                 Err(VendorFault::Unreachable { sent: true, .. }) if changes_nothing => self.begin(request).await,
                 begun => begun,
             };
-            held(begun?, request.largest_reply).await
+            held(begun?, request.largest_reply, self.clock.now()).await
         };
         tokio::time::timeout(request.timeout, answered).await.unwrap_or(Err(VendorFault::Timeout))
     }
 }
 
-async fn held(mut response: Response, most: usize) -> Result<VendorReply, VendorFault> {
-    let mut reply = head(response.status(), response.headers());
+async fn held(mut response: Response, most: usize, now: DateTime<Utc>) -> Result<VendorReply, VendorFault> {
+    let mut reply = head(response.status(), response.headers(), now);
     let packed = codings(response.headers());
     while let Some(chunk) = response.chunk().await.map_err(fault)? {
         if reply.body.len().saturating_add(chunk.len()) > most {
@@ -129,14 +140,14 @@ pub(super) fn plain(body: Vec<u8>, codings: &str, most: usize) -> Result<Vec<u8>
     Ok(unpacked.unwrap_or(body))
 }
 
-/// The reply without its body.
-pub(super) fn head(status: StatusCode, headers: &HeaderMap) -> VendorReply {
+/// The reply without its body. `now`: when it came.
+pub(super) fn head(status: StatusCode, headers: &HeaderMap, now: DateTime<Utc>) -> VendorReply {
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     VendorReply {
         status: status.as_u16(),
         content_type: header(CONTENT_TYPE).unwrap_or_default().to_owned(),
         location: header(LOCATION).map(str::to_owned),
-        retry_after: retry_after(headers).map(|pause| pause.as_secs()),
+        retry_after: retry_after(headers, now).map(|pause| pause.as_secs()),
         ..VendorReply::default()
     }
 }

@@ -1,6 +1,7 @@
 //! Both ways to a vendor, against servers that misbehave, on loopback sockets.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,6 +10,7 @@ use tokio::task::{JoinHandle, LocalSet};
 use url::Url;
 
 use super::{Connections, Dialer, Guard, Line, Sender, client_config};
+use crate::kernel::clock::SystemClock;
 use crate::kernel::secret::Secret;
 use crate::protocol::{VendorFault, VendorReply, VendorRequest};
 
@@ -22,7 +24,7 @@ fn loopback() -> Guard {
 
 fn sender(proxy: Option<&str>) -> Sender {
     install_tls();
-    Sender::new(loopback(), proxy, client_config().unwrap()).unwrap()
+    Sender::new(loopback(), proxy, client_config().unwrap(), Arc::new(SystemClock)).unwrap()
 }
 
 fn dialer(guard: Guard) -> Dialer {
@@ -49,7 +51,7 @@ impl Way {
 }
 
 async fn own<T>(guard: Guard, work: impl AsyncFnOnce(Rc<Connections>) -> T) -> T {
-    LocalSet::new().run_until(work(Rc::new(Connections::new(dialer(guard))))).await
+    LocalSet::new().run_until(work(Rc::new(Connections::new(dialer(guard), Arc::new(SystemClock))))).await
 }
 
 fn request(url: &str, timeout: Duration) -> VendorRequest {
@@ -207,7 +209,10 @@ async fn names_are_checked_after_they_were_resolved() {
     // No network is needed: the name of this machine leads to an inner address, which the operator did not list.
     install_tls();
     let request = request("https://localhost/", PATIENT);
-    let shared = Sender::new(Guard::default(), None, client_config().unwrap()).unwrap().send(&request).await;
+    let shared = Sender::new(Guard::default(), None, client_config().unwrap(), Arc::new(SystemClock))
+        .unwrap()
+        .send(&request)
+        .await;
     let own = own(Guard::default(), async |connections| connections.call(&request).await).await;
     for outcome in [shared, own] {
         let outcome = outcome.unwrap_err();
@@ -251,9 +256,9 @@ async fn a_proxy_that_refuses_is_not_the_vendors_fault() {
     install_tls();
     let proxy = refusing_proxy().await;
     let request = request("https://vendor.example/token", PATIENT);
-    let shared = Sender::new(Guard::default(), Some(&proxy), client_config().unwrap()).unwrap();
+    let shared = Sender::new(Guard::default(), Some(&proxy), client_config().unwrap(), Arc::new(SystemClock)).unwrap();
     let dialer = Dialer::new(Guard::default(), Some(&proxy), client_config().unwrap()).unwrap();
-    let own = Rc::new(Connections::new(dialer));
+    let own = Rc::new(Connections::new(dialer, Arc::new(SystemClock)));
     let own = LocalSet::new().run_until(async { own.call(&request).await }).await;
     for outcome in [shared.call(&request).await, own] {
         assert!(matches!(&outcome, Err(VendorFault::Proxy(_))), "{outcome:?}");

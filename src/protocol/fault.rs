@@ -76,6 +76,15 @@ impl fmt::Display for Seen {
 }
 
 impl VendorFault {
+    /// A refusal with what we think of what was sent.
+    #[must_use]
+    pub fn hinted(mut self, said: Option<&str>) -> Self {
+        if let Self::Refused { hint: hint @ None, .. } = &mut self {
+            *hint = said.map(str::to_owned);
+        }
+        self
+    }
+
     /// What a caller learns. `vendor`: the element's name; `what`: the thing that was sent ("the code", "the API key").
     #[track_caller]
     pub fn into_error(self, vendor: &str, what: &str) -> ApiError {

@@ -44,6 +44,7 @@ mod platform_calls;
 mod provisioning;
 mod refresh;
 mod refresh_due;
+mod replies_told;
 mod seals;
 mod secrecy;
 mod shares;

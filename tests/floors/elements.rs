@@ -12,6 +12,7 @@ const LOADERS: &[&str] = &[
     "cli/restore.rs",
     "cli/sandbox_vendor.rs",
     "cli/serve.rs",
+    "cli/try_reply.rs",
     "service/elements/of_owner.rs",
     "service/elements/view.rs",
 ];

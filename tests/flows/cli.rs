@@ -36,6 +36,49 @@ fn elements_check_counts_the_good_and_names_the_place_of_the_bad() {
 }
 
 #[test]
+fn elements_try_shows_what_is_read_of_a_recorded_reply() {
+    let tried = |arguments: &[&str], reply: &str| {
+        let ligand = Ligand::new();
+        fs::write(ligand.path("reply"), reply).expect("the file is written");
+        ligand.run(&[&["elements", "try"], arguments, &["--reply", "reply"]].concat())
+    };
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n";
+    let form = "access_token=THE-TOKEN&expires_in=1800&hub_id=62515&scope=a%20b&refresh_token_expires_in=864000";
+    let ended = tried(&["hubspotcrm"], &[head, form].concat());
+    let shown = ended.succeeds();
+    for line in [
+        "access token: *** (9 characters)\n",
+        "it lives: 1800 seconds\n",
+        "refresh token: none\n",
+        "(10 days)\n",
+        "granted scopes: a b\n",
+        "account: 62515\n",
+        "variable portalId: 62515\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(!shown.contains("THE-TOKEN"), "{shown}");
+    let refusal =
+        "HTTP/2 400\ncontent-type: application/json\n\n{\"status\":\"BAD_AUTH_CODE\",\"message\":\"used up\"}";
+    let ended = tried(&["hubspotcrm"], refusal);
+    assert!(ended.succeeds().starts_with("refused for good (code BAD_AUTH_CODE)\n"), "{}", ended.succeeds());
+    assert!(ended.succeeds().contains("vendor_refused Hubspot CRM refused"), "{}", ended.succeeds());
+    tried(&["hubspotcrm"], "HTTP/1.1 302 Found\nlocation: /new\n\n").fails("a redirect (status 302)");
+    tried(&["hubspotcrm"], "{\"token\":\"THE-TOKEN\"}").fails("an object with token");
+    let verified = tried(&["hubspotcrm", "--call", "verification"], "{\"portalId\":7}");
+    assert!(verified.succeeds().starts_with("the key is accepted\naccount: 7\n"), "{}", verified.succeeds());
+    let refused = tried(&["freshdesk"], "{\"ok\":false}");
+    assert!(refused.succeeds().starts_with("refused for good\n"), "{}", refused.succeeds());
+    let asked = tried(
+        &["hubspot", "--call", "introspection"],
+        "{\"hub_id\":7,\"hub_domain\":\"x.example\",\"scopes\":[\"a\"]}",
+    );
+    assert_eq!(asked.succeeds(), "granted scopes: a\naccount: 7 (x.example)\n");
+    tried(&["freshdesk", "--call", "token"], "{}").fails("freshdesk has no OAuth 2.0");
+    tried(&["nosuch"], "{}").fails("there is no element nosuch");
+}
+
+#[test]
 fn a_broken_element_stops_the_start_with_the_same_text() {
     let misspelt = desk().replace("hub = \"helpdesk\"", "hubb = \"helpdesk\"");
     let ligand = with_element(&misspelt);
@@ -155,6 +198,7 @@ fn help_documents_every_variable_of_a_command_and_shows_no_secret() {
         (&["users", "list"], STORAGE.to_vec()),
         (&["users", "reset"], STORAGE.to_vec()),
         (&["elements", "check"], vec!["LIGAND_ELEMENTS_DIR"]),
+        (&["elements", "try"], vec!["LIGAND_ELEMENTS_DIR"]),
         (&["keys", "new"], vec![]),
         (&["keys", "status"], STORAGE.to_vec()),
         (&["keys", "rotate"], STORAGE.to_vec()),

@@ -263,7 +263,7 @@ fn the_element_of_contributing_is_added_as_it_is_described() {
             _ => {}
         }
     }
-    assert_eq!(outputs, 2, "CONTRIBUTING.md shows a good check and a broken one");
+    assert_eq!(outputs, 3, "CONTRIBUTING.md shows a good check, a reply that is read, and a broken one");
     if curl_is_there() {
         let elements = shell.directory.path().join("my-elements");
         let server = Sandboxed::start(&mut shell, &["--elements-dir", elements.to_str().expect("a path")]);

@@ -23,9 +23,12 @@ pub fn read(
 ) -> Result<Introspected, VendorFault> {
     let body = reply.json();
     if !reply.is_success() {
-        return Err(refusal(oauth2, request, reply, body.as_ref()));
+        return Err(refusal(oauth2, "introspection.url", request, reply, body.as_ref()));
     }
-    let body = body.ok_or(VendorFault::Malformed("an introspection that is not JSON"))?;
+    let body = body.ok_or_else(|| {
+        let what = "an introspection that is not JSON";
+        VendorFault::Strange { what, at: "introspection", seen: reply.seen(request) }
+    })?;
     if body.pointer("/active") == Some(&Value::Bool(false)) {
         return Err(VendorFault::Malformed("an introspection that calls a new token inactive"));
     }

@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod client;
+pub mod code;
 pub mod expired;
 pub mod introspection;
 pub mod lifetime;

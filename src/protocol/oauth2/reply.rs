@@ -12,6 +12,7 @@ use crate::protocol::account::{self, VendorAccount};
 use crate::protocol::fault::VendorFault;
 use crate::protocol::request::{VendorReply, VendorRequest};
 use crate::protocol::variables::{self, Replied};
+use crate::protocol::words;
 
 /// A token reply in our words.
 #[derive(Debug, Clone)]
@@ -38,14 +39,15 @@ pub fn read(
 ) -> Result<Token, VendorFault> {
     let body = reply.json();
     if !reply.is_success() {
-        return Err(refusal(oauth2, request, reply, body.as_ref()));
+        return Err(refusal(oauth2, "token.url", request, reply, body.as_ref()));
     }
-    let body = body.ok_or(VendorFault::Malformed("a token reply that is not JSON"))?;
+    let strange = |what| VendorFault::Strange { what, at: "reply", seen: reply.seen(request) };
+    let body = body.ok_or_else(|| strange("a token reply that is neither JSON nor a form"))?;
     let Some(access_token) = text_at(&body, &oauth2.reply.access_token) else {
         // Some vendors answer 200 with an error inside.
         let told = text_at(&body, &oauth2.errors.code).is_some();
-        let fault = || refusal(oauth2, request, reply, Some(&body));
-        return Err(if told { fault() } else { VendorFault::Malformed("a token reply without an access token") });
+        let fault = || refusal(oauth2, "token.url", request, reply, Some(&body));
+        return Err(if told { fault() } else { strange("a token reply without an access token") });
     };
     let told = |pointers: &[String]| all_at(&body, pointers).find_map(|value| lifetime::read(value, now));
     let lifetime = told(&oauth2.reply.expires_in).or(default_lifetime(oauth2));
@@ -61,8 +63,10 @@ pub fn read(
     })
 }
 
+/// `at`: the member of the element's file that has the address.
 pub(super) fn refusal(
     oauth2: &OAuth2,
+    at: &'static str,
     request: &VendorRequest,
     reply: &VendorReply,
     body: Option<&Value>,
@@ -74,8 +78,13 @@ pub(super) fn refusal(
     };
     let codes = all(&oauth2.errors.code);
     let message = all(&oauth2.errors.message).into_iter().next().or_else(|| codes.first().cloned());
+    let message = message.or_else(|| words::of(&[], request, reply));
     if reply.is_transient() {
         return VendorFault::Unavailable { status, retry_after: reply.retry_after, message };
+    }
+    // Nobody has looked at what was sent.
+    if (300..400).contains(&status) {
+        return VendorFault::Strange { what: "a redirect", at, seen: reply.seen(request) };
     }
     let listed = |list: &[String]| codes.iter().find(|code| list.contains(code)).cloned();
     if let Some(code) = listed(&oauth2.errors.configuration) {

@@ -226,18 +226,16 @@ fn refusals_are_sorted_by_who_can_do_something() {
         let down = fault(status, json!({ "error": "invalid_grant" }));
         assert!(matches!(down, VendorFault::Unavailable { retry_after: Some(3), .. }), "{status}: {down:?}");
     }
-    assert!(matches!(
-        fault(302, json!({})),
-        VendorFault::Refused { status: 302, code: None, message: None, hint: None, terminal: false }
-    ));
+    let VendorFault::Strange { at: "token.url", seen, .. } = fault(302, json!({})) else { panic!("no refusal") };
+    assert_eq!((seen.status, &seen.redirect), (302, &None));
     let inside = fault(200, json!({ "error": "invalid_grant" }));
     assert!(matches!(inside, VendorFault::Refused { status: 200, .. }), "{inside:?}");
     for nonsense in [json!({}), json!([]), json!("at"), json!({ "access_token": "" }), json!({ "access_token": 7 })] {
-        assert!(matches!(fault(200, nonsense.clone()), VendorFault::Malformed(_)), "{nonsense}");
+        assert!(matches!(fault(200, nonsense.clone()), VendorFault::Strange { .. }), "{nonsense}");
     }
     for text in ["", "<html>", "\u{0}"] {
         let outcome = read_with(&hubspot, 200, "text/html", text).unwrap_err();
-        assert!(matches!(outcome, VendorFault::Malformed(_)), "{text}");
+        assert!(matches!(outcome, VendorFault::Strange { .. }), "{text}");
     }
 }
 

@@ -167,7 +167,7 @@ impl Services {
                 other => other,
             };
             let asked = match &answer {
-                Ok(answer) if is_transient(answer.status) => retry_after(&answer.headers),
+                Ok(answer) if is_transient(answer.status) => retry_after(&answer.headers, self.now()),
                 Err(
                     ExchangeFault::Vendor(
                         VendorFault::Timeout | VendorFault::Unreachable { .. } | VendorFault::Proxy(_),

@@ -14,6 +14,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::client::Client;
+use crate::protocol::oauth2::code::suspicion;
 use crate::protocol::oauth2::lifetime;
 use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token;
@@ -127,7 +128,8 @@ impl Services {
                 tracing::warn!(%fault, "a used grant could not be deleted");
             }
         }
-        let token = outcome.map_err(|fault| fault.into_error(&input.element.name, "the code"))?;
+        let looks = suspicion(code.expose());
+        let token = outcome.map_err(|fault| fault.hinted(looks).into_error(&input.element.name, "the code"))?;
         let connected = self.connected(input, &client, &token).await;
         Ok(Provisioned { connected, ..self.provisioned(input, token, None, *grant) })
     }
