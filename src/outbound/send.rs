@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Proxy, Response, redirect};
 use rustls::ClientConfig;
@@ -26,6 +26,9 @@ pub(super) const TOO_LARGE: VendorFault = VendorFault::Malformed("a reply that i
 #[derive(Clone)]
 pub struct Sender {
     client: Client,
+    /// Every request over a connection of its own. A kept one may be closed by the vendor while a request is on its way (RFC
+    /// 9112 section 9.5), and what is used up by being sent cannot be sent again.
+    fresh: Client,
     guard: Guard,
     clock: Arc<dyn Clock>,
 }
@@ -39,21 +42,26 @@ impl Sender {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
         let guard = guard.through(proxy);
-        let builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(PRODUCT)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .no_proxy();
-        let builder = match proxy {
-            // Its own name is the only one that is resolved here, and the operator chose it.
-            Some(proxy) => builder.proxy(Proxy::all(proxy)?),
-            None => builder.dns_resolver(Arc::new(guard.clone())),
+        let builder = || {
+            let builder = Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .user_agent(PRODUCT)
+                .redirect(redirect::Policy::none())
+                .connect_timeout(Duration::from_secs(10))
+                .no_proxy();
+            Ok::<_, reqwest::Error>(match proxy {
+                // Its own name is the only one that is resolved here, and the operator chose it.
+                Some(proxy) => builder.proxy(Proxy::all(proxy)?),
+                None => builder.dns_resolver(Arc::new(guard.clone())),
+            })
         };
-        Ok(Self { client: builder.build()?, guard, clock })
+        // Said to the vendor, too, so that it ends the connection and not this side keeps a port for its end.
+        let once = HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("close"))]);
+        let fresh = builder()?.pool_max_idle_per_host(0).default_headers(once).build()?;
+        Ok(Self { client: builder()?.build()?, fresh, guard, clock })
     }
 
-    /// Sends once. Redirects are answers, not followed.
+    /// Sends once, over a connection of its own. Redirects are answers, not followed.
     pub async fn send(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
         self.send_and_wait(request, request.timeout).await
     }
@@ -61,10 +69,8 @@ impl Sender {
     /// As `send`, with another limit than the request's own: for a reply that cannot be had again.
     pub async fn send_and_wait(&self, request: &VendorRequest, limit: Duration) -> Result<VendorReply, VendorFault> {
         self.guard.admit(&request.url)?;
-        match tokio::time::timeout(limit, self.exchange(request)).await {
-            Ok(reply) => reply,
-            Err(_) => Err(VendorFault::Timeout),
-        }
+        let reply = async { held(begin(&self.fresh, request).await?, request.largest_reply, self.clock.now()).await };
+        tokio::time::timeout(limit, reply).await.unwrap_or(Err(VendorFault::Timeout))
     }
 
     /// Whether the URL itself may be called; what a name leads to is only known when it is.
@@ -76,23 +82,20 @@ impl Sender {
     pub async fn tell(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
         self.guard.admit(&request.url)?;
         let reply = async {
-            self.begin(request).await.map(|response| head(response.status(), response.headers(), self.clock.now()))
+            let response = begin(&self.client, request).await?;
+            Ok(head(response.status(), response.headers(), self.clock.now()))
         };
         tokio::time::timeout(request.timeout, reply).await.unwrap_or(Err(VendorFault::Timeout))
     }
+}
 
-    async fn exchange(&self, request: &VendorRequest) -> Result<VendorReply, VendorFault> {
-        held(self.begin(request).await?, request.largest_reply, self.clock.now()).await
+async fn begin(client: &Client, request: &VendorRequest) -> Result<Response, VendorFault> {
+    let Outgoing { method, headers, body } = Outgoing::of(request)?;
+    let mut builder = client.request(method, request.url.clone()).headers(headers);
+    if let Some(body) = body {
+        builder = builder.body(body);
     }
-
-    async fn begin(&self, request: &VendorRequest) -> Result<Response, VendorFault> {
-        let Outgoing { method, headers, body } = Outgoing::of(request)?;
-        let mut builder = self.client.request(method, request.url.clone()).headers(headers);
-        if let Some(body) = body {
-            builder = builder.body(body);
-        }
-        builder.send().await.map_err(fault)
-    }
+    builder.send().await.map_err(fault)
 }
 
 impl Line for Sender {
@@ -100,9 +103,11 @@ impl Line for Sender {
         self.guard.admit(&request.url)?;
         let changes_nothing = http::Method::from_bytes(request.method.as_bytes()).is_ok_and(|method| method.is_safe());
         let answered = async {
-            let begun = match self.begin(request).await {
+            let begun = match begin(&self.client, request).await {
                 // The library does not say whether the connection was a kept one.
-                Err(VendorFault::Unreachable { sent: true, .. }) if changes_nothing => self.begin(request).await,
+                Err(VendorFault::Unreachable { sent: true, .. }) if changes_nothing => {
+                    begin(&self.client, request).await
+                }
                 begun => begun,
             };
             held(begun?, request.largest_reply, self.clock.now()).await

@@ -205,6 +205,16 @@ async fn a_kept_connection_that_ends_costs_only_calls_that_change_something() {
 }
 
 #[tokio::test]
+async fn what_is_used_up_by_being_sent_goes_over_a_connection_of_its_own() {
+    let (url, sender) = (answers_once().await, sender(None));
+    for _ in 0..3 {
+        assert_eq!(sender.send(&request(&url, PATIENT)).await.unwrap().status, 200);
+        // A connection that others keep is no way for it either.
+        assert_eq!(sender.tell(&request(&answers_once().await, PATIENT)).await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
 async fn names_are_checked_after_they_were_resolved() {
     // No network is needed: the name of this machine leads to an inner address, which the operator did not list.
     install_tls();

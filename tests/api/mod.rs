@@ -6,6 +6,7 @@ mod bad_input;
 mod body_bytes;
 mod change_instance;
 mod changed_element;
+mod closing_connections;
 mod configuration;
 mod connect_attacks;
 mod connect_flow;

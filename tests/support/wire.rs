@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct Arrived {
     pub head: String,
     pub body: Vec<u8>,
+    /// How many came before it on its connection.
+    pub before: usize,
 }
 
 impl Arrived {
@@ -87,7 +89,10 @@ impl WireVendor {
     }
 
     async fn serve(&self, mut stream: TcpStream, script: &(dyn Fn(&Arrived, usize) -> Vec<Step> + Send + Sync)) {
+        let mut on_connection = 0;
         while let Some(arrived) = read_message(&mut stream).await {
+            let arrived = Arrived { before: on_connection, ..arrived };
+            on_connection += 1;
             let before = {
                 let mut requests = self.requests.lock().expect("no test panicked here");
                 requests.push(arrived.clone());
@@ -141,7 +146,7 @@ pub async fn read_message(stream: &mut TcpStream) -> Option<Arrived> {
         (stream.read_buf(&mut read).await.ok()? > 0).then_some(())?;
     };
     let mut body = read.split_off(end);
-    let arrived = Arrived { head: String::from_utf8_lossy(&read).into_owned(), body: Vec::new() };
+    let arrived = Arrived { head: String::from_utf8_lossy(&read).into_owned(), body: Vec::new(), before: 0 };
     if arrived.header("transfer-encoding").is_some() {
         while !body.ends_with(b"0\r\n\r\n") {
             (stream.read_buf(&mut body).await.ok()? > 0).then_some(())?;
