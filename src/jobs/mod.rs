@@ -20,7 +20,9 @@ use crate::service::notices::sending;
 use crate::service::refresh::due;
 use crate::service::work::Kind;
 use crate::service::work::dispatcher::Dispatcher;
-use crate::store::{StoreFault, changes, grants, idempotency, notices, processes, revocations, sessions, work};
+use crate::store::{
+    StoreFault, changes, grants, idempotency, notices, processes, revocations, sessions, spent_codes, work,
+};
 
 /// How often links are looked for whose time is over: it is told within a minute.
 pub const LINKS_EVERY: Duration = Duration::from_secs(20);
@@ -151,6 +153,7 @@ pub async fn purge(services: &Services) -> Result<(), StoreFault> {
         .write(move |conn| {
             grants::purge(conn, now)?;
             idempotency::purge(conn, answers)?;
+            spent_codes::purge(conn, answers)?;
             changes::purge(conn, feed)?;
             notices::purge(conn, told)?;
             revocations::purge(conn, now)?;

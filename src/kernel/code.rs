@@ -85,6 +85,7 @@ codes! {
     DeliveryNotFound "delivery_not_found" 404 "No such delivery.";
     MethodNotAllowed "method_not_allowed" 405 "The address exists, the method does not.";
     StateInUse "state_in_use" 409 "The state already belongs to an open authorization.";
+    CodeUsed "code_used" 409 "The code was sent to the vendor before, or is being used at this moment: one code makes one connection.";
     UserExists "user_exists" 409 "A user with this e-mail address exists.";
     RoleGranted "role_granted" 409 "The user has this role already.";
     LastAdministrator "last_administrator" 409 "This is the organization's last administrator who can sign in: make somebody else an administrator first.";

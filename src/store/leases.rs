@@ -141,6 +141,14 @@ pub fn leader(conn: &mut AnyConn, name: &str) -> Result<Option<(i64, bool)>, Sto
     Ok(row.map(|(holder, works)| (holder, works.unwrap_or(false))))
 }
 
+/// As `forget`, of several.
+pub(super) fn forget_all(conn: &mut AnyConn, names: &[String]) -> Result<(), StoreFault> {
+    if !names.is_empty() {
+        diesel::delete(dsl::lease.filter(dsl::name.eq_any(names))).execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Of what is gone for good.
 pub fn forget(conn: &mut AnyConn, name: &str) -> Result<(), StoreFault> {
     diesel::delete(dsl::lease.filter(dsl::name.eq(name))).execute(conn)?;

@@ -45,7 +45,7 @@ limits! {
     Instances "instances" 1_000_000 "instances, with what links are about to connect and grants that wait to be revoked"
         "delete some that nobody needs";
     Links "links" 1_000_000 "connect links" "revoke some that nobody needs";
-    IdempotencyKeys "idempotencyKeys" 1_000_000 "Idempotency-Keys in 24 hours" "wait until older ones are forgotten";
+    IdempotencyKeys "idempotencyKeys" 1_000_000 "Idempotency-Keys and codes in 24 hours" "wait until older ones are forgotten";
     Users "users" 10_000 "people, with those who were removed" "change an account that nobody needs instead of making another";
     Authorizations "authorizations" 100_000 "authorizations under way" "wait until older ones have expired";
     Bytes "bytes" 10_000_000_000 "bytes of instances, links, kept answers and deliveries" "delete instances that nobody needs";
@@ -86,7 +86,7 @@ pub fn used(conn: &mut AnyConn, organization: i64, limit: Limit) -> Result<u64, 
             [rows("instance"), rows("revocation"), begun].join(" + ")
         }
         Limit::Links => rows("connect_link"),
-        Limit::IdempotencyKeys => rows("idempotency"),
+        Limit::IdempotencyKeys => [rows("idempotency"), rows("spent_code")].join(" + "),
         Limit::Users => rows("app_user"),
         Limit::Authorizations => rows("oauth_grant"),
         Limit::Bytes => {

@@ -34,6 +34,7 @@ pub mod scrub;
 pub mod sealed;
 pub mod secret_places;
 pub mod sessions;
+pub mod spent_codes;
 pub mod time;
 pub mod token_ends;
 mod turns;

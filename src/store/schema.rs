@@ -453,6 +453,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::time::UtcTimestamp;
+
+    spent_code (organization_id, account_id, code_hash) {
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        code_hash -> Binary,
+        id -> BigInt,
+        request_hash -> Binary,
+        instance_id -> Nullable<BigInt>,
+        outcome -> Nullable<Text>,
+        attempts -> BigInt,
+        created_at -> UtcTimestamp,
+    }
+}
+
 diesel::joinable!(credential -> instance (instance_id));
 diesel::joinable!(instance_usage -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));

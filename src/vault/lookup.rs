@@ -24,6 +24,8 @@ pub enum Purpose {
     /// What a form of the console carries, so that no other site can send it: made of the session.
     Form,
     IdempotencyKey,
+    /// A code of a vendor's redirect.
+    Code,
     /// Whether a repeated request is the same one.
     Request,
     /// Of the audit log (`audit_key.rs`), as all that follow.
@@ -77,6 +79,7 @@ impl LookupKey {
             Purpose::Browser => "browser",
             Purpose::Form => "form",
             Purpose::IdempotencyKey => "idempotency key",
+            Purpose::Code => "code",
             Purpose::Request => "request",
             Purpose::AuditRow => "audit row",
             Purpose::AuditChain => "audit chain",

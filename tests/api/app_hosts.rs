@@ -87,7 +87,7 @@ on_both!(an_app_speaks_on_its_own_hosts_alone, in |database| {
         colleague.get(&format!("/instances/{}?refresh=true", brought["id"])).await.ok();
         let to_vendor = browser.submit(&made, &[("field.desk", "127.0.0.1")]).await;
         let state = to_vendor.parameter("state").expect("a state");
-        let end = browser.get(&format!("/connector/callback?code=a-code&state={state}")).await;
+        let end = browser.get(&format!("/connector/callback?code=of-link&state={state}")).await;
         browser.follow(end).await;
         assert_eq!(shown(&caller, &made).await["status"], "authorised");
         assert_eq!(secrets_sent(&hosts.own), 3);

@@ -123,7 +123,7 @@ on_both!(a_code_is_good_for_one_instance, |server| async move {
     let caller = server.caller();
     let code = caller.code(server.sandbox()).await;
     caller.post("/instances", &with_code("First", &code)).await.ok();
-    caller.post("/instances", &with_code("Second", &code)).await.fails(400, "vendor_refused");
+    caller.post("/instances", &with_code("Second", &code)).await.fails(409, "code_used");
     assert_eq!(server.count().await, 1);
 });
 

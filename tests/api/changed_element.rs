@@ -97,7 +97,7 @@ on_both!(nothing_stored_goes_where_a_changed_file_leads, in |database| {
         before.caller().get(&format!("{}?refresh=true", path(&own))).await.ok();
         // Who brings everything goes on.
         let all = json!({
-            "configuration": { "oauth.api.secret": "another" }, "providerData": { "code": "a-code" },
+            "configuration": { "oauth.api.secret": "another" }, "providerData": { "code": "b-code" },
         });
         caller.patch(&path(&own), &all).await.ok();
         assert_eq!(call(&server, &own).await.status, 200);
@@ -105,7 +105,9 @@ on_both!(nothing_stored_goes_where_a_changed_file_leads, in |database| {
         assert_eq!(call(&server, &with_key).await.status, 200);
         let app = json!({ "clientId": "app", "clientSecret": "NEW-SECRET" });
         caller.put(APP, &app).await.ok();
-        caller.post("/instances", &by_app("127.0.0.1")).await.ok();
+        let mut anew = by_app("127.0.0.1");
+        anew["providerData"]["code"] = "c-code".into();
+        caller.post("/instances", &anew).await.ok();
         call(&server, &with_app).await.fails(409, REFUSED);
         assert_eq!(leaked(&hosts), 0, "{:?}", hosts.other.requests());
     });
@@ -219,7 +221,7 @@ on_both!(what_was_stored_as_a_secret_stays_masked, in |database| {
         caller.patch(&path, &note("********")).await.ok();
         caller.patch(&path, &json!({ "name": "Renamed" })).await.ok();
         assert_eq!(shown().await, "********");
-        let all = json!({ "configuration": { "desk": "127.0.0.2", "oauth.api.secret": "new" }, "providerData": { "code": "a-code" } });
+        let all = json!({ "configuration": { "desk": "127.0.0.2", "oauth.api.secret": "new" }, "providerData": { "code": "d-code" } });
         let said = caller.patch(&path, &all).await.fails(409, REFUSED);
         assert!(said.contains("desk.note"), "{said}");
         // A new value is what the file says now.

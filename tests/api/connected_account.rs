@@ -184,7 +184,9 @@ on_both!(odd_replies_are_made_harmless, in |database| {
             (json!("x".repeat(1000)), json!("x".repeat(500))),
         ] {
             issues(&vendor, &portal, &[]);
-            let created = server.caller().post("/instances", &creation("odd")).await.ok();
+            let mut body = creation("odd");
+            body["providerData"]["code"] = format!("code {portal:.20}").into();
+            let created = server.caller().post("/instances", &body).await.ok();
             assert_eq!(created["vendorAccount"]["id"], account, "{portal}");
             assert_eq!(created["grantedScopes"], json!([]));
         }

@@ -31,8 +31,11 @@ on_both!(a_repeated_call_gets_the_first_answer, |server| async move {
         assert_eq!(again.header(header), first.header(header));
     }
     assert_eq!(server.count().await, 1);
-    // Another key is another call: the code is spent.
-    create(&caller, "/instances", "key-2", &body).await.fails(400, "vendor_refused");
+    // Another key is another call, and the same code is the same instance, as it is by now.
+    let other = create(&caller, "/instances", "key-2", &body).await;
+    assert_eq!((&other.ok()["id"], &other.ok()["name"]), (&id, &"Renamed".into()));
+    assert_eq!(create(&caller, "/instances", "key-2", &body).await.text, other.text);
+    assert_eq!(server.count().await, 1);
 });
 
 on_both!(the_answer_of_a_deleted_instance_is_gone, |server| async move {

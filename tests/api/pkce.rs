@@ -171,9 +171,11 @@ on_both_with_pkce!(a_state_is_free_again_after_its_use, |server| async move {
     let caller = server.caller();
     let (code, state) = consent(&server, &address(&start(&caller, "mine").await)).await;
     let body = creation(&code, Some(&state));
-    caller.post("/instances", &body).await.ok();
-    caller.post("/instances", &body).await.fails(400, "unknown_grant");
-    start(&caller, "mine").await.ok();
+    let made = caller.post("/instances", &body).await.ok();
+    // The verifier is gone with its grant, and who has it again wants the same instance.
+    assert_eq!(caller.post("/instances", &body).await.ok()["id"], made["id"]);
+    caller.post("/instances", &creation("another", Some(&state))).await.fails(400, "unknown_grant");
+    start(&server.colleague().await, "mine").await.ok();
 });
 
 on_both_with_pkce!(a_grant_serves_only_who_and_what_it_was_made_for, |server| async move {

@@ -70,8 +70,7 @@ on_both!(a_refused_key_is_not_stored_and_hints_at_private_apps, |server| async m
 
 on_both!(every_refused_exchange_has_its_own_error, |server| async move {
     let caller = server.caller();
-    let used = caller.code(server.sandbox()).await;
-    caller.post("/instances", &with_code("First", &used)).await.ok();
+    caller.create_with_code(server.sandbox(), "First").await;
     let old = caller.code(server.sandbox()).await;
     server.advance(chrono::TimeDelta::hours(1));
     let fresh = caller.code(server.sandbox()).await;
@@ -82,7 +81,6 @@ on_both!(every_refused_exchange_has_its_own_error, |server| async move {
     };
     for (body, code, words) in [
         (with_code("Refused", "na1-unknown"), "vendor_refused", "missing or unknown auth code"),
-        (with_code("Refused", &used), "vendor_refused", "missing or unknown auth code"),
         (with_code("Refused", &old), "vendor_refused", "the auth code has expired"),
         (
             change("/configuration/oauth.callback.url", "http://localhost:9090/other"),
@@ -225,8 +223,8 @@ fn like_salesforce(vendor: &Vendor) -> tempfile::TempDir {
     elements(&[("sfdc", &[("https://{site_address}/services/oauth2/token", &token)])])
 }
 
-fn salesforce() -> Value {
-    let mut body = with_code("Sales", "code");
+fn salesforce(code: &str) -> Value {
+    let mut body = with_code("Sales", code);
     body["element"]["key"] = "sfdc".into();
     body
 }
@@ -246,16 +244,16 @@ on_both!(a_vendor_may_only_name_a_host_of_its_own, in |database| {
             "not an address",
         ] {
             vendor.answers("/token", 200, json!({ "access_token": "at", "instance_url": foreign }));
-            let reply = server.caller().post("/instances", &salesforce()).await;
+            let reply = server.caller().post("/instances", &salesforce(foreign)).await;
             let said = reply.fails(400, "vendor_host");
             assert!(said.contains("instance_url"), "{said}");
         }
         vendor.answers("/token", 200, json!({ "access_token": "at" }));
-        server.caller().post("/instances", &salesforce()).await.fails(400, "missing_configuration");
+        server.caller().post("/instances", &salesforce("untold")).await.fails(400, "missing_configuration");
         assert_eq!(server.count().await, 0);
         let own = json!({ "access_token": "at", "instance_url": "https://acme.my.salesforce.com" });
         vendor.answers("/token", 200, own);
-        let instance = server.caller().post("/instances", &salesforce()).await.ok();
+        let instance = server.caller().post("/instances", &salesforce("code")).await.ok();
         assert_eq!(instance["expiresAt"], Value::Null, "no expires_in, no default");
         let exchange = vendor.requests().pop().expect("an exchange");
         assert_eq!(exchange.field("code").as_deref(), Some("code"));
@@ -270,7 +268,7 @@ on_both!(what_the_vendor_says_never_repeats_our_secrets, in |database| {
     run_with(database, setup, |server| async move {
         let words = "no client sandbox-secret with na1-code\nis known";
         vendor.answers("/token", 400, json!({ "error": "invalid_grant", "error_description": words }));
-        let mut body = salesforce();
+        let mut body = salesforce("code");
         body["providerData"]["code"] = "na1-code".into();
         let reply = server.caller().post("/instances", &body).await;
         reply.fails(400, "vendor_refused");
@@ -283,7 +281,7 @@ on_both!(nothing_listens_where_the_vendor_should_be, in |database| {
     let copies = elements(&[("sfdc", &[("https://{site_address}/services/oauth2/token", "http://127.0.0.1:9/token")])]);
     let at_home = Setup { elements: Some(copies.path().to_owned()), ..Setup::default() };
     run_with(database, at_home, |server| async move {
-        let reply = server.caller().post("/instances", &salesforce()).await;
+        let reply = server.caller().post("/instances", &salesforce("code")).await;
         assert!(reply.fails(502, "vendor_unreachable").contains("could not be reached"));
         assert!(!reply.text.contains("127.0.0.1"), "{}", reply.text);
         assert_eq!(server.count().await, 0);
@@ -295,7 +293,7 @@ on_both!(an_inner_address_is_not_called, in |database| {
     let copies = like_salesforce(&vendor);
     let setup = Setup { elements: Some(copies.path().to_owned()), allow_loopback: false, ..Setup::default() };
     run_with(database, setup, |server| async move {
-        server.caller().post("/instances", &salesforce()).await.fails(502, "vendor_address_refused");
+        server.caller().post("/instances", &salesforce("code")).await.fails(502, "vendor_address_refused");
         assert!(vendor.requests().is_empty());
         server.caller().create_with_key("The sandbox's own socket is let through").await;
     });

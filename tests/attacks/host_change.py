@@ -141,7 +141,7 @@ def moved_instances():
         path = f"/instances/{instance['id']}/configuration/{entry}"
         refused(ask(colleague, "PATCH", path, {"propertyValue": OTHER}), NEEDED, f"the entry with the host of {what}")
     # A code for the new host still goes there with the old client secret.
-    body = {"configuration": {"desk": OTHER}, "providerData": {"code": "a-code"}}
+    body = {"configuration": {"desk": OTHER}, "providerData": {"code": "b-code"}}
     refused(ask(colleague, "PATCH", f"/instances/{oauth['id']}", body), NEEDED, "a code for another host")
     # Nor may tokens that somebody brings say where they are renewed with it.
     tokens = {"oauth.user.token": "t", "oauth.user.refresh_token": "r", "oauth.user.refresh_interval": "1"}
@@ -159,7 +159,7 @@ def moved_instances():
 def come_back(customer, headers):
     state = urllib.parse.parse_qs(urllib.parse.urlsplit(headers.get("Location") or "").query).get("state")
     if state:
-        customer.open(f"/connector/callback?code=a-code&state={urllib.parse.quote(state[0])}")
+        customer.open(f"/connector/callback?code=c-code&state={urllib.parse.quote(state[0])}")
 
 
 def the_organizations_app():
@@ -168,7 +168,7 @@ def the_organizations_app():
     status, said = ask(AUTHORIZATION, "PUT", "/elements/attackedhosts/app", app)
     report.check(status == 200, f"the app is stored: {status} {said}")
     there = {"desk": OTHER, "oauth.callback.url": CALLBACK}
-    code = {"providerData": {"code": "a-code"}}
+    code = {"providerData": {"code": "d-code"}}
     refused(connect("by code", there, code, colleague), NOT_ITS_OWN, "a code of another host")
     tokens = {"oauth.user.token": "t", "oauth.user.refresh_token": "r", "oauth.user.refresh_interval": "1"}
     brought = {"externalAuthentication": "initial"}
@@ -202,7 +202,8 @@ def the_organizations_app():
     wider = {"clientId": "app", "hosts": [OWN, OTHER]}
     refused(ask(AUTHORIZATION, "PUT", "/elements/attackedhosts/app", wider), NEEDED, "a further host of the app")
     # And where it belongs it serves.
-    good, said = connect("good", {"desk": OWN, "oauth.callback.url": CALLBACK}, code, colleague)
+    unused = {"providerData": {"code": "e-code"}}
+    good, said = connect("good", {"desk": OWN, "oauth.callback.url": CALLBACK}, unused, colleague)
     report.check(good == 200, f"the app's own host: {good} {said}")
 
 

@@ -5,6 +5,7 @@ mod backup;
 mod binding;
 mod cli;
 mod clones;
+mod code_processes;
 mod connect_replicas;
 mod data_directory;
 mod element_gone;

@@ -277,7 +277,7 @@ fn a_code_is_good_once_and_not_for_long() {
         let used = story.agree("post-client").await;
         let instance = story.create("post-client", &used).await.ok();
         let again = story.create("post-client", &used).await;
-        again.fails(400, "vendor_refused");
+        assert_eq!(again.ok()["id"], instance["id"], "the provider is not asked again");
         assert!(!again.text.contains(used["code"].as_str().expect("a code")), "{again:?}");
         let listed = story.caller.get("/instances").await.ok();
         assert_eq!(listed.as_array().expect("a list").len(), 1, "{listed}");
@@ -314,8 +314,8 @@ fn a_wrong_secret_with_pkce_leaves_the_authorization_open_for_the_right_one() {
         let came_back = story.agree("pkce-basic-client").await;
         let reply = story.create_with("pkce-basic-client", &came_back, "not-the-secret", CALLBACK).await;
         story.refused(&reply, "vendor_configuration").await;
-        story.create("pkce-basic-client", &came_back).await.ok();
-        story.create("pkce-basic-client", &came_back).await.fails(400, "unknown_grant");
+        let made = story.create("pkce-basic-client", &came_back).await.ok();
+        assert_eq!(story.create("pkce-basic-client", &came_back).await.ok()["id"], made["id"]);
     });
 }
 

@@ -25,6 +25,7 @@ const CONNECTION: &[Code] = &[
     MissingCode,
     AuthorizationDenied,
     UnknownGrant,
+    CodeUsed,
     VendorRefused,
     VendorConfiguration,
     IdMismatch,

@@ -12,7 +12,7 @@ use crate::kernel::error::ApiError;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::audit::Deed;
-use crate::service::credentials::provision::{Provisioned, Provisioning};
+use crate::service::credentials::provision::{Got, Provisioned, Provisioning};
 use crate::service::grants::{Redirected, Started, UnderWay, Waiting};
 use crate::service::ground::Races;
 use crate::service::instance::configuration::Configuration;
@@ -122,7 +122,11 @@ impl Services {
         let trail = self.audit(&attempt.actor, Deed::InstanceCreated, (id, &link.row.external_id)).await?.record();
         let of_link = self.audit(&attempt.actor, Deed::LinkAuthorised, (attempt.link, &link.row.external_id)).await?;
         let provisioning = self.provisioning(attempt, configuration).await?;
-        let provisioned = self.provision(&provisioning, lateness).await?;
+        let provisioned = match self.provision(&provisioning, lateness).await? {
+            Got::New(provisioned) => *provisioned,
+            // By this very link, which is connected.
+            Got::Instance(_) => return Ok(None),
+        };
         if let Some(outcome) = attempt.lacking(&provisioned.connected) {
             self.let_grant_go(&provisioning, &provisioned, lateness).await;
             return Ok(Some(Refusal(outcome)));
@@ -150,6 +154,7 @@ impl Services {
         };
         let entry = Entry {
             tags: draft.tags.clone(),
+            code: provisioned.code.clone(),
             link: Some(end),
             trail: draft.trail.clone(),
             ..Entry::new(attempt.actor.owner(), Act::Create, stored.instance, stored.credential)
@@ -197,6 +202,8 @@ impl Services {
             provider_data: attempt.provider_data.clone(),
             brought: None,
             started: attempt.started.clone(),
+            request: format!("link {}", attempt.link).into_bytes(),
+            dead: None,
         })
     }
 
@@ -209,7 +216,9 @@ impl Services {
         link: &LinkRow,
         lateness: &Lateness,
     ) {
-        if !ended_with(link, provisioned.connected.account.as_ref()) {
+        if ended_with(link, provisioned.connected.account.as_ref()) {
+            self.let_code_go(provisioning.owner, provisioned.code.as_ref(), lateness).await;
+        } else {
             self.let_grant_go(provisioning, provisioned, lateness).await;
         }
     }
@@ -247,9 +256,11 @@ impl Refusal {
     /// The vendor's part of a failure is the link's outcome; none for a failure of ours.
     fn of_error(error: &ApiError) -> Option<Self> {
         let reason = match error.code {
-            Code::VendorRefused | Code::VendorHost | Code::BadConfiguration | Code::MissingConfiguration => {
-                Reason::VendorError
-            }
+            Code::VendorRefused
+            | Code::CodeUsed
+            | Code::VendorHost
+            | Code::BadConfiguration
+            | Code::MissingConfiguration => Reason::VendorError,
             Code::VendorConfiguration | Code::AppNotForHost | Code::SecretNeededForNewHost => {
                 Reason::VendorConfiguration
             }

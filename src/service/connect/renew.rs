@@ -8,7 +8,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
 use crate::service::Services;
 use crate::service::audit::Deed;
-use crate::service::credentials::provision::{Provisioned, Provisioning};
+use crate::service::credentials::provision::{Got, Provisioned, Provisioning};
 use crate::service::ground::Races;
 use crate::service::instance::connected::Connected;
 use crate::service::instance::input::{InstanceInput, Tag, Tags};
@@ -68,7 +68,11 @@ impl Services {
                 Some(known) => Arc::clone(known),
                 None => {
                     let provisioning = self.provisioning(attempt, change.configuration.clone()).await?;
-                    let provisioned = self.provision(&provisioning, lateness).await?;
+                    let provisioned = match self.provision(&provisioning, lateness).await? {
+                        Got::New(provisioned) => *provisioned,
+                        // By this very link, which is connected.
+                        Got::Instance(_) => return Ok(None),
+                    };
                     Arc::clone(got.insert(Arc::new((provisioning, provisioned))))
                 }
             };
@@ -89,6 +93,7 @@ impl Services {
             let mut entry = Entry {
                 tags,
                 recovers,
+                code: provisioned.code.clone(),
                 link: Some(attempt.authorised(id, &outcome, of_link)?),
                 trail: trail.record(),
                 ..Entry::new(owner, Act::Change, change.stored.instance, credential)
@@ -144,6 +149,8 @@ impl Services {
         };
         if other {
             self.let_grant_go(provisioning, provisioned, lateness).await;
+        } else {
+            self.let_code_go(provisioning.owner, provisioned.code.as_ref(), lateness).await;
         }
         Some(Refusal(outcome))
     }

@@ -1,12 +1,14 @@
 //! How a credential comes to be and ends: exchanges, checks, apps, revocations.
 
 mod app_hosts;
+mod code_use;
 pub(in crate::service) mod introspect;
 pub mod partner_app;
 pub mod provision;
 pub mod revocations;
 pub mod revoke_grants;
 pub mod scope_choice;
+mod started_by_caller;
 mod started_by_default;
 pub mod token_call;
 pub mod token_hosts;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::code_use::{Fate, First, HeldCode};
 use super::partner_app::{PartnerApp, oauth2_of, own_client};
 use super::token_call::Asker;
 use crate::catalog::element::{ApiKey, AuthenticationType, Element};
-use crate::catalog::oauth2::{OAuth2, Pkce};
+use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -21,7 +22,7 @@ use crate::protocol::oauth2::token;
 use crate::protocol::variables::{Replied, Values, given_by_verification};
 use crate::protocol::{Credential, VendorFault, account, api_key, verification};
 use crate::service::Services;
-use crate::service::grants::{Proof, Started};
+use crate::service::grants::Started;
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::configuration::{CALLBACK_URL, CLIENT_ID, CLIENT_SECRET, Configuration};
 use crate::service::instance::connected::Connected;
@@ -29,8 +30,7 @@ use crate::service::instance::input::{Brought, ProviderData};
 use crate::service::process::flight::Lateness;
 use crate::service::process::traffic;
 use crate::store::grants;
-use crate::store::sealed::GRANT;
-use crate::vault::lookup::Purpose;
+use crate::store::spent_codes::CodeUse;
 
 /// A credential that the vendor accepted, not stored yet.
 pub struct Provisioned {
@@ -43,6 +43,8 @@ pub struct Provisioned {
     pub refreshed_at: Option<DateTime<Utc>>,
     /// The grant that this used up; it goes with the commit.
     pub grant: Option<i64>,
+    /// The use of the code that this came from; it ends with the commit, or when this is let go.
+    pub code: Option<CodeUse>,
     /// The caller brought the tokens.
     pub external: bool,
     /// What is known of the vendor's account.
@@ -70,6 +72,17 @@ pub struct Provisioning {
     pub brought: Option<Brought>,
     /// Behind our own callback: how the authorization was begun.
     pub started: Option<Started>,
+    /// What makes two uses of one code the same: whoever repeats it gets the same instance.
+    pub request: Vec<u8>,
+    /// A process that is known to be dead: what it held is free.
+    pub dead: Option<i64>,
+}
+
+/// What a credential is got from came for the first time, or once more.
+pub enum Got {
+    New(Box<Provisioned>),
+    /// The same request had the same code before, and this is its instance.
+    Instance(i64),
 }
 
 impl Services {
@@ -78,12 +91,15 @@ impl Services {
         &self,
         input: &Provisioning,
         lateness: &Lateness,
-    ) -> Result<Provisioned, ApiError> {
+    ) -> Result<Got, ApiError> {
         self.refuse_app_elsewhere(input)?;
         input.refuse_told_hosts()?;
         let provisioned = match (input.authentication, &input.brought) {
             (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought, lateness).await?,
-            (AuthenticationType::OAuth2, None) => Box::pin(self.exchange_code(input, lateness)).await?,
+            (AuthenticationType::OAuth2, None) => match Box::pin(self.exchange_code(input, lateness)).await? {
+                Got::New(provisioned) => *provisioned,
+                before => return Ok(before),
+            },
             (AuthenticationType::ApiKey, _) => self.verify_key(input).await?,
         };
         // A reply that names a foreign host must not be stored, let alone called.
@@ -91,7 +107,7 @@ impl Services {
             self.let_grant_go(input, &provisioned, lateness).await;
             return Err(error);
         }
-        Ok(provisioned)
+        Ok(Got::New(Box::new(provisioned)))
     }
 
     /// A grant that was got and is not kept is not left alive at the vendor.
@@ -101,24 +117,47 @@ impl Services {
         provisioned: &Provisioned,
         lateness: &Lateness,
     ) {
+        self.let_code_go(input.owner, provisioned.code.as_ref(), lateness).await;
         let about = (input.element.id, lateness.instance().unwrap_or_default());
         let revoking = self.revoke_surely(input.owner, about, &provisioned.credential, &input.configuration);
         lateness.within(PATIENCE, || waits_for_database(None), revoking).await;
     }
 
-    async fn exchange_code(&self, input: &Provisioning, lateness: &Lateness) -> Result<Provisioned, ApiError> {
-        let oauth2 = input.oauth2()?;
+    /// The code is this call's alone from before it is sent until what it brought is stored.
+    async fn exchange_code(&self, input: &Provisioning, lateness: &Lateness) -> Result<Got, ApiError> {
         let code = input.provider_data.code().ok_or_else(|| missing_code(&input.element))?;
+        let held = match self.first_with_code(input, &code, lateness).await? {
+            First::ThisCall(held) => held,
+            First::Instance(id) => return Ok(Got::Instance(id)),
+        };
+        let mut fate = Fate::Unspent;
+        let spent = self.spend_code(input, (&code, &held), &mut fate, lateness);
+        let spent = self.while_code_is_held(&held, spent).await;
+        if spent.is_err() {
+            self.end_code(input.owner, &held.used, fate, lateness).await;
+        }
+        Ok(Got::New(Box::new(Provisioned { code: Some(held.used), ..spent? })))
+    }
+
+    /// `fate`: of the code, where it fails.
+    async fn spend_code(
+        &self,
+        input: &Provisioning,
+        (code, held): (&Secret, &HeldCode),
+        fate: &mut Fate,
+        lateness: &Lateness,
+    ) -> Result<Provisioned, ApiError> {
+        let oauth2 = input.oauth2()?;
         let client = input.client();
         let started = match (&input.started, input.default_secret()) {
             (Some(started), _) => started.clone(),
-            (None, Some(secret)) => self.started_by_default(input, &code, &secret).await?,
+            (None, Some(secret)) => self.started_by_default(input, code, &secret).await?,
             (None, None) => self.started_by_caller(input, oauth2, &client).await?,
         };
         let Started { grant, verifier, redirect_uri } = &started;
         let verifier = verifier.as_ref();
         let request =
-            input.with_values(|values| token::exchange(oauth2, &client, &code, redirect_uri, verifier, values))?;
+            input.with_values(|values| token::exchange(oauth2, &client, code, redirect_uri, verifier, values))?;
         let outcome = self.token_call(&input.element, oauth2, &request, input.asker("the code", lateness)).await;
         if let (Some(id), Err(VendorFault::Refused { .. })) = (*grant, &outcome) {
             // The code is spent: the verifier will never be of use again.
@@ -128,8 +167,14 @@ impl Services {
                 tracing::warn!(%fault, "a used grant could not be deleted");
             }
         }
-        let looks = suspicion(code.expose());
-        let token = outcome.map_err(|fault| fault.hinted(looks).into_error(&input.element.name, "the code"))?;
+        let token = match outcome {
+            Ok(token) => token,
+            Err(fault) => {
+                *fate = Fate::of(&fault);
+                let fault = fault.hinted(suspicion(code.expose()));
+                return Err(held.explained(fault).into_error(&input.element.name, "the code"));
+            }
+        };
         let connected = self.connected(input, &client, &token).await;
         Ok(Provisioned { connected, ..self.provisioned(input, token, None, *grant) })
     }
@@ -153,6 +198,7 @@ impl Services {
                     ends_at: None,
                     refreshed_at: Some(since),
                     grant: None,
+                    code: None,
                     external: true,
                     connected: Connected::default(),
                 })
@@ -200,6 +246,7 @@ impl Services {
             ends_at: None,
             refreshed_at: None,
             grant: None,
+            code: None,
             external: false,
             connected,
         })
@@ -222,70 +269,9 @@ impl Services {
             ends_at: token.ends_at,
             refreshed_at: Some(self.now()),
             grant,
+            code: None,
             external: false,
         }
-    }
-
-    /// As the caller began it, with a callback URL of its own.
-    async fn started_by_caller(
-        &self,
-        input: &Provisioning,
-        oauth2: &OAuth2,
-        client: &Client,
-    ) -> Result<Started, ApiError> {
-        let redirect_uri = input.configuration.get(CALLBACK_URL).unwrap_or_default().to_owned();
-        if redirect_uri == self.redirect_url() {
-            // Without it nobody knows whose flow the code is of.
-            let message =
-                "A code that came back to this server goes with the providerData.secret of oauth/url/default.";
-            return Err(ApiError::new(Code::UnknownGrant, message));
-        }
-        let (grant, verifier) = match oauth2.pkce {
-            Pkce::S256 => Some(self.open_grant(input, client, &redirect_uri).await?).unzip(),
-            Pkce::None | Pkce::Optional => (None, None),
-        };
-        Ok(Started { grant, verifier, redirect_uri })
-    }
-
-    /// The open grant that `providerData.state` names, with its verifier.
-    async fn open_grant(
-        &self,
-        input: &Provisioning,
-        client: &Client,
-        redirect_uri: &str,
-    ) -> Result<(i64, Secret), ApiError> {
-        let unknown = |message: &str| ApiError::new(Code::UnknownGrant, message);
-        let state = input.provider_data.secret("state").ok_or_else(|| {
-            unknown("This element uses PKCE: send the state that the vendor's redirect carried as providerData.state.")
-        })?;
-        let (owner, element, now) = (input.owner, input.element.id, self.now());
-        let mut found = None;
-        for hash in self.lookup.hashes(Purpose::State, &state) {
-            found = self.store.read_for(owner, move |conn| grants::find(conn, owner, element, &hash, now)).await?;
-            if found.is_some() {
-                break;
-            }
-        }
-        let gone = || {
-            unknown(
-                "No open authorization has this state: ask for a new authorization URL and send the user there again.",
-            )
-        };
-        let grant = found.ok_or_else(gone)?;
-        let proof: Proof = self.vault.open_document(GRANT.place(owner.organization, grant.id), &grant.sealed)?;
-        if proof.found_by.is_some_and(|found_by| !found_by.fits(&state, None)) {
-            tracing::error!(
-                grant = grant.id,
-                "oauth_grant.state_hash was altered: it is not of the state that was begun"
-            );
-            return Err(gone());
-        }
-        if proof.client_id != client.id || proof.redirect_uri != redirect_uri {
-            return Err(unknown(
-                "The authorization with this state was started with another client id or callback URL.",
-            ));
-        }
-        Ok((grant.id, proof.verifier))
     }
 }
 

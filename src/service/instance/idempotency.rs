@@ -15,6 +15,7 @@ use crate::service::Services;
 use crate::service::process::leases::while_beating;
 use crate::service::process::liveness::{ABANDONED_AFTER, Death};
 use crate::store::idempotency::{self, Claim, Claimant, Hashes};
+use crate::store::leases::Lease;
 use crate::store::limits::Limit;
 use crate::store::sealed::ANSWER;
 use crate::store::{AnyConn, StoreFault, instances};
@@ -36,6 +37,8 @@ pub struct IdempotencyKey {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::service) struct Claimed {
     pub id: i64,
+    /// The process that had it before and is dead.
+    pub dead: Option<i64>,
 }
 
 pub(in crate::service) enum Begun {
@@ -84,7 +87,7 @@ impl Services {
         // Whoever repeats a call needs none.
         let room = self.claim(owner.organization, Limit::IdempotencyKeys, 1).await;
         let has_room = room.is_ok();
-        let (mut watch, mut first, mut dead) = (None, None, None);
+        let (mut watch, mut first, mut dead) = (None, None, None::<Lease>);
         let deadline = Instant::now().checked_add(PATIENCE);
         loop {
             let (now, asked) = (self.now(), Instant::now());
@@ -94,7 +97,9 @@ impl Services {
             let claim =
                 self.store.write_for(owner, move |conn| idempotency::claim(conn, claimant, stored, &others)).await;
             match claim {
-                Ok(Claim::New) => return Ok(Begun::First(Claimed { id })),
+                Ok(Claim::New) => {
+                    return Ok(Begun::First(Claimed { id, dead: dead.map(|lease| lease.holder) }));
+                }
                 Ok(Claim::Done { id, reply_sealed }) => {
                     let place = ANSWER.place(owner.organization, id);
                     let answer: Answer = self.vault.open_document(place, &reply_sealed)?;
@@ -147,7 +152,7 @@ impl Services {
         claimed: Option<Claimed>,
         work: impl Future<Output = T>,
     ) -> T {
-        let Some(Claimed { id }) = claimed else { return work.await };
+        let Some(Claimed { id, .. }) = claimed else { return work.await };
         let process = self.process;
         let beat = move |conn: &mut AnyConn| idempotency::beat(conn, id, process);
         while_beating(&self.store, "an idempotency key", beat, work).await

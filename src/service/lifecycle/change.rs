@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::new_host::FILE_CHANGED;
@@ -15,12 +14,12 @@ use crate::protocol::variables::Replied;
 use crate::service::actor::Actor;
 use crate::service::audit::Deed;
 use crate::service::credentials::partner_app::{PartnerApp, own_client};
-use crate::service::credentials::provision::{Provisioned, Provisioning, missing_code, needless};
+use crate::service::credentials::provision::{Got, Provisioned, Provisioning, missing_code, needless};
 use crate::service::ground::{PATIENCE, Races};
 use crate::service::instance::answer::Answer;
 use crate::service::instance::configuration::{AUTHENTICATION_TYPE, CALLBACK_URL, Configuration};
 use crate::service::instance::input::InstanceInput;
-use crate::service::instance::view::{InstanceConfiguration, InstanceView};
+use crate::service::instance::view::InstanceView;
 use crate::service::process::flight::{Flight, Lateness};
 use crate::service::unstored::Held;
 use crate::service::unstored::entry::{Act, Entry};
@@ -75,6 +74,7 @@ impl Services {
             if error.code == Code::InstanceNotFound {
                 self.let_grant_go(provisioning, provisioned, lateness).await;
             }
+            self.let_code_go(by.actor.owner(), provisioned.code.as_ref(), lateness).await;
         }
         changed
     }
@@ -115,8 +115,15 @@ impl Services {
                 }
                 // Others need not wait for the vendor; what they change meanwhile is read again.
                 drop(turn);
-                let provisioned = self.provision(&provisioning, lateness).await?;
-                *got = Some((provisioning, provisioned));
+                match self.provision(&provisioning, lateness).await? {
+                    Got::New(provisioned) => *got = Some((provisioning, *provisioned)),
+                    // Only the same change of the same instance is the same request.
+                    Got::Instance(id) => {
+                        let instance = self.view(&self.stored_instance(owner, id).await?, true)?;
+                        let trace = provisioning.provider_data.debug();
+                        return Ok(Answer { instance, without_effect: change.without_effect, trace });
+                    }
+                }
                 continue;
             }
             let deed = change.deed(&stored, got.is_some());
@@ -132,6 +139,7 @@ impl Services {
                     let entry = Entry {
                         tags: change.stored.tags()?,
                         grant: provisioned.grant,
+                        code: provisioned.code.clone(),
                         recovers,
                         trail: trail.record(),
                         ..Entry::new(owner, Act::Change, change.stored.instance.clone(), credential)
@@ -255,15 +263,24 @@ impl Services {
                     || change.moves_address()
             }
         };
-        Ok(asked.then(|| Provisioning {
+        if !asked {
+            return Ok(None);
+        }
+        let provider_data = input.provider_data.clone().unwrap_or_default();
+        let (secret, state, row) = (provider_data.text("secret"), provider_data.text("state"), &change.stored.instance);
+        let row = (row.id, &row.name, &row.tags, &row.external_id, row.enabled);
+        let request = serde_json::to_vec(&(row, &change.configuration, secret, state));
+        Ok(Some(Provisioning {
             owner: Owner { organization: stored.instance.organization_id, account: stored.instance.account_id },
             element: Arc::clone(&change.element),
             authentication: change.authentication,
             configuration: change.configuration.clone(),
             app: change.app.clone(),
-            provider_data: input.provider_data.clone().unwrap_or_default(),
+            provider_data,
             brought,
             started: None,
+            request: request.map_err(|error| ApiError::internal(error))?,
+            dead: None,
         }))
     }
 
@@ -309,39 +326,6 @@ impl Services {
             self.warm.forget([&id]);
             return self.view(&stored, true);
         }
-    }
-
-    pub async fn instance_configuration(&self, owner: Owner, id: i64) -> Result<Vec<InstanceConfiguration>, ApiError> {
-        self.configuration_view(&self.stored_instance(owner, id).await?)
-    }
-
-    pub async fn configuration_entry(
-        &self,
-        owner: Owner,
-        id: i64,
-        entry: i64,
-    ) -> Result<InstanceConfiguration, ApiError> {
-        let entries = self.instance_configuration(owner, id).await?;
-        entries.into_iter().find(|known| known.id == entry).ok_or_else(|| {
-            let message = format!("The instance {id} has no configuration entry {entry}.");
-            ApiError::new(Code::ConfigurationNotFound, message)
-        })
-    }
-
-    /// Changes one entry, with everything that a change of the instance's configuration entails.
-    pub async fn change_configuration_entry(
-        &self,
-        actor: &Actor,
-        id: i64,
-        entry: i64,
-        value: Value,
-    ) -> Result<(InstanceConfiguration, Vec<String>), ApiError> {
-        let owner = actor.owner();
-        let key = self.configuration_entry(owner, id, entry).await?.key;
-        let configuration = Some(Map::from_iter([(key, value)]));
-        let input = InstanceInput { configuration, ..InstanceInput::default() };
-        let without_effect = self.change_instance(actor, id, input, false).await?.without_effect;
-        Ok((self.configuration_entry(owner, id, entry).await?, without_effect))
     }
 }
 

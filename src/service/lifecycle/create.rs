@@ -11,7 +11,7 @@ use crate::kernel::owner::Owner;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::audit::Deed;
-use crate::service::credentials::provision::{Provisioned, Provisioning, needless};
+use crate::service::credentials::provision::{Got, Provisioned, Provisioning, needless};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::answer::Answer;
 use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
@@ -20,9 +20,9 @@ use crate::service::instance::input::{ElementReference, InstanceInput};
 use crate::service::organization::rooms::Taken;
 use crate::service::process::flight::{Flight, Lateness};
 use crate::service::unstored::entry::{Act, Entry};
-use crate::store::StoreFault;
 use crate::store::instances::Creator;
 use crate::store::limits::Limit;
+use crate::store::{AnyConn, StoreFault, idempotency};
 
 impl Draft {
     /// What is known of the row's size; the credential comes on top.
@@ -69,7 +69,7 @@ impl Services {
     async fn create_once(
         &self,
         id: i64,
-        draft: Draft,
+        mut draft: Draft,
         key: Option<IdempotencyKey>,
         lateness: &Lateness,
     ) -> Result<Answer, ApiError> {
@@ -81,6 +81,7 @@ impl Services {
                 Begun::Repeated(answer) => return Ok(*answer),
             },
         };
+        draft.provisioning.dead = claimed.and_then(|claimed| claimed.dead);
         let created = self.while_claimed(claimed, self.create(id, draft, claimed, lateness)).await;
         if let (Err(_), Some(claimed)) = (&created, claimed) {
             let release = self.release_key(owner, claimed);
@@ -100,7 +101,10 @@ impl Services {
         let organization = draft.provisioning.owner.organization;
         let told = self.may_have_webhook(organization).await;
         let _room = self.room_for_instance(organization, draft.bytes()).await?;
-        let provisioned = self.provision(&draft.provisioning, lateness).await?;
+        let provisioned = match self.provision(&draft.provisioning, lateness).await? {
+            Got::New(provisioned) => *provisioned,
+            Got::Instance(before) => return self.made_before(before, &draft, claimed, lateness).await,
+        };
         let made = self.entry_of(id, &draft, &provisioned, (claimed, told));
         let (entry, answer) = match made {
             Ok(made) => made,
@@ -122,6 +126,33 @@ impl Services {
                 Err(fault.into())
             }
         }
+    }
+
+    /// The same request made this instance already, with the same code.
+    async fn made_before(
+        &self,
+        id: i64,
+        draft: &Draft,
+        claimed: Option<Claimed>,
+        lateness: &Lateness,
+    ) -> Result<Answer, ApiError> {
+        let owner = draft.provisioning.owner;
+        let stored = self.stored_instance(owner, id).await.map_err(|error| match error.code {
+            Code::InstanceNotFound => {
+                let message = format!("This code made the instance {id}, which was deleted since: send the user to the vendor again for a new one.");
+                ApiError::new(Code::CodeUsed, message)
+            }
+            _ => error,
+        })?;
+        let instance = self.view(&stored, true)?;
+        let answer = Answer { instance, without_effect: draft.without_effect.clone(), trace: draft.trace };
+        if let Some(claimed) = claimed {
+            let sealed = self.seal_answer(owner, claimed, &answer)?;
+            let finish = move |conn: &mut AnyConn| idempotency::finish(conn, owner, claimed.id, &sealed);
+            let finishing = self.commit_until_decided(owner, "the answer to an idempotency key", finish);
+            lateness.within(PATIENCE, || waits_for_database(None), finishing).await?;
+        }
+        Ok(answer)
     }
 
     /// Before anything is spent. `documents`: bytes that are known by then; the credential comes on top.
@@ -154,6 +185,7 @@ impl Services {
         let entry = Entry {
             tags: draft.tags.clone(),
             grant: provisioned.grant,
+            code: provisioned.code.clone(),
             answer: sealed.transpose()?,
             trail: draft.trail.clone(),
             ..Entry::new(owner, Act::Create, stored.instance, stored.credential)
@@ -207,9 +239,22 @@ impl Services {
             first_name: caller.first_name.clone(),
             last_name: caller.last_name.clone(),
         };
-        let started = None;
-        let provisioning =
-            Provisioning { owner, element, authentication, configuration, app, provider_data, brought, started };
+        let (secret, state) = (provider_data.text("secret"), provider_data.text("state"));
+        let request = (&name, &tags, &external_id, &configuration, secret, state);
+        let request = serde_json::to_vec(&request).map_err(|error| ApiError::internal(error))?;
+        let (started, dead) = (None, None);
+        let provisioning = Provisioning {
+            owner,
+            element,
+            authentication,
+            configuration,
+            app,
+            provider_data,
+            brought,
+            started,
+            request,
+            dead,
+        };
         Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator, trail: None })
     }
 

@@ -1,6 +1,7 @@
 //! How an instance begins, changes and ends.
 
 pub mod change;
+mod change_entry;
 pub mod create;
 pub mod delete;
 pub mod end_grants;

@@ -45,8 +45,9 @@ pub struct OrganizationView {
     pub allowed_origins: Vec<String>,
     pub brand: BrandView,
     /// What the organization may have, as the operator says, and how much of it is in use: instances (with those whose grants
-    /// wait to be revoked, and with links while somebody is at the vendor), connect links, idempotencyKeys of the last 24 hours,
-    /// users (with those who were removed), authorizations under way, bytes, and requests a minute to each process of the server.
+    /// wait to be revoked, and with links while somebody is at the vendor), connect links, idempotencyKeys (with codes) of the
+    /// last 24 hours, users (with those who were removed), authorizations under way, bytes, and requests a minute to each process of
+    /// the server.
     pub limits: BTreeMap<String, LimitView>,
 }
 

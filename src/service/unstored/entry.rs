@@ -14,6 +14,7 @@ use crate::store::audit::{Record, Trail};
 use crate::store::instances::{self, CredentialRow, InstanceRow};
 use crate::store::links::LinkRow;
 use crate::store::notices::Notice;
+use crate::store::spent_codes::{self, CodeUse};
 use crate::store::{AnyConn, StoreFault, grants, idempotency, leases, refreshes, revocation_orders};
 use crate::vault::Document;
 
@@ -47,6 +48,9 @@ pub struct Entry {
     /// The `Idempotency-Key` that it ends, with the sealed answer.
     #[serde(default)]
     pub answer: Option<(i64, Vec<u8>)>,
+    /// The use of the code that it came from.
+    #[serde(default)]
+    pub code: Option<CodeUse>,
     /// The connect link that it ends.
     #[serde(default)]
     pub link: Option<LinkEnd>,
@@ -81,6 +85,7 @@ impl Entry {
             tags: Vec::new(),
             grant: None,
             answer: None,
+            code: None,
             link: None,
             replaces: None,
             recovers: false,
@@ -153,6 +158,9 @@ impl Services {
         }
         if let Some((claimed, answer)) = &entry.answer {
             idempotency::finish(conn, owner, *claimed, answer)?;
+        }
+        if let Some(used) = &entry.code {
+            spent_codes::keep(conn, owner, used, id)?;
         }
         if let Some((lease, holder)) = &entry.lease {
             leases::settle(conn, lease, *holder)?;

@@ -120,6 +120,7 @@ impl Services {
 
     /// An entry that is not kept: its grant must not live on at the vendor.
     pub(super) async fn revoke_entry(&self, entry: &Entry) {
+        self.let_code_go(entry.owner, entry.code.as_ref(), &Lateness::unheard()).await;
         let about = (entry.instance.element_id, entry.instance.id);
         match self.opened(entry) {
             Ok((credential, configuration)) => {
