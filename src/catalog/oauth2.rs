@@ -76,6 +76,9 @@ pub struct Authorize {
     /// Parameters that every request carries (`access_type=offline`).
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
+    /// Parameters that one call may ask for (`login_hint`, `prompt`); each takes the place of a fixed one of its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
     /// Whether `response_type=code` is sent.
     #[serde(default = "yes")]
     pub response_type: bool,

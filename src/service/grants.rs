@@ -94,6 +94,9 @@ pub struct Proof {
     pub redirect_uri: String,
     #[serde(default)]
     pub found_by: Option<FoundBy>,
+    /// The user who began it; none: an older version did.
+    #[serde(default)]
+    pub begun_by: Option<i64>,
 }
 
 impl Document for Proof {

@@ -129,6 +129,16 @@ pub fn find(
     Ok(row.map(|row| row.split().1))
 }
 
+/// The owner's open grant with this state, of whichever element. `hashes`: under every generation of the look-up key.
+pub fn find_any(
+    conn: &mut AnyConn,
+    owner: Owner,
+    hashes: &[Vec<u8>],
+    now: DateTime<Utc>,
+) -> Result<Option<Grant>, StoreFault> {
+    Ok(find_by_state(conn, hashes, now)?.filter(|(of, _)| *of == owner).map(|(_, grant)| grant))
+}
+
 /// The open grant with this state, whoever's it is: the state itself is the proof. `hashes`: under every generation of
 /// the look-up key.
 pub fn find_by_state(

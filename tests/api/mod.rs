@@ -58,3 +58,4 @@ mod unreadable;
 mod users;
 mod verification;
 mod webhooks;
+mod wishes;

@@ -145,26 +145,54 @@ on_both_with_pkce!(without_a_state_a_random_one_is_made, |server| async move {
     server.caller().post("/instances", &creation(&code, Some(&state))).await.ok();
 });
 
-on_both_with_pkce!(a_state_of_ones_own_is_unique_among_open_grants, |server| async move {
+// The person closed the window and clicks once more (pac4j/pac4j #103, supabase/supabase-js #2557), or the client sends the same
+// state for everybody, as the API that this one follows does by default (cloudflare/agents PR 1666).
+on_both_with_pkce!(who_begins_the_same_once_more_is_not_kept_waiting, |server| async move {
+    let caller = server.caller();
+    let first = address(&start(&caller, "mine").await);
+    let second = address(&start(&caller, "mine").await);
+    assert_ne!(parameter(&first, "code_challenge"), parameter(&second, "code_challenge"));
+    // The older start is over: its code has no verifier any more.
+    let (code, state) = consent(&server, &first).await;
+    caller.post("/instances", &creation(&code, Some(&state))).await.fails(400, "vendor_refused");
+    let third = address(&start(&caller, "mine").await);
+    let (code, state) = consent(&server, &third).await;
+    caller.post("/instances", &creation(&code, Some(&state))).await.ok();
+    let begun = futures_util::future::join_all((0..8).map(|_| start(&caller, "at once"))).await;
+    assert!(begun.iter().all(|reply| reply.status == 200), "{begun:?}");
+    let open = caller.get("/organizations/me").await.ok()["limits"]["authorizations"]["used"].clone();
+    assert_eq!(open, 1, "one takes the place of another");
+});
+
+on_both_with_pkce!(a_state_is_nobody_elses, |server| async move {
     let caller = server.caller();
     start(&caller, "mine").await.ok();
-    let message = start(&caller, "mine").await.fails(409, "state_in_use");
-    assert_eq!(message, "This state already belongs to an open authorization of yours: send another, or none.");
+    let elsewhere = [
+        ("hubspotcrm", "other-client", CALLBACK, "mine"),
+        ("hubspotcrm", "sandbox-client", "https://a.example/other", "mine"),
+    ];
+    for (element, client, callback, state) in elsewhere {
+        let query = [("apiKey", client), ("callbackUrl", callback), ("state", state)];
+        let reply = caller.get_with(&format!("/elements/{element}/oauth/url"), &query).await;
+        let message = reply.fails(409, "state_in_use");
+        assert!(message.contains("with another client, callback URL or user"), "{message}");
+    }
+    start(&server.colleague().await, "mine").await.fails(409, "state_in_use");
     start(&caller, "other").await.ok();
     // Nobody learns which states others use.
     start(&server.stranger().await, "mine").await.ok();
 });
 
 on_both_with_pkce!(a_state_is_free_again_after_an_hour, |server| async move {
-    let caller = server.caller();
+    let (caller, colleague) = (server.caller(), server.colleague().await);
     let url = address(&start(&caller, "mine").await);
     server.sandbox().set(|switches| switches.code_lifetime = 100_000);
     let (code, _) = consent(&server, &url).await;
     server.advance(TimeDelta::minutes(60) - TimeDelta::seconds(1));
-    start(&caller, "mine").await.fails(409, "state_in_use");
+    start(&colleague, "mine").await.fails(409, "state_in_use");
     server.advance(TimeDelta::seconds(1));
     caller.post("/instances", &creation(&code, Some("mine"))).await.fails(400, "unknown_grant");
-    start(&caller, "mine").await.ok();
+    start(&colleague, "mine").await.ok();
 });
 
 on_both_with_pkce!(a_state_is_free_again_after_its_use, |server| async move {

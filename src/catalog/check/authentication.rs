@@ -10,6 +10,21 @@ use crate::catalog::verification::{Refusal, Verification};
 const OWN_PARAMETERS: [&str; 7] =
     ["response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"];
 
+/// What would lead the user elsewhere or bring the answer by another way (RFC 9101, OAuth 2.0 Multiple Response Type Encoding
+/// Practices), and what `oauth/url` takes itself.
+const NO_WISHES: [&str; 10] = [
+    "request",
+    "request_uri",
+    "response_mode",
+    "client_secret",
+    "apiKey",
+    "apiSecret",
+    "callbackUrl",
+    "optionalScope",
+    "optional_scope",
+    "preset",
+];
+
 pub fn check(element: &Element, findings: &mut Findings) {
     let authentication = &element.authentication;
     let default = authentication.default;
@@ -24,6 +39,7 @@ pub fn check(element: &Element, findings: &mut Findings) {
     );
     if let Some(oauth2) = &authentication.oauth2 {
         check_oauth2(oauth2, findings);
+        check_wishes(element, oauth2, findings);
     }
     if let Some(api_key) = &authentication.api_key {
         check_api_key(element, api_key, findings);
@@ -89,6 +105,22 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
         check_expiry_sign(&format!("{AT}/expired/{at}"), sign, findings);
     }
     check_placement(&format!("{AT}/placement"), &oauth2.placement, findings);
+}
+
+fn check_wishes(element: &Element, oauth2: &OAuth2, findings: &mut Findings) {
+    let optional = oauth2.scopes.optional_parameter.as_deref();
+    for (at, name) in oauth2.authorize.allow.iter().enumerate() {
+        let place = format!("authentication/oauth2/authorize/allow/{at}");
+        let mut variables = element.variables.values();
+        let taken = OWN_PARAMETERS.contains(&name.as_str())
+            || NO_WISHES.contains(&name.as_str())
+            || optional == Some(name)
+            || variables.any(|variable| variable.parameter.as_ref() == Some(name));
+        findings.demand(!taken, &place, format!("`{name}` is not a caller's to set"));
+        findings.demand(is_token(name), &place, format!("`{name}` is no name of a parameter"));
+        let twice = oauth2.authorize.allow.iter().take(at).any(|before| before == name);
+        findings.demand(!twice, place, format!("`{name}` is allowed twice"));
+    }
 }
 
 fn check_expiry_sign(at: &str, sign: &ExpirySign, findings: &mut Findings) {

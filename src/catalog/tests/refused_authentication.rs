@@ -77,6 +77,20 @@ fn oauth2_is_checked() {
     let own = "`state` is not the element's to set";
     let url = "url = \"https://app.close.com/oauth2/authorize/\"";
     refused_at(CLOSEIO, url, &format!("{url}\nparameters = {{ state = \"x\" }}"), "parameters", own);
+    for (name, reason) in [
+        ("state", "is not a caller's to set"),
+        ("redirect_uri", "is not a caller's to set"),
+        ("request_uri", "is not a caller's to set"),
+        ("response_mode", "is not a caller's to set"),
+        ("apiKey", "is not a caller's to set"),
+        ("", "is no name of a parameter"),
+        ("a b", "is no name of a parameter"),
+        ("prompt\", \"prompt", "is allowed twice"),
+    ] {
+        let shown = name.split('"').next().unwrap_or_default();
+        let (to, said) = (format!("{url}\nallow = [\"{name}\"]"), format!("`{shown}` {reason}"));
+        refused_at(CLOSEIO, url, &to, "allow", &said);
+    }
     let scope = "default = [\"all.full_access\"]";
     refused(CLOSEIO, scope, "default = [\"a b\"]", "`a b` is not one scope");
     refused_at(CLOSEIO, scope, "separator = \",\"\ndefault = [\"a,b\"]", "default = [\"a,b", "`a,b` is not one scope");

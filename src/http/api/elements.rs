@@ -136,8 +136,9 @@ async fn get_element_metadata(
 /// Get the address to send a user to
 ///
 /// The vendor asks the user for consent there and redirects to `callbackUrl` with a `code`, which then goes into
-/// `POST /instances`. Parameters that the element's own address needs (`subdomain`, `siteAddress`) are taken too. With
-/// POST the same goes into a body.
+/// `POST /instances`. Parameters that the element's own address needs (`subdomain`, `siteAddress`) are taken too, and so
+/// is what the element allows for one call (`login_hint`, `prompt`); any other wish is refused. With POST the same goes into a
+/// body.
 #[utoipa::path(params(ElementPath, OAuthUrlQuery),
     responses((status = 200, description = "The address", body = OAuthUrl)),
     extensions(("x-failures" = json!(["oauth_url", "element_not_found"]))))]

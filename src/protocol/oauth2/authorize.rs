@@ -1,5 +1,7 @@
 //! The authorization request (RFC 6749 section 4.1.1) as each vendor wants it.
 
+use std::collections::BTreeMap;
+
 use url::Position;
 use url::form_urlencoded::byte_serialize;
 
@@ -18,6 +20,8 @@ pub struct Authorization<'a> {
     pub scope: Option<&'a str>,
     pub optional_scope: Option<&'a str>,
     pub code_challenge: Option<&'a str>,
+    /// What this one request asks for, as far as the element allows it.
+    pub wishes: &'a BTreeMap<String, String>,
 }
 
 /// Where to send the user.
@@ -42,7 +46,8 @@ pub fn url(oauth2: &OAuth2, authorization: &Authorization<'_>, values: Values<'_
     if let Some(challenge) = authorization.code_challenge {
         pairs.extend([("code_challenge", challenge), ("code_challenge_method", "S256")]);
     }
-    pairs.extend(oauth2.authorize.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let fixed = oauth2.authorize.parameters.iter().filter(|(name, _)| !authorization.wishes.contains_key(*name));
+    pairs.extend(fixed.chain(authorization.wishes).map(|(name, value)| (name.as_str(), value.as_str())));
     let mut text = url[..Position::AfterPath].to_owned();
     let mut separator = '?';
     if let Some(fixed) = url.query().filter(|fixed| !fixed.is_empty()) {

@@ -8,6 +8,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::url::{check_callback_url, check_state};
+use super::wishes::OF_ANY;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
@@ -64,6 +65,8 @@ impl Services {
         };
         check_callback_url(callback_url)?;
         let callback_url = self.allowed_callback(owner, callback_url).await?;
+        let known = [&OF_ANY[..], &["preset"]].concat();
+        let wishes = self.wishes(Some(owner), (&element, oauth2), &known, &given)?;
         let state = value("state");
         check_state(state)?;
         let app = self.usable_app(owner, &element).await?.ok_or_else(|| no_app(&element))?;
@@ -94,6 +97,7 @@ impl Services {
             scope: Some(scope.as_str()).filter(|scope| !scope.is_empty()),
             optional_scope: Some(&optional_scope),
             code_challenge: begun.challenge.as_deref(),
+            wishes: &wishes,
         };
         let oauth_url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;

@@ -2,3 +2,4 @@
 
 pub mod default_url;
 pub mod url;
+pub(in crate::service) mod wishes;

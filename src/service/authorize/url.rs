@@ -1,16 +1,19 @@
 //! Where to send a user: `oauth/url` (docs/api.md, OAuth addresses).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use url::Url;
 use utoipa::ToSchema;
 
+use super::wishes::OF_ANY;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::Pkce;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
 use crate::kernel::pasted::trimmed;
 use crate::kernel::plain_text::shortened;
 use crate::kernel::secret::Secret;
@@ -21,9 +24,10 @@ use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::credentials::partner_app::oauth2_of;
 use crate::service::grants::{FoundBy, OPEN_FOR, Proof};
+use crate::service::ground::Races;
 use crate::store::limits::Limit;
 use crate::store::sealed::GRANT;
-use crate::store::{StoreFault, grants};
+use crate::store::{AnyConn, StoreFault, grants};
 use crate::vault::lookup::Purpose;
 
 const LONGEST_STATE: usize = 1000;
@@ -64,6 +68,7 @@ impl Services {
             return Err(ApiError::new(Code::MissingParameter, message));
         };
         check_callback_url(redirect_uri)?;
+        let wishes = self.wishes(actor.map(Actor::owner), (&element, oauth2), &OF_ANY, &given)?;
         let state = value("state");
         check_state(state)?;
         let (state, verifier) = match oauth2.pkce {
@@ -84,13 +89,15 @@ impl Services {
             scope: given.get("scope").map(String::as_str),
             optional_scope: value("optionalScope").or_else(|| value("optional_scope")),
             code_challenge: challenge.as_deref(),
+            wishes: &wishes,
         };
         let url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;
         Ok(OAuthUrl { element: element.key.clone(), oauth_url: url })
     }
 
-    /// Keeps the verifier for `POST /instances`, under the state.
+    /// Keeps the verifier for `POST /instances`, under the state. Who begins the same once more has left the start before: the newer
+    /// one takes its place.
     async fn remember(
         &self,
         actor: &Actor,
@@ -105,26 +112,57 @@ impl Services {
             client_id: Secret::new(client_id),
             redirect_uri: redirect_uri.to_owned(),
             found_by: Some(FoundBy::of(state, None)),
+            begun_by: actor.user_id(),
         };
-        let mut hashes = self.lookup.hashes(Purpose::State, state);
+        let hashes: Arc<[Vec<u8>]> = self.lookup.hashes(Purpose::State, state).into();
         let grant = grants::Grant {
             id,
             element_id: element.id,
-            state_hash: hashes.remove(0),
+            state_hash: hashes.first().cloned().unwrap_or_default(),
             sealed: self.vault.seal_document(GRANT.place(owner.organization, id), &proof)?,
             expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
             link_id: None,
             browser_hash: None,
         };
         let _room = self.claim(owner.organization, Limit::Authorizations, 1).await?;
-        let written = self.store.write_for(owner, move |conn| grants::insert(conn, owner, grant, &hashes, now)).await;
-        written.map_err(|fault| match fault {
-            StoreFault::Conflict(_) => {
-                let message = "This state already belongs to an open authorization of yours: send another, or none.";
-                ApiError::new(Code::StateInUse, message)
+        let (mut before, mut races) = (None, Races::default());
+        loop {
+            let (written, others) = (grant.clone(), Arc::clone(&hashes));
+            let insert = move |conn: &mut AnyConn| {
+                if let Some(before) = before {
+                    grants::delete(conn, owner, before)?;
+                }
+                grants::insert(conn, owner, written, others.get(1..).unwrap_or_default(), now)
+            };
+            match self.store.write_for(owner, insert).await {
+                Err(StoreFault::Conflict(_)) => races.lost()?,
+                other => return Ok(other?),
             }
-            other => other.into(),
-        })
+            let known = Arc::clone(&hashes);
+            let open = move |conn: &mut AnyConn| grants::find_any(conn, owner, &known, now);
+            before = match self.store.read_for(owner, open).await? {
+                None => None,
+                Some(open) if open.element_id == element.id && self.is_same_start(owner, &open, &proof)? => {
+                    Some(open.id)
+                }
+                Some(_) => {
+                    let message = "This state already belongs to an open authorization of yours, with another client, callback \
+                                   URL or user: send another, or none.";
+                    return Err(ApiError::new(Code::StateInUse, message));
+                }
+            };
+        }
+    }
+
+    /// Whether an open authorization was begun by the same caller, with the same client and callback URL.
+    fn is_same_start(&self, owner: Owner, open: &grants::Grant, start: &Proof) -> Result<bool, ApiError> {
+        if open.link_id.is_some() {
+            return Ok(false);
+        }
+        let before: Proof = self.vault.open_document(GRANT.place(owner.organization, open.id), &open.sealed)?;
+        let same_caller = before.begun_by.is_none() || before.begun_by == start.begun_by;
+        let same_way = before.client_id == start.client_id && before.redirect_uri == start.redirect_uri;
+        Ok(same_caller && same_way && before.found_by == start.found_by)
     }
 }
 

@@ -134,6 +134,7 @@ impl Services {
             scope: scope.as_deref(),
             optional_scope: optional.as_deref(),
             code_challenge: begun.challenge.as_deref(),
+            wishes: &link.settings.authorize,
         };
         let url = authorize::url(oauth2, &authorization, values)
             .map_err(|fault| fault.into_error(&element.name, "the settings"))?;

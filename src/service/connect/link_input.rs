@@ -1,5 +1,7 @@
 //! What an integrator sends to make a connect link, and what is kept of it.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -58,6 +60,10 @@ pub struct LinkInput {
     /// Scopes, separated by spaces, that the vendor may leave out. They replace the default.
     #[schema(nullable = false)]
     pub optional_scopes: Option<String>,
+    /// What the vendor's page is asked for beside the scopes, by the vendor's own names: `login_hint`, `prompt`, and what else each
+    /// element of the link allows.
+    #[schema(nullable = false, example = json!({ "login_hint": "jo@acme.example" }))]
+    pub authorize: Option<BTreeMap<String, String>>,
     /// Configuration of the instance, by the keys that the element declares: what is given here the person is not asked.
     #[schema(nullable = false, value_type = Option<std::collections::HashMap<String, Value>>)]
     pub configuration: Option<Map<String, Value>>,

@@ -1,5 +1,7 @@
 //! A connect link as the API shows it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,6 +44,8 @@ pub struct LinkView {
     pub scopes: Option<String>,
     #[schema(required)]
     pub optional_scopes: Option<String>,
+    /// What the vendor's page is asked for beside the scopes.
+    pub authorize: BTreeMap<String, String>,
     #[schema(required)]
     pub redirect_url: Option<String>,
     #[schema(required)]
@@ -104,6 +108,7 @@ impl Services {
             origin: settings.origin,
             scopes: settings.scopes,
             optional_scopes: settings.optional_scopes,
+            authorize: settings.authorize,
             redirect_url: settings.redirect_url,
             notify_url: settings.notify_url,
             allow_other_account: settings.allow_other_account,

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::link_input::LinkInput;
 use super::link_view::LinkView;
+use super::offer::authentication_of;
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::url_token;
@@ -16,6 +17,7 @@ use crate::kernel::paging::Page;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::audit::Deed;
+use crate::service::authorize::wishes;
 use crate::service::ground::Races;
 use crate::service::keys::unopened::unless_unopened;
 use crate::service::links::outcome::Outcome;
@@ -139,6 +141,7 @@ impl Services {
             origin,
             scopes: input.scopes.clone(),
             optional_scopes: input.optional_scopes.clone(),
+            authorize: input.authorize.clone().unwrap_or_default(),
             configuration: input.configuration.clone().unwrap_or_default(),
             redirect_url: input.redirect_url.clone(),
             notify_url: input.notify_url.clone(),
@@ -152,6 +155,11 @@ impl Services {
                 .map(|element| (element.key.clone(), element.secret_places.clone()))
                 .collect(),
         };
+        for element in offered {
+            let is_asked = authentication_of(element, &settings) == AuthenticationType::OAuth2;
+            let oauth2 = element.authentication.oauth2.as_ref().filter(|_| is_asked);
+            wishes::check((element, oauth2), &settings.authorize, Code::BadLink)?;
+        }
         let mut warning = None;
         for element in &elements {
             let odd = self.check_offer(owner, element, &settings, elements.len() == 1).await?;

@@ -227,7 +227,7 @@ impl Services {
 }
 
 /// OAuth where the element has it, unless the link says otherwise.
-fn authentication_of(element: &Element, settings: &LinkSettings) -> AuthenticationType {
+pub(super) fn authentication_of(element: &Element, settings: &LinkSettings) -> AuthenticationType {
     let default = match element.authentication.oauth2 {
         Some(_) => AuthenticationType::OAuth2,
         None => element.authentication.default,

@@ -25,6 +25,8 @@ pub struct LinkSettings {
     pub origin: Option<String>,
     pub scopes: Option<String>,
     pub optional_scopes: Option<String>,
+    /// What the vendor's page is asked for, by the vendor's names.
+    pub authorize: BTreeMap<String, String>,
     pub configuration: Map<String, Value>,
     pub redirect_url: Option<String>,
     pub notify_url: Option<String>,
