@@ -30,6 +30,7 @@ mod hub_story;
 mod hubs;
 mod idempotency;
 mod identity;
+mod kept_refresh_token;
 mod key_generations;
 mod limits;
 mod lines;

@@ -37,6 +37,8 @@ impl Arrived {
 #[derive(Debug, Clone)]
 pub enum Step {
     Send(Vec<u8>),
+    /// Nothing for so long.
+    Wait(Duration),
     /// Nothing more, with the connection open.
     Hang,
     /// Ends the connection with a reset.
@@ -105,6 +107,7 @@ impl WireVendor {
                             return;
                         }
                     }
+                    Step::Wait(time) => tokio::time::sleep(time).await,
                     // Until the other side goes away.
                     Step::Hang => drop(stream.read(&mut [0; 1]).await),
                     Step::Reset => {

@@ -33,6 +33,7 @@ use crate::store::grants;
 use crate::store::spent_codes::CodeUse;
 
 /// A credential that the vendor accepted, not stored yet.
+#[derive(Clone)]
 pub struct Provisioned {
     pub credential: Credential,
     pub lifetime: Option<i64>,

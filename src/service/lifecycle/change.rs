@@ -133,8 +133,9 @@ impl Services {
                 None => self.write_change(owner, &change, trail).await,
                 Some((provisioning, provisioned)) => {
                     let version = stored.credential.version;
-                    let credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
-                    let recovers = change.renew(provisioned);
+                    let provisioned = self.with_kept_token((&stored, &change), input, (provisioning, provisioned));
+                    let credential = self.credential_row(id, version, &change.element, owner, &provisioned)?;
+                    let recovers = change.renew(&provisioned);
                     change.stored.credential = credential.clone();
                     let entry = Entry {
                         tags: change.stored.tags()?,

@@ -6,5 +6,6 @@ pub mod create;
 pub mod delete;
 pub mod end_grants;
 pub mod forget;
+mod kept_token;
 pub(in crate::service) mod new_host;
 pub(in crate::service) mod rows;

@@ -57,7 +57,7 @@ impl Change {
     }
 
     /// Whether a URL of the vendor leads to another host than before.
-    fn moves_host(&self, input: &InstanceInput) -> bool {
+    pub(super) fn moves_host(&self, input: &InstanceInput) -> bool {
         let element = &self.element;
         let configured = element.variables.iter().any(|(name, variable)| {
             let Some(key) = &variable.configuration else { return false };

@@ -39,10 +39,10 @@ use crate::vault::lookup::Purpose;
 const STILL_OURS: Duration = Duration::from_secs(1);
 
 /// Everything that the call needs, read under the lease.
-struct Call {
-    stored: Stored,
+pub(super) struct Call {
+    pub stored: Stored,
     element: Arc<Element>,
-    credential: Credential,
+    pub credential: Credential,
     client: Client,
     request: VendorRequest,
 }
@@ -219,6 +219,12 @@ impl Services {
                 Ok(stored) if stored.credential.sealed == entry.credential.sealed => {
                     self.release(name, lateness).await;
                     return (Outcome::Refreshed, Ok(stored.credential.version));
+                }
+                Ok(stored) if self.kept_what_was_sent(&call, &stored) => {
+                    match self.with_newer_refresh_token(&entry, &stored) {
+                        Ok(newer) => entry = Arc::new(newer),
+                        Err(error) => return (Outcome::Dropped { reason: format!("{error:?}") }, Err(error)),
+                    }
                 }
                 Ok(stored) if stored.credential.version > entry.credential.version => {
                     // The operator ended it meanwhile, and what that ended was the token before. First: who waits for the

@@ -4,6 +4,7 @@ pub(in crate::service) mod attempt;
 pub mod due;
 pub mod ends;
 pub mod fresh_token;
+mod kept;
 mod outcomes;
 pub mod single_flight;
 pub mod warm_instances;
