@@ -25,6 +25,30 @@ pub struct Scopes {
     pub optional_parameter: Option<String>,
     /// What the vendor's scopes are for, by class (`marketing`, `shared`).
     pub classes: BTreeMap<String, Vec<String>>,
+    /// What is told, by class, where a link or an app insists on scopes of it. `{scopes}` stands for their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub warnings: BTreeMap<String, String>,
+    /// The vendor names every scope that it granted, so that one that it does not name was refused. Otherwise a scope is taken
+    /// for refused only where nothing that was named may stand for it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub complete: bool,
+    /// The vendor changes the case of letters.
+    #[serde(skip_serializing_if = "is_false")]
+    pub ignore_case: bool,
+    /// A scope behind one of these is the same as without it (`https://graph.microsoft.com/`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<String>,
+    /// Further names of a scope, by the name under which it is asked for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, Vec<String>>,
+    /// What a scope includes, so that the vendor need not name it. A `*` stands for any text: in both names for the same one
+    /// (`write_*`, `read_*`), in the included one alone for whatever is there (`user:*`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub implies: BTreeMap<String, Vec<String>>,
+    /// Scopes that the vendor grants without naming them (`offline_access`). `*` as above: alone, it names none that it can be
+    /// held to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<String>,
     /// What a scope lets an app do, in plain words. A `*` in the name stands for one part of it, which takes the place of
     /// the `*` in the words.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -42,6 +66,13 @@ impl Default for Scopes {
             separator: " ".to_owned(),
             optional_parameter: None,
             classes: BTreeMap::new(),
+            warnings: BTreeMap::new(),
+            complete: false,
+            ignore_case: false,
+            prefixes: Vec::new(),
+            aliases: BTreeMap::new(),
+            implies: BTreeMap::new(),
+            untold: Vec::new(),
             words: BTreeMap::new(),
             mixtures: Vec::new(),
         }
@@ -87,22 +118,35 @@ impl Scopes {
         fitting.max_by_key(|(length, _)| *length).map(|(_, words)| words)
     }
 
-    /// What is to be said about scopes that are asked for together.
-    pub fn warning(&self, scopes: &[String]) -> Option<&str> {
+    /// What is to be said about scopes that are asked for: of those that do not go together, and of the mandatory ones that
+    /// not every account can grant.
+    pub fn warning(&self, mandatory: &[String], optional: &[String]) -> Option<String> {
+        let asked = || mandatory.iter().chain(optional);
         let mixed = self.mixtures.iter().find(|mixture| {
             let begins = |scope: &String| mixture.with.iter().any(|head| scope.starts_with(head.as_str()));
-            scopes.iter().any(|scope| mixture.any.contains(scope)) && scopes.iter().any(begins)
+            asked().any(|scope| mixture.any.contains(scope)) && asked().any(begins)
         });
-        mixed.map(|mixture| mixture.warning.as_str())
+        let of_class = self.warnings.iter().filter_map(|(class, warning)| {
+            let of_class = self.classes.get(class)?;
+            let named: Vec<_> = mandatory.iter().filter(|scope| of_class.contains(scope)).map(String::as_str).collect();
+            (!named.is_empty()).then(|| warning.replace("{scopes}", &named.join(", ")))
+        });
+        let all: Vec<String> = mixed.map(|mixture| mixture.warning.clone()).into_iter().chain(of_class).collect();
+        (!all.is_empty()).then(|| all.join(" "))
     }
 }
 
-/// The scopes of a text. Callers paste them as they stand in a URL: `a b`, `a+b` and `a%20b` are the same two.
+/// The scopes of a text. Callers paste them as they stand in a URL, or as the vendor's page writes them, and vendors separate
+/// them as they like: `a b`, `a+b`, `a%20b`, `a,b` and `a;b` are the same two.
 pub fn split(text: &str) -> Vec<&str> {
     text.split("%20")
-        .flat_map(|part| part.split([' ', '+', '\t', '\n', '\r']))
+        .flat_map(|part| part.split(|c: char| c.is_whitespace() || matches!(c, '+' | ',' | ';')))
         .filter(|scope| !scope.is_empty())
         .collect()
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ pub struct LinkWaiting {
     pub configuration: Map<String, Value>,
     /// Scopes without which there is no connection.
     pub scopes: Vec<String>,
+    /// What was asked for beside them; none before grants said so.
+    #[serde(default)]
+    pub further_scopes: Vec<String>,
 }
 
 /// A caller of `oauth/url/default`, to whose own callback URL code and state are forwarded.

@@ -25,6 +25,7 @@ mod elements;
 mod end_grants;
 mod errors;
 mod external_tokens;
+mod granted_scopes;
 mod host_change;
 mod hub_story;
 mod hubs;

@@ -22,6 +22,17 @@ use super::vendor::elements;
 const TOKEN: &str = "POST /oauth/2026-03/token";
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Members of HubSpot's file that the program before this one does not know: where both run they share a directory.
+const UNKNOWN_BEFORE: [&str; 2] = [
+    "complete = true\n",
+    "
+[authentication.oauth2.scopes.warnings]
+marketing = \"\"\"
+{scopes}: HubSpot has these for accounts with marketing products, and turns a user away who cannot grant every mandatory scope. \\
+Ask for them as `optionalScopes`, or connect such accounts with the element `hubspot`.\"\"\"
+",
+];
+
 pub struct Fleet {
     pub database: Database,
     pub servers: Vec<Serving>,
@@ -63,7 +74,8 @@ impl Fleet {
         tokio::spawn(server);
         vendor.state.set(|switches| switches.rotation = true);
         let base = format!("http://{}", vendor.address);
-        let addresses = [("https://api.hubapi.com", base.as_str()), ("https://app.hubspot.com", base.as_str())];
+        let mut addresses = vec![("https://api.hubapi.com", base.as_str()), ("https://app.hubspot.com", base.as_str())];
+        addresses.extend(UNKNOWN_BEFORE.map(|text| (text, "")));
         // The same once more, with PKCE.
         let own = [
             ("key = \"hubspotcrm\"", "key = \"own\""),

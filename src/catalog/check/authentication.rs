@@ -1,6 +1,6 @@
 //! How instances authenticate: OAuth2, keys, the verification call.
 
-use super::{Findings, check_headers, is_token};
+use super::{Findings, check_headers, granted, is_token};
 use crate::catalog::element::{ApiKey, AuthenticationType, Element, Placement};
 use crate::catalog::oauth2::{ExpirySign, OAuth2};
 use crate::catalog::scopes::Scopes;
@@ -147,6 +147,7 @@ fn check_scopes(scopes: &Scopes, findings: &mut Findings) {
     for (member, list) in lists {
         check_list(&format!("{AT}/{member}"), list.into_iter().flatten(), &scopes.separator, findings);
     }
+    granted::check(scopes, findings);
     for (name, words) in &scopes.words {
         let fits = !words.trim().is_empty() && name.matches('*').count() <= 1;
         findings.demand(fits, format!("{AT}/words/{name}"), format!("`{name}` has no words, or more than one `*`"));
@@ -170,7 +171,12 @@ fn check_presets(oauth2: &OAuth2, findings: &mut Findings) {
     }
 }
 
-fn check_list<'a>(at: &str, list: impl IntoIterator<Item = &'a String>, separator: &str, findings: &mut Findings) {
+pub(super) fn check_list<'a>(
+    at: &str,
+    list: impl IntoIterator<Item = &'a String>,
+    separator: &str,
+    findings: &mut Findings,
+) {
     for (index, scope) in list.into_iter().enumerate() {
         let separated = !separator.is_empty() && scope.contains(separator);
         let splits = scope.is_empty() || scope.contains(char::is_whitespace) || separated;

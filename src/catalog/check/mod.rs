@@ -2,6 +2,7 @@
 
 mod authentication;
 mod configuration;
+mod granted;
 mod resources;
 mod suffixes;
 mod templates;

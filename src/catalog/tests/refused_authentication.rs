@@ -65,6 +65,32 @@ fn sets_of_scopes_are_checked() {
 }
 
 #[test]
+fn how_granted_scopes_are_compared_is_checked() {
+    let scope = "default = [\"all.full_access\"]";
+    for (line, reason) in [
+        ("warnings = { extra = \"w\" }", "`warnings` names the class `extra`, which `classes` lacks"),
+        ("warnings = { x = \"\" }\nclasses = { x = [\"a\"] }", "the warning of the class `x` is empty"),
+        ("classes = { x = [\"a b\"] }", "`a b` is not one scope"),
+        ("prefixes = [\"\"]", "`` is no beginning of a scope"),
+        ("aliases = { a = [] }", "`a` has no other name"),
+        ("aliases = { a = [\"b c\"] }", "`b c` is not one scope"),
+        ("aliases = { a = [\"x\"], b = [\"x\"] }", "`x` is another name of both `a` and `b`"),
+        ("aliases = { a = [\"b\"], b = [\"x\"] }", "`b` is another name of `a`, and has others itself"),
+        ("implies = { a = [] }", "`a` includes nothing"),
+        ("implies = { \"*:*\" = [\"a\"] }", "`*:*` has more than one `*`"),
+        ("implies = { a = [\"b c\"] }", "`b c` is not one scope"),
+        ("untold = [\"*a*\"]", "`*a*` has more than one `*`"),
+        (
+            "untold = [\"*\"]\ncomplete = true",
+            "`complete` says that the vendor names every scope, and `untold` that it names none",
+        ),
+    ] {
+        let line_of = line.lines().next().unwrap();
+        refused_at(CLOSEIO, scope, &format!("{line}\n{scope}"), line_of, reason);
+    }
+}
+
+#[test]
 fn a_fault_of_an_included_preset_is_told_with_its_own_file() {
     let own = HUBSPOTCRM.replace("hubspot/resources.toml", "shared.toml");
     let shared = "[oauth2.presets.x]\ndescription = \"d\"\nscopes = [\"a b\"]\n";

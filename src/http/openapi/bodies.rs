@@ -104,7 +104,7 @@ pub struct OAuthUrlRequest {
     /// Accepted for older clients and never used: leave it out.
     #[schema(nullable = false)]
     api_secret: Option<String>,
-    /// Scopes, separated by spaces; absent and empty have each their own default.
+    /// Scopes, separated by spaces or commas; absent and empty have each their own default.
     #[schema(nullable = false)]
     scope: Option<String>,
     /// Scopes that the user may lack, where the vendor knows such.

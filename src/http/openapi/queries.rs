@@ -51,7 +51,7 @@ pub struct OAuthUrlQuery {
     callback_url: String,
     /// Accepted for older clients and never used: leave it out
     api_secret: Option<String>,
-    /// Scopes, separated by spaces; absent and empty have each their own default
+    /// Scopes, separated by spaces or commas; absent and empty have each their own default
     scope: Option<String>,
     /// Scopes that the user may lack, where the vendor knows such
     optional_scope: Option<String>,
@@ -67,7 +67,7 @@ pub struct DefaultOAuthUrlQuery {
     /// Where the browser is sent in the end: on one of the organization's `allowedOrigins`
     #[param(example = "https://www.mycoolapp.com/auth")]
     callback_url: String,
-    /// Scopes without which there is no connection, separated by spaces; default: the app's
+    /// Scopes without which there is no connection, separated by spaces or commas; default: the app's
     scope: Option<String>,
     /// Scopes that the vendor may leave out; default: the app's
     optional_scope: Option<String>,

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::reply::{first_at, refusal, scopes};
+use super::granted;
+use super::reply::{first_at, refusal};
 use crate::catalog::oauth2::{Introspection, OAuth2};
 use crate::protocol::account::{self, VendorAccount};
 use crate::protocol::fault::VendorFault;
@@ -33,7 +34,7 @@ pub fn read(
         return Err(VendorFault::Malformed("an introspection that calls a new token inactive"));
     }
     Ok(Introspected {
-        scopes: first_at(&body, &rules.scope).and_then(scopes),
+        scopes: first_at(&body, &rules.scope).and_then(granted::names),
         account: account::read(&rules.account, &rules.account_name, Some(&body)),
     })
 }

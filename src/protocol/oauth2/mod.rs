@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod client;
 pub mod code;
 pub mod expired;
+pub mod granted;
 pub mod introspection;
 pub mod lifetime;
 pub mod pkce;

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::granted;
 use super::lifetime::{self, expiry};
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::OAuth2;
@@ -57,7 +58,7 @@ pub fn read(
         lifetime,
         expires_at: lifetime.and_then(|seconds| expiry(now, seconds)),
         ends_at: told(&oauth2.reply.refresh_token_expires_in).and_then(|seconds| expiry(now, seconds)),
-        scopes: first_at(&body, &oauth2.reply.scope).and_then(scopes),
+        scopes: first_at(&body, &oauth2.reply.scope).and_then(granted::names),
         account: account::read(&oauth2.reply.account, &oauth2.reply.account_name, Some(&body)),
         replied: variables::given_by_reply(element, &body),
     })
@@ -110,15 +111,4 @@ fn text_at(body: &Value, pointers: &[String]) -> Option<String> {
 
 fn default_lifetime(oauth2: &OAuth2) -> Option<i64> {
     oauth2.refresh.default_lifetime.and_then(|seconds| i64::try_from(seconds).ok())
-}
-
-/// A list, or a text with spaces or commas between the names.
-pub(super) fn scopes(value: &Value) -> Option<Vec<String>> {
-    match value {
-        Value::Array(names) => Some(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()),
-        Value::String(text) => {
-            Some(text.split([' ', ',']).filter(|name| !name.is_empty()).map(str::to_owned).collect())
-        }
-        _ => None,
-    }
 }

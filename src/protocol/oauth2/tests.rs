@@ -176,6 +176,9 @@ fn members_are_found_where_the_element_says() {
         (json!(["a", "b"]), Some(vec!["a", "b"])),
         (json!("a b"), Some(vec!["a", "b"])),
         (json!("a,b"), Some(vec!["a", "b"])),
+        (json!("a;b\nc+d"), Some(vec!["a", "b", "c", "d"])),
+        (json!([{ "name": "a" }, { "scope": "b" }, "c d", 7, {}, { "id": 1 }]), Some(vec!["a", "b", "c", "d"])),
+        (json!([{ "permission": "a", "status": "declined" }, { "name": "b", "granted": false }]), Some(vec![])),
         (json!(null), None),
         (json!(7), None),
     ] {

@@ -99,6 +99,7 @@ impl Services {
                 provider_data: ProviderData::default(),
                 started: None,
                 mandatory,
+                further: Vec::new(),
             };
             let services = self.clone();
             return self
@@ -120,7 +121,9 @@ impl Services {
         // Before the person is sent there, and the code could not be exchanged.
         client.refuse_foreign_host(oauth2, values).map_err(|fault| fault.into_error(&element.name, "the settings"))?;
         let client_id = client.id;
-        let waiting = LinkWaiting { link: id, popup: chosen.popup, configuration: given, scopes: mandatory };
+        let further_scopes = scopes.as_ref().map(|scopes| scopes.optional.clone()).unwrap_or_default();
+        let popup = chosen.popup;
+        let waiting = LinkWaiting { link: id, popup, configuration: given, scopes: mandatory, further_scopes };
         let begun =
             self.begin_callback(owner, element, client_id.clone(), Waiting::Link(waiting), Some(browser)).await?;
         let joined = |list: fn(&ScopeChoice) -> &Vec<String>| scopes.as_ref().map(|choice| list(choice).join(" "));

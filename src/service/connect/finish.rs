@@ -9,6 +9,7 @@ use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
+use crate::protocol::oauth2::granted::{self, Lacking};
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::audit::Deed;
@@ -41,6 +42,8 @@ pub(super) struct Attempt {
     pub started: Option<Started>,
     /// Scopes without which there is no connection.
     pub mandatory: Vec<String>,
+    /// What was asked for beside them.
+    pub further: Vec<String>,
 }
 
 /// Why there is no connection.
@@ -75,6 +78,7 @@ impl Services {
                     provider_data: ProviderData::of_code(&code),
                     started: Some(under_way.started(None)),
                     mandatory: waiting.scopes.clone(),
+                    further: waiting.further_scopes.clone(),
                 };
                 match self.conclude(&attempt, lateness).await {
                     Ok(None) => return Ok(()),
@@ -143,7 +147,7 @@ impl Services {
             trail,
         };
         let stored = self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned);
-        let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
+        let outcome = attempt.connected(&provisioned.connected);
         let made = stored.and_then(|stored| Ok((stored, attempt.authorised(id, &outcome, of_link)?)));
         let (stored, end) = match made {
             Ok(made) => made,
@@ -231,20 +235,27 @@ impl Attempt {
         Ok(LinkEnd { link: self.link, element: self.element.id, instance, outcome, trail: trail.record() })
     }
 
-    /// The mandatory scopes that the vendor did not grant, as far as it says what it granted.
+    /// How the link ends where the vendor surely refused a mandatory scope.
     pub(super) fn lacking(&self, connected: &Connected) -> Option<Outcome> {
-        let granted = connected.granted_scopes.as_ref()?;
-        // Asks for a refresh token, which is there or not; many servers do not list it (OpenID Connect Core, section 11).
-        let is_permission = |scope: &&String| *scope != "offline_access";
-        let missing = self.mandatory.iter().filter(is_permission).filter(|scope| !granted.contains(scope));
-        let missing: Vec<String> = missing.cloned().collect();
-        (!missing.is_empty()).then(|| Outcome {
-            missing_scopes: missing.clone(),
-            ..Outcome::connected(connected).because(
-                Reason::MissingScope,
-                format!("{} did not grant what is needed: {}.", self.element.name, missing.join(", ")),
-            )
+        let missing = self.compared(connected).refused;
+        (!missing.is_empty()).then(|| {
+            let message = format!("{} did not grant what is needed: {}.", self.element.name, missing.join(", "));
+            let missing_scopes = missing.into_iter().map(str::to_owned).collect();
+            Outcome { missing_scopes, ..Outcome::connected(connected).because(Reason::MissingScope, message) }
         })
+    }
+
+    /// How it ends with a connection.
+    pub(super) fn connected(&self, connected: &Connected) -> Outcome {
+        let unconfirmed_scopes = self.compared(connected).unknown.into_iter().map(str::to_owned).collect();
+        Outcome { unconfirmed_scopes, ..Outcome::of_connection(&self.element.name, connected) }
+    }
+
+    /// A vendor that says nothing of scopes grants what it was asked for (RFC 6749 section 5.1).
+    fn compared(&self, connected: &Connected) -> Lacking<'_> {
+        let oauth2 = self.element.authentication.oauth2.as_ref();
+        let Some((oauth2, granted)) = oauth2.zip(connected.granted_scopes.as_ref()) else { return Lacking::default() };
+        granted::lacking(oauth2, &self.mandatory, &self.further, granted)
     }
 }
 

@@ -54,10 +54,10 @@ pub struct LinkInput {
     /// origins.
     #[schema(nullable = false)]
     pub origin: Option<String>,
-    /// Scopes, separated by spaces, without which there is no connection. They replace the default.
+    /// Scopes, separated by spaces or commas, without which there is no connection. They replace the default.
     #[schema(nullable = false)]
     pub scopes: Option<String>,
-    /// Scopes, separated by spaces, that the vendor may leave out. They replace the default.
+    /// Scopes, separated by spaces or commas, that the vendor may leave out. They replace the default.
     #[schema(nullable = false)]
     pub optional_scopes: Option<String>,
     /// What the vendor's page is asked for beside the scopes, by the vendor's own names: `login_hint`, `prompt`, and what else each

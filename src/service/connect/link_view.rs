@@ -64,8 +64,11 @@ pub struct LinkView {
     /// connected.
     #[schema(required)]
     pub message: Option<String>,
-    /// Mandatory scopes that the vendor did not grant.
+    /// Mandatory scopes that the vendor refused.
     pub missing_scopes: Vec<String>,
+    /// Of a connection: mandatory scopes that may have been granted. The vendor answered by other names, and the element does not
+    /// say what they mean (`scopes` of its file).
+    pub unconfirmed_scopes: Vec<String>,
     /// What the vendor granted, as far as it says so.
     #[schema(required)]
     pub granted_scopes: Option<Vec<String>>,
@@ -117,6 +120,7 @@ impl Services {
             reason: outcome.reason,
             message: outcome.message,
             missing_scopes: outcome.missing_scopes,
+            unconfirmed_scopes: outcome.unconfirmed_scopes,
             granted_scopes: outcome.granted_scopes,
             vendor_account: outcome.vendor_account,
             warning: None,

@@ -61,7 +61,7 @@ pub struct PartnerAppInput {
     /// Required the first time; absent or `********`: the stored one stays.
     #[schema(value_type = Option<String>, nullable = false)]
     pub client_secret: Option<Secret>,
-    /// Without one of these there is no connection. Separated by spaces; they replace those of the preset and of the element.
+    /// Without one of these there is no connection. Separated by spaces or commas; they replace those of the preset and of the element.
     pub scopes: Option<String>,
     /// Those that the vendor may leave out. An empty text asks for none.
     pub optional_scopes: Option<String>,

@@ -80,16 +80,8 @@ pub fn choose(element: &Element, layers: &[Layer<'_>]) -> ScopeChoice {
     };
     // The vendor would not know what to make of a scope that is both.
     let optional = distinct(optional).into_iter().filter(|scope| !mandatory.contains(scope)).collect::<Vec<_>>();
-    let asked = [mandatory.as_slice(), optional.as_slice()].concat();
-    let warning = oauth2.scopes.warning(&asked).map(str::to_owned);
+    let warning = oauth2.scopes.warning(&mandatory, &optional);
     ScopeChoice { mandatory, optional, warning }
-}
-
-impl ScopeChoice {
-    /// The mandatory ones that were not granted.
-    pub fn missing<'a>(&'a self, granted: &'a [String]) -> impl Iterator<Item = &'a str> {
-        self.mandatory.iter().filter(|scope| !granted.contains(scope)).map(String::as_str)
-    }
 }
 
 /// Fails when a place says something that nobody could ask for.
@@ -101,7 +93,7 @@ pub fn check(element: &Element, layer: Layer<'_>) -> Result<(), ApiError> {
     for text in layer.scopes.into_iter().chain(layer.optional_scopes) {
         if text.len() > LONGEST || !split(text).iter().all(|scope| is_scope(scope)) {
             return refused(format!(
-                "Scopes are names separated by spaces, at most {LONGEST} bytes, without quotes, backslashes and control \
+                "Scopes are names separated by spaces or commas, at most {LONGEST} bytes, without quotes, backslashes and control \
                  characters."
             ));
         }
@@ -129,9 +121,10 @@ fn owned(text: &str) -> Vec<String> {
     split(text).into_iter().map(str::to_owned).collect()
 }
 
+/// Of an element's file, too, which may hold several in one text.
 fn distinct(scopes: Vec<String>) -> Vec<String> {
     let mut distinct: Vec<String> = Vec::with_capacity(scopes.len());
-    for scope in scopes {
+    for scope in scopes.iter().flat_map(|scope| owned(scope)) {
         if !distinct.contains(&scope) {
             distinct.push(scope);
         }
@@ -213,6 +206,7 @@ mod tests {
             (None, Some(""), (GRANULAR.0, "")),
             (Some(" "), None, GRANULAR),
             (Some("a+b%20c b"), Some("a d  d"), ("a b c", "d")),
+            (Some("a,b; c"), Some("a,d"), ("a b c", "d")),
         ] {
             let (mandatory, optional) = joined(&choose(&hubspot, &[Layer { scopes, optional_scopes, preset }]));
             assert_eq!((mandatory.as_str(), optional.as_str()), expected);
@@ -250,10 +244,21 @@ mod tests {
     }
 
     #[test]
-    fn mandatory_scopes_that_were_not_granted_are_named() {
-        let choice = ScopeChoice { mandatory: owned("a b c"), optional: owned("d"), warning: None };
-        assert_eq!(choice.missing(&owned("oauth c a")).collect::<Vec<_>>(), ["b"]);
-        assert_eq!(choice.missing(&owned("a b c")).count(), 0);
+    fn marketing_scopes_are_warned_about_where_a_crm_account_must_grant_them() {
+        let choice = |key, scopes, optional_scopes| {
+            let layer = Layer { scopes: Some(scopes), optional_scopes: Some(optional_scopes), preset: None };
+            choose(&element(key), &[layer]).warning
+        };
+        let said = choice("hubspotcrm", "contacts,content forms", "social").expect("a warning");
+        assert!(said.starts_with("content, forms: ") && said.contains("optionalScopes"), "{said}");
+        // HubSpot leaves out what an account cannot grant of the optional ones.
+        assert_eq!(choice("hubspotcrm", "contacts", "content forms"), None);
+        assert_eq!(choice("hubspot", "contacts content forms", ""), None, "an account with marketing");
+        let both = choice("hubspotcrm", "contacts content crm.objects.deals.read", "").expect("a warning");
+        assert!(both.contains("To roll back, ") && both.contains("content: "), "{both}");
+        for key in ["hubspotcrm", "hubspot"] {
+            assert_eq!(choose(&element(key), &[]).warning, None, "the default of {key}");
+        }
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub struct Outcome {
     /// One sentence: why there is no connection, where the vendor's own words may be part of it, or what is not known of one.
     pub message: Option<String>,
     pub missing_scopes: Vec<String>,
+    pub unconfirmed_scopes: Vec<String>,
     pub granted_scopes: Option<Vec<String>>,
     pub vendor_account: Option<VendorAccount>,
     /// With `wrong_account`: the one that the instance belongs to.

@@ -47,6 +47,7 @@ fn details(link: &LinkView) -> Markup {
     let row = |name: &str, value: Option<&String>| {
         html! { @if let Some(value) = value { div { dt { (name) } dd { (value) } } } }
     };
+    let scopes = |names: &[String]| (!names.is_empty()).then(|| names.join(" "));
     html! {
         dl {
             div { dt { "Status" } dd { (status(link.status)) @if let Some(message) = &link.message { " " (message) } } }
@@ -54,7 +55,8 @@ fn details(link: &LinkView) -> Markup {
             (row("Name", link.name.as_ref()))
             (row("Customer", link.external_id.as_ref()))
             (row("Account at the vendor", link.vendor_account.as_ref().map(account_name).as_ref()))
-            (row("Missing scopes", (!link.missing_scopes.is_empty()).then(|| link.missing_scopes.join(" ")).as_ref()))
+            (row("Missing scopes", scopes(&link.missing_scopes).as_ref()))
+            (row("Scopes not confirmed", scopes(&link.unconfirmed_scopes).as_ref()))
             @if let Some(id) = link.instance_id {
                 div { dt { "Instance" } dd { a #instance href={ (ROOT) "/instances/" (id) } { (id) } } }
             }
