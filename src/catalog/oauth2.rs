@@ -242,7 +242,8 @@ pub struct ExpirySign {
     pub is: Vec<String>,
 }
 
-/// What the vendor's refusals mean. Compared with the `error` and `status` members of the reply.
+/// What the vendor's refusals mean. Compared with what stands at `code`, a text, a number, or an object or a list that holds
+/// one; letters of any case, and what follows a colon left aside.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Errors {

@@ -92,6 +92,9 @@ pub struct CredentialRow {
     /// When that is to be told; none once it was.
     #[serde(default)]
     pub tell_end_at: Option<UtcTime>,
+    /// How the grant stands between good and gone, as JSON.
+    #[serde(default)]
+    pub standing: Option<String>,
 }
 
 /// Who created an instance, as the API shows it.
@@ -163,15 +166,16 @@ pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Stored, StoreFa
     Ok(on_each!(conn, inner => row.get_result(inner)?))
 }
 
-/// Which versions of instance and credential are stored: as long as both stay, everything that `find` gives does, but for
-/// what the background job notes.
-pub fn versions(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(i64, i64), StoreFault> {
+/// Versions of an instance and its credential, and how the grant stands. As long as they stay, so does what `find` gives.
+pub type Versions = (i64, i64, Option<String>);
+
+pub fn versions(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Versions, StoreFault> {
     let row = instance::table
         .inner_join(credential::table)
         .filter(instance::id.eq(id))
         .filter(instance::organization_id.eq(owner.organization))
         .filter(instance::account_id.eq(owner.account))
-        .select((instance::version, credential::version));
+        .select((instance::version, credential::version, credential::standing));
     Ok(on_each!(conn, inner => row.get_result(inner)?))
 }
 

@@ -25,6 +25,8 @@ pub struct Due {
     pub account_id: i64,
     pub element_id: i64,
     pub version: i64,
+    /// False: it is due because it ends.
+    pub refreshable: bool,
     pub refreshed_at: Option<UtcTime>,
     pub last_used_at: Option<UtcTime>,
 }
@@ -54,6 +56,7 @@ pub fn due(conn: &mut AnyConn, now: DateTime<Utc>) -> Result<Vec<Due>, StoreFaul
             credential::account_id,
             instance::element_id,
             credential::version,
+            credential::refreshable,
             credential::refreshed_at,
             instance_usage::last_used_at.nullable(),
         ));
@@ -96,13 +99,13 @@ pub fn hand_over(
     Ok(())
 }
 
-/// The version of a credential, if there is one.
-pub fn version(conn: &mut AnyConn, owner: Owner, instance: i64) -> Result<Option<i64>, StoreFault> {
+/// The version of a credential, if there is one, and whether it can be renewed.
+pub fn version(conn: &mut AnyConn, owner: Owner, instance: i64) -> Result<Option<(i64, bool)>, StoreFault> {
     let row = credential::table
         .filter(credential::instance_id.eq(instance))
         .filter(credential::organization_id.eq(owner.organization))
         .filter(credential::account_id.eq(owner.account))
-        .select(credential::version);
+        .select((credential::version, credential::refreshable));
     Ok(on_each!(conn, inner => row.get_result(inner).optional()?))
 }
 
@@ -115,6 +118,23 @@ pub fn put_off(
     let row = credential::table.filter(credential::instance_id.eq(instance)).filter(credential::version.eq(version));
     diesel::update(row).set(credential::due_at.eq(until.map(UtcTime))).execute(conn)?;
     Ok(())
+}
+
+/// Notes how a grant stands, unless its credential was replaced since `version` was read. False: it was, or this is noted
+/// already.
+pub fn note_standing(
+    conn: &mut AnyConn,
+    owner: Owner,
+    (id, version): (i64, i64),
+    standing: &str,
+) -> Result<bool, StoreFault> {
+    let row = credential::table
+        .filter(credential::instance_id.eq(id))
+        .filter(credential::organization_id.eq(owner.organization))
+        .filter(credential::account_id.eq(owner.account))
+        .filter(credential::version.eq(version))
+        .filter(credential::standing.is_null().or(credential::standing.ne(standing)));
+    Ok(diesel::update(row).set(credential::standing.eq(Some(standing))).execute(conn)? == 1)
 }
 
 /// The vendor has withdrawn the grant: marks the instance, unless its credential was replaced since `version` was read

@@ -113,6 +113,7 @@ diesel::table! {
         refused_at -> Nullable<UtcTimestamp>,
         ends_at -> Nullable<UtcTimestamp>,
         tell_end_at -> Nullable<UtcTimestamp>,
+        standing -> Nullable<Text>,
     }
 }
 

@@ -54,7 +54,7 @@ impl Hosts {
         let own = Vendor::start();
         let other = Vendor::start_at(("127.0.0.2", own.address.port()));
         for vendor in [&own, &other] {
-            let token = json!({ "access_token": "new", "token_type": "bearer", "expires_in": 3600 });
+            let token = json!({ "access_token": "new", "token_type": "bearer", "expires_in": 86_400 });
             vendor.answers("/token", 200, token);
             vendor.answers("/me", 200, json!({ "id": 1 }));
         }

@@ -52,6 +52,7 @@ mod replies_told;
 mod seals;
 mod secrecy;
 mod shares;
+mod standing;
 mod story;
 mod token_ends;
 mod token_sight;

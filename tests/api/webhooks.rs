@@ -13,13 +13,13 @@ const WEBHOOK: &str = "/notifications/webhook";
 const SECRETS: &str = "/notifications/webhook/secrets";
 const DELIVERIES: &str = "/notifications/deliveries";
 
-async fn listens(server: &TestServer) -> Receiver {
+pub(super) async fn listens(server: &TestServer) -> Receiver {
     let receiver = Receiver::start().await;
     server.caller().put(WEBHOOK, &json!({ "url": receiver.url() })).await.ok();
     receiver
 }
 
-async fn send(server: &TestServer) {
+pub(super) async fn send(server: &TestServer) {
     server.services.send_due_notices().await.expect("the job runs");
 }
 

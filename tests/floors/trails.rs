@@ -36,6 +36,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("principals::still_holds", "a lock"),
     ("refreshes::put_off", "when a token is looked at"),
     ("refreshes::hand_over", "when a token is looked at"),
+    ("refreshes::note_standing", "what the vendor answered: notices tell that"),
     ("refreshes::mark_invalid", "the vendor withdrew it: notices tell that"),
     ("refreshes::recover", "the vendor gave a newer token: notices tell that"),
     ("revocation_orders::pass", "how far an order is, which has a row"),

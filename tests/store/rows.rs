@@ -101,6 +101,7 @@ impl Organization {
             refused_at: None,
             ends_at: None,
             tell_end_at: None,
+            standing: None,
         }
     }
 

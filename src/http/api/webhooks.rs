@@ -38,7 +38,8 @@ async fn get_webhook(Administrator(caller): Administrator) -> Result<web::Json<W
 /// Set where the organization is told what happens
 ///
 /// For administrators of the organization. Every event is sent there with POST, signed as the Standard Webhooks
-/// specification says: `instance.created`, `instance.invalid`, `instance.expiring`, `instance.recovered`, and those of connect links. The body is a
+/// specification says: `instance.created`, `instance.failing`, `instance.invalid`, `instance.expiring`, `instance.recovered`, and those of connect
+/// links. The body is a
 /// `Notice`. Any 2xx takes it; everything else is tried again for a day, under the same `webhook-id`. The first time
 /// the reply shows the secret.
 #[utoipa::path(request_body = WebhookAddress,

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::granted;
-use super::reply::{first_at, refusal};
+use super::refusal::refusal;
+use super::reply::first_at;
 use crate::catalog::oauth2::{Introspection, OAuth2};
 use crate::protocol::account::{self, VendorAccount};
 use crate::protocol::fault::VendorFault;

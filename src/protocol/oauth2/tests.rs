@@ -226,11 +226,18 @@ fn refusals_are_sorted_by_who_can_do_something() {
         }
     );
     for status in [408, 425, 429, 477, 500, 502, 503, 504] {
-        let down = fault(status, json!({ "error": "invalid_grant" }));
+        let down = fault(status, json!({ "error": "something_new" }));
         assert!(matches!(down, VendorFault::Unavailable { retry_after: Some(3), .. }), "{status}: {down:?}");
     }
     let VendorFault::Strange { at: "token.url", seen, .. } = fault(302, json!({})) else { panic!("no refusal") };
     assert_eq!((seen.status, &seen.redirect), (302, &None));
+    // RFC 6749 section 4.1.2.1, with a status that does not fit.
+    for (status, code) in
+        [(400, "temporarily_unavailable"), (400, "server_error"), (200, "slow_down"), (429, "invalid_grant")]
+    {
+        let down = fault(status, json!({ "error": code }));
+        assert!(matches!(down, VendorFault::Unavailable { .. }), "{status} {code}: {down:?}");
+    }
     let inside = fault(200, json!({ "error": "invalid_grant" }));
     assert!(matches!(inside, VendorFault::Refused { status: 200, .. }), "{inside:?}");
     for nonsense in [json!({}), json!([]), json!("at"), json!({ "access_token": "" }), json!({ "access_token": 7 })] {
@@ -240,6 +247,62 @@ fn refusals_are_sorted_by_who_can_do_something() {
         let outcome = read_with(&hubspot, 200, "text/html", text).unwrap_err();
         assert!(matches!(outcome, VendorFault::Strange { .. }), "{text}");
     }
+}
+
+/// One refusal of each place where the element lists it, in what vendors make of it.
+#[test]
+fn refusals_are_compared_as_what_they_mean() {
+    let listing = element("hubspotcrm", |oauth2| {
+        oauth2.errors.terminal = ["invalid_grant", "190", "refresh_token_invalidated"].map(str::to_owned).to_vec();
+        oauth2.errors.configuration = vec!["invalid_client".to_owned()];
+        oauth2.errors.code = vec!["/error".to_owned()];
+        oauth2.errors.message = vec!["/error_description".to_owned()];
+    });
+    let gone = |body: Value| (body, true);
+    let other = |body: Value| (body, false);
+    for (body, terminal) in [
+        gone(json!({ "error": "Invalid_Grant" })),
+        gone(json!({ "error": "invalid grant" })),
+        // ccpgames/sso-issues #54
+        gone(json!({ "error": "invalid_grant: Token is expired or invalid." })),
+        // Graph API, "Handling Errors": the code is a number, in an object.
+        gone(json!({ "error": { "message": "Session has expired", "type": "OAuthException", "code": 190 } })),
+        // lidge-jun/opencodex PR 4737
+        gone(
+            json!({ "error": { "message": "m", "type": "invalid_request_error", "code": "refresh_token_invalidated" } }),
+        ),
+        // JSON:API, "Error Objects"
+        gone(json!({ "errors": [{ "code": "invalid_grant", "title": "t" }] })),
+        gone(json!({ "errors": ["invalid_grant"] })),
+        gone(json!({ "data": { "error": "invalid_grant" } })),
+        gone(json!({ "fault": { "faultstring": "f", "detail": {}, "code": "invalid_grant" } })),
+        other(json!({ "error": "invalid_grants" })),
+        other(json!({ "error": "not_invalid_grant" })),
+        other(json!({ "error": "failed: invalid_grant" })),
+        other(json!({ "error": 1900 })),
+        other(json!({ "error_description": "invalid_grant" })),
+        other(json!({ "message": "invalid_grant" })),
+        other(json!([[[[[[["invalid_grant"]]]]]]])),
+    ] {
+        for status in [400, 401, 403] {
+            let fault = read(&listing, status, &body).unwrap_err();
+            assert!(matches!(fault, VendorFault::Refused { terminal: it, .. } if it == terminal), "{body}: {fault:?}");
+        }
+        // micronaut-projects/micronaut-security #235
+        let fault = read(&listing, 500, &body).unwrap_err();
+        assert_eq!(matches!(fault, VendorFault::Refused { .. }), terminal, "{body}: {fault:?}");
+    }
+    let VendorFault::Refused { code, message, .. } =
+        read(&listing, 400, &json!({ "error": { "message": "Over.", "code": 190 } })).unwrap_err()
+    else {
+        panic!()
+    };
+    assert_eq!((code.as_deref(), message.as_deref()), (Some("190"), Some("Over.")));
+    let app = read(&listing, 500, &json!({ "errors": [{ "code": "INVALID-CLIENT" }] })).unwrap_err();
+    assert!(matches!(app, VendorFault::Configuration { .. }), "{app:?}");
+    // Zero is how some say that there is no error.
+    let none = read(&listing, 200, &json!({ "error": 0, "data": { "id": "x" } })).unwrap_err();
+    assert!(matches!(none, VendorFault::Malformed(_)), "{none:?}");
 }
 
 #[test]

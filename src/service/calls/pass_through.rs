@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -138,7 +139,7 @@ impl Services {
             call.body = next.unwrap_or(Upload::Whole(bytes::Bytes::new()));
             let harmless = repeatable && call.method.is_idempotent();
             let answer = match outcome {
-                Ok(answer) if !tries.renewed && may_mean_expired(&live, answer.status) => {
+                Ok(answer) if !tries.renewed && may_mean_expired(&live, answer.status, || self.now()) => {
                     // Boxed, because it is rare: its room would be part of every call.
                     let (answer, newer) = Box::pin(self.after_answer(&live, answer)).await?;
                     match newer {
@@ -303,9 +304,10 @@ fn redirect(live: &LiveInstance, call: &Call<'_>, answer: &Answer) -> Option<(St
 }
 
 /// Whether it is worth reading what the refusal says.
-fn may_mean_expired(live: &LiveInstance, status: StatusCode) -> bool {
+fn may_mean_expired(live: &LiveInstance, status: StatusCode, now: impl FnOnce() -> DateTime<Utc>) -> bool {
     let oauth2 = live.element.authentication.oauth2.as_ref();
-    live.refreshable && oauth2.is_some_and(|oauth2| oauth2.expired.iter().any(|sign| sign.status == status.as_u16()))
+    let sign = oauth2.is_some_and(|oauth2| oauth2.expired.iter().any(|sign| sign.status == status.as_u16()));
+    sign && (live.refreshable || live.may_expire(now()))
 }
 
 fn json_of(bytes: &[u8], headers: &HeaderMap) -> Option<Value> {

@@ -9,6 +9,7 @@ use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
+use crate::protocol::Credential;
 use crate::protocol::oauth2::granted::{self, Lacking};
 use crate::service::Services;
 use crate::service::actor::Actor;
@@ -19,6 +20,7 @@ use crate::service::ground::Races;
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::connected::Connected;
 use crate::service::instance::input::ProviderData;
+use crate::service::instance::standing::ends_by_itself;
 use crate::service::lifecycle::rows::Draft;
 use crate::service::links::outcome::{Outcome, Reason};
 use crate::service::links::status::Status;
@@ -147,7 +149,7 @@ impl Services {
             trail,
         };
         let stored = self.stored(id, &base64_token(self.entropy.as_ref()), &draft, &provisioned);
-        let outcome = attempt.connected(&provisioned.connected);
+        let outcome = attempt.connected(&provisioned);
         let made = stored.and_then(|stored| Ok((stored, attempt.authorised(id, &outcome, of_link)?)));
         let (stored, end) = match made {
             Ok(made) => made,
@@ -246,9 +248,15 @@ impl Attempt {
     }
 
     /// How it ends with a connection.
-    pub(super) fn connected(&self, connected: &Connected) -> Outcome {
+    pub(super) fn connected(&self, provisioned: &Provisioned) -> Outcome {
+        let connected = &provisioned.connected;
         let unconfirmed_scopes = self.compared(connected).unknown.into_iter().map(str::to_owned).collect();
-        Outcome { unconfirmed_scopes, ..Outcome::of_connection(&self.element.name, connected) }
+        let mut outcome = Outcome::of_connection(&self.element.name, connected);
+        let lasts = !matches!(provisioned.credential, Credential::OAuth2 { refresh_token: None, .. });
+        let warning = if lasts { None } else { ends_by_itself(&self.element, provisioned.expires_at) };
+        let said: Vec<String> = outcome.message.take().into_iter().chain(warning).collect();
+        let message = (!said.is_empty()).then(|| said.join(" "));
+        Outcome { unconfirmed_scopes, message, ..outcome }
     }
 
     /// A vendor that says nothing of scopes grants what it was asked for (RFC 6749 section 5.1).

@@ -84,16 +84,10 @@ impl Services {
             // The account that makes room for another one is let go.
             let swapped = differ(before.account.as_ref(), provisioned.connected.account.as_ref());
             let version = stored.credential.version;
-<<<<<<< HEAD
             let whole = self.with_kept_token((&stored, &change), &input, (provisioning, provisioned));
             let credential = self.credential_row(id, version, &change.element, owner, &whole)?;
             let recovers = change.renew(&whole);
-            let outcome = Outcome::of_connection(&attempt.element.name, &provisioned.connected);
-=======
-            let credential = self.credential_row(id, version, &change.element, owner, provisioned)?;
-            let recovers = change.renew(provisioned);
-            let outcome = attempt.connected(&provisioned.connected);
->>>>>>> 99fab31 (Take a scope for refused only where the vendor surely said so)
+            let outcome = attempt.connected(&whole);
             let customer = &link.row.external_id;
             let of_link = self.audit_with(of_link, &attempt.actor, Deed::LinkAuthorised, (attempt.link, customer))?;
             let trail = self.audit_with(of_instance, &attempt.actor, Deed::InstanceAuthorised, (id, customer))?;

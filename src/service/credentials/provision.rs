@@ -37,6 +37,8 @@ use crate::store::spent_codes::CodeUse;
 pub struct Provisioned {
     pub credential: Credential,
     pub lifetime: Option<i64>,
+    /// With the token; otherwise it is what the element assumes.
+    pub lifetime_named: bool,
     pub expires_at: Option<DateTime<Utc>>,
     /// When the refresh token ends, where the vendor says.
     pub ends_at: Option<DateTime<Utc>>,
@@ -195,6 +197,7 @@ impl Services {
                 Ok(Provisioned {
                     credential: input.brought(access_token.clone(), refresh_token.clone()),
                     lifetime: brought.lifetime,
+                    lifetime_named: brought.lifetime.is_some(),
                     expires_at: brought.lifetime.and_then(|seconds| lifetime::expiry(since, seconds)),
                     ends_at: None,
                     refreshed_at: Some(since),
@@ -243,6 +246,7 @@ impl Services {
         Ok(Provisioned {
             credential,
             lifetime: None,
+            lifetime_named: false,
             expires_at: None,
             ends_at: None,
             refreshed_at: None,
@@ -266,6 +270,7 @@ impl Services {
                 given_for: input.given_for(),
             },
             lifetime: token.lifetime,
+            lifetime_named: token.lifetime_named,
             expires_at: token.expires_at,
             ends_at: token.ends_at,
             refreshed_at: Some(self.now()),

@@ -11,6 +11,7 @@ pub mod list;
 pub mod overview;
 pub mod rendered;
 pub mod schedule;
+pub mod standing;
 pub mod stored;
 pub mod token_sight;
 pub mod usage;

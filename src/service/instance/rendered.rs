@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
 
+use super::standing::Standing;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::service::process::memory::Memory;
 use crate::service::{Services, of_instance};
-use crate::store::instances;
+use crate::store::instances::{self, Versions};
 
 /// How many are remembered at most, and bytes of one at most.
 const CAPACITY: u64 = 5_000;
@@ -18,8 +20,9 @@ const LARGEST: usize = 8 * 1024;
 /// An instance's JSON. It holds the token, so it is wiped.
 struct Rendered {
     owner: Owner,
-    /// Of the instance and of its credential.
-    versions: (i64, i64),
+    versions: Versions,
+    /// When it is over by itself.
+    until: Option<DateTime<Utc>>,
     made_by: i64,
     body: Zeroizing<Vec<u8>>,
 }
@@ -71,15 +74,17 @@ impl Services {
         // Who owns the row by now may be another one than whose secrets were shown.
         if let Some(rendered) = known.get(&id).filter(|rendered| rendered.owner == owner) {
             let stored = self.store.read_for(owner, move |conn| instances::versions(conn, owner, id)).await;
-            if stored.map_err(of_instance(id))? == rendered.versions {
+            let same = stored.map_err(of_instance(id))? == rendered.versions;
+            if same && rendered.until.is_none_or(|end| self.now() < end) {
                 return Ok(InstanceBody(rendered));
             }
         }
         let generation = known.generation();
         let stored = self.stored_instance(owner, id).await.map_err(|error| self.unless_under_way(owner, id, error))?;
         let body = self.view(&stored, true)?.json()?;
-        let versions = (stored.instance.version, stored.credential.version);
-        let rendered = Rendered { owner, versions, made_by: stored.creator.id, body: Zeroizing::new(body) };
+        let versions = (stored.instance.version, stored.credential.version, stored.credential.standing.clone());
+        let until = Standing::of(&stored.credential).ends_at;
+        let rendered = Rendered { owner, versions, until, made_by: stored.creator.id, body: Zeroizing::new(body) };
         Ok(InstanceBody(match rendered.body.len() {
             0..=LARGEST => known.remember(id, rendered, generation),
             _ => Arc::new(rendered),

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::configuration::Configuration;
 use super::connected::Connected;
+use super::standing::{Standing, ends_by_itself};
 use crate::catalog::element::{ConfigurationEntry, Element};
 use crate::kernel::clock::api_date;
 use crate::kernel::error::ApiError;
@@ -55,6 +56,22 @@ pub struct InstanceView {
     pub external_id: Option<String>,
     #[schema(required)]
     pub invalid_reason: Option<String>,
+    /// When the vendor first refused to renew the token, where it has done so since: the connection may be at its end. After five
+    /// refusals over at least a day it is.
+    #[serde(default)]
+    #[schema(required)]
+    pub failing_since: Option<String>,
+    /// How often in a row it has. An outage of the vendor does not count.
+    #[serde(default)]
+    pub refused_refreshes: i64,
+    /// The vendor's words the last time.
+    #[serde(default)]
+    #[schema(required)]
+    pub last_refusal: Option<String>,
+    /// That the connection ends by itself, and what to ask the vendor for so that it does not.
+    #[serde(default)]
+    #[schema(required)]
+    pub warning: Option<String>,
     /// When the access token expires, where the vendor says so.
     #[schema(required)]
     pub expires_at: Option<String>,
@@ -179,6 +196,11 @@ impl Services {
         let connected = Connected::of_row(row)?;
         let held = || self.held(row.owner(), (row.element_id, row.id), &stored.credential.sealed);
         let invalid_reason = row.invalid_reason.clone().or_else(held);
+        let standing = Standing::of(&stored.credential);
+        // A job writes it down a moment later.
+        let ended = || standing.ended(element.as_ref().map_or(&row.element_key, |element| &element.name), self.now());
+        let invalid_reason = invalid_reason.or_else(ended);
+        let failing = standing.failing;
         let events_enabled = configuration.and_then(|known| known.get("event.notification.enabled")) == Some("true");
         let shown = configuration.map(|configuration| {
             let shown = shown(element.as_deref(), configuration, stored);
@@ -209,7 +231,14 @@ impl Services {
                 last_name: stored.creator.last_name.clone(),
             },
             external_id: row.external_id.clone(),
+            warning: element.as_deref().filter(|_| invalid_reason.is_none()).and_then(|element| {
+                let oauth2 = row.authentication_type == "oauth2" && !stored.credential.refreshable;
+                oauth2.then(|| ends_by_itself(element, stored.expires_at())).flatten()
+            }),
             invalid_reason,
+            failing_since: failing.as_ref().map(|failing| api_date(failing.since)),
+            refused_refreshes: failing.as_ref().map_or(0, |failing| failing.refusals.into()),
+            last_refusal: failing.map(|failing| failing.said),
             expires_at: stored.expires_at().map(api_date),
             last_refresh_at: stored.refreshed_at().map(api_date),
             refresh_token_expires_at: stored.ends_at().map(api_date),

@@ -19,6 +19,7 @@ use crate::service::ground::{PATIENCE, Races};
 use crate::service::instance::answer::Answer;
 use crate::service::instance::configuration::{AUTHENTICATION_TYPE, CALLBACK_URL, Configuration};
 use crate::service::instance::input::InstanceInput;
+use crate::service::instance::standing::Standing;
 use crate::service::instance::view::InstanceView;
 use crate::service::process::flight::{Flight, Lateness};
 use crate::service::unstored::Held;
@@ -360,12 +361,13 @@ impl Change {
         }
     }
 
-    /// What a new credential makes of the row. Whether it ends an invalid state.
+    /// What a new credential makes of the row. Whether it ends an invalid state, or a failing one.
     pub fn renew(&mut self, provisioned: &Provisioned) -> bool {
+        let failing = Standing::of(&self.stored.credential).failing.is_some();
         let row = &mut self.stored.instance;
         row.external_authentication = provisioned.external_authentication().to_owned();
         row.connected = provisioned.connected.text();
-        row.invalid_reason.take().is_some()
+        row.invalid_reason.take().is_some() || failing
     }
 
     /// Whether a URL of the vendor changes, be it in its path alone, so that the key must be proven there.

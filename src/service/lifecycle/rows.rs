@@ -9,6 +9,7 @@ use crate::service::Services;
 use crate::service::credentials::provision::{Provisioned, Provisioning};
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::schedule::{due_at, tell_end_at};
+use crate::service::instance::standing::Standing;
 use crate::store::audit::Record;
 use crate::store::instances::{Creator, CredentialRow, InstanceRow, Stored};
 use crate::store::sealed::{CONFIGURATION, CREDENTIAL, INSTANCE_TOKEN};
@@ -87,6 +88,9 @@ impl Services {
         let credential = &provisioned.credential;
         let rules = element.refresh();
         let refreshable = rules.is_some() && matches!(credential, Credential::OAuth2 { refresh_token: Some(_), .. });
+        // By the vendor's own word, and nothing renews it.
+        let ends_at = provisioned.expires_at.filter(|_| provisioned.lifetime_named && !refreshable);
+        let standing = ends_at.and_then(|end| Standing::ending(provisioned.refreshed_at, end).text());
         Ok(CredentialRow {
             instance_id,
             organization_id: owner.organization,
@@ -101,6 +105,7 @@ impl Services {
             due_at: rules
                 .filter(|_| refreshable)
                 .and_then(|rules| due_at(rules, instance_id, provisioned.expires_at, provisioned.refreshed_at))
+                .or(ends_at)
                 .map(UtcTime),
             refused_at: None,
             ends_at: provisioned.ends_at.filter(|_| refreshable).map(UtcTime),
@@ -109,6 +114,7 @@ impl Services {
                 .filter(|_| refreshable)
                 .and_then(|end| tell_end_at(end, self.now()))
                 .map(UtcTime),
+            standing,
         })
     }
 }

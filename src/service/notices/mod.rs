@@ -23,11 +23,13 @@ use crate::store::{AnyConn, StoreFault, Whose, webhooks};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     InstanceCreated,
+    /// The vendor refused to renew the token, which may be the end or not.
+    InstanceFailing,
     /// The vendor has withdrawn the grant.
     InstanceInvalid,
     /// Its refresh token ends soon, whatever is done with it.
     InstanceExpiring,
-    /// An invalid instance has a new credential.
+    /// An invalid or failing instance has a new credential.
     InstanceRecovered,
     LinkOpened,
     LinkAuthorised,
@@ -41,6 +43,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InstanceCreated => "instance.created",
+            Self::InstanceFailing => "instance.failing",
             Self::InstanceInvalid => "instance.invalid",
             Self::InstanceExpiring => "instance.expiring",
             Self::InstanceRecovered => "instance.recovered",
@@ -88,7 +91,7 @@ pub struct PayloadData {
     pub link_id: Option<i64>,
     pub element_key: Option<String>,
     pub external_id: Option<String>,
-    /// Of an instance `valid` or `invalid`, of a link its status.
+    /// Of an instance `valid`, `failing` or `invalid`, of a link its status.
     #[schema(example = "invalid")]
     pub status: String,
     pub reason: Option<String>,
@@ -102,7 +105,11 @@ impl Event {
             link_id: None,
             element_key: Some(row.element_key.clone()),
             external_id: row.external_id.clone(),
-            status: if kind == Kind::InstanceInvalid { "invalid" } else { "valid" },
+            status: match kind {
+                Kind::InstanceInvalid => "invalid",
+                Kind::InstanceFailing => "failing",
+                _ => "valid",
+            },
             reason: reason.map(str::to_owned),
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use super::outcomes::Outcome;
+use super::refusals::Verdict;
 use super::single_flight::{Failure, Wanted};
 use super::warm_instances::withdrawn;
 use crate::catalog::element::Element;
@@ -24,6 +25,7 @@ use crate::service::credentials::token_turns::{Party, Turn};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::connected::Connected;
 use crate::service::instance::schedule::{due_at, renewed_end};
+use crate::service::instance::standing::Standing;
 use crate::service::notices::{self, Event};
 use crate::service::process::flight::Lateness;
 use crate::service::process::metrics::Cause;
@@ -153,13 +155,16 @@ impl Services {
         reply: Result<Token, VendorFault>,
         lateness: &Lateness,
     ) -> (Outcome, Result<i64, ApiError>) {
-        let vendor = call.element.name.clone();
-        match reply {
-            Ok(token) => self.keep_token(name, wanted, call, token, lateness).await,
-            Err(VendorFault::Refused { terminal: true, code, message, .. }) => {
-                let reason = reason_of(&vendor, message.as_deref().or(code.as_deref()), lease.unsettled);
+        let fault = match reply {
+            Ok(token) => return self.keep_token(name, wanted, call, token, lateness).await,
+            Err(fault) => fault,
+        };
+        let transient = Outcome::Transient { fault: fault.to_string() };
+        match self.verdict(&call.element, &call.stored, &fault, lease.unsettled) {
+            Verdict::Gone { reason, standing } => {
+                let code = if let VendorFault::Refused { code, .. } = fault { code } else { None };
                 let outcome = Outcome::Terminal { code };
-                let marking = self.mark_invalid(name, wanted, &call.stored, &reason);
+                let marking = self.mark_invalid(name, wanted, &call.stored, (&reason, standing));
                 match lateness.within(PATIENCE, || waits_for_database(None), marking).await {
                     // Somebody put in another credential meanwhile: that one counts.
                     Err(StoreFault::Conflict(_) | StoreFault::NotFound) => {
@@ -173,10 +178,16 @@ impl Services {
                     Ok(()) => (outcome, Err(withdrawn(&reason))),
                 }
             }
-            Err(fault) => {
+            Verdict::Refused(standing) => {
+                let standing = (standing, lease.unsettled);
+                if !self.note_refusal(name, wanted, &call.stored, standing, lateness).await {
+                    self.let_go(name, lease.unsettled, lateness).await;
+                }
+                (transient, Err(fault.into_error(&call.element.name, "the refresh token")))
+            }
+            Verdict::Nothing => {
                 self.let_go(name, lease.unsettled || may_have_rotated(&fault), lateness).await;
-                let outcome = Outcome::Transient { fault: fault.to_string() };
-                (outcome, Err(fault.into_error(&vendor, "the refresh token")))
+                (transient, Err(fault.into_error(&call.element.name, "the refresh token")))
             }
         }
     }
@@ -206,7 +217,8 @@ impl Services {
         };
         let instance = InstanceRow { connected, ..call.stored.instance.clone() };
         let lease = Some((Arc::clone(name), self.process));
-        let entry = Entry { lease, ..Entry::new(owner, Act::Renew, instance, credential) };
+        let recovers = Standing::of(&call.stored.credential).failing.is_some();
+        let entry = Entry { lease, recovers, ..Entry::new(owner, Act::Renew, instance, credential) };
         let mut entry = self.telling(entry);
         let fault = loop {
             let _held = self.unstored.hold(Arc::clone(&entry), call.client.clone());
@@ -300,6 +312,7 @@ impl Services {
             refused_at,
             ends_at: ends_at.map(UtcTime),
             tell_end_at: tell_end_at.map(UtcTime),
+            standing: None,
             ..row.clone()
         })
     }
@@ -309,16 +322,20 @@ impl Services {
         name: &Arc<str>,
         wanted: Wanted,
         stored: &Stored,
-        reason: &str,
+        (reason, standing): (&str, Option<Standing>),
     ) -> Result<(), StoreFault> {
         let (owner, id, now, process) = (wanted.owner, wanted.id, self.now(), self.process);
         let (lease, reason, version) = (Arc::clone(name), reason.to_owned(), stored.credential.version);
+        let standing = standing.and_then(|standing| standing.text());
         let event = Event::of_instance(notices::Kind::InstanceInvalid, &stored.instance, Some(&reason));
         let told = self.notices(owner, &event, None);
         let marked = self.commit_until_decided(owner, "the end of a grant", move |conn| {
-            // Once: a commit whose acknowledgement was lost is tried again.
+            // The instance first, as everybody who writes both; and once: a commit whose acknowledgement was lost is tried again.
             if refreshes::mark_invalid(conn, owner, id, version, &reason, now)? {
                 notices::enqueue(conn, &told)?;
+            }
+            if let Some(standing) = standing {
+                refreshes::note_standing(conn, owner, (id, version), &standing)?;
             }
             leases::release(conn, &lease, process)
         });
@@ -363,15 +380,6 @@ fn may_have_rotated(fault: &VendorFault) -> bool {
         VendorFault::Strange { seen, .. } => !(300..400).contains(&seen.status),
         _ => false,
     }
-}
-
-fn reason_of(vendor: &str, said: Option<&str>, unsettled: bool) -> String {
-    let said = said.map_or(String::new(), |said| format!(" ({})", said.trim_end_matches('.')));
-    let why = match unsettled {
-        true => ", and the outcome of the refresh before is unknown: its new token may be lost",
-        false => "",
-    };
-    format!("{vendor} refused the refresh token{said}{why}. The user must authorise again.")
 }
 
 fn not_refreshable(element: &Element) -> ApiError {

@@ -68,6 +68,11 @@ impl Services {
     fn hand_over_due_refreshes(&self, conn: &mut AnyConn, now: DateTime<Utc>) -> Result<(), StoreFault> {
         let (mut wanted, mut idle) = (Vec::new(), Vec::new());
         for row in refreshes::due(conn, now)? {
+            if !row.refreshable {
+                // It ends, whether somebody uses it or not.
+                wanted.push(row);
+                continue;
+            }
             let element = self.element_by_id(row.owner(), row.element_id).filter(|element| element.refresh().is_some());
             match element.map_or(Some(None), |element| wanted_until(&element, &row, now)) {
                 Some(until) => idle.push((row, until)),
@@ -92,10 +97,16 @@ impl Services {
         }
         let version = match self.store.read(move |conn| refreshes::version(conn, owner, id)).await {
             // Somebody needed a token meanwhile, and the credential says itself when it is due again.
-            Ok(Some(version)) if row.body.parse().is_ok_and(|due: i64| due < version) => {
+            Ok(Some((version, _))) if row.body.parse().is_ok_and(|due: i64| due < version) => {
                 return Ended::Done { status: None };
             }
-            Ok(Some(version)) => version,
+            Ok(Some((_, false))) => {
+                return self
+                    .end_what_is_over(owner, id)
+                    .await
+                    .map_or_else(|_| not_yet(), |_| Ended::Done { status: None });
+            }
+            Ok(Some((version, true))) => version,
             Ok(None) => return Ended::Done { status: None },
             Err(fault) => {
                 tracing::warn!(instance = id, %fault, "a due refresh cannot be begun");

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::single_flight::Wanted;
-use super::warm_instances::{Freshness, LiveInstance};
+use super::warm_instances::{Freshness, LiveInstance, withdrawn};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -50,6 +50,12 @@ impl Services {
     }
 
     async fn refreshed_first(&self, live: Arc<LiveInstance>) -> Result<Arc<LiveInstance>, ApiError> {
+        if !live.refreshable {
+            return match self.end_what_is_over(live.owner, live.id).await? {
+                Some(reason) => Err(withdrawn(&reason)),
+                None => self.newer(&live).await,
+            };
+        }
         match self.refresh_unless_set_back(&live, Cause::Expired).await {
             Ok(()) => self.newer(&live).await,
             // The token endpoint is down: what is still good is still served.
@@ -67,8 +73,14 @@ impl Services {
         body: Option<&Value>,
     ) -> Result<Option<Arc<LiveInstance>>, ApiError> {
         let oauth2 = refused.element.authentication.oauth2.as_ref();
-        if !refused.refreshable || !oauth2.is_some_and(|oauth2| means_expired(oauth2, status, body)) {
+        if !refused.may_expire(self.now()) || !oauth2.is_some_and(|oauth2| means_expired(oauth2, status, body)) {
             return Ok(None);
+        }
+        if !refused.refreshable {
+            return match self.end_refused(refused).await {
+                Err(error) if error.code == Code::ReauthorizationRequired => Err(error),
+                _ => Ok(None),
+            };
         }
         let current = self.live_instance(refused.owner, refused.id).await?;
         current.usable()?;
@@ -97,7 +109,9 @@ impl Services {
         let good = stored.expires_at().is_none_or(|end| now < end);
         let needless = (young && good) || stored.instance.invalid_reason.is_some() || !stored.credential.refreshable;
         if needless {
-            return Ok((self.view(&stored, true)?, None));
+            let ended = !stored.credential.refreshable && self.end_what_is_over(owner, id).await?.is_some();
+            let view = if ended { self.get_instance(owner, id).await? } else { self.view(&stored, true)? };
+            return Ok((view, None));
         }
         let wanted = Wanted { owner, id, seen: stored.credential.version, cause: Cause::Asked };
         let failure = match self.refresh_credential(wanted).await {

@@ -6,5 +6,6 @@ pub mod ends;
 pub mod fresh_token;
 mod kept;
 mod outcomes;
+mod refusals;
 pub mod single_flight;
 pub mod warm_instances;

@@ -17,6 +17,7 @@ use crate::protocol::variables::Replied;
 use crate::service::credentials::provision::with_values;
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::schedule::ageing_from;
+use crate::service::instance::standing::Standing;
 use crate::service::process::memory::{FeedTrust, Memory};
 use crate::service::{Services, not_found};
 use crate::store::StoreFault;
@@ -41,7 +42,8 @@ pub struct LiveInstance {
     pub version: i64,
     pub refreshable: bool,
     pub expires_at: Option<DateTime<Utc>>,
-    /// From then on a use causes a refresh, ahead of the expiry.
+    /// From then on a use causes a refresh, ahead of the expiry; or it is the end, where the vendor named one and nothing renews
+    /// the token.
     pub ageing_from: Option<DateTime<Utc>>,
     /// When a refusal of the vendor last caused a refresh.
     pub refused_at: Option<DateTime<Utc>>,
@@ -87,6 +89,12 @@ impl LiveInstance {
     /// Whether the vendor would still take the token.
     pub fn is_good(&self, now: DateTime<Utc>) -> bool {
         self.expires_at.is_none_or(|expires_at| now < expires_at)
+    }
+
+    /// Whether a refusal of the vendor may mean that the token's time is over: it can be renewed, or that time was assumed
+    /// alone and has gone.
+    pub fn may_expire(&self, now: DateTime<Utc>) -> bool {
+        self.refreshable || !self.is_good(now)
     }
 
     /// A disabled instance and a grant that is gone serve nobody.
@@ -307,7 +315,10 @@ impl Services {
             version: kept.version,
             refreshable,
             expires_at,
-            ageing_from: expires_at.filter(|_| refreshable).map(|end| ageing_from(end, stored.refreshed_at())),
+            ageing_from: match refreshable {
+                true => expires_at.map(|end| ageing_from(end, stored.refreshed_at())),
+                false => Standing::of(kept).ends_at,
+            },
             refused_at: kept.refused_at.map(Into::into),
             enabled: row.enabled,
             invalid_reason: row.invalid_reason.as_deref().map(Into::into),

@@ -57,7 +57,7 @@ pub struct Entry {
     /// The grant of another account, which makes room for it.
     #[serde(default)]
     pub replaces: Option<GrantToRevoke>,
-    /// The instance was invalid before.
+    /// The instance was invalid or failing before.
     #[serde(default)]
     pub recovers: bool,
     /// The lease under which it came, and its holder: given back with the commit.
@@ -192,7 +192,7 @@ impl Services {
                 // Somebody who took this process for dead may have found the old token spent: there is a newer one.
                 let recovered = refreshes::recover(conn, owner, id, now)?;
                 instances::update_credential(conn, owner, &entry.credential, now)?;
-                Ok(recovered)
+                Ok(recovered || entry.recovers)
             }
         }
     }

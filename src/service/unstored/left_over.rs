@@ -15,6 +15,7 @@ use crate::protocol::oauth2::client::Client;
 use crate::service::Services;
 use crate::service::ground::Pauses;
 use crate::service::instance::connected::Connected;
+use crate::service::instance::standing::Standing;
 use crate::service::links::{differ, ended_with};
 use crate::service::process::flight::Lateness;
 use crate::store::instances::{CredentialRow, InstanceRow, Stored};
@@ -223,7 +224,8 @@ fn over(entry: &Entry, stored: Stored) -> Entry {
     instance.external_authentication.clone_from(&theirs.external_authentication);
     instance.configuration_sealed.clone_from(&theirs.configuration_sealed);
     instance.connected.clone_from(&theirs.connected);
-    let recovers = instance.invalid_reason.take().is_some();
+    let failing = Standing::of(&stored.credential).failing.is_some();
+    let recovers = instance.invalid_reason.take().is_some() || failing;
     let credential = CredentialRow { version: stored.credential.version, ..entry.credential.clone() };
     Entry { instance, credential, tags, recovers, ..entry.clone() }
 }

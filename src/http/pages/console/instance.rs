@@ -89,6 +89,12 @@ fn state(view: &InstanceView, usage: &UsageView) -> Markup {
                 (parts::state(State::of(view.disabled, !view.valid)))
                 @if let Some(reason) = &view.invalid_reason { " " (reason) }
             }))
+            @if let Some(warning) = &view.warning { (row("Ends by itself", html! { (warning) })) }
+            @if view.failing_since.is_some() {
+                (row("Failing since (UTC)", parts::date(view.failing_since.as_deref())))
+                (row("Refused refreshes", html! { (view.refused_refreshes) }))
+                @if let Some(said) = &view.last_refusal { (row("Last refusal", html! { (said) })) }
+            }
             (row("Last call (UTC)", html! {
                 (parts::date(usage.last_used_at.as_deref()))
                 @if let Some(status) = usage.last_status { " " (status_of_call(status)) }
