@@ -26,6 +26,9 @@ pub struct OAuth2 {
     #[serde(default)]
     pub pkce: Pkce,
     pub token: TokenEndpoint,
+    /// What the vendor calls parameters of its requests, by their names in the standard (`client_id = "client_key"`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
     /// The vendor registers an app once, and takes it on the hosts of all its customers. Otherwise, where these depend on the
     /// customer, an organization's app is used on the hosts alone that it was stored for. `sources` of the element names the
     /// vendor's page.
@@ -53,6 +56,39 @@ impl OAuth2 {
     /// Where refresh tokens go.
     pub fn refresh_url(&self) -> &Template {
         self.refresh.url.as_ref().unwrap_or(&self.token.url)
+    }
+
+    /// How a code is exchanged, and how a token is refreshed.
+    pub fn exchange_call(&self) -> TokenCall<'_> {
+        let TokenEndpoint { client_authentication, method, parameters, .. } = &self.token;
+        TokenCall { client_authentication: *client_authentication, method: *method, parameters }
+    }
+
+    /// What `refresh` leaves out is as at the exchange.
+    pub fn refresh_call(&self) -> TokenCall<'_> {
+        let (exchange, refresh) = (self.exchange_call(), &self.refresh);
+        TokenCall {
+            client_authentication: refresh.client_authentication.unwrap_or(exchange.client_authentication),
+            method: refresh.method.unwrap_or(exchange.method),
+            parameters: refresh.parameters.as_ref().unwrap_or(exchange.parameters),
+        }
+    }
+
+    /// Whether its clients are public: a secret is sent nowhere (RFC 6749 section 2.1).
+    pub fn has_public_clients(&self) -> bool {
+        let Self { token, refresh, revoke, introspection, .. } = self;
+        let further = [
+            refresh.client_authentication.filter(|_| refresh.supported),
+            revoke.as_ref().and_then(|it| it.client_authentication),
+            introspection.as_ref().and_then(|it| it.client_authentication),
+        ];
+        let mut all = further.into_iter().flatten().chain([token.client_authentication]);
+        all.all(|it| it == ClientAuthentication::None)
+    }
+
+    /// What the vendor calls a parameter of the standard.
+    pub fn name<'a>(&'a self, standard: &'a str) -> &'a str {
+        self.names.get(standard).map_or(standard, String::as_str)
     }
 
     /// Where the client authenticates.
@@ -108,9 +144,32 @@ pub struct TokenEndpoint {
     pub client_authentication: ClientAuthentication,
     #[serde(default)]
     pub body: BodyEncoding,
+    #[serde(default)]
+    pub method: TokenMethod,
     /// Headers of token requests only.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Further fields of token requests (`audience`, the `resource` of RFC 8707); a `grant_type` takes the place of the standard's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// What differs between the exchange of a code and a refresh.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenCall<'a> {
+    pub client_authentication: ClientAuthentication,
+    pub method: TokenMethod,
+    pub parameters: &'a BTreeMap<String, String>,
+}
+
+/// RFC 6749 section 3.2 knows POST alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TokenMethod {
+    #[default]
+    Post,
+    /// All fields go into the query.
+    Get,
 }
 
 /// How client id and secret reach the token endpoint (RFC 6749 section 2.3.1).
@@ -122,8 +181,12 @@ pub enum ClientAuthentication {
     Post,
     /// As HTTP Basic.
     Basic,
+    /// The same without form encoding, for vendors that decode nothing.
+    BasicRaw,
     /// In the query, for vendors that read nothing else.
     Query,
+    /// A public client: the id alone, in the body.
+    None,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -183,6 +246,15 @@ pub struct Refresh {
     /// Absent: the token endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Template>,
+    /// Absent: as at the exchange.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_authentication: Option<ClientAuthentication>,
+    /// Absent: as at the exchange.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<TokenMethod>,
+    /// In the place of `token.parameters`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<BTreeMap<String, String>>,
     /// Every refresh replaces the refresh token and spends the old one.
     pub rotates: bool,
     /// Seconds that a token lives when the reply does not say; absent: until the vendor refuses it.
@@ -198,7 +270,17 @@ pub struct Refresh {
 
 impl Default for Refresh {
     fn default() -> Self {
-        Self { supported: true, url: None, rotates: false, default_lifetime: None, idle_limit: None, concurrency: 16 }
+        Self {
+            supported: true,
+            url: None,
+            client_authentication: None,
+            method: None,
+            parameters: None,
+            rotates: false,
+            default_lifetime: None,
+            idle_limit: None,
+            concurrency: 16,
+        }
     }
 }
 

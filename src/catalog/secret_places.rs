@@ -35,7 +35,17 @@ impl Element {
             let introspection = oauth2.introspection.as_ref().and_then(|it| it.client_authentication);
             // Elsewhere `hosts` only say what a value may be; here nothing else bounds where the app's secret goes.
             let bounds = oauth2.one_app_for_all_hosts.then_some(&self.hosts);
-            json!([oauth2.placement, oauth2.token.client_authentication, revoke, introspection, bounds])
+            let mut how = vec![
+                json!(oauth2.placement),
+                json!(oauth2.token.client_authentication),
+                json!(revoke),
+                json!(introspection),
+                json!(bounds),
+            ];
+            // A file without these is what it was before there were any.
+            let later = (oauth2.token.method, oauth2.refresh.client_authentication, oauth2.refresh.method);
+            how.extend((later != Default::default()).then(|| json!(later)));
+            how
         });
         let key = self.authentication.api_key.as_ref();
         let key = key.map(|key| {

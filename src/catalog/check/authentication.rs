@@ -40,6 +40,7 @@ pub fn check(element: &Element, findings: &mut Findings) {
     if let Some(oauth2) = &authentication.oauth2 {
         check_oauth2(oauth2, findings);
         check_wishes(element, oauth2, findings);
+        super::token_requests::check(oauth2, findings);
     }
     if let Some(api_key) = &authentication.api_key {
         check_api_key(element, api_key, findings);
@@ -53,7 +54,7 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
     const AT: &str = "authentication/oauth2";
     findings.demand(!oauth2.description.trim().is_empty(), format!("{AT}/description"), "`description` is empty");
     for name in oauth2.authorize.parameters.keys() {
-        let own = OWN_PARAMETERS.contains(&name.as_str());
+        let own = OWN_PARAMETERS.iter().any(|own| own == name || oauth2.name(own) == name);
         findings.demand(
             !own,
             format!("{AT}/authorize/parameters/{name}"),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Findings;
 use crate::catalog::address::ADDRESS_KEYS;
 use crate::catalog::element::{AuthenticationType, ConfigurationEntry, ConfigurationType, Element};
+use crate::catalog::oauth2::OAuth2;
 
 pub fn check(element: &Element, findings: &mut Findings) {
     let offered = element.authentication_types();
@@ -33,7 +34,7 @@ pub fn check(element: &Element, findings: &mut Findings) {
         findings.add("configuration", "with several authentication types `authentication.type` must be declared");
     }
     if let Some(oauth2) = &element.authentication.oauth2 {
-        check_oauth2_keys(element, oauth2.refresh.supported, findings);
+        check_oauth2_keys(element, oauth2, findings);
     }
 }
 
@@ -124,7 +125,7 @@ fn check_selector(at: &str, entry: &ConfigurationEntry, element: &Element, findi
 }
 
 /// What the code exchange reads (docs/api.md, Configuration entries) and where Ligand shows the tokens.
-fn check_oauth2_keys(element: &Element, refreshes: bool, findings: &mut Findings) {
+fn check_oauth2_keys(element: &Element, oauth2: &OAuth2, findings: &mut Findings) {
     let given = |entry: &ConfigurationEntry| entry.required && !entry.internal;
     let kept = |entry: &ConfigurationEntry| entry.internal && entry.is_secret();
     let mut demand = |key: &str, what: &str, fits: &dyn Fn(&ConfigurationEntry) -> bool| {
@@ -136,10 +137,16 @@ fn check_oauth2_keys(element: &Element, refreshes: bool, findings: &mut Findings
         findings.demand(fits, format!("configuration/{at}"), format!("`{key}` must be {what}, and for oauth2"));
     };
     demand("oauth.api.key", "required and not internal", &given);
-    demand("oauth.api.secret", "required, secret and not internal", &|entry| given(entry) && entry.is_secret());
+    if !oauth2.has_public_clients() {
+        demand("oauth.api.secret", "required, secret and not internal", &|entry| given(entry) && entry.is_secret());
+    }
     demand("oauth.callback.url", "required and not internal", &given);
     demand("oauth.user.token", "internal and secret", &kept);
-    if refreshes {
+    if oauth2.refresh.supported {
         demand("oauth.user.refresh_token", "internal and secret", &kept);
+    }
+    let secret = element.configuration.iter().position(|entry| entry.key == "oauth.api.secret");
+    if let Some(at) = secret.filter(|_| oauth2.has_public_clients()) {
+        findings.add(format!("configuration/{at}"), "`oauth.api.secret` is sent nowhere: the clients are public");
     }
 }

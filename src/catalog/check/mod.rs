@@ -6,6 +6,7 @@ mod granted;
 mod resources;
 mod suffixes;
 mod templates;
+mod token_requests;
 
 use super::element::Element;
 

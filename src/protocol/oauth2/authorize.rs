@@ -32,10 +32,10 @@ pub fn url(oauth2: &OAuth2, authorization: &Authorization<'_>, values: Values<'_
     if oauth2.authorize.response_type {
         pairs.push(("response_type", "code"));
     }
-    pairs.push(("client_id", authorization.client_id));
-    pairs.push(("redirect_uri", authorization.redirect_uri));
+    pairs.push((oauth2.name("client_id"), authorization.client_id));
+    pairs.push((oauth2.name("redirect_uri"), authorization.redirect_uri));
     if !scope.is_empty() {
-        pairs.push(("scope", &scope));
+        pairs.push((oauth2.name("scope"), &scope));
     }
     let optional =
         authorization.optional_scope.map(|text| split(text).join(&oauth2.scopes.separator)).unwrap_or_default();

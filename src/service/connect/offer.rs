@@ -216,7 +216,7 @@ impl Services {
             return Ok(None);
         }
         if app.is_some() {
-            for key in [CLIENT_ID, CLIENT_SECRET] {
+            for key in [CLIENT_ID, CLIENT_SECRET].into_iter().filter(|key| element.entry(key).is_some()) {
                 given.insert(key.to_owned(), Value::Null);
             }
         } else if !own {

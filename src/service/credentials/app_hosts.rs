@@ -49,7 +49,8 @@ pub(super) fn hosts_of(
         ));
     }
     // Who does not know the secret must not lead it elsewhere.
-    if before.is_some() && secret.is_none() && named.iter().any(|host| !known.contains(host)) {
+    let asked = before.is_some() && !oauth2.has_public_clients();
+    if asked && secret.is_none() && named.iter().any(|host| !known.contains(host)) {
         let message = "The app gets another host, and its secret was given for the old ones: send clientSecret anew in \
                        the same request.";
         return Err(ApiError::new(Code::SecretNeededForNewHost, message));

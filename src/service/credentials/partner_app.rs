@@ -58,7 +58,7 @@ pub struct PartnerApp {
 pub struct PartnerAppInput {
     #[schema(value_type = String)]
     pub client_id: Option<String>,
-    /// Required the first time; absent or `********`: the stored one stays.
+    /// Required the first time; absent or `********`: the stored one stays. None where the app's `secretNeeded` is false.
     #[schema(value_type = Option<String>, nullable = false)]
     pub client_secret: Option<Secret>,
     /// Without one of these there is no connection. Separated by spaces or commas; they replace those of the preset and of the element.
@@ -68,7 +68,8 @@ pub struct PartnerAppInput {
     /// A set of scopes that the element names.
     pub preset: Option<String>,
     /// The hosts that the app was made for (`acme.acmedesk.example`), where every customer of the vendor has a host of its
-    /// own: id and secret are sent to these alone. A further host wants the secret anew. Absent: the stored ones stay.
+    /// own: id and secret are sent to these alone. Where customers run servers of their own, with the port (`git.acme.example:8443`). A
+    /// further host wants the secret anew. Absent: the stored ones stay.
     #[schema(nullable = false)]
     pub hosts: Option<Vec<String>>,
 }
@@ -87,6 +88,8 @@ pub struct PartnerAppView {
     /// `********` where one is stored.
     #[schema(required)]
     pub client_secret: Option<String>,
+    /// False: the vendor's clients are public, and none is asked for.
+    pub secret_needed: bool,
     #[schema(required)]
     pub scopes: Option<String>,
     #[schema(required)]
@@ -144,11 +147,16 @@ impl PartnerAppInput {
         let client_id = self.client_id.as_deref().map(trimmed).filter(|id| !id.is_empty() && id != MASK);
         let client_id =
             client_id.ok_or_else(|| refused("clientId is missing: it is on the app's page at the vendor."))?;
+        let oauth2 = oauth2_of(element)?;
         let sent = self.client_secret.as_ref().map(|secret| Secret::new(trimmed(secret.expose())));
         let sent = sent.as_ref().filter(|secret| !secret.is_empty() && secret.expose() != MASK);
-        let client_secret = sent.or(before.map(|app| &app.client_secret));
-        let client_secret =
-            client_secret.ok_or_else(|| refused("clientSecret is missing: it is on the app's page at the vendor."))?;
+        let stored = before.map(|app| &app.client_secret).filter(|secret| !secret.is_empty());
+        let client_secret = match (oauth2.has_public_clients(), sent.or(stored)) {
+            (true, _) if sent.is_some() => return Err(refused("The clients are public: leave clientSecret away.")),
+            (true, _) => Secret::default(),
+            (false, Some(secret)) => secret.clone(),
+            (false, None) => return Err(refused("clientSecret is missing: it is on the app's page at the vendor.")),
+        };
         if !plain(&client_id, LONGEST_ID) || !plain(client_secret.expose(), LONGEST_SECRET) {
             return Err(refused("clientId or clientSecret is too long, or holds control characters."));
         }
@@ -156,13 +164,13 @@ impl PartnerAppInput {
             |text: &Option<String>| text.as_deref().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned);
         let app = PartnerApp {
             client_id: Secret::new(client_id),
-            client_secret: client_secret.clone(),
+            client_secret,
             scopes: filled(&self.scopes),
             optional_scopes: self.optional_scopes.as_deref().map(|text| text.trim().to_owned()),
             preset: filled(&self.preset),
-            hosts: hosts_of(element, oauth2_of(element)?, self.hosts.as_deref(), (before, sent))?,
+            hosts: hosts_of(element, oauth2, self.hosts.as_deref(), (before, sent))?,
             given_for: match (sent, before) {
-                (None, Some(before)) => before.given_for.clone(),
+                (None, Some(before)) if !oauth2.has_public_clients() => before.given_for.clone(),
                 _ => Some(element.secret_places.clone()),
             },
         };
@@ -344,7 +352,8 @@ impl Services {
         PartnerAppView {
             element: element.key.clone(),
             client_id: app.map(|app| app.client_id.expose().to_owned()),
-            client_secret: app.map(|_| MASK.to_owned()),
+            client_secret: app.filter(|app| !app.client_secret.is_empty()).map(|_| MASK.to_owned()),
+            secret_needed: !oauth2.has_public_clients(),
             scopes: app.and_then(|app| app.scopes.clone()),
             optional_scopes: app.and_then(|app| app.optional_scopes.clone()),
             preset: app.and_then(|app| app.preset.clone()),

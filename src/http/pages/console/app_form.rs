@@ -28,7 +28,9 @@ pub fn render(operator: &Operator, app: &PartnerAppView, entered: Option<&Parame
         form method="post" action=(here) {
             (operator.sealed(Some("save-app")))
             (parts::Input::text("clientId", "Client ID", &client_id).required().render())
-            (parts::Input { kind: "password", ..parts::Input::text("clientSecret", "Client secret", "") }.hint(kept).render())
+            @if app.secret_needed {
+                (parts::Input { kind: "password", ..parts::Input::text("clientSecret", "Client secret", "") }.hint(kept).render())
+            }
             @if let Some(hosts) = &app.hosts {
                 @let shown = entered.and_then(|form| form.get("hosts")).map_or_else(|| hosts.join("\n"), str::to_owned);
                 (parts::lines("hosts", "Hosts", &shown, texts::APP_HOSTS_HINT))
