@@ -52,6 +52,8 @@ impl Element {
             let introspection = oauth2.introspection.iter();
             templates.extend(introspection.map(|it| ("authentication/oauth2/introspection/url", &it.url)));
         }
+        let verification = self.verification.as_ref().and_then(|verification| verification.url.as_ref());
+        templates.extend(verification.map(|url| ("verification/url", url)));
         templates
     }
 
@@ -64,6 +66,7 @@ impl Element {
             templates.extend(oauth2.revoke.as_mut().map(|revoke| &mut revoke.url));
             templates.extend(oauth2.introspection.as_mut().map(|introspection| &mut introspection.url));
         }
+        templates.extend(self.verification.as_mut().and_then(|verification| verification.url.as_mut()));
         for template in templates {
             *template = template.at_origin(origin);
         }

@@ -69,7 +69,8 @@ pub struct Element {
     #[serde(default)]
     pub variables: BTreeMap<String, Variable>,
     pub authentication: Authentication,
-    /// A cheap call that proves an API key before anything is stored.
+    /// A cheap call that proves an API key before anything is stored. With OAuth2 it is made after the exchange, where something is
+    /// open that it tells: a variable, the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
     /// The declared inputs of an instance, in display order.
@@ -145,10 +146,11 @@ pub struct Variable {
     /// … and the configuration key of the instance (`site.address`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
-    /// Given by the vendor: a JSON pointer into the token reply (`/instance_url`). Wins over what the user gave.
+    /// Given by the vendor: a JSON pointer into the token reply (`/instance_url`), also into the claims of a JWT in it
+    /// (`/id_token/sub`). Wins over what the user gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<String>,
-    /// The same for a key: a JSON pointer into what the `verification` call is answered.
+    /// The same of what the `verification` call is answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -210,7 +210,7 @@ pub struct Reply {
     pub refresh_token_expires_in: Vec<String>,
     /// Granted scopes, as text or list.
     pub scope: Vec<String>,
-    /// The vendor's account: what identifies it, as text or number …
+    /// The vendor's account: what identifies it, as text or number, also in the claims of a JWT (`/id_token/sub`) …
     pub account: Vec<String>,
     /// … and what people call it.
     pub account_name: Vec<String>,

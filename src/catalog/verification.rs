@@ -7,6 +7,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::oauth2::ExpirySign;
+use crate::kernel::template::Template;
 
 /// A call that succeeds only with a good credential.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -14,8 +15,12 @@ use super::oauth2::ExpirySign;
 pub struct Verification {
     #[serde(default = "get")]
     pub method: String,
-    /// Below the base URL.
+    /// Below the base URL …
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
+    /// … or an address of its own, where the base URL is another one, or hangs on what the call tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Template>,
     /// The body, for vendors that want one (GraphQL).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,

@@ -1,5 +1,6 @@
 //! The vendor's account behind a credential, as the vendor's replies tell it.
 
+use super::claims;
 use crate::kernel::plain_text::limited;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +21,7 @@ pub struct VendorAccount {
 
 /// The account, where the reply names one. `id` and `name`: JSON pointers, tried in order.
 pub fn read(id: &[String], name: &[String], reply: Option<&Value>) -> Option<VendorAccount> {
-    let first = |pointers: &[String]| pointers.iter().find_map(|pointer| text(reply?.pointer(pointer)?));
+    let first = |pointers: &[String]| pointers.iter().find_map(|pointer| text(claims::at(reply?, pointer)?.as_ref()));
     Some(VendorAccount { id: first(id)?, name: first(name) })
 }
 

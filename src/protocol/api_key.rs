@@ -1,4 +1,5 @@
-//! Static keys: how they travel, and the call that proves one. What it is answered means, `verification` says.
+//! Static keys: how they travel, and the call that proves one, or asks what stands behind a token. What it is answered means,
+//! `verification` says.
 
 use super::fault::VendorFault;
 use super::request::VendorRequest;
@@ -26,11 +27,17 @@ pub fn verification_request(
 /// The call alone, for whoever places the credential.
 pub fn verification_call(verification: &Verification, values: Values<'_>) -> Result<VendorRequest, VendorFault> {
     let element: &Element = values.element;
-    let mut url = values.url(&element.base_url)?;
-    let path = format!("{}{}", url.path().trim_end_matches('/'), verification.path);
-    let (path, query) = path.split_once('?').map_or((path.as_str(), None), |(path, query)| (path, Some(query)));
-    url.set_path(path);
-    url.set_query(query);
+    let url = match &verification.url {
+        Some(url) => values.url(url)?,
+        None => {
+            let mut url = values.url(&element.base_url)?;
+            let path = format!("{}{}", url.path().trim_end_matches('/'), verification.path);
+            let (path, query) = path.split_once('?').map_or((path.as_str(), None), |(path, query)| (path, Some(query)));
+            url.set_path(path);
+            url.set_query(query);
+            url
+        }
+    };
     let mut request = VendorRequest::new(element, &verification.method, url);
     if let Some(body) = &verification.body {
         request.set_header("Content-Type", Secret::new("application/json"));

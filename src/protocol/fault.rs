@@ -85,6 +85,15 @@ impl VendorFault {
         self
     }
 
+    /// Whether the same call may go through a moment later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unavailable { status, .. } => *status != 429,
+            Self::Timeout | Self::Unreachable { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What a caller learns. `vendor`: the element's name; `what`: the thing that was sent ("the code", "the API key").
     #[track_caller]
     pub fn into_error(self, vendor: &str, what: &str) -> ApiError {

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod answer;
 pub mod api_key;
+pub mod claims;
 pub mod content;
 pub mod credential;
 pub mod destination;

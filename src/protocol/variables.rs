@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use super::claims;
 use super::fault::VendorFault;
 use crate::catalog::element::{Element, Variable};
 use crate::kernel::template::Template;
@@ -109,14 +110,14 @@ pub fn given_by_reply(element: &Element, reply: &Value) -> Replied {
     given(element, reply, |variable| variable.reply.as_deref())
 }
 
-/// What the vendor said when it was asked about a key.
+/// What the vendor said when it was asked about a credential.
 pub fn given_by_verification(element: &Element, reply: &Value) -> Replied {
     given(element, reply, |variable| variable.verification.as_deref())
 }
 
 fn given(element: &Element, reply: &Value, at: impl Fn(&Variable) -> Option<&str>) -> Replied {
     let named = element.variables.iter().filter_map(|(name, variable)| {
-        let value = reply.pointer(at(variable)?)?;
+        let value = claims::at(reply, at(variable)?)?;
         let text = value.as_str().map(str::to_owned).or_else(|| value.is_number().then(|| value.to_string()))?;
         Some((name.clone(), text))
     });

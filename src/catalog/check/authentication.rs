@@ -46,7 +46,7 @@ pub fn check(element: &Element, findings: &mut Findings) {
         check_api_key(element, api_key, findings);
     }
     if let Some(verification) = &element.verification {
-        check_verification(verification, findings);
+        check_verification(element, verification, findings);
     }
 }
 
@@ -91,6 +91,24 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
     for (member, pointers) in pointers.into_iter().chain(introspection) {
         for (at, pointer) in pointers.iter().enumerate() {
             check_pointer(&format!("{AT}/{member}/{at}"), pointer, findings);
+        }
+    }
+    check_account_name(&format!("{AT}/reply"), &reply.account, &reply.account_name, findings);
+    if let Some(it) = &oauth2.introspection {
+        check_account_name(&format!("{AT}/introspection"), &it.account, &it.account_name, findings);
+    }
+    let claims = [
+        ("accessToken", &reply.access_token),
+        ("refreshToken", &reply.refresh_token),
+        ("expiresIn", &reply.expires_in),
+        ("scope", &reply.scope),
+    ];
+    for (member, pointers) in claims {
+        for (at, _) in pointers.iter().enumerate().filter(|(_, pointer)| pointer.starts_with("/id_token/")) {
+            findings.add(
+                format!("{AT}/reply/{member}/{at}"),
+                "claims of `id_token` tell `account`, `accountName` and variables, and nothing else",
+            );
         }
     }
     for code in oauth2.errors.terminal.iter().filter(|code| oauth2.errors.configuration.contains(code)) {
@@ -235,12 +253,38 @@ fn check_placement(at: &str, placement: &Placement, findings: &mut Findings) {
     }
 }
 
-fn check_verification(verification: &Verification, findings: &mut Findings) {
-    let Verification { method, path, refused, accepted, account, account_name, .. } = verification;
-    for pointer in account.iter().chain(account_name) {
-        check_pointer("verification", pointer, findings);
+fn check_verification(element: &Element, verification: &Verification, findings: &mut Findings) {
+    let Verification { method, path, url, refused, accepted, account, account_name, .. } = verification;
+    for (member, pointers) in [("account", account), ("accountName", account_name)] {
+        for (at, pointer) in pointers.iter().enumerate() {
+            check_pointer(&format!("verification/{member}/{at}"), pointer, findings);
+        }
     }
-    findings.demand(path.starts_with('/'), "verification/path", format!("`{path}` does not begin with `/`"));
+    check_account_name("verification", account, account_name, findings);
+    match url {
+        None => {
+            findings.demand(path.starts_with('/'), "verification/path", format!("`{path}` does not begin with `/`"))
+        }
+        Some(_) => findings.demand(path.is_empty(), "verification/path", "the call has an address already: its `url`"),
+    }
+    let (at, called) = match url {
+        Some(url) => ("verification/url", url),
+        None => ("verification/path", &element.base_url),
+    };
+    for name in called.variables() {
+        let Some(variable) = element.variables.get(name) else { continue };
+        let by_call_alone = variable.verification.is_some()
+            && variable.configuration.is_none()
+            && variable.default.is_none()
+            && variable.reply.is_none();
+        findings.demand(
+            !by_call_alone,
+            at,
+            format!(
+                "the call tells `{name}`, which its own address needs: name an address without it as `verification.url`"
+            ),
+        );
+    }
     let known = matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE");
     findings.demand(known, "verification/method", format!("`{method}` is no method, in capitals"));
     findings.demand(!refused.is_empty(), "verification/refused", "`refused` is empty");
@@ -258,6 +302,12 @@ fn check_verification(verification: &Verification, findings: &mut Findings) {
         check_pointer(&format!("verification/accepted/{at}/at"), &sign.at, findings);
     }
     findings.demand(method != "HEAD" || accepted.is_empty(), "verification/accepted", "no reply to HEAD has a body");
+}
+
+/// Without the account nobody asks what it is called.
+fn check_account_name(at: &str, account: &[String], name: &[String], findings: &mut Findings) {
+    let named = name.is_empty() || !account.is_empty();
+    findings.demand(named, format!("{at}/accountName"), "`accountName` is read beside `account` alone");
 }
 
 /// JSON pointers begin with `/` (RFC 6901).

@@ -64,6 +64,9 @@ fn check_variable(element: &Element, at: &str, name: &str, variable: &Variable, 
             super::authentication::check_pointer(&format!("{at}/{member}"), pointer, findings);
         }
     }
+    if reply.is_some() && element.authentication.oauth2.is_none() {
+        findings.add(format!("{at}/reply"), "without OAuth2 there is no token reply".to_owned());
+    }
     if verification.is_some() && element.verification.is_none() {
         findings.add(format!("{at}/verification"), "the element has no `verification` call".to_owned());
     }

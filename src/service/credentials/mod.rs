@@ -2,6 +2,7 @@
 
 mod app_hosts;
 mod code_use;
+mod follow_up;
 pub(in crate::service) mod introspect;
 pub mod partner_app;
 pub mod provision;

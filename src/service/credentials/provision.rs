@@ -97,7 +97,7 @@ impl Services {
     ) -> Result<Got, ApiError> {
         self.refuse_app_elsewhere(input)?;
         input.refuse_told_hosts()?;
-        let provisioned = match (input.authentication, &input.brought) {
+        let mut provisioned = match (input.authentication, &input.brought) {
             (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought, lateness).await?,
             (AuthenticationType::OAuth2, None) => match Box::pin(self.exchange_code(input, lateness)).await? {
                 Got::New(provisioned) => *provisioned,
@@ -105,8 +105,9 @@ impl Services {
             },
             (AuthenticationType::ApiKey, _) => self.verify_key(input).await?,
         };
+        let asked = self.follow_up(input, &mut provisioned).await;
         // A reply that names a foreign host must not be stored, let alone called.
-        if let Err(error) = input.url_of_vendor(provisioned.credential.replied()) {
+        if let Err(error) = asked.and_then(|()| input.url_of_vendor(provisioned.credential.replied())) {
             self.let_grant_go(input, &provisioned, lateness).await;
             return Err(error);
         }

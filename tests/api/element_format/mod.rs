@@ -1,5 +1,6 @@
 //! What an element's file can say of a vendor's OAuth, and what is sent and read then.
 
+mod follow_up;
 mod token_requests;
 
 use serde_json::{Value, json};
@@ -64,7 +65,8 @@ impl Own {
             .replace("#oauth2", self.oauth2)
             .replace("#token", self.token)
             .replace("#tables", self.tables)
-            .replace("ORIGIN", &format!("http://{}", vendor.address));
+            .replace("ORIGIN", &format!("http://{}", vendor.address))
+            .replace("PORT", &vendor.address.port().to_string());
         let given = "required = true\nauthentication = \"oauth2\"";
         let kept = "internal = true\nsecret = true\nauthentication = \"oauth2\"";
         let secret = entry("oauth.api.secret", &format!("{given}\nsecret = true"));

@@ -198,6 +198,9 @@ impl<'a> Ask<'a> {
                 None => {}
             }
             @if let Some(text) = offer.beforehand() { h2 { (texts::BEFOREHAND) } p { (text) } }
+            @if let Some(url) = &offer.element.signup_url {
+                p { (texts::NO_ACCOUNT) " " a href=(url) rel="noopener noreferrer" target="_blank" { (url) } }
+            }
             (asked(offer, organization))
             form method="post" action=(self.here()) {
                 input type="hidden" name="element" value=(element.key);

@@ -74,6 +74,7 @@ pub const NOTHING_OFFERED: Notice = Notice {
 pub const CHOOSE: &str = "Which system do you want to connect?";
 pub const CHOOSE_OTHER: &str = "Choose another system";
 pub const BEFOREHAND: &str = "Before you start";
+pub const NO_ACCOUNT: &str = "You have no account there yet? Make one first:";
 pub const OPTIONAL: &str = "And, where your account has it";
 pub const ENTER: &str = "What we need from you";
 pub const CONNECT: &str = "Connect";
