@@ -8,6 +8,7 @@ use super::events::Events;
 use super::oauth2::{OAuth2, Refresh};
 use super::resource::{Collection, Resource};
 use super::scopes::{Mixture, Preset};
+use super::variable::Variable;
 use super::verification::Verification;
 use crate::kernel::template::Template;
 
@@ -134,27 +135,6 @@ impl Default for Flags {
             trial_account: false,
         }
     }
-}
-
-/// The value of a template variable.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Variable {
-    /// Given by the user: the query parameter of `oauth/url` (`siteAddress`) …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameter: Option<String>,
-    /// … and the configuration key of the instance (`site.address`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub configuration: Option<String>,
-    /// Given by the vendor: a JSON pointer into the token reply (`/instance_url`), also into the claims of a JWT in it
-    /// (`/id_token/sub`). Wins over what the user gave.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reply: Option<String>,
-    /// The same of what the `verification` call is answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verification: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<String>,
 }
 
 /// How an instance of the element authenticates. `type` is the default where there are several.

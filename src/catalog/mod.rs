@@ -12,6 +12,7 @@ pub mod secret_places;
 pub mod source;
 #[cfg(test)]
 mod tests;
+pub mod variable;
 pub mod verification;
 
 pub use load::{Catalog, Complaint};

@@ -18,6 +18,8 @@ pub struct OAuth2 {
     pub beforehand: Option<String>,
     pub authorize: Authorize,
     #[serde(default)]
+    pub callback: Callback,
+    #[serde(default)]
     pub scopes: Scopes,
     /// Sets of scopes that links and apps can name; `default` is what they ask for otherwise.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -121,6 +123,22 @@ pub struct Authorize {
     /// What the vendor's redirect says in `iss` (RFC 9207): behind our own callback another one, or none, is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
+}
+
+/// The vendor's redirect (RFC 6749 section 4.1.2), beside `code` and `state`: names of its parameters.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Callback {
+    /// The code, where it is not called so (`spapi_oauth_code`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Granted scopes, where the token reply names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// A signature of all other parameters by the client secret, HMAC-SHA-256 in hex: behind our own callback a redirect without it
+    /// is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]

@@ -27,7 +27,11 @@ impl Element {
             .filter_map(|(name, _)| {
                 let variable = self.variables.get(name)?;
                 let read = [&variable.configuration, &variable.reply, &variable.verification, &variable.default];
-                Some((name, read))
+                // A file without it is what it was before there was any.
+                Some((
+                    name,
+                    read.into_iter().chain(variable.callback.as_ref().map(|_| &variable.callback)).collect::<Vec<_>>(),
+                ))
             })
             .collect();
         let oauth2 = self.authentication.oauth2.as_ref().map(|oauth2| {

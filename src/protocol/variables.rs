@@ -1,4 +1,4 @@
-//! The values behind a template's variables, from their four sources.
+//! The values behind a template's variables, from their sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,8 @@ use url::Url;
 
 use super::claims;
 use super::fault::VendorFault;
-use crate::catalog::element::{Element, Variable};
+use crate::catalog::element::Element;
+use crate::catalog::variable::Variable;
 use crate::kernel::template::Template;
 
 /// What stands in the place of a vendor's reply.
@@ -113,6 +114,15 @@ pub fn given_by_reply(element: &Element, reply: &Value) -> Replied {
 /// What the vendor said when it was asked about a credential.
 pub fn given_by_verification(element: &Element, reply: &Value) -> Replied {
     given(element, reply, |variable| variable.verification.as_deref())
+}
+
+/// What the vendor's redirect said, by the names of variables. `parameter`: one of the redirect's.
+pub fn given_by_callback(element: &Element, parameter: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+    let named = element.variables.iter().filter_map(|(name, variable)| {
+        let value = parameter(variable.callback.as_deref()?).filter(|value| !value.is_empty())?;
+        Some((name.clone(), value))
+    });
+    named.collect()
 }
 
 fn given(element: &Element, reply: &Value, at: impl Fn(&Variable) -> Option<&str>) -> Replied {

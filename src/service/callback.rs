@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::service::Services;
 use crate::service::actor::Actor;
-use crate::service::grants::{DefaultWaiting, Redirected, UnderWay, Waiting, digest};
+use crate::service::credentials::partner_app::no_app;
+use crate::service::grants::{DefaultWaiting, Redirected, Told, UnderWay, Waiting, digest};
 use crate::service::ground::Races;
 use crate::service::process::flight::Flight;
 use crate::store::grants::{self, Grant};
@@ -74,6 +76,12 @@ impl Services {
             if under_way.came_back.is_some() {
                 return self.came_back_before(owner, &under_way).await;
             }
+            let element = self.element_by_id(owner, grant.element_id);
+            let (redirected, told) = match element.as_deref() {
+                Some(element) => redirected.clone().read_by(element),
+                None => (redirected.clone(), Told::default()),
+            };
+            under_way.told = told;
             under_way.came_back = Some(redirected.code.as_ref().map(digest).unwrap_or_default());
             let id = grant.id;
             let sealed = self.vault.seal_document(GRANT.place(owner.organization, id), &under_way)?;
@@ -87,7 +95,7 @@ impl Services {
                 }
                 other => other?,
             }
-            return self.end_callback(owner, address, grant, under_way, redirected).await;
+            return self.end_callback(owner, address, element, under_way, redirected).await;
         }
     }
 
@@ -95,16 +103,19 @@ impl Services {
         &self,
         owner: Owner,
         address: Option<IpAddr>,
-        grant: Grant,
+        element: Option<Arc<Element>>,
         under_way: UnderWay,
         redirected: Redirected,
     ) -> Result<CallbackEnd, ApiError> {
-        let element = self.element_by_id(owner, grant.element_id);
         let redirected = redirected.checked(element.as_deref());
         match &under_way.waiting {
             Waiting::Default(caller) => {
                 // The organization may have withdrawn it meanwhile.
                 let address = self.allowed_callback(owner, &caller.callback_url).await?;
+                let redirected = match &element {
+                    Some(element) => self.with_signature_of_app(owner, element, redirected).await?,
+                    None => redirected,
+                };
                 Ok(CallbackEnd::Forward(forward(address, caller, &redirected)))
             }
             Waiting::Link(link) => {
@@ -125,6 +136,20 @@ impl Services {
         }
     }
 
+    /// Whoever gets the redirect forwarded does not know our state, so the signature is looked at here.
+    async fn with_signature_of_app(
+        &self,
+        owner: Owner,
+        element: &Element,
+        redirected: Redirected,
+    ) -> Result<Redirected, ApiError> {
+        let Some(oauth2) = element.authentication.oauth2.as_ref().filter(|it| it.callback.hmac.is_some()) else {
+            return Ok(redirected);
+        };
+        let app = self.usable_app(owner, element).await?.ok_or_else(|| no_app(element))?;
+        Ok(redirected.signed_by(oauth2, &app.client(oauth2)))
+    }
+
     /// A reload of the callback, or a state that is tried once more: nothing is done again.
     async fn came_back_before(&self, owner: Owner, under_way: &UnderWay) -> Result<CallbackEnd, ApiError> {
         match &under_way.waiting {
@@ -143,6 +168,9 @@ impl Services {
     }
 }
 
+/// What a redirect is forwarded with in our own words; the issuer was looked at.
+const READ_HERE: [&str; 5] = ["code", "error", "error_description", "iss", "state"];
+
 /// The caller's own callback URL with what the vendor answered, and the caller's own state.
 fn forward(mut address: Url, caller: &DefaultWaiting, redirected: &Redirected) -> String {
     {
@@ -156,6 +184,10 @@ fn forward(mut address: Url, caller: &DefaultWaiting, redirected: &Redirected) -
             if let Some(value) = value {
                 pairs.append_pair(name, value);
             }
+        }
+        // What else the vendor says belongs to the caller too (`realmId`).
+        for (name, value) in redirected.parameters.iter().filter(|(name, _)| !READ_HERE.contains(&name.as_str())) {
+            pairs.append_pair(name, value);
         }
     }
     address.into()

@@ -1,5 +1,8 @@
 //! Authorizations under way: what is kept from the address to which a user is sent until the vendor sends the user back.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +15,10 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::plain_text::limited;
 use crate::kernel::secret::{self, Secret};
-use crate::protocol::oauth2::pkce;
+use crate::protocol::oauth2::client::Client;
+use crate::protocol::oauth2::granted::names as scopes_of;
+use crate::protocol::oauth2::{pkce, redirect};
+use crate::protocol::variables::given_by_callback;
 use crate::service::Services;
 use crate::store::grants::{self, Grant};
 use crate::store::sealed::GRANT;
@@ -76,6 +82,9 @@ pub struct UnderWay {
     /// Once the vendor's redirect was here: the digest of what it brought. A state is used once.
     #[serde(default)]
     pub came_back: Option<String>,
+    /// What the redirect told beside the code.
+    #[serde(default)]
+    pub told: Told,
     /// What it is found by, digested: whoever writes to the database can put the hash of a state of theirs into any row. None: it
     /// was begun by an older version.
     #[serde(default)]
@@ -145,7 +154,35 @@ impl UnderWay {
     }
 
     pub fn started(&self, grant: Option<i64>) -> Started {
-        Started { grant, verifier: self.verifier.clone(), redirect_uri: self.redirect_uri.clone() }
+        Started {
+            grant,
+            verifier: self.verifier.clone(),
+            redirect_uri: self.redirect_uri.clone(),
+            told: self.told.clone(),
+            redirect: None,
+        }
+    }
+}
+
+/// What the vendor's redirect tells that the element reads.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Told {
+    /// By the names of variables.
+    pub variables: BTreeMap<String, String>,
+    /// Granted scopes.
+    pub scopes: Option<Vec<String>>,
+}
+
+impl Told {
+    /// `parameter`: one of the redirect's.
+    pub fn of(element: &Element, parameter: impl Fn(&str) -> Option<String>) -> Self {
+        let callback = element.authentication.oauth2.as_ref().map(|oauth2| &oauth2.callback);
+        let scopes = callback.and_then(|callback| parameter(callback.scope.as_deref()?));
+        Self {
+            variables: given_by_callback(element, parameter),
+            scopes: scopes.and_then(|text| scopes_of(&text.into())),
+        }
     }
 }
 
@@ -156,6 +193,9 @@ pub struct Started {
     pub grant: Option<i64>,
     pub verifier: Option<Secret>,
     pub redirect_uri: String,
+    pub told: Told,
+    /// The whole redirect, where its signature is to be looked at.
+    pub redirect: Option<Arc<[(String, String)]>>,
 }
 
 /// An authorization that was begun.
@@ -176,6 +216,10 @@ pub struct Redirected {
     pub error_description: Option<String>,
     /// The issuer (RFC 9207).
     pub iss: Option<String>,
+    /// All of it, in its order.
+    pub parameters: Vec<(String, String)>,
+    /// The error is what was found here, and not what the vendor said.
+    pub found_here: bool,
 }
 
 impl Services {
@@ -202,6 +246,7 @@ impl Services {
             verifier,
             waiting,
             came_back: None,
+            told: Told::default(),
             found_by: Some(FoundBy::of(&state, browser)),
         };
         let grant = Grant {
@@ -249,6 +294,47 @@ impl Services {
 }
 
 impl Redirected {
+    pub fn of(parameters: Vec<(String, String)>) -> Self {
+        let redirected = Self { parameters, ..Self::default() };
+        Self {
+            state: redirected.parameter("state").map(Secret::new),
+            code: redirected.parameter("code").map(Secret::new),
+            error: redirected.parameter("error"),
+            error_description: redirected.parameter("error_description"),
+            iss: redirected.parameter("iss"),
+            ..redirected
+        }
+    }
+
+    /// The first value that is not empty.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let first = self.parameters.iter().find(|(known, _)| known == name);
+        first.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+    }
+
+    /// With the code from where the element's vendor puts it, and what it tells beside it.
+    pub(in crate::service) fn read_by(self, element: &Element) -> (Self, Told) {
+        let told = Told::of(element, |name| self.parameter(name));
+        let name = element.authentication.oauth2.as_ref().and_then(|oauth2| oauth2.callback.code.as_deref());
+        let code = name.and_then(|name| self.parameter(name)).map(Secret::new);
+        (Self { code: code.or(self.code), ..self }, told)
+    }
+
+    /// A redirect that somebody else made is an error: the client's secret signs those of the vendor.
+    pub(in crate::service) fn signed_by(self, oauth2: &OAuth2, client: &Client) -> Self {
+        let unsigned = |name: &String| !redirect::is_signed(&self.parameters, name, &client.secret);
+        match &oauth2.callback.hmac {
+            Some(name) if self.error.is_none() && unsigned(name) => Self {
+                error: Some("invalid_response".to_owned()),
+                error_description: Some(format!("The parameter {name} is no signature by the app's secret.")),
+                code: None,
+                found_here: true,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// An answer without a code is an error; so is one of another issuer than the element's (RFC 9207 section 2.4).
     pub(in crate::service) fn checked(mut self, element: Option<&Element>) -> Self {
         let words = |text: String| limited(&text, LONGEST_WORDS);
@@ -258,10 +344,12 @@ impl Redirected {
         if oauth2.is_some_and(|oauth2| is_foreign(oauth2, self.iss.as_deref())) {
             self.error = Some("invalid_issuer".to_owned());
             self.error_description = Some("The answer came from another authorization server.".to_owned());
+            self.found_here = true;
         }
         if self.code.as_ref().is_none_or(Secret::is_empty) && self.error.is_none() {
             self.error = Some("invalid_response".to_owned());
             self.error_description = Some("The answer had no code.".to_owned());
+            self.found_here = true;
         }
         if self.error.is_some() {
             self.code = None;

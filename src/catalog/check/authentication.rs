@@ -41,6 +41,7 @@ pub fn check(element: &Element, findings: &mut Findings) {
         check_oauth2(oauth2, findings);
         check_wishes(element, oauth2, findings);
         super::token_requests::check(oauth2, findings);
+        super::callback::check(oauth2, findings);
     }
     if let Some(api_key) = &authentication.api_key {
         check_api_key(element, api_key, findings);

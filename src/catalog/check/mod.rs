@@ -1,6 +1,7 @@
 //! Cross-checks: what the types of an element cannot say. Each finding names the member it is about.
 
 mod authentication;
+mod callback;
 mod configuration;
 mod granted;
 mod resources;
@@ -69,6 +70,8 @@ fn check_identity(element: &Element, findings: &mut Findings) {
     for (at, text) in texts {
         findings.demand(!text.trim().is_empty(), at, format!("`{at}` is empty"));
     }
+    let signup = element.signup_url.as_deref().is_none_or(is_private_address);
+    findings.demand(signup, "signupUrl", "`signupUrl` is no address that begins with https://");
     findings.demand(is_key(&element.hub), "hub", "`hub` is not lower-case letters and digits");
     findings.demand((1..=300).contains(&element.timeout), "timeout", "`timeout` is outside 1–300 seconds");
     check_headers("headers", &element.headers, findings);
@@ -86,6 +89,10 @@ fn check_identity(element: &Element, findings: &mut Findings) {
 
 fn is_key(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+fn is_private_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| url.scheme() == "https")
 }
 
 /// Headers that the credential or the transport sets.

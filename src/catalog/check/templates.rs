@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use super::Findings;
-use crate::catalog::element::{Element, Variable};
+use crate::catalog::element::Element;
+use crate::catalog::variable::Variable;
 use crate::kernel::template::{Place, Template, is_loopback};
 
 pub fn check(element: &Element, findings: &mut Findings) {
@@ -42,8 +43,8 @@ pub fn check(element: &Element, findings: &mut Findings) {
 }
 
 fn check_variable(element: &Element, at: &str, name: &str, variable: &Variable, findings: &mut Findings) {
-    let Variable { parameter, configuration, reply, verification, default } = variable;
-    let sources = [parameter, configuration, reply, verification, default];
+    let Variable { parameter, configuration, reply, verification, callback, default } = variable;
+    let sources = [parameter, configuration, reply, verification, callback, default];
     findings.demand(
         sources.iter().any(|source| source.is_some()),
         at,
@@ -67,6 +68,11 @@ fn check_variable(element: &Element, at: &str, name: &str, variable: &Variable, 
     if reply.is_some() && element.authentication.oauth2.is_none() {
         findings.add(format!("{at}/reply"), "without OAuth2 there is no token reply".to_owned());
     }
+    if let Some(parameter) = callback {
+        let at = format!("{at}/callback");
+        super::callback::check_parameter(&at, parameter, findings);
+        findings.demand(element.authentication.oauth2.is_some(), at, "without OAuth2 there is no redirect");
+    }
     if verification.is_some() && element.verification.is_none() {
         findings.add(format!("{at}/verification"), "the element has no `verification` call".to_owned());
     }
@@ -84,8 +90,14 @@ fn check_template(element: &Element, at: &str, template: &Template, findings: &m
             findings.add(at, format!("the variable `{name}` chooses the host, so `hosts` must say which are allowed"));
             whole = false;
         }
-        let early = at.ends_with("authorize/url") || at.ends_with("token/url");
-        if early && variable.configuration.is_none() && variable.default.is_none() {
+        let given = variable.configuration.is_some() || variable.default.is_some();
+        let early = match at.strip_prefix("authentication/oauth2/") {
+            Some("authorize/url") => !given,
+            // By then the redirect was there.
+            Some("token/url") => !given && variable.callback.is_none(),
+            _ => false,
+        };
+        if early {
             findings.add(at, format!("the variable `{name}` is needed before any reply, but comes from one only"));
         }
     }

@@ -29,7 +29,7 @@ pub struct CreateInstance {
     /// The inputs that the element declares, by key; others are kept too. Values of any JSON type are kept as text.
     #[schema(nullable = false)]
     configuration: Option<HashMap<String, Value>>,
-    /// What the vendor's redirect brought: `code`, `state`, or `error`. Never echoed.
+    /// What the vendor's redirect brought: `code`, `state`, or `error`, and what else it said (`realmId`). Never echoed.
     #[schema(nullable = false)]
     provider_data: Option<HashMap<String, Value>>,
     /// Absent: the name.

@@ -6,7 +6,6 @@ use super::connect::{browser, lost, other_browser, result_address, trouble};
 use crate::http::extract::{Parameters, address, services};
 use crate::http::pages::frame::lead_to;
 use crate::kernel::error::ApiError;
-use crate::kernel::secret::Secret;
 use crate::service::callback::CallbackEnd;
 use crate::service::grants::Redirected;
 
@@ -17,15 +16,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 async fn callback(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let services = services(&request)?;
     let public_url = &services.public_url;
-    let parameters = Parameters::of(&request);
-    let text = |name: &str| parameters.get(name).map(str::to_owned);
-    let redirected = Redirected {
-        state: text("state").map(Secret::new),
-        code: text("code").map(Secret::new),
-        error: text("error"),
-        error_description: text("error_description"),
-        iss: text("iss"),
-    };
+    let redirected = Redirected::of(Parameters::of(&request).into_pairs());
     let end = services.finish_callback(browser(&request, public_url), address(&request), redirected).await;
     Ok(match end {
         Ok(CallbackEnd::Forward(address)) => lead_to(&address, public_url),

@@ -65,7 +65,7 @@ pub fn lacking<'a>(oauth2: &OAuth2, mandatory: &'a [String], further: &[String],
 }
 
 /// The names in a reply, however they are separated: a text, a list of texts, or of objects.
-pub(super) fn names(value: &Value) -> Option<Vec<String>> {
+pub fn names(value: &Value) -> Option<Vec<String>> {
     let owned = |text: &str| split(text).into_iter().map(str::to_owned).collect::<Vec<_>>();
     match value {
         Value::String(text) => Some(owned(text)),

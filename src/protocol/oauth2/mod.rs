@@ -8,6 +8,7 @@ pub mod granted;
 pub mod introspection;
 pub mod lifetime;
 pub mod pkce;
+pub mod redirect;
 mod refusal;
 pub mod reply;
 pub mod token;

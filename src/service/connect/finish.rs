@@ -78,7 +78,7 @@ impl Services {
                     authentication: AuthenticationType::OAuth2,
                     given: waiting.configuration.clone(),
                     provider_data: ProviderData::of_code(&code),
-                    started: Some(under_way.started(None)),
+                    started: Some(Started { redirect: Some(redirected.parameters.into()), ..under_way.started(None) }),
                     mandatory: waiting.scopes.clone(),
                     further: waiting.further_scopes.clone(),
                 };
@@ -99,7 +99,10 @@ impl Services {
             }
             (Some(element), None) => {
                 let error = redirected.error.as_deref().unwrap_or_default();
-                refused_by_redirect(&element, error, redirected.error_description)
+                match redirected.error_description {
+                    Some(words) if redirected.found_here => (Status::Failed, Refusal::of(Reason::VendorError, words)),
+                    words => refused_by_redirect(&element, error, words),
+                }
             }
         };
         self.settle_surely(owner, waiting.link, (status, &refusal.0), lateness).await.map(drop)

@@ -18,7 +18,7 @@ use crate::service::instance::configuration::{
     AUTHENTICATION_TYPE, CLIENT_ID, CLIENT_SECRET, Configuration, is_secret,
 };
 use crate::service::instance::connected::Connected;
-use crate::service::lifecycle::new_host::hosts_by_configuration;
+use crate::service::lifecycle::new_host::{hosts_by_configuration, hosts_by_redirect};
 use crate::service::links::settings::LinkSettings;
 use crate::store::instances::Stored;
 
@@ -277,7 +277,8 @@ fn refuse_secrets_for_any_host(element: &Element, settings: &LinkSettings) -> Re
         return Ok(());
     }
     let named = |key: &str| settings.configuration.get(key).is_some_and(|value| !value.is_null());
-    let left: Vec<&str> = hosts_by_configuration(element).filter(|key| !named(key)).collect();
+    let left = hosts_by_configuration(element).filter(|key| !named(key));
+    let left: Vec<&str> = left.chain(hosts_by_redirect(element)).collect();
     if left.is_empty() {
         return Ok(());
     }

@@ -14,4 +14,5 @@ mod started_by_default;
 pub mod token_call;
 pub mod token_hosts;
 pub(in crate::service) mod token_turns;
+mod told_by_redirect;
 pub(in crate::service) mod told_hosts;

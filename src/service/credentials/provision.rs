@@ -158,10 +158,12 @@ impl Services {
             (None, Some(secret)) => self.started_by_default(input, code, &secret).await?,
             (None, None) => self.started_by_caller(input, oauth2, &client).await?,
         };
-        let Started { grant, verifier, redirect_uri } = &started;
+        let Started { grant, verifier, redirect_uri, told, .. } = &started;
         let verifier = verifier.as_ref();
-        let request =
-            input.with_values(|values| token::exchange(oauth2, &client, code, redirect_uri, verifier, values))?;
+        let replied = input.told_by_redirect(oauth2, &client, &started)?;
+        let request = with_values(&input.element, &input.configuration, Some(&replied), |values| {
+            token::exchange(oauth2, &client, code, redirect_uri, verifier, values)
+        })?;
         let outcome = self.token_call(&input.element, oauth2, &request, input.asker("the code", lateness)).await;
         if let (Some(id), Err(VendorFault::Refused { .. })) = (*grant, &outcome) {
             // The code is spent: the verifier will never be of use again.
@@ -171,7 +173,7 @@ impl Services {
                 tracing::warn!(%fault, "a used grant could not be deleted");
             }
         }
-        let token = match outcome {
+        let mut token = match outcome {
             Ok(token) => token,
             Err(fault) => {
                 *fate = Fate::of(&fault);
@@ -179,6 +181,8 @@ impl Services {
                 return Err(held.explained(fault).into_error(&input.element.name, "the code"));
             }
         };
+        token.replied = replied.renewed(token.replied);
+        token.scopes = token.scopes.or_else(|| told.scopes.clone());
         let connected = self.connected(input, &client, &token).await;
         Ok(Provisioned { connected, ..self.provisioned(input, token, None, *grant) })
     }

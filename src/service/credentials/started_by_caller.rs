@@ -7,7 +7,7 @@ use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 use crate::protocol::oauth2::client::Client;
 use crate::service::Services;
-use crate::service::grants::{Proof, Started};
+use crate::service::grants::{Proof, Started, Told};
 use crate::service::instance::configuration::CALLBACK_URL;
 use crate::store::grants;
 use crate::store::sealed::GRANT;
@@ -32,7 +32,8 @@ impl Services {
             Pkce::S256 => Some(self.open_grant(input, client, &redirect_uri).await?).unzip(),
             Pkce::None | Pkce::Optional => (None, None),
         };
-        Ok(Started { grant, verifier, redirect_uri })
+        let told = Told::of(&input.element, |name| input.provider_data.text(name));
+        Ok(Started { grant, verifier, redirect_uri, told, redirect: None })
     }
 
     /// The open grant that `providerData.state` names, with its verifier.

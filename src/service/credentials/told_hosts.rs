@@ -12,10 +12,10 @@ use crate::service::instance::input::ProviderData;
 use crate::store::instances::Stored;
 
 pub(in crate::service) fn told_by_caller(element: &Element, data: Option<&ProviderData>) -> Replied {
-    let told = element.variables.iter().filter_map(|(name, variable)| {
-        let member = variable.reply.as_deref()?.trim_start_matches('/');
-        Some((name.clone(), data?.text(member)?))
-    });
+    let told = element
+        .variables
+        .iter()
+        .filter_map(|(name, variable)| Some((name.clone(), data?.text(variable.member(name)?)?)));
     Replied::by_caller(told.collect())
 }
 

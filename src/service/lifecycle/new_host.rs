@@ -72,9 +72,10 @@ impl Change {
     fn moves_told_host(&self, input: &InstanceInput) -> bool {
         let Some(before) = &self.replied_before else { return false };
         let after = told_by_caller(&self.element, input.provider_data.as_ref());
-        let mut replied = self.element.variables.iter().filter(|(name, variable)| {
-            variable.reply.is_some() && stands_in_host(&self.element, name, "authentication/")
-        });
+        let mut replied =
+            self.element.variables.iter().filter(|(name, variable)| {
+                variable.is_told() && stands_in_host(&self.element, name, "authentication/")
+            });
         replied.any(|(name, variable)| {
             let value = |replied: &Replied, configuration: &Configuration| {
                 let configured = || variable.configuration.as_deref().and_then(|key| configuration.get(key));
@@ -95,6 +96,12 @@ pub(in crate::service) const FILE_CHANGED: &str = "The element's file names othe
 pub(in crate::service) fn hosts_by_configuration(element: &Element) -> impl Iterator<Item = &str> {
     let chosen = element.variables.iter().filter(|(name, _)| stands_in_host(element, name, ""));
     chosen.filter_map(|(_, variable)| variable.configuration.as_deref())
+}
+
+/// Parameters of the vendor's redirect, which a browser brings, by which a host is chosen that the client's secret goes to.
+pub(in crate::service) fn hosts_by_redirect(element: &Element) -> impl Iterator<Item = &str> {
+    let chosen = element.variables.iter().filter(|(name, _)| stands_in_host(element, name, "authentication/"));
+    chosen.filter_map(|(_, variable)| variable.callback.as_deref())
 }
 
 /// Whether a variable is part of a host, in the URLs whose place in the element's file begins so.

@@ -1,5 +1,6 @@
 //! What an element's file can say of a vendor's OAuth, and what is sent and read then.
 
+mod callback;
 mod follow_up;
 mod token_requests;
 
@@ -34,7 +35,7 @@ description = "For everybody."
 url = "ORIGIN/authorize"
 
 [authentication.oauth2.token]
-url = "ORIGIN/token"
+url = "TOKEN"
 #token
 
 #tables
@@ -49,6 +50,8 @@ pub struct Own {
     pub top: &'static str,
     pub oauth2: &'static str,
     pub token: &'static str,
+    /// `ORIGIN/token` where it is empty.
+    pub token_url: &'static str,
     pub tables: &'static str,
     /// Its clients have no secret.
     pub public: bool,
@@ -57,8 +60,10 @@ pub struct Own {
 impl Own {
     fn text(&self, vendor: &Vendor, number: usize) -> String {
         let base = if self.base.is_empty() { "ORIGIN" } else { self.base };
+        let token = if self.token_url.is_empty() { "ORIGIN/token" } else { self.token_url };
         let text = FILE
             .replace("BASE", base)
+            .replace("TOKEN", token)
             .replace("KEY", &key(number))
             .replace("NUMBER", &(31 + number).to_string())
             .replace("#top", self.top)
