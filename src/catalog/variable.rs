@@ -25,6 +25,20 @@ pub struct Variable {
     pub callback: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// What the vendor tells of it is shown to whoever asks for the instance's vendor values: what a token reply says beside the
+    /// token cannot be had again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+}
+
+/// Who sees a kept value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kept {
+    /// Whoever sees the instance, and whoever is told that it was created.
+    Plain,
+    /// Whoever sees its token.
+    Secret,
 }
 
 impl Variable {

@@ -1,6 +1,7 @@
 //! The values behind a template's variables, from their sources.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,14 +13,24 @@ use crate::catalog::element::Element;
 use crate::catalog::variable::Variable;
 use crate::kernel::template::Template;
 
+/// Bytes of a value at most: what is longer is none.
+const LONGEST: usize = 16 * 1024;
+
 /// What stands in the place of a vendor's reply.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Replied {
     /// Values by the names of variables.
     pub variables: BTreeMap<String, String>,
     /// Those that a caller told who brought tokens; none where they were kept before anybody wrote that down.
     pub told_by_caller: Option<BTreeSet<String>>,
+}
+
+/// Some of the values are secret.
+impl fmt::Debug for Replied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
 }
 
 impl Replied {
@@ -119,7 +130,7 @@ pub fn given_by_verification(element: &Element, reply: &Value) -> Replied {
 /// What the vendor's redirect said, by the names of variables. `parameter`: one of the redirect's.
 pub fn given_by_callback(element: &Element, parameter: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
     let named = element.variables.iter().filter_map(|(name, variable)| {
-        let value = parameter(variable.callback.as_deref()?).filter(|value| !value.is_empty())?;
+        let value = parameter(variable.callback.as_deref()?).filter(|value| fits(value))?;
         Some((name.clone(), value))
     });
     named.collect()
@@ -128,8 +139,16 @@ pub fn given_by_callback(element: &Element, parameter: impl Fn(&str) -> Option<S
 fn given(element: &Element, reply: &Value, at: impl Fn(&Variable) -> Option<&str>) -> Replied {
     let named = element.variables.iter().filter_map(|(name, variable)| {
         let value = claims::at(reply, at(variable)?)?;
-        let text = value.as_str().map(str::to_owned).or_else(|| value.is_number().then(|| value.to_string()))?;
-        Some((name.clone(), text))
+        let text = match &*value {
+            Value::String(text) => text.clone(),
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            _ => return None,
+        };
+        (text.len() <= LONGEST).then(|| (name.clone(), text))
     });
     Replied::by_vendor(named.collect())
+}
+
+fn fits(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST
 }

@@ -69,6 +69,7 @@ const OPERATIONS: &[(For, &[&str])] = &[
             "disable_instance",
             "reset_instance_token",
             "get_instance_usage",
+            "list_vendor_values",
             "list_instance_configuration",
             "get_instance_configuration",
             "update_instance_configuration",

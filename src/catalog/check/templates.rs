@@ -6,7 +6,7 @@ use url::Url;
 
 use super::Findings;
 use crate::catalog::element::Element;
-use crate::catalog::variable::Variable;
+use crate::catalog::variable::{Kept, Variable};
 use crate::kernel::template::{Place, Template, is_loopback};
 
 pub fn check(element: &Element, findings: &mut Findings) {
@@ -34,16 +34,22 @@ pub fn check(element: &Element, findings: &mut Findings) {
     for (name, variable) in &element.variables {
         let at = format!("variables/{name}");
         findings.demand(
-            used.contains(name.as_str()),
+            used.contains(name.as_str()) || variable.kept.is_some(),
             &at,
-            format!("the variable `{name}` is used by no URL and no resource"),
+            format!("the variable `{name}` is used by no URL and no resource, and not `kept`"),
+        );
+        let shown = variable.kept == Some(Kept::Secret) && used.contains(name.as_str());
+        findings.demand(
+            !shown,
+            format!("{at}/kept"),
+            format!("`{name}` is secret, and stands in a URL or in what a resource shows"),
         );
         check_variable(element, &at, name, variable, findings);
     }
 }
 
 fn check_variable(element: &Element, at: &str, name: &str, variable: &Variable, findings: &mut Findings) {
-    let Variable { parameter, configuration, reply, verification, callback, default } = variable;
+    let Variable { parameter, configuration, reply, verification, callback, default, kept } = variable;
     let sources = [parameter, configuration, reply, verification, callback, default];
     findings.demand(
         sources.iter().any(|source| source.is_some()),
@@ -68,6 +74,11 @@ fn check_variable(element: &Element, at: &str, name: &str, variable: &Variable, 
     if reply.is_some() && element.authentication.oauth2.is_none() {
         findings.add(format!("{at}/reply"), "without OAuth2 there is no token reply".to_owned());
     }
+    findings.demand(
+        kept.is_none() || variable.is_told(),
+        format!("{at}/kept"),
+        format!("`{name}` is kept, and the vendor tells it nowhere"),
+    );
     if let Some(parameter) = callback {
         let at = format!("{at}/callback");
         super::callback::check_parameter(&at, parameter, findings);

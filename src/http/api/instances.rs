@@ -19,6 +19,7 @@ use crate::service::instance::input::InstanceInput;
 use crate::service::instance::list::{InstanceCount, InstanceQuery, nothing_found};
 use crate::service::instance::token_sight::TokensRead;
 use crate::service::instance::usage::UsageView;
+use crate::service::instance::vendor_values::VendorValue;
 use crate::service::instance::view::InstanceView;
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -39,7 +40,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(enable_instance)
         .service(disable_instance)
         .service(reset_instance_token)
-        .service(get_instance_usage);
+        .service(get_instance_usage)
+        .service(list_vendor_values);
 }
 
 /// Create an instance
@@ -180,6 +182,24 @@ async fn reset_instance_token(
 #[get("/instances/{id}/usage")]
 async fn get_instance_usage(caller: Caller, path: web::Path<InstancePath>) -> Result<web::Json<UsageView>, ApiError> {
     caller.services.instance_usage(caller.owner(), path.id()?).await.map(web::Json)
+}
+
+/// List what the vendor told beside the token
+///
+/// What the element keeps of it: an incoming webhook, a user's own token, the workspace. Secrets are shown to whoever sees the
+/// instance's token.
+#[utoipa::path(params(InstancePath), responses((status = 200, description = "The values", body = Vec<VendorValue>)),
+    extensions(("x-failures" = json!(["instance_not_found"]))))]
+#[get("/instances/{id}/vendor-values")]
+async fn list_vendor_values(
+    caller: Caller,
+    path: web::Path<InstancePath>,
+) -> Result<web::Json<Vec<VendorValue>>, ApiError> {
+    let (values, read) = caller.services.vendor_values(&caller.actor, path.id()?).await?;
+    if let Some(read) = read {
+        caller.note(read);
+    }
+    Ok(web::Json(values))
 }
 
 pub async fn create(

@@ -40,9 +40,9 @@ impl Services {
         if open == Open::Nothing {
             return Ok(());
         }
-        let asked = match self.ask(input, call, access_token, replied).await {
+        let asked = match self.call_verification(input, call, access_token, replied).await {
             // Once more, since the code is spent.
-            Err(fault) if fault.may_pass() => self.ask(input, call, access_token, replied).await,
+            Err(fault) if fault.may_pass() => self.call_verification(input, call, access_token, replied).await,
             other => other,
         };
         match asked {
@@ -61,7 +61,7 @@ impl Services {
         }
     }
 
-    async fn ask(
+    async fn call_verification(
         &self,
         input: &Provisioning,
         call: &Verification,
@@ -87,10 +87,13 @@ impl Provisioning {
         let told = self.element.variables.iter().filter(|(_, variable)| variable.verification.is_some());
         let untold: Vec<&str> =
             told.map(|(name, _)| name.as_str()).filter(|name| replied.get(name).is_none()).collect();
+        let templates = self.element.templates();
+        // What is kept, and no URL needs, may be missing.
+        let needed = |name: &str| templates.iter().any(|(_, url)| url.variables().any(|used| used == name));
         let known = |name: &str| {
             with_values(&self.element, &self.configuration, Some(replied), |values| Ok(values.value(name).is_some()))
         };
-        if untold.iter().any(|name| !known(name).unwrap_or_default()) {
+        if untold.iter().any(|name| needed(name) && !known(name).unwrap_or_default()) {
             return Open::Variable;
         }
         let unnamed = |account: &VendorAccount| account.name.is_none() && !call.account_name.is_empty();

@@ -15,4 +15,5 @@ pub mod standing;
 pub mod stored;
 pub mod token_sight;
 pub mod usage;
+pub mod vendor_values;
 pub mod view;

@@ -6,6 +6,7 @@ mod of_links;
 pub mod sending;
 pub mod webhook;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -68,6 +69,8 @@ pub struct Event {
     /// How the instance or the link is now.
     pub status: &'static str,
     pub reason: Option<String>,
+    /// What the vendor told of a new instance, as far as it is kept and no secret.
+    pub vendor_values: BTreeMap<String, String>,
 }
 
 /// What a receiver gets: the body of the request.
@@ -95,6 +98,9 @@ pub struct PayloadData {
     #[schema(example = "invalid")]
     pub status: String,
     pub reason: Option<String>,
+    /// Of a new instance: what the vendor told that the element keeps, but for secrets. Absent where there is nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vendor_values: BTreeMap<String, String>,
 }
 
 impl Event {
@@ -111,6 +117,7 @@ impl Event {
                 _ => "valid",
             },
             reason: reason.map(str::to_owned),
+            vendor_values: BTreeMap::new(),
         }
     }
 
@@ -140,6 +147,7 @@ impl Event {
                 external_id: self.external_id.clone(),
                 status: self.status.to_owned(),
                 reason: self.reason.clone(),
+                vendor_values: self.vendor_values.clone(),
             },
         }
     }

@@ -1,5 +1,7 @@
 //! What is told of connect links.
 
+use std::collections::BTreeMap;
+
 use super::Event;
 use crate::service::links::status::Status;
 use crate::service::links::{stored_outcome, stored_status};
@@ -22,6 +24,7 @@ impl Services {
             external_id: row.external_id.clone(),
             status: status.as_str(),
             reason: outcome.reason.map(|reason| reason.as_str().to_owned()),
+            vendor_values: BTreeMap::new(),
         };
         let notify = self.open_link(row.clone()).is_ok_and(|link| link.settings.notify_url.is_some());
         notices::enqueue(conn, &self.notices(row.owner(), &event, notify.then_some(row.id)))

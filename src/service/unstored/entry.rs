@@ -130,7 +130,11 @@ impl Entry {
 impl Services {
     /// The entry with what its commit tells.
     pub(in crate::service) fn telling(&self, entry: Entry) -> Arc<Entry> {
-        let told = self.notices(entry.owner, &entry.event(), None);
+        let mut event = entry.event();
+        if entry.act == Act::Create {
+            event.vendor_values = self.plain_vendor_values(&entry.instance, &entry.credential);
+        }
+        let told = self.notices(entry.owner, &event, None);
         Arc::new(Entry { told, ..entry })
     }
 

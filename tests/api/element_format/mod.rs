@@ -2,6 +2,7 @@
 
 mod callback;
 mod follow_up;
+mod kept;
 mod token_requests;
 
 use serde_json::{Value, json};
