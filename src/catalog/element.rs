@@ -9,6 +9,7 @@ use super::oauth2::{OAuth2, Refresh};
 use super::resource::{Collection, Resource};
 use super::scopes::{Mixture, Preset};
 use super::variable::Variable;
+use crate::kernel::allowed_hosts::AllowedHosts;
 use super::verification::Verification;
 use crate::kernel::template::Template;
 
@@ -32,6 +33,7 @@ pub struct Element {
     pub image: Option<String>,
     #[serde(default = "yes")]
     pub active: bool,
+    /// Where a person gets an account at the vendor, for the page of a connect link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signup_url: Option<String>,
     #[serde(default)]
@@ -43,9 +45,10 @@ pub struct Element {
     /// Where the file lets secrets go (`secret_places`); the catalogue knows it, and no file says it.
     #[serde(skip)]
     pub secret_places: String,
-    /// Hosts that a variable may name: `login.example.com` exactly, `.example.com` with everything below it.
+    /// Hosts that a variable may name: `login.example.com` exactly, `.example.com` with everything below it; or `"any"`, where customers
+    /// run servers of their own.
     #[serde(default)]
-    pub hosts: Vec<String>,
+    pub hosts: AllowedHosts,
     /// False: below none of its hosts' suffixes do the vendor's customers run servers of their own, whatever their names say.
     /// `sources` names the vendor's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]

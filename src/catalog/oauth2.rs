@@ -122,7 +122,7 @@ pub struct Authorize {
     pub response_type: bool,
     /// What the vendor's redirect says in `iss` (RFC 9207): behind our own callback another one, or none, is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
+    pub issuer: Option<Template>,
 }
 
 /// The vendor's redirect (RFC 6749 section 4.1.2), beside `code` and `state`: names of its parameters.

@@ -1,5 +1,6 @@
 //! Floor 0: the words everyone uses. No I/O, no other floor.
 
+pub mod allowed_hosts;
 pub mod clock;
 pub mod code;
 pub mod entropy;

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
 
+use super::allowed_hosts::{AllowedHosts, own_address, own_host};
 use crate::kernel::pasted;
 
 /// A parsed template. Spelled as a text in element files.
@@ -46,6 +47,9 @@ pub enum TemplateFault {
     /// The value of a variable names a host that the element does not list.
     #[error("the host of `{0}` is not one of the element's")]
     Host(String),
+    /// Where customers have servers of their own: the value is no address of one.
+    #[error("the value of `{0}` is no address")]
+    Address(String),
     /// More than the label was given, and no host that ends in the domain which the template has.
     #[error("`{0}` is not the part before `{1}` alone")]
     Label(String, String),
@@ -171,14 +175,24 @@ impl Template {
 
     /// The URL with every variable filled in.
     ///
-    /// * A variable that opens the template is an origin: an absolute https URL whose host ends in one of `hosts`.
+    /// * A variable that opens the template is an origin: an absolute https URL whose host ends in one of `hosts`; where any is
+    ///   allowed, also with a port and a path.
     /// * A variable inside the host is one DNS label, or a host that ends in one of `hosts`; the latter alone where
-    ///   nothing fixed follows it in the host.
+    ///   nothing fixed follows it in the host, and there, where any is allowed, one with a port too.
     /// * A variable further right is percent-encoded.
-    pub fn url(&self, value_of: impl Fn(&str) -> Option<String>, hosts: &[String]) -> Result<Url, TemplateFault> {
-        if let Some(fixed) = &self.fixed {
-            return Ok(fixed.clone());
+    pub fn url(&self, value_of: impl Fn(&str) -> Option<String>, hosts: &AllowedHosts) -> Result<Url, TemplateFault> {
+        match &self.fixed {
+            Some(fixed) => Ok(fixed.clone()),
+            None => web_address(&self.filled(value_of, hosts)?),
         }
+    }
+
+    /// The same as it is written: issuers are compared letter by letter.
+    pub fn filled(
+        &self,
+        value_of: impl Fn(&str) -> Option<String>,
+        hosts: &AllowedHosts,
+    ) -> Result<String, TemplateFault> {
         let mut text = String::new();
         for (part, place) in self.placed() {
             let name = match part {
@@ -198,21 +212,30 @@ impl Template {
                 continue;
             }
             let value = pasted::trimmed(&value);
+            let own = match place {
+                Place::Origin if hosts.is_any() => Some(own_address(&value)),
+                Place::Host if hosts.is_any() => Some(own_host(&value)),
+                _ => None,
+            };
+            if let Some(own) = own {
+                text.push_str(&own.ok_or_else(|| TemplateFault::Address(name.clone()))?);
+                continue;
+            }
             if place == Place::Origin {
-                text.push_str(&origin(name, &value, hosts)?);
+                text.push_str(&hosts.origin_of(&value).ok_or_else(|| TemplateFault::Host(name.clone()))?);
                 continue;
             }
             let part = self.part_of_host(name, &value);
-            match is_host_name(part) && has_suffix(part, hosts) || place == Place::Label && is_label(part) {
+            match is_host_name(part) && hosts.have(part) || place == Place::Label && is_label(part) {
                 true => text.push_str(part),
                 false => return Err(self.unfit_host(name, place)),
             }
         }
-        web_address(&text)
+        Ok(text)
     }
 
-    /// Whether some value leads to this host.
-    pub fn may_lead_to(&self, host: &str, hosts: &[String]) -> bool {
+    /// Whether some value leads to this host, which may have a port where any host is allowed.
+    pub fn may_lead_to(&self, host: &str, hosts: &AllowedHosts) -> bool {
         let mut chosen = self.places().filter(|(_, place)| *place != Place::Path);
         let Some((name, place)) = chosen.next() else { return false };
         let value = match (self.around(name), place) {
@@ -225,7 +248,7 @@ impl Template {
         };
         let value = value.unwrap_or_default();
         let url = self.url(|asked| Some(if asked == name { value.clone() } else { "x".to_owned() }), hosts);
-        url.is_ok_and(|url| url.host_str() == Some(host))
+        url.is_ok_and(|url| hosts.server_of(&url) == host)
     }
 
     /// The same path and query at another origin (`http://127.0.0.1:8081`); variables of the old host fall away.
@@ -272,30 +295,6 @@ pub fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-/// Scheme, host and port of a URL that a vendor or a user gave, without its trailing slash.
-fn origin(name: &str, value: &str, hosts: &[String]) -> Result<String, TemplateFault> {
-    let refused = || TemplateFault::Host(name.to_owned());
-    // Browsers' address bars leave the scheme away.
-    let whole = if value.contains("://") { value.to_owned() } else { format!("https://{value}") };
-    let url = Url::parse(&whole).map_err(|_| refused())?;
-    let bare = url.username().is_empty() && url.password().is_none() && url.port().is_none();
-    let known = match url.host() {
-        Some(Host::Domain(host)) => has_suffix(host, hosts),
-        _ => false,
-    };
-    if url.scheme() != "https" || !bare || !known {
-        return Err(refused());
-    }
-    Ok(url.origin().ascii_serialization())
-}
-
-fn has_suffix(host: &str, suffixes: &[String]) -> bool {
-    let host = host.to_ascii_lowercase();
-    suffixes
-        .iter()
-        .any(|suffix| host == suffix.trim_start_matches('.') || (suffix.starts_with('.') && host.ends_with(suffix)))
 }
 
 fn is_label(text: &str) -> bool {

@@ -189,6 +189,13 @@ fn template_error(vendor: &str, fault: &TemplateFault) -> ApiError {
             let text = format!("`{name}` is wanted without `{domain}`: write the part in front of it alone.");
             ApiError::new(Code::VendorHost, text)
         }
+        TemplateFault::Address(name) => {
+            let text = format!(
+                "`{name}` must be the whole address of your own {vendor}, as in https://server.example.com:8443/path: by https, and with \
+                 nothing behind the path."
+            );
+            ApiError::new(Code::BadConfiguration, text)
+        }
         TemplateFault::Segment(name) => {
             ApiError::new(Code::BadConfiguration, format!("The value of `{name}` is not acceptable to {vendor}."))
         }

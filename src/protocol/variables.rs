@@ -81,9 +81,19 @@ pub struct Values<'a> {
     pub replied: Option<&'a Replied>,
 }
 
-impl Values<'_> {
+impl<'a> Values<'a> {
+    /// Of nobody: what the element's own file says.
+    pub fn none(element: &'a Element) -> Self {
+        Self { element, parameters: &|_| None, configuration: &|_| None, replied: None }
+    }
+
     pub fn url(&self, template: &Template) -> Result<Url, VendorFault> {
         Ok(template.url(|name| self.value(name), &self.element.hosts)?)
+    }
+
+    /// As it is written, for what is no address.
+    pub fn text(&self, template: &Template) -> Result<String, VendorFault> {
+        Ok(template.filled(|name| self.value(name), &self.element.hosts)?)
     }
 
     /// What a template needs and nobody gave, by the names under which `oauth/url` takes it.

@@ -10,6 +10,8 @@ use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
+use crate::protocol::oauth2::issuer::Issuer;
+use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::credentials::partner_app::no_app;
@@ -107,7 +109,12 @@ impl Services {
         under_way: UnderWay,
         redirected: Redirected,
     ) -> Result<CallbackEnd, ApiError> {
-        let redirected = redirected.checked(element.as_deref());
+        let oauth2 = element.as_deref().and_then(|it| Some((it, it.authentication.oauth2.as_ref()?)));
+        let known = under_way
+            .issuer
+            .clone()
+            .or_else(|| oauth2.map(|(element, oauth2)| Issuer::of(oauth2, Values::none(element))));
+        let redirected = redirected.checked(&known.unwrap_or_default());
         match &under_way.waiting {
             Waiting::Default(caller) => {
                 // The organization may have withdrawn it meanwhile.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use url::Url;
 
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::{OAuth2, Pkce};
@@ -17,6 +16,7 @@ use crate::kernel::plain_text::limited;
 use crate::kernel::secret::{self, Secret};
 use crate::protocol::oauth2::client::Client;
 use crate::protocol::oauth2::granted::names as scopes_of;
+use crate::protocol::oauth2::issuer::Issuer;
 use crate::protocol::oauth2::{pkce, redirect};
 use crate::protocol::variables::given_by_callback;
 use crate::service::Services;
@@ -85,6 +85,9 @@ pub struct UnderWay {
     /// What the redirect told beside the code.
     #[serde(default)]
     pub told: Told,
+    /// Who may answer. None: it was begun by an older version.
+    #[serde(default)]
+    pub issuer: Option<Issuer>,
     /// What it is found by, digested: whoever writes to the database can put the hash of a state of theirs into any row. None: it
     /// was begun by an older version.
     #[serde(default)]
@@ -230,6 +233,7 @@ impl Services {
         element: &Element,
         client_id: Secret,
         waiting: Waiting,
+        issuer: Issuer,
         browser: Option<&Secret>,
     ) -> Result<Begun, ApiError> {
         let proof = element.authentication.oauth2.as_ref().map_or(Pkce::None, |oauth2| oauth2.pkce);
@@ -247,6 +251,7 @@ impl Services {
             waiting,
             came_back: None,
             told: Told::default(),
+            issuer: Some(issuer),
             found_by: Some(FoundBy::of(&state, browser)),
         };
         let grant = Grant {
@@ -327,21 +332,29 @@ impl Redirected {
             Some(name) if self.error.is_none() && unsigned(name) => Self {
                 error: Some("invalid_response".to_owned()),
                 error_description: Some(format!("The parameter {name} is no signature by the app's secret.")),
-                code: None,
                 found_here: true,
                 ..self
-            },
+            }
+            .without_code(),
             _ => self,
         }
     }
 
-    /// An answer without a code is an error; so is one of another issuer than the element's (RFC 9207 section 2.4).
-    pub(in crate::service) fn checked(mut self, element: Option<&Element>) -> Self {
+    /// Nor is it passed on under another name.
+    fn without_code(mut self) -> Self {
+        if let Some(code) = self.code.take() {
+            self.parameters.retain(|(_, value)| value != code.expose());
+        }
+        self
+    }
+
+    /// An answer without a code is an error; so is one of another issuer than the one to which the person was sent (RFC 9207 section
+    /// 2.4).
+    pub(in crate::service) fn checked(mut self, issuer: &Issuer) -> Self {
         let words = |text: String| limited(&text, LONGEST_WORDS);
         self.error = self.error.filter(|error| !error.is_empty()).map(words);
         self.error_description = self.error_description.filter(|text| !text.is_empty()).map(words);
-        let oauth2 = element.and_then(|it| it.authentication.oauth2.as_ref());
-        if oauth2.is_some_and(|oauth2| is_foreign(oauth2, self.iss.as_deref())) {
+        if issuer.is_foreign(self.iss.as_deref()) {
             self.error = Some("invalid_issuer".to_owned());
             self.error_description = Some("The answer came from another authorization server.".to_owned());
             self.found_here = true;
@@ -351,24 +364,8 @@ impl Redirected {
             self.error_description = Some("The answer had no code.".to_owned());
             self.found_here = true;
         }
-        if self.error.is_some() {
-            self.code = None;
-        }
-        self
+        if self.error.is_some() { self.without_code() } else { self }
     }
-}
-
-/// Whether this issuer is not the element's. Where the element declares none, one that is told must at least be at home where
-/// the user was sent or where the token comes from.
-fn is_foreign(oauth2: &OAuth2, iss: Option<&str>) -> bool {
-    if let Some(declared) = &oauth2.authorize.issuer {
-        return iss != Some(declared);
-    }
-    let Some(iss) = iss else { return false };
-    let host = |text: &str| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let ours = [oauth2.authorize.url.as_str(), oauth2.token.url.as_str()].map(host);
-    // A host with variables in it is known to nobody here.
-    ours.iter().all(Option::is_some) && !ours.contains(&host(iss))
 }
 
 /// Enough to know a code again; it opens nothing.

@@ -30,7 +30,7 @@ pub fn check(element: &Element, findings: &mut Findings) {
     if element.customers_run_servers == Some(false) {
         return;
     }
-    let listed = element.hosts.iter().enumerate().filter_map(|(at, host)| {
+    let listed = element.hosts.listed().iter().enumerate().filter_map(|(at, host)| {
         let suffix = host.strip_prefix('.').filter(|suffix| suffix.contains('.'))?;
         Some((format!("hosts/{at}"), suffix.to_owned()))
     });
@@ -49,6 +49,12 @@ fn check_claims(element: &Element, findings: &mut Findings) {
         "customersRunServers",
         "hosts where customers run servers get no secrets: leave `customersRunServers` away, or say false",
     );
+    let anywhere = element.hosts.is_any();
+    findings.demand(
+        !(anywhere && element.customers_run_servers == Some(false)),
+        "customersRunServers",
+        "with `hosts = \"any\"` customers run servers of their own",
+    );
     let one_app = element.authentication.oauth2.as_ref().is_some_and(|oauth2| oauth2.one_app_for_all_hosts);
     let claimed = [element.customers_run_servers == Some(false), one_app];
     for (claim, claimed) in CLAIMS.iter().zip(claimed) {
@@ -63,6 +69,11 @@ fn check_claims(element: &Element, findings: &mut Findings) {
             _ => {}
         }
     }
+    findings.demand(
+        !(anywhere && one_app),
+        "authentication/oauth2/oneAppForAllHosts",
+        "with `hosts = \"any\"` an app for all hosts would be told to anybody",
+    );
     for other in element.sources.keys().filter(|name| !CLAIMS.contains(&name.as_str())) {
         findings.add(format!("sources/{other}"), format!("`{other}` needs no source"));
     }

@@ -10,7 +10,7 @@ use crate::catalog::variable::{Kept, Variable};
 use crate::kernel::template::{Place, Template, is_loopback};
 
 pub fn check(element: &Element, findings: &mut Findings) {
-    for (at, host) in element.hosts.iter().enumerate() {
+    for (at, host) in element.hosts.listed().iter().enumerate() {
         let name = host.strip_prefix('.').unwrap_or(host);
         let label = |label: &str| {
             !label.is_empty()
@@ -28,6 +28,11 @@ pub fn check(element: &Element, findings: &mut Findings) {
     for (at, template) in element.templates() {
         used.extend(template.places().map(|(name, _)| name));
         check_template(element, at, template, findings);
+    }
+    let authorize = element.authentication.oauth2.as_ref().map(|oauth2| &oauth2.authorize);
+    if let Some(issuer) = authorize.and_then(|authorize| authorize.issuer.as_ref()) {
+        used.extend(issuer.variables());
+        check_template(element, "authentication/oauth2/authorize/issuer", issuer, findings);
     }
     let members = element.resources.iter().flat_map(|resource| &resource.members);
     used.extend(members.filter_map(|member| member.variable.as_deref()));
@@ -101,9 +106,13 @@ fn check_template(element: &Element, at: &str, template: &Template, findings: &m
             findings.add(at, format!("the variable `{name}` chooses the host, so `hosts` must say which are allowed"));
             whole = false;
         }
+        let open = element.hosts.is_any() && matches!(place, Place::Origin | Place::Host);
+        if open && variable.callback.is_some() {
+            findings.add(at, format!("whoever sits before the browser would choose the host `{name}` among all"));
+        }
         let given = variable.configuration.is_some() || variable.default.is_some();
         let early = match at.strip_prefix("authentication/oauth2/") {
-            Some("authorize/url") => !given,
+            Some("authorize/url" | "authorize/issuer") => !given,
             // By then the redirect was there.
             Some("token/url") => !given && variable.callback.is_none(),
             _ => false,
@@ -126,8 +135,9 @@ fn check_template(element: &Element, at: &str, template: &Template, findings: &m
 
 /// Fills a template with defaults, or with samples that fit, and looks at the URL.
 fn check_sample(element: &Element, at: &str, template: &Template, findings: &mut Findings) {
-    let host = element.hosts.first().map(|host| format!("{}{host}", if host.starts_with('.') { "x" } else { "" }));
-    let host = host.unwrap_or_default();
+    let host =
+        element.hosts.listed().first().map(|host| format!("{}{host}", if host.starts_with('.') { "x" } else { "" }));
+    let host = host.or_else(|| element.hosts.is_any().then(|| "any.example".to_owned())).unwrap_or_default();
     let sample = |name: &str| {
         let default = element.variables.get(name).and_then(|variable| variable.default.clone());
         default.or_else(|| match template.places().find(|(placed, _)| *placed == name)?.1 {

@@ -1,7 +1,7 @@
 use super::*;
 
 fn url(template: &str, value: &str) -> Result<String, TemplateFault> {
-    let hosts = [".salesforce.com".to_owned(), "login.example.com".to_owned()];
+    let hosts = AllowedHosts::Listed(vec![".salesforce.com".to_owned(), "login.example.com".to_owned()]);
     Template::parse(template).unwrap().url(|_| Some(value.to_owned()), &hosts).map(String::from)
 }
 
@@ -104,4 +104,25 @@ fn an_origin_must_be_https_and_listed() {
 fn a_path_variable_stays_in_its_place() {
     assert_eq!(url("https://a.example/x/{p}/y", "../?#b c").unwrap(), "https://a.example/x/..%2F%3F%23b%20c/y");
     assert_eq!(url("https://a.example/x/{p}/y", ".."), Err(TemplateFault::Segment("p".into())));
+}
+
+#[test]
+fn where_customers_run_it_a_server_may_be_anywhere() {
+    let at = |template: &str, value: &str| {
+        let url = Template::parse(template).unwrap().url(|_| Some(value.to_owned()), &AllowedHosts::Any);
+        url.map(String::from)
+    };
+    let own = " https://git.acme.example:8443/gitlab/\n";
+    assert_eq!(at("{a}/oauth/token", own).unwrap(), "https://git.acme.example:8443/gitlab/oauth/token");
+    assert_eq!(at("https://{h}/web", "odoo.acme.example:8069").unwrap(), "https://odoo.acme.example:8069/web");
+    assert_eq!(at("https://{d}.acme.example", "x").unwrap(), "https://x.acme.example/");
+    for (template, value) in
+        [("{a}/x", "ftp://git.acme.example"), ("https://{h}/x", "a/b"), ("{a}", "http://a.example")]
+    {
+        let fault = at(template, value).unwrap_err();
+        assert!(matches!(fault, TemplateFault::Address(_)), "{template} {value}: {fault}");
+    }
+    let leads = |host| Template::parse("{a}/token").unwrap().may_lead_to(host, &AllowedHosts::Any);
+    assert!(leads("git.acme.example") && leads("git.acme.example:8443"));
+    assert!(!leads("git.acme.example/x") && !leads("") && !leads("git.acme.example:443"));
 }

@@ -33,13 +33,13 @@ impl Client {
     pub(super) fn url(&self, template: &Template, values: Values<'_>) -> Result<Url, VendorFault> {
         let url = values.url(template)?;
         let Hosts::These(hosts) = &self.hosts else { return Ok(url) };
-        let host = url.host_str().unwrap_or_default();
+        let host = values.element.hosts.server_of(&url);
         let mut chosen =
             template.places().filter(|(name, place)| *place != Place::Path && !values.is_vendors_own(name));
-        if chosen.next().is_none() || hosts.iter().any(|known| known == host) {
+        if chosen.next().is_none() || hosts.contains(&host) {
             return Ok(url);
         }
-        Err(VendorFault::HostOfAnotherApp(host.to_owned()))
+        Err(VendorFault::HostOfAnotherApp(host))
     }
 
     /// Refuses hosts at which the client would have to authenticate and may not. What depends on values that nobody has

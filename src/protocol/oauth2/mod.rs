@@ -6,6 +6,7 @@ pub mod code;
 pub mod expired;
 pub mod granted;
 pub mod introspection;
+pub mod issuer;
 pub mod lifetime;
 pub mod pkce;
 pub mod redirect;

@@ -14,6 +14,7 @@ use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::oauth2::authorize::{self, Authorization};
+use crate::protocol::oauth2::issuer::Issuer;
 use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::actor::Actor;
@@ -86,8 +87,9 @@ impl Services {
             state: Some(state.unwrap_or(&element.key).to_owned()),
             secret: secret.clone(),
         });
+        let issuer = Issuer::of(oauth2, values);
         let _room = self.claim(owner.organization, Limit::Authorizations, 1).await?;
-        let begun = self.begin_callback(owner, &element, app.client_id.clone(), waiting, None).await?;
+        let begun = self.begin_callback(owner, &element, app.client_id.clone(), waiting, issuer, None).await?;
         let (scope, optional_scope) = (choice.mandatory.join(" "), choice.optional.join(" "));
         let authorization = Authorization {
             client_id: app.client_id.expose(),

@@ -13,6 +13,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::{MASK, Secret};
 use crate::protocol::oauth2::authorize::{self, Authorization};
+use crate::protocol::oauth2::issuer::Issuer;
 use crate::protocol::variables::Values;
 use crate::service::Services;
 use crate::service::actor::Actor;
@@ -124,8 +125,8 @@ impl Services {
         let further_scopes = scopes.as_ref().map(|scopes| scopes.optional.clone()).unwrap_or_default();
         let popup = chosen.popup;
         let waiting = LinkWaiting { link: id, popup, configuration: given, scopes: mandatory, further_scopes };
-        let begun =
-            self.begin_callback(owner, element, client_id.clone(), Waiting::Link(waiting), Some(browser)).await?;
+        let (waiting, issuer) = (Waiting::Link(waiting), Issuer::of(oauth2, values));
+        let begun = self.begin_callback(owner, element, client_id.clone(), waiting, issuer, Some(browser)).await?;
         let joined = |list: fn(&ScopeChoice) -> &Vec<String>| scopes.as_ref().map(|choice| list(choice).join(" "));
         let scope = joined(|choice| &choice.mandatory).filter(|text| !text.is_empty());
         let optional = joined(|choice| &choice.optional).filter(|text| !text.is_empty());

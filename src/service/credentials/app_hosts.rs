@@ -114,6 +114,6 @@ impl Services {
         let urls = urls.filter_map(|url| {
             with_values(element, &configuration, Some(credential.replied()), |values| values.url(url)).ok()
         });
-        Ok(urls.filter_map(|url| url.host_str().map(str::to_owned)).collect())
+        Ok(urls.map(|url| element.hosts.server_of(&url)).collect())
     }
 }

@@ -87,7 +87,7 @@ on_both!(named_members_of_the_reply_are_kept, in |database| {
             caller.get(&format!("{path}?refresh=true")).await.ok();
             assert_eq!(caller.get(&format!("{path}/vendor-values")).await.ok(), values);
             server.services.send_due_notices().await.expect("the job runs");
-            let told = receiver.told().pop().expect("a notice").body();
+            let told = receiver.told().pop().expect("a notice").notice;
             assert_eq!((&told["type"], &told["data"]["instanceId"]), (&json!("instance.created"), &created.ok()["id"]));
             let plain = values.as_array().expect("a list").iter().filter(|value| value["secret"] == false);
             let plain: serde_json::Map<String, Value> =

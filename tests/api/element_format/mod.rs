@@ -3,6 +3,7 @@
 mod callback;
 mod follow_up;
 mod kept;
+mod own_servers;
 mod token_requests;
 
 use serde_json::{Value, json};
@@ -33,7 +34,8 @@ description = "For everybody."
 #oauth2
 
 [authentication.oauth2.authorize]
-url = "ORIGIN/authorize"
+url = "AUTHORIZE"
+#authorize
 
 [authentication.oauth2.token]
 url = "TOKEN"
@@ -51,6 +53,9 @@ pub struct Own {
     pub top: &'static str,
     pub oauth2: &'static str,
     pub token: &'static str,
+    /// `ORIGIN/authorize` where it is empty.
+    pub authorize_url: &'static str,
+    pub authorize: &'static str,
     /// `ORIGIN/token` where it is empty.
     pub token_url: &'static str,
     pub tables: &'static str,
@@ -62,7 +67,10 @@ impl Own {
     fn text(&self, vendor: &Vendor, number: usize) -> String {
         let base = if self.base.is_empty() { "ORIGIN" } else { self.base };
         let token = if self.token_url.is_empty() { "ORIGIN/token" } else { self.token_url };
+        let authorize = if self.authorize_url.is_empty() { "ORIGIN/authorize" } else { self.authorize_url };
         let text = FILE
+            .replace("AUTHORIZE", authorize)
+            .replace("#authorize", self.authorize)
             .replace("BASE", base)
             .replace("TOKEN", token)
             .replace("KEY", &key(number))
