@@ -8,6 +8,7 @@ mod clones;
 mod code_processes;
 mod connect_replicas;
 mod data_directory;
+mod element_faults;
 mod element_gone;
 mod element_trust;
 mod fail2ban;
