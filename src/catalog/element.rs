@@ -9,8 +9,8 @@ use super::oauth2::{OAuth2, Refresh};
 use super::resource::{Collection, Resource};
 use super::scopes::{Mixture, Preset};
 use super::variable::Variable;
-use crate::kernel::allowed_hosts::AllowedHosts;
 use super::verification::Verification;
+use crate::kernel::allowed_hosts::AllowedHosts;
 use crate::kernel::template::Template;
 
 /// One element. Unknown members are refused, so that a misspelt quirk cannot pass unnoticed.

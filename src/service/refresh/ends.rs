@@ -1,5 +1,7 @@
 //! Telling that a connection will end, while there is time for somebody to authorise it again.
 
+use std::collections::BTreeMap;
+
 use crate::kernel::clock::api_date;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
@@ -50,6 +52,7 @@ impl Services {
             external_id: row.external_id.clone(),
             status: "valid",
             reason: Some(reason),
+            vendor_values: BTreeMap::new(),
         };
         Some(self.notices(owner, &event, None))
     }
