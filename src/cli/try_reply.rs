@@ -6,6 +6,7 @@ use url::Url;
 use super::{Ended, print, serve};
 use crate::catalog::Catalog;
 use crate::catalog::element::Element;
+use crate::catalog::variable::Kept;
 use crate::config::{Call, Try};
 use crate::kernel::clock::{Clock as _, SystemClock, api_date};
 use crate::outbound::recorded;
@@ -47,7 +48,7 @@ fn read(
         Call::Token => {
             let oauth2 = oauth2.ok_or_else(|| none("OAuth 2.0"))?;
             match reply::read(element, oauth2, &request, recorded, now) {
-                Ok(token) => Ok(of_token(&token, now)),
+                Ok(token) => Ok(of_token(element, &token, now)),
                 Err(fault) => told(fault, "the code, or the refresh token"),
             }
         }
@@ -61,11 +62,15 @@ fn read(
         }
         Call::Verification => {
             let rules = element.verification.as_ref().ok_or_else(|| none("verification"))?;
-            match verification::read(element, rules, None, &request, recorded) {
+            let read = match &element.authentication.api_key {
+                Some(_) => verification::read(element, rules, None, &request, recorded),
+                None => verification::read_of_token(element, rules, &request, recorded),
+            };
+            match read {
                 Ok(body) => {
                     let account = account::read(&rules.account, &rules.account_name, Some(&body));
                     let mut lines = vec!["the key is accepted".to_owned(), of_account(account.as_ref())];
-                    lines.extend(variables(&given_by_verification(element, &body)));
+                    lines.extend(variables(element, &given_by_verification(element, &body)));
                     Ok(lines)
                 }
                 Err(fault) => told(fault, "the API key"),
@@ -74,8 +79,11 @@ fn read(
     }
 }
 
-fn of_token(token: &reply::Token, now: DateTime<Utc>) -> Vec<String> {
-    let secret = |text: &str| format!("*** ({} characters)", text.chars().count());
+fn secret(text: &str) -> String {
+    format!("*** ({} characters)", text.chars().count())
+}
+
+fn of_token(element: &Element, token: &reply::Token, now: DateTime<Utc>) -> Vec<String> {
     let refresh_token = token.refresh_token.as_ref().map(|token| secret(token.expose()));
     let lifetime = match (token.lifetime, token.expires_at) {
         (None, _) => "not known, so until the vendor refuses it".to_owned(),
@@ -92,7 +100,7 @@ fn of_token(token: &reply::Token, now: DateTime<Utc>) -> Vec<String> {
         lines.push(format!("it ends: {} ({} days)", api_date(end), days.unwrap_or_default()));
     }
     lines.extend([scopes(token.scopes.as_deref()), of_account(token.account.as_ref())]);
-    lines.extend(variables(&token.replied));
+    lines.extend(variables(element, &token.replied));
     lines
 }
 
@@ -109,8 +117,15 @@ fn of_account(account: Option<&VendorAccount>) -> String {
     format!("account: {}", shown.as_deref().unwrap_or("not told"))
 }
 
-fn variables(replied: &Replied) -> impl Iterator<Item = String> + '_ {
-    replied.variables.iter().map(|(name, value)| format!("variable {name}: {value}"))
+fn variables(element: &Element, replied: &Replied) -> Vec<String> {
+    let shown = |(name, value): (&String, &String)| {
+        let kept = element.variables.get(name).and_then(|variable| variable.kept);
+        match kept {
+            Some(Kept::Secret) => format!("variable {name}: {}", secret(value)),
+            Some(Kept::Plain) | None => format!("variable {name}: {value}"),
+        }
+    };
+    replied.variables.iter().map(shown).collect()
 }
 
 /// A refusal is something to be read; what cannot be is a fault of the file, or of the reply.
@@ -130,6 +145,35 @@ fn refused(element: &Element, fault: VendorFault, what: &str) -> Result<Vec<Stri
     };
     let error = fault.into_error(&element.name, what);
     let mut lines = vec![format!("{meaning}{code}"), format!("callers learn: {} {}", error.code.name(), error.message)];
-    lines.extend(error.retry_after.map(|seconds| format!("come again in: {seconds} seconds")));
+    lines.extend(error.retry_after.map(|seconds| format!("retry after: {seconds} seconds")));
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(element: &Element, status: u16, body: &str) -> String {
+        let recorded =
+            VendorReply { status, body: body.as_bytes().to_vec(), retry_after: Some(7), ..VendorReply::default() };
+        read(element, Some(Call::Token), &recorded, SystemClock.now()).unwrap().join("\n")
+    }
+
+    #[test]
+    fn what_is_kept_as_a_secret_is_not_printed() {
+        let mut element = Element::clone(Catalog::load(None).unwrap().get("hubspotcrm").unwrap());
+        let token = "{\"access_token\":\"THE-TOKEN\",\"hub_id\":62515}";
+        assert!(tried(&element, 200, token).contains("variable portalId: 62515"));
+        element.variables.get_mut("portalId").unwrap().kept = Some(Kept::Secret);
+        let lines = tried(&element, 200, token);
+        assert!(lines.contains("variable portalId: *** (5 characters)"), "{lines}");
+        assert!(!lines.contains("portalId: 62515"), "{lines}");
+    }
+
+    #[test]
+    fn when_to_try_again_is_said_as_vendors_do() {
+        let element = Element::clone(Catalog::load(None).unwrap().get("hubspotcrm").unwrap());
+        let lines = tried(&element, 503, "{}");
+        assert!(lines.ends_with("retry after: 7 seconds"), "{lines}");
+    }
 }

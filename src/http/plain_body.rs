@@ -23,8 +23,12 @@ pub(super) async fn plain(
 ) -> Result<Vec<u8>, ApiError> {
     let text = |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let codings: Vec<String> = request.headers().get_all(CONTENT_ENCODING).map(text).collect();
+    let content_type = request.headers().get(CONTENT_TYPE).map(text).unwrap_or_default();
+    let charset = content::charset(&content_type);
     let bytes = match codings.is_empty() && !content::seems_packed(&bytes) {
         true => bytes,
+        // A coding that nobody has applied, or a charset in its place (`Content-Encoding: UTF-8`).
+        false if content::seems_unpacked(&bytes, charset) => bytes,
         false => {
             // What comes of it nobody knows before.
             room.grow(bytes.len().saturating_add(most)).await?;
@@ -34,8 +38,6 @@ pub(super) async fn plain(
             unpacked
         }
     };
-    let content_type = request.headers().get(CONTENT_TYPE).map(text).unwrap_or_default();
-    let charset = content::charset(&content_type);
     if content::is_plain(&bytes, charset) {
         return Ok(bytes);
     }

@@ -7,6 +7,8 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
 
+use super::template::is_loopback;
+
 const ANY: &str = "any";
 
 /// Spelled as a list, or as `"any"`.
@@ -59,12 +61,17 @@ impl AllowedHosts {
         (url.scheme() == "https" && bare && known).then(|| url.origin().ascii_serialization())
     }
 
-    /// What tells one server of the element from another: the host, and the port where that is the customer's to choose.
+    /// What tells one server of the element from another: the host; and where these are the customer's to choose the port, and the scheme
+    /// where it is plain http. On this machine that is harmless.
     pub fn server_of(&self, url: &Url) -> String {
         let host = url.host_str().unwrap_or_default();
-        match url.port().filter(|_| self.is_any()) {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
+        if !self.is_any() {
+            return host.to_owned();
+        }
+        let scheme = if url.scheme() == "http" && !is_loopback(url) { "http://" } else { "" };
+        match url.port() {
+            Some(port) => format!("{scheme}{host}:{port}"),
+            None => format!("{scheme}{host}"),
         }
     }
 }
@@ -89,6 +96,8 @@ fn parsed(value: &str) -> Option<Url> {
 /// A host, with a port or without.
 pub(super) fn own_host(value: &str) -> Option<String> {
     let plain = !value.contains(['/', '\\', '@', '?', '#']) && !value.chars().any(char::is_whitespace);
+    // What is left of `ftp://…` is no host.
+    let plain = plain && !value.ends_with(':');
     let address = plain.then(|| own_address(&format!("https://{value}"))).flatten()?;
     address.strip_prefix("https://").map(str::to_owned)
 }
@@ -158,9 +167,25 @@ mod tests {
             ("a@git.acme.example", None),
             ("git.acme.example#", None),
             ("a b", None),
+            ("ftp:", None),
             ("", None),
         ] {
             assert_eq!(own_host(value).as_deref(), host, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_in_the_clear_is_another_server() {
+        for (url, listed, any) in [
+            ("https://10.0.0.5/x", "10.0.0.5", "10.0.0.5"),
+            ("http://10.0.0.5/x", "10.0.0.5", "http://10.0.0.5"),
+            ("https://10.0.0.5:8443/", "10.0.0.5", "10.0.0.5:8443"),
+            ("http://10.0.0.5:8443/", "10.0.0.5", "http://10.0.0.5:8443"),
+            ("http://127.0.0.1:8443/", "127.0.0.1", "127.0.0.1:8443"),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(AllowedHosts::default().server_of(&url), listed, "{url}");
+            assert_eq!(AllowedHosts::Any.server_of(&url), any, "{url}");
         }
     }
 

@@ -50,6 +50,9 @@ pub enum TemplateFault {
     /// Where customers have servers of their own: the value is no address of one.
     #[error("the value of `{0}` is no address")]
     Address(String),
+    /// The same where the host alone is wanted.
+    #[error("the value of `{0}` is no host")]
+    Server(String),
     /// More than the label was given, and no host that ends in the domain which the template has.
     #[error("`{0}` is not the part before `{1}` alone")]
     Label(String, String),
@@ -213,12 +216,16 @@ impl Template {
             }
             let value = pasted::trimmed(&value);
             let own = match place {
-                Place::Origin if hosts.is_any() => Some(own_address(&value)),
-                Place::Host if hosts.is_any() => Some(own_host(&value)),
+                Place::Origin if hosts.is_any() => {
+                    Some(own_address(&value).ok_or_else(|| TemplateFault::Address(name.clone())))
+                }
+                Place::Host if hosts.is_any() => {
+                    Some(own_host(pasted::host(&value)).ok_or_else(|| TemplateFault::Server(name.clone())))
+                }
                 _ => None,
             };
             if let Some(own) = own {
-                text.push_str(&own.ok_or_else(|| TemplateFault::Address(name.clone()))?);
+                text.push_str(&own?);
                 continue;
             }
             if place == Place::Origin {
@@ -239,6 +246,7 @@ impl Template {
         let mut chosen = self.places().filter(|(_, place)| *place != Place::Path);
         let Some((name, place)) = chosen.next() else { return false };
         let value = match (self.around(name), place) {
+            (_, Place::Origin) if host.starts_with("http://") => Some(host.to_owned()),
             (_, Place::Origin) => Some(format!("https://{host}")),
             // What is fixed around it must be around it.
             (Some((before, after)), _) if chosen.next().is_none() => {

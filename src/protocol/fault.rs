@@ -196,6 +196,13 @@ fn template_error(vendor: &str, fault: &TemplateFault) -> ApiError {
             );
             ApiError::new(Code::BadConfiguration, text)
         }
+        TemplateFault::Server(name) => {
+            let text = format!(
+                "`{name}` must be the host of your own {vendor}: a host name, with a port where it has one, as in \
+                 server.example.com:8443."
+            );
+            ApiError::new(Code::BadConfiguration, text)
+        }
         TemplateFault::Segment(name) => {
             ApiError::new(Code::BadConfiguration, format!("The value of `{name}` is not acceptable to {vendor}."))
         }

@@ -16,7 +16,7 @@ use super::placement::{Carrier, basic, placement_of};
 use super::words;
 use crate::catalog::element::{Element, Placement};
 use crate::catalog::oauth2::BodyEncoding;
-use crate::kernel::plain_text::{limited, shortened};
+use crate::kernel::plain_text::limited;
 use crate::kernel::secret::Secret;
 
 /// Token replies and profiles are small.
@@ -161,10 +161,7 @@ impl VendorReply {
     /// What is to be said of an answer that nobody expected.
     pub fn seen(&self, request: &VendorRequest) -> Box<Seen> {
         let words = match self.json() {
-            Some(Value::Object(members)) => {
-                let names: Vec<_> = members.keys().take(8).map(|name| shortened(name)).collect();
-                (!names.is_empty()).then(|| format!("an object with {}", names.join(", ")))
-            }
+            Some(Value::Object(members)) => words::names(&members).map(|names| format!("an object with {names}")),
             Some(_) => None,
             None => words::beginning(&self.text()).map(|words| format!("\u{201c}{words}\u{201d}")),
         };

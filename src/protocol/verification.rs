@@ -9,11 +9,72 @@ use super::{signs, words};
 use crate::catalog::element::Element;
 use crate::catalog::verification::{Refusal, Verification};
 
-/// What the vendor says to a credential that it takes. `hint`: ours, for one that it refuses.
+/// For a key whose form may be wrong.
+const FORM: &str = "Check the form of the key: whether it is whole, without anything around it, and of the right kind.";
+
+/// What an answer means for the credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    Accepted,
+    Refused,
+    /// A success that is for people: who is not signed in, and who is elsewhere, gets a page.
+    Page,
+    /// An outage, or a limit.
+    Busy,
+    /// Nothing that the element knows; the status may tell.
+    Unknown,
+}
+
+/// Ours, for what the vendor refuses.
+struct Hints<'a> {
+    refused: Option<&'a str>,
+    form: Option<&'a str>,
+}
+
+/// What the vendor says to a key that it takes. `hint`: ours, for one that it refuses.
 pub fn read(
     element: &Element,
     rules: &Verification,
     hint: Option<&str>,
+    request: &VendorRequest,
+    reply: &VendorReply,
+) -> Result<Value, VendorFault> {
+    told(element, rules, &Hints { refused: hint, form: Some(FORM) }, request, reply)
+}
+
+/// The same of an access token, which nobody has typed.
+pub fn read_of_token(
+    element: &Element,
+    rules: &Verification,
+    request: &VendorRequest,
+    reply: &VendorReply,
+) -> Result<Value, VendorFault> {
+    told(element, rules, &Hints { refused: None, form: None }, request, reply)
+}
+
+/// `body`: the reply's.
+pub fn meaning(rules: &Verification, reply: &VendorReply, body: Option<&Value>) -> Meaning {
+    // Some vendors limit calls by a 403 (RFC 9110 section 10.2.3 knows the header with any status).
+    if reply.status == 403 && reply.retry_after.is_some() {
+        return Meaning::Busy;
+    }
+    if refuses(rules, reply.status, body) {
+        return Meaning::Refused;
+    }
+    if reply.is_success() {
+        return match accepts(rules, body) {
+            true if rules.accepted.is_empty() && words::is_page(reply) => Meaning::Page,
+            true => Meaning::Accepted,
+            false => Meaning::Refused,
+        };
+    }
+    if reply.is_transient() { Meaning::Busy } else { Meaning::Unknown }
+}
+
+fn told(
+    element: &Element,
+    rules: &Verification,
+    hints: &Hints<'_>,
     request: &VendorRequest,
     reply: &VendorReply,
 ) -> Result<Value, VendorFault> {
@@ -22,36 +83,23 @@ pub fn read(
     let refused = |hint: Option<String>| {
         Err(VendorFault::Refused { status, code: None, message: message.clone(), hint, terminal: true })
     };
-    let busy = || {
-        let (retry_after, message) = (reply.retry_after, message.clone());
-        Err(VendorFault::Unavailable { status, retry_after, message })
-    };
-    // Some vendors limit calls by a 403 (RFC 9110 section 10.2.3 knows the header with any status).
-    if status == 403 && reply.retry_after.is_some() {
-        return busy();
-    }
-    if refuses(rules, status, body.as_ref()) {
-        return refused(hint.map(str::to_owned));
-    }
-    if reply.is_success() {
-        return match accepts(rules, body.as_ref()) {
-            // Pages are for people: who is not signed in, and who is elsewhere, gets one.
-            true if rules.accepted.is_empty() && words::is_page(reply) => refused(Some(astray(element, "a web page"))),
-            true => Ok(body.unwrap_or_default()),
-            false => refused(hint.map(str::to_owned)),
-        };
-    }
-    if reply.is_transient() {
-        return busy();
+    match meaning(rules, reply, body.as_ref()) {
+        Meaning::Accepted => return Ok(body.unwrap_or_default()),
+        Meaning::Refused => return refused(hints.refused.map(str::to_owned)),
+        Meaning::Page => return refused(Some(astray(element, "a web page"))),
+        Meaning::Busy => {
+            let (retry_after, message) = (reply.retry_after, message.clone());
+            return Err(VendorFault::Unavailable { status, retry_after, message });
+        }
+        Meaning::Unknown => {}
     }
     let of_customers = element.base_url.has_variable_host();
     match status {
         300..=399 if of_customers => refused(Some(astray(element, &redirect(request, reply)))),
         404 | 410 if of_customers => refused(Some(astray(element, &format!("status {status}")))),
         400 | 422 => {
-            let form =
-                "Check the form of the key: whether it is whole, without anything around it, and of the right kind.";
-            refused(Some(hint.map_or(form.to_owned(), |hint| format!("{form} {hint}"))))
+            let said: Vec<_> = [hints.form, hints.refused].into_iter().flatten().collect();
+            refused(Some(said.join(" ")).filter(|said| !said.is_empty()))
         }
         _ => Err(VendorFault::Strange {
             what: "an unexpected status of the verification call",
@@ -62,7 +110,7 @@ pub fn read(
 }
 
 /// Whether the answer refuses the credential, as the element says.
-pub fn refuses(rules: &Verification, status: u16, body: Option<&Value>) -> bool {
+fn refuses(rules: &Verification, status: u16, body: Option<&Value>) -> bool {
     rules.refused.iter().any(|refusal| match refusal {
         Refusal::Status(known) => *known == status,
         Refusal::Sign(sign) => signs::has(sign, status, body),
@@ -70,7 +118,7 @@ pub fn refuses(rules: &Verification, status: u16, body: Option<&Value>) -> bool 
 }
 
 /// Whether a success is one: as the element says, or else unless it says no.
-pub fn accepts(rules: &Verification, body: Option<&Value>) -> bool {
+fn accepts(rules: &Verification, body: Option<&Value>) -> bool {
     match rules.accepted.as_slice() {
         [] => !["/ok", "/success"].iter().any(|at| signs::text_at(body, at).is_some_and(|said| said == "false")),
         signs => signs.iter().any(|sign| signs::accepts(sign, body)),

@@ -1,10 +1,11 @@
 //! A vendor's own words, wherever they stand: in the members that an element names, in those that most vendors use, in the title
 //! of a page.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::content::media_type;
 use super::request::{VendorReply, VendorRequest};
-use crate::kernel::plain_text::plain_text;
+use crate::kernel::plain_text::{plain_text, shortened};
 
 /// Where vendors put the words of a failure: RFC 6749 section 5.2, RFC 9457 section 3.1, JSON:API, Google, Jira, Salesforce, OData.
 const USUAL: [&str; 16] = [
@@ -25,6 +26,8 @@ const USUAL: [&str; 16] = [
     "/msg",
     "/fault/faultstring",
 ];
+/// Members of an object that are named.
+const NAMED: usize = 8;
 /// Characters of a text that is no JSON.
 const SHORT: usize = 80;
 /// Characters of a word that may be a secret.
@@ -56,6 +59,17 @@ pub fn beginning(text: &str) -> Option<String> {
     (words.len() >= enough).then(|| words.join(" ").chars().take(SHORT).collect())
 }
 
+/// The names of an object's members, without what may be secret. None where they have no values: a bare token in base64 looks like
+/// a form.
+pub fn names(members: &Map<String, Value>) -> Option<String> {
+    let is_bare = |value: &Value| value.as_str().is_some_and(|text| text.trim_matches('=').is_empty());
+    if members.values().all(is_bare) {
+        return None;
+    }
+    let shown = |name: &String| if may_be_secret(name) { "***".to_owned() } else { shortened(name) };
+    Some(members.keys().take(NAMED).map(shown).collect::<Vec<_>>().join(", "))
+}
+
 fn may_be_secret(word: &str) -> bool {
     let length = word.chars().count();
     let mixed = word.contains(|c: char| c.is_ascii_digit()) && word.contains(|c: char| c.is_ascii_alphabetic());
@@ -70,12 +84,25 @@ fn is_markup_for_people(text: &str) -> bool {
     TAGS.iter().any(|tag| start.starts_with(tag))
 }
 
-/// Whether it is a page for people.
+/// Whether it is a page for people: HTML by its type, or markup that is not called XML. What has a value is none, and neither is
+/// nothing.
 pub fn is_page(reply: &VendorReply) -> bool {
-    let text = reply.text();
-    let start: String = text.trim_start_matches(['\u{FEFF}', ' ', '\r', '\n', '\t']).chars().take(15).collect();
-    let start = start.to_ascii_lowercase();
-    start.starts_with("<!doctype html") || start.starts_with("<html")
+    let (kind, text) = (media_type(&reply.content_type), reply.text());
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');
+    if text.is_empty() || reply.json().is_some() {
+        return false;
+    }
+    let is_html = matches!(kind.as_str(), "text/html" | "application/xhtml+xml");
+    let is_xml = matches!(kind.as_str(), "text/xml" | "application/xml") || kind.ends_with("+xml");
+    is_html || (text.starts_with('<') && (!is_xml || begins_as_xhtml(text)))
+}
+
+/// XHTML says what it is behind a declaration and comments.
+fn begins_as_xhtml(text: &str) -> bool {
+    const HEAD: usize = 200;
+    let head: String = text.chars().take(HEAD).collect();
+    let head = head.to_ascii_lowercase();
+    head.contains("<!doctype html") || head.contains("<html")
 }
 
 fn title(text: &str) -> Option<&str> {
@@ -116,5 +143,55 @@ mod tests {
             assert_eq!(beginning(text).as_deref(), words, "{text}");
         }
         assert_eq!(beginning(&"word ".repeat(40)).map(|words| words.len()), Some(80));
+    }
+
+    #[test]
+    fn a_page_is_known_whatever_it_begins_with() {
+        const XHTML: &str =
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\"><html/>";
+        for (content_type, body, page) in [
+            ("text/html", "<!doctype html><html></html>", true),
+            ("text/html", XHTML, true),
+            ("application/xhtml+xml", XHTML, true),
+            ("text/xml", XHTML, true),
+            ("", XHTML, true),
+            ("Text/HTML; charset=utf-8", "<!-- x --><html></html>", true),
+            ("", "\u{feff}\r\n<!-- x --><html></html>", true),
+            ("text/plain", "<head><title>Sign in</title></head>", true),
+            ("application/json", "<script>location = '/login'</script>", true),
+            ("text/html", "Please sign in", true),
+            ("text/html", "", false),
+            ("text/html", "{\"id\":1}", false),
+            ("text/html", "access_token=at&expires_in=3600", false),
+            ("text/xml", "<?xml version=\"1.0\"?><user id=\"1\"/>", false),
+            ("application/atom+xml", "<feed/>", false),
+            ("text/plain", "fine", false),
+            ("", "", false),
+        ] {
+            let content_type = content_type.to_owned();
+            let reply = VendorReply { content_type, body: body.as_bytes().to_vec(), ..VendorReply::default() };
+            assert_eq!(is_page(&reply), page, "{reply:?} {body}");
+        }
+    }
+
+    #[test]
+    fn a_bare_token_is_no_name_of_a_member() {
+        for (body, told) in [
+            ("c2VjcmV0dG9rZW4xMjM0NTY3OA==", None),
+            ("c2VjcmV0dG9rZW4xMjM0NTY3OA==&x=1", Some("***, x")),
+            ("{}", None),
+            ("{\"a\":\"\"}", None),
+            ("{\"token\":\"at\",\"user\":1}", Some("token, user")),
+            ("{\"user\":null}", Some("user")),
+            ("{\"4f9d8e7c6b5a\":1,\"id\":2}", Some("***, id")),
+        ] {
+            let reply = VendorReply {
+                content_type: "text/plain".to_owned(),
+                body: body.as_bytes().to_vec(),
+                ..VendorReply::default()
+            };
+            let value = reply.json().unwrap_or_default();
+            assert_eq!(value.as_object().and_then(names).as_deref(), told, "{body}");
+        }
     }
 }

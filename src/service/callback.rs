@@ -79,11 +79,9 @@ impl Services {
                 return self.came_back_before(owner, &under_way).await;
             }
             let element = self.element_by_id(owner, grant.element_id);
-            let (redirected, told) = match element.as_deref() {
-                Some(element) => redirected.clone().read_by(element),
-                None => (redirected.clone(), Told::default()),
-            };
+            let (redirected, told) = self.looked_at(owner, element.as_deref(), &under_way, redirected.clone()).await?;
             under_way.told = told;
+            // Without a code no code fits.
             under_way.came_back = Some(redirected.code.as_ref().map(digest).unwrap_or_default());
             let id = grant.id;
             let sealed = self.vault.seal_document(GRANT.place(owner.organization, id), &under_way)?;
@@ -101,6 +99,31 @@ impl Services {
         }
     }
 
+    /// What the redirect says, looked at before any of it is kept: one that somebody else made has no code and tells nothing.
+    async fn looked_at(
+        &self,
+        owner: Owner,
+        element: Option<&Element>,
+        under_way: &UnderWay,
+        redirected: Redirected,
+    ) -> Result<(Redirected, Told), ApiError> {
+        let known = under_way.issuer.clone();
+        let Some(element) = element else {
+            return Ok((redirected.checked(&known.unwrap_or_default()), Told::default()));
+        };
+        let (redirected, told) = redirected.read_by(element);
+        let oauth2 = element.authentication.oauth2.as_ref();
+        let known = known.or_else(|| oauth2.map(|oauth2| Issuer::of(oauth2, Values::none(element))));
+        let redirected = redirected.checked(&known.unwrap_or_default());
+        let redirected = match &under_way.waiting {
+            Waiting::Default(_) => self.with_signature_of_app(owner, element, redirected).await?,
+            // The link's own client signs, which is found at its end.
+            Waiting::Link(_) => redirected,
+        };
+        let told = if redirected.code.is_some() { told } else { Told::default() };
+        Ok((redirected, told))
+    }
+
     async fn end_callback(
         &self,
         owner: Owner,
@@ -109,20 +132,10 @@ impl Services {
         under_way: UnderWay,
         redirected: Redirected,
     ) -> Result<CallbackEnd, ApiError> {
-        let oauth2 = element.as_deref().and_then(|it| Some((it, it.authentication.oauth2.as_ref()?)));
-        let known = under_way
-            .issuer
-            .clone()
-            .or_else(|| oauth2.map(|(element, oauth2)| Issuer::of(oauth2, Values::none(element))));
-        let redirected = redirected.checked(&known.unwrap_or_default());
         match &under_way.waiting {
             Waiting::Default(caller) => {
                 // The organization may have withdrawn it meanwhile.
                 let address = self.allowed_callback(owner, &caller.callback_url).await?;
-                let redirected = match &element {
-                    Some(element) => self.with_signature_of_app(owner, element, redirected).await?,
-                    None => redirected,
-                };
                 Ok(CallbackEnd::Forward(forward(address, caller, &redirected)))
             }
             Waiting::Link(link) => {

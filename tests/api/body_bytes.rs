@@ -70,12 +70,15 @@ on_both!(no_token_is_lost_to_the_bytes_of_its_reply, in |database| {
     let setup = Setup { elements: Some(elements.path().to_owned()), ..Setup::default() };
     run_with(database, setup, |server| async move {
         let caller = server.caller();
-        let mut body = with_code("Mine", "a-code");
-        body["element"]["key"] = json!("ourcrm");
+        let body = |code: &str| {
+            let mut body = with_code("Mine", code);
+            body["element"]["key"] = json!("ourcrm");
+            body
+        };
         let mut last = Value::Null;
-        for (headers, bytes) in replies() {
+        for (number, (headers, bytes)) in replies().into_iter().enumerate() {
             vendor.answers_in_bytes("/token", 200, headers, bytes);
-            last = caller.post("/instances", &body).await.ok();
+            last = caller.post("/instances", &body(&format!("code-{number}"))).await.ok();
             assert_eq!(last["expiresAt"], "2026-03-01T12:10:00Z", "{headers}");
             assert_eq!(last["vendorAccount"]["id"], "62515", "{headers}");
         }
@@ -96,7 +99,7 @@ on_both!(no_token_is_lost_to_the_bytes_of_its_reply, in |database| {
         assert!(told["invalidReason"].as_str().is_some_and(|reason| reason.contains("it is gone")), "{told}");
         let bomb = gzip(vec![b' '; 2 << 20]);
         vendor.answers_in_bytes("/token", 200, "content-encoding: gzip\r\n", bomb);
-        caller.post("/instances", &body).await.fails(502, "vendor_unreachable");
+        caller.post("/instances", &body("a-bomb")).await.fails(502, "vendor_unreachable");
     });
 });
 
@@ -152,6 +155,16 @@ on_both!(callers_bodies_are_read_as_they_come, |server| async move {
         (vec![json, ("content-encoding", "deflate")], deflate(text.as_bytes())),
         (vec![json, ("content-encoding", "identity")], text.clone().into_bytes()),
         (vec![json, ("content-encoding", "gzip")], gzip(utf_16(&text))),
+        // A charset in the place of a coding, and codings that nobody has applied.
+        (vec![json, ("content-encoding", "UTF-8")], text.clone().into_bytes()),
+        (vec![json, ("content-encoding", "UTF-8")], ["\u{feff}\r\n ", text.as_str()].concat().into_bytes()),
+        (vec![json, ("content-encoding", "br")], text.clone().into_bytes()),
+        (vec![json, ("content-encoding", "deflate")], text.clone().into_bytes()),
+        (vec![json, ("content-encoding", "zstd")], utf_16(&["\u{feff}", text.as_str()].concat())),
+        (
+            vec![("content-type", "application/json; charset=iso-8859-1"), ("content-encoding", "iso-8859-1")],
+            latin.clone(),
+        ),
     ] {
         assert_eq!(create(&caller, &headers, body).await.ok()["name"], "M\u{fc}ller", "{headers:?}");
     }
@@ -159,8 +172,11 @@ on_both!(callers_bodies_are_read_as_they_come, |server| async move {
     create(&caller, &[json], latin).await.fails(400, "bad_body");
     create(&caller, &packed, gzip(&text)[..20].to_vec()).await.fails(400, "bad_body");
     create(&caller, &packed, gzip(vec![b' '; (1 << 20) + 1])).await.fails(413, "body_too_large");
-    let unknown = create(&caller, &[json, ("content-encoding", "compress")], text.into_bytes()).await;
-    assert!(unknown.fails(415, "unsupported_media_type").contains("gzip"));
+    for body in [gzip(&text), b"plain".to_vec()] {
+        let unknown = create(&caller, &[json, ("content-encoding", "compress")], body).await;
+        assert!(unknown.fails(415, "unsupported_media_type").contains("gzip"));
+    }
+    create(&caller, &[json, ("content-encoding", "deflate")], b"plain".to_vec()).await.fails(400, "bad_body");
 
     // Hubs, with bodies that no extractor reads.
     let token = caller.create_with_key("Hub").await["token"].as_str().expect("a token").to_owned();

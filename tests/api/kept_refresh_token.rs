@@ -173,6 +173,40 @@ on_both!(what_is_not_certainly_the_same_is_not_kept, in |database| {
     });
 });
 
+/// A link's whole way; what became of the link.
+async fn by_link(server: &TestServer, caller: &Caller, wanted: Value, code: &str) -> Value {
+    let made = link(caller, wanted).await;
+    let browser = Browser::new(server);
+    let state = browser.submit(&made, &[]).await.parameter("state").expect("a state");
+    browser.follow(browser.get(&format!("/connector/callback?code={code}&state={state}")).await).await;
+    let after = shown(caller, &made).await;
+    assert_eq!(after["status"], "authorised", "{after}");
+    after
+}
+
+// A refresh token belongs to its client (RFC 6749 section 6), also where that is the organization's app and is exchanged.
+on_both!(a_token_of_an_app_that_was_exchanged_is_not_kept, in |database| {
+    let vendor = Vendor::start();
+    let directory = own(vendor.address, &[]);
+    run_with(database, setup(&directory), |server| async move {
+        let caller = set_up(&server).await;
+        let app = |id: &str, secret: &str| json!({ "clientId": id, "clientSecret": secret });
+        caller.put("/elements/own/app", &app("one", "first")).await.ok();
+        for (number, (id, kept)) in [("one", Some("rt")), ("another", None), ("another", Some("rt"))].into_iter().enumerate() {
+            issues(&vendor, "at", Some("rt"), Some(7));
+            let made = by_link(&server, &caller, json!({ "elements": ["own"] }), &format!("first-{number}")).await;
+            let path = format!("/instances/{}", made["instanceId"]);
+            server.advance(TimeDelta::minutes(1));
+            caller.put("/elements/own/app", &app(id, "second")).await.ok();
+            server.advance(TimeDelta::minutes(1));
+            issues(&vendor, "newer", None, Some(7));
+            let wanted = json!({ "elements": ["own"], "instanceId": made["instanceId"] });
+            by_link(&server, &caller, wanted, &format!("second-{number}")).await;
+            assert_eq!(sent_by_refresh(&server, &vendor, &path).await.as_deref(), kept, "{number}");
+        }
+    });
+});
+
 on_both!(a_refresh_that_rotates_meanwhile_gives_its_token_to_the_new_grant, in |database| {
     runtime().block_on(rotates_meanwhile(database));
 });

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::hubs::{connected, hubspot};
-use crate::support::caller::{Reply, with_code};
+use crate::support::caller::{Reply, fresh_code, with_code};
 use crate::support::server::{Setup, run_with};
 use crate::support::vendor::Vendor;
 use crate::support::{Caller, on_both};
@@ -36,7 +36,7 @@ on_both!(a_strange_reply_is_told_as_it_was_seen, in |database| {
             (200, HTML, "<br />\n<b>Notice</b>: Undefined index\n{\"access_token\":\"s3cr3t\"}", vec!["Notice : Undefined index"]),
         ] {
             vendor.answers_in_bytes("/token", status, headers, body);
-            let reply = exchange(&caller, "a-code").await;
+            let reply = exchange(&caller, &fresh_code()).await;
             let said = reply.fails(502, "vendor_unreachable");
             for part in parts {
                 assert!(said.contains(part), "{status} {body}: {said}");
@@ -58,13 +58,14 @@ on_both!(a_refusal_brings_the_vendors_words_wherever_they_stand, in |database| {
             // JSON:API, Jira, Salesforce's lists, Google's objects.
             (400, "", r#"{"errors":[{"detail":"no such grant"}]}"#, "refused the code: no such grant."),
             (400, "", r#"{"errorMessages":["too late"]}"#, "too late"),
-            (400, "", r#"[{"errorCode":"X","message":"not yours: a-code"}]"#, "not yours: ***"),
+            (400, "", r#"[{"errorCode":"X","message":"not yours: the-code-that-is-repeated"}]"#, "not yours: ***"),
             (403, "", r#"{"error":{"code":403,"message":"disabled"}}"#, "disabled"),
             (403, HTML, "<html><head><title>Access denied | Firewall</title></head>", "Access denied | Firewall"),
             (400, "content-type: text/plain\r\n", "code expired", "code expired"),
         ] {
             vendor.answers_in_bytes("/token", status, headers, body);
-            let said = exchange(&caller, "a-code").await.fails(400, "vendor_refused");
+            let code = if words.contains("***") { "the-code-that-is-repeated" } else { &fresh_code() };
+            let said = exchange(&caller, code).await.fails(400, "vendor_refused");
             assert!(said.contains(words), "{body}: {said}");
         }
         vendor.answers("/token", 400, json!({ "error": "x", "error_description": "Malformed auth code." }));
@@ -95,7 +96,7 @@ on_both!(a_redirect_of_the_token_url_ends_no_grant, in |database| {
         // RFC 9110 section 5.6.7: a date, of a server that sends no `Date`.
         let limited = "content-type: application/json\r\nretry-after: Sun, 01 Mar 2026 12:04:00 GMT\r\n";
         vendor.answers_in_bytes("/token", 429, limited, r#"{"message":"slow down"}"#);
-        let reply = exchange(&server.caller(), "a-code").await;
+        let reply = exchange(&server.caller(), &fresh_code()).await;
         let said = reply.fails(502, "vendor_unreachable");
         assert_eq!((reply.header("retry-after"), &reply.json()["providerMessage"]), (Some("120"), &json!("slow down")));
         assert!(said.contains("takes no more calls"), "{said}");

@@ -159,8 +159,12 @@ impl Story<'_> {
         self.refuses("/oauth/2026-03/token", &format!("no {code} for client-secret-of-the-app"));
         let body = self.body("own", &code);
         self.caller.post("/instances", &body).await.fails(400, "vendor_refused");
+        let code = self.secret("code-that-meets-an-outage");
+        let body = self.body("own", &code);
         self.vendor.answers("/oauth/2026-03/token", 500, json!({ "message": format!("{code}?") }));
         self.caller.post("/instances", &body).await.fails(502, "vendor_unreachable");
+        let code = self.secret("code-that-is-answered-strangely");
+        let body = self.body("own", &code);
         self.vendor.answers("/oauth/2026-03/token", 200, json!({ "token": self.secret("token-in-a-strange-place") }));
         self.caller.post("/instances", &body).await.fails(502, "vendor_unreachable");
         created
@@ -188,10 +192,11 @@ impl Story<'_> {
         // To others it would be telling secrets that are not theirs.
         self.vendor.answers("/oauth/2026-03/token/introspect", 404, Value::Null);
         self.refuses("/oauth/2026-03/token", &format!("no {secret}"));
+        body["providerData"]["code"] = self.secret("code-that-the-organization-loses").into();
         let refused = self.caller.post("/instances", &body).await;
         refused.fails(400, "vendor_refused");
         assert!(!refused.text.contains(&secret), "{}", refused.text);
-        app["clientId"] = self.secret("client-id-that-is-refused\u{0}").into();
+        app["clientId"] = self.secret("client-id\u{0}that-is-refused").into();
         app["clientSecret"] = self.secret("client-secret-that-is-refused").into();
         self.caller.put(path, &app).await.fails(400, "bad_body");
     }

@@ -65,7 +65,7 @@ on_both!(five_refusals_over_a_day_are_an_end, |server| async move {
     for (number, (status, body, words)) in [
         (400, said.clone(), "The token is unknown."),
         (400, json!({ "error": "refresh_token_expired" }), "refresh_token_expired."),
-        (401, json!(""), "status 401."),
+        (400, json!(""), "status 400."),
         (403, said.clone(), "The token is unknown."),
         (400, said.clone(), "The token is unknown."),
         (400, said.clone(), "The token is unknown."),
@@ -149,6 +149,8 @@ on_both!(an_outage_is_never_an_end, |server| async move {
         (200, json!("<html>maintenance</html>")),
         // The operator's to mend: the grant lives.
         (401, json!({ "error": "invalid_client" })),
+        (401, json!("")),
+        (401, json!({ "message": "Unauthorized" })),
         (400, json!({ "error": "Unauthorized_Client" })),
     ] {
         for _ in 0..6 {
@@ -243,7 +245,7 @@ on_both!(where_nothing_is_renewed_nothing_is_warned_of, in |database| {
     let origin = format!("http://{}", vendor.address);
     let copies = elements(&[(
         "closeio",
-        &[("https://api.close.com", &origin), ("[authentication.oauth2.refresh]", "[authentication.oauth2.refresh]\nsupported = false")],
+        &[("https://api.close.com", &origin), ("rotates = true\ndefaultLifetime = 3600", "supported = false")],
     )]);
     vendor.answers("/oauth2/token/", 200, json!({ "access_token": "at", "expires_in": 5_184_000 }));
     let setup = Setup { elements: Some(copies.path().to_owned()), ..Setup::default() };

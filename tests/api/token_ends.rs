@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::hubs::{connected, hubspot};
-use crate::support::caller::with_code;
+use crate::support::caller::{fresh_code, with_code};
 use crate::support::receiver::Receiver;
 use crate::support::server::{Setup, run_with};
 use crate::support::vendor::Vendor;
@@ -47,6 +47,7 @@ on_both!(the_end_of_a_token_is_read_in_every_spelling, in |database| {
             (json!({ "expires_in": 3600, "refresh_token_expires_at": "2026-04-01T00:00:00Z" }), Some("2026-04-01T00:00:00Z")),
         ] {
             vendor.answers("/token", 200, reply(told.clone()));
+            body["providerData"]["code"] = json!(fresh_code());
             let made = server.caller().post("/instances", &body).await.ok();
             assert_eq!(made["expiresAt"], "2026-03-01T13:00:00Z", "{told}");
             assert_eq!(made["refreshTokenExpiresAt"], json!(refresh), "{told}");
@@ -78,6 +79,7 @@ on_both!(the_end_of_a_refresh_token_is_told_a_week_before, in |database| {
         let session = json!({ "expires_in": 1800, "refresh_expires_in": 1800 });
         for lifetime in [days(60), days(7), session] {
             vendor.answers("/token", 200, reply(lifetime));
+            body["providerData"]["code"] = json!(fresh_code());
             ids.push(caller.post("/instances", &body).await.ok()["id"].as_i64().expect("an id"));
         }
         let [long, short, session] = ids[..] else { panic!("three") };

@@ -38,6 +38,10 @@ on_both!(a_success_that_says_no_stores_no_key, in |database| {
         hosts.own.answers_in_bytes("/me", 200, "content-type: text/html\r\n", page);
         let said = create(&caller).await.fails(400, "vendor_refused");
         assert!(said.contains("Sign in to Desk") && said.contains("a web page") && said.contains("`desk`"), "{said}");
+        for page in ["<?xml version=\"1.0\"?><!DOCTYPE html><html/>", "<!-- x --><html/>", "<head/>", "<script>x</script>"] {
+            hosts.own.answers_in_bytes("/me", 200, "content-type: text/html\r\n", page);
+            assert!(create(&caller).await.fails(400, "vendor_refused").contains("a web page"), "{page}");
+        }
         assert_eq!(server.count().await, 0);
         // What an older file took for a success is one.
         for (headers, taken) in [
@@ -132,5 +136,12 @@ on_both!(a_ping_hears_a_no_under_a_200, in |database| {
         hosts.own.answers("/me", 200, json!({ "ok": false, "error": "account_inactive", "message": "account_inactive" }));
         let said = caller.get("/hubs/helpdesk/ping").await.fails(401, "vendor_unauthorized");
         assert!(said.contains("account_inactive"), "{said}");
+        // As a creation decides: a page is a no, and a 403 that says when to come again is a limit.
+        hosts.own.answers_in_bytes("/me", 200, "content-type: text/html\r\n", "<head><title>Sign in</title></head>");
+        let said = caller.get("/hubs/helpdesk/ping").await.fails(401, "vendor_unauthorized");
+        assert!(said.contains("Sign in"), "{said}");
+        let limited = "content-type: application/json\r\nretry-after: 30\r\n";
+        hosts.own.answers_in_bytes("/me", 403, limited, "{}");
+        caller.get("/hubs/helpdesk/ping").await.fails(429, "vendor_rate_limited");
     });
 });

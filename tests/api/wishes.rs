@@ -63,7 +63,7 @@ on_both!(what_the_element_allows_goes_to_the_vendor, in |database| {
             ask(&caller, &path, &[("login_hint", bad)]).await.fails(400, "bad_parameter");
         }
         let message = ask(&caller, &path, &[("nonce", "1")]).await.fails(400, "bad_parameter");
-        assert_eq!(message, "`nonce` is nothing that can be asked of Hubspot CRM. Allowed for one call: login_hint, prompt, domain_hint, hd.");
+        assert_eq!(message, "`nonce` cannot be asked of Hubspot CRM. Allowed for one call: login_hint, prompt, domain_hint, hd.");
     });
 });
 
@@ -90,7 +90,7 @@ on_both!(a_link_remembers_what_it_wishes, in |database| {
         // One that cannot be kept by each element of the link.
         let all = json!({ "authorize": { "login_hint": "jo" } });
         let message = caller.post("/connect/links", &all).await.fails(400, "bad_link");
-        assert!(message.contains("`login_hint` is nothing that can be asked of"), "{message}");
+        assert!(message.contains("`login_hint` cannot be asked of"), "{message}");
         // A key asks nobody.
         let by_key = json!({ "elements": ["hubspotcrm"], "authenticationType": "apiKey", "authorize": { "nonce": "1" } });
         caller.post("/connect/links", &by_key).await.fails(400, "bad_link");
@@ -104,7 +104,7 @@ on_sqlite!(where_nothing_is_allowed_it_is_refused, |server| async move {
         for name in ["login_hint", "prompt", "access_type", "client_id", "response_mode"] {
             let message = ask(&caller, &path, &[(name, "x")]).await.fails(400, "bad_parameter");
             assert!(
-                message.starts_with(&format!("`{name}` is nothing"))
+                message.starts_with(&format!("`{name}` cannot be asked of "))
                     && message.ends_with("Allowed for one call: none."),
                 "{message}"
             );
@@ -114,4 +114,23 @@ on_sqlite!(where_nothing_is_allowed_it_is_refused, |server| async move {
     }
     let asked: Value = ask(&caller, "/elements/sfdc/oauth/url", &[("login_hint", "jo@acme.example")]).await.ok();
     assert_eq!(values(asked["oauthUrl"].as_str().expect("an address"), "login_hint"), ["jo@acme.example"]);
+});
+
+// The element's own variables may be called as parameters of authorization requests are; and what another vendor takes is noise here.
+on_both!(what_the_elements_own_variables_are_called_is_no_wish, in |database| {
+    let directory = elements(&[
+        ("sfdc", &[("parameter = \"siteAddress\"", "parameter = \"domain_hint\"")]),
+        ("hubspotcrm", &[("[authentication.oauth2.authorize]\n", "[authentication.oauth2.authorize]\nallow = [\"other_vendors\"]\n")]),
+    ]);
+    run_with(database, setup(&directory), |server| async move {
+        let caller = set_up(&server).await;
+        let site = "acme.my.salesforce.com";
+        for name in ["domain_hint", "site.address"] {
+            let asked = address(&ask(&caller, "/elements/sfdc/oauth/url", &[(name, site), ("other_vendors", "x")]).await);
+            let url = Url::parse(&asked).expect("a URL");
+            assert_eq!(url.host_str(), Some(site), "{name}");
+            assert!(values(&asked, name).is_empty() && values(&asked, "other_vendors").is_empty(), "{asked}");
+        }
+        ask(&caller, "/elements/sfdc/oauth/url", &[("hd", "acme.example")]).await.fails(400, "bad_parameter");
+    });
 });

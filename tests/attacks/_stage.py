@@ -142,7 +142,8 @@ class Vendor:
                     read += connection.recv(65536)
                 body, read = read[:length], read[length:]
                 self.requests.append((method, target, headers, body))
-                status, more, text = self.answer(method, target, headers, body)
+                # The call that proves a key: what attacks answer proves none.
+                status, more, text = (200, [], "{}") if target.endswith("/me") else self.answer(method, target, headers, body)
                 text = text.encode()
                 if not any(line.lower().startswith("content-type:") for line in more):
                     more = [*more, "Content-Type: application/json"]

@@ -78,6 +78,14 @@ const FAULTS: &[Fault] = &[
         "the JSON pointer `expires` does not begin with `/`",
     ),
     Behind(OAUTH2, "reply = { scope = [\"/id_token/scp\"] }\n", "reply =", "claims of `id_token` tell"),
+    Behind(OAUTH2, "reply = { scope = [\"/access_token/scp\"] }\n", "reply =", "claims of `access_token` tell"),
+    Behind(OAUTH2, "reply = { refreshTokenExpiresIn = [\"/id_token/exp\"] }\n", "reply =", "claims of `id_token` tell"),
+    Instead(
+        AUTHORIZE,
+        "[authentication.oauth2.names]\nclient_id = \"client_key\"\n[authentication.oauth2.authorize]\nallow = [\"client_key\"]\n",
+        "allow =",
+        "`client_key` is not a caller's to set",
+    ),
     Behind(
         OAUTH2,
         "reply = { accountName = [\"/name\"] }\n",
@@ -99,7 +107,7 @@ const FAULTS: &[Fault] = &[
     // The call that proves a credential.
     Instead(VERIFICATION, "path = \"me\"\n", "path =", "`me` does not begin with `/`"),
     Behind(VERIFICATION, "url = \"https://acmedesk.example/me\"\n", "path =", "the call has an address already"),
-    Behind(VERIFICATION, "refused = [500]\n", "refused", "`refused` must list statuses from 400 to 499"),
+    Behind(VERIFICATION, "refused = [500]\n", "refused", "`refused` must list statuses from 300 to 499, and signs"),
     Behind(VERIFICATION, "method = \"get\"\n", "method", "`get` is no method, in capitals"),
     Instead("name = \"X-Api-Key\"", "name = \"X Api Key\"", "X Api Key", "`X Api Key` is no header name"),
     // Inputs.

@@ -1,5 +1,7 @@
 //! Somebody who calls the API over HTTP.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ligand::service::people::bootstrap::CreatedUser;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -141,6 +143,12 @@ pub fn with_key(name: &str) -> Value {
         "tags": ["Docs"],
         "name": name,
     })
+}
+
+/// As vendors give them: never twice.
+pub fn fresh_code() -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    format!("code-{}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The body of a creation with a code.

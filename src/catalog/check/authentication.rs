@@ -25,6 +25,9 @@ const NO_WISHES: [&str; 10] = [
     "preset",
 ];
 
+/// Members of a token reply that may be JSON Web Tokens.
+const TOKENS: [&str; 3] = ["id_token", "access_token", "refresh_token"];
+
 pub fn check(element: &Element, findings: &mut Findings) {
     let authentication = &element.authentication;
     let default = authentication.default;
@@ -102,13 +105,15 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
         ("accessToken", &reply.access_token),
         ("refreshToken", &reply.refresh_token),
         ("expiresIn", &reply.expires_in),
+        ("refreshTokenExpiresIn", &reply.refresh_token_expires_in),
         ("scope", &reply.scope),
     ];
     for (member, pointers) in claims {
-        for (at, _) in pointers.iter().enumerate().filter(|(_, pointer)| pointer.starts_with("/id_token/")) {
+        for (at, pointer) in pointers.iter().enumerate() {
+            let Some(token) = TOKENS.iter().find(|token| pointer.contains(&format!("/{token}/"))) else { continue };
             findings.add(
                 format!("{AT}/reply/{member}/{at}"),
-                "claims of `id_token` tell `account`, `accountName` and variables, and nothing else",
+                format!("claims of `{token}` tell `account`, `accountName` and variables, and nothing else"),
             );
         }
     }
@@ -132,7 +137,7 @@ fn check_wishes(element: &Element, oauth2: &OAuth2, findings: &mut Findings) {
     for (at, name) in oauth2.authorize.allow.iter().enumerate() {
         let place = format!("authentication/oauth2/authorize/allow/{at}");
         let mut variables = element.variables.values();
-        let taken = OWN_PARAMETERS.contains(&name.as_str())
+        let taken = OWN_PARAMETERS.iter().any(|own| own == name || oauth2.name(own) == name)
             || NO_WISHES.contains(&name.as_str())
             || optional == Some(name)
             || variables.any(|variable| variable.parameter.as_ref() == Some(name));

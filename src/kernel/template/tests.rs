@@ -116,13 +116,19 @@ fn where_customers_run_it_a_server_may_be_anywhere() {
     assert_eq!(at("{a}/oauth/token", own).unwrap(), "https://git.acme.example:8443/gitlab/oauth/token");
     assert_eq!(at("https://{h}/web", "odoo.acme.example:8069").unwrap(), "https://odoo.acme.example:8069/web");
     assert_eq!(at("https://{d}.acme.example", "x").unwrap(), "https://x.acme.example/");
-    for (template, value) in
-        [("{a}/x", "ftp://git.acme.example"), ("https://{h}/x", "a/b"), ("{a}", "http://a.example")]
-    {
+    for pasted in ["https://git.acme.example:8443/", "git.acme.example:8443/x?y#z", "HTTPS://git.acme.example:8443"] {
+        assert_eq!(at("https://{h}/web", pasted).unwrap(), "https://git.acme.example:8443/web", "{pasted}");
+    }
+    for (template, value) in [("{a}/x", "ftp://git.acme.example"), ("{a}", "http://a.example")] {
         let fault = at(template, value).unwrap_err();
         assert!(matches!(fault, TemplateFault::Address(_)), "{template} {value}: {fault}");
+    }
+    for value in ["a@git.acme.example", "a b", "ftp://git.acme.example"] {
+        let fault = at("https://{h}/x", value).unwrap_err();
+        assert!(matches!(fault, TemplateFault::Server(_)), "{value}: {fault}");
     }
     let leads = |host| Template::parse("{a}/token").unwrap().may_lead_to(host, &AllowedHosts::Any);
     assert!(leads("git.acme.example") && leads("git.acme.example:8443"));
     assert!(!leads("git.acme.example/x") && !leads("") && !leads("git.acme.example:443"));
+    assert!(leads("http://10.0.0.5") && !leads("http://git.acme.example") && !leads("https://git.acme.example"));
 }

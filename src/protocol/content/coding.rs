@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
+use brotli_decompressor::{BrotliDecoderParameter, Decompressor};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use ruzstd::decoding::StreamingDecoder;
 
@@ -58,7 +59,14 @@ impl Coding {
             // Zlib by the standard; what many send is the bare stream (RFC 9110 section 8.4.1.2).
             Self::Deflate if is_zlib(bytes) => all(ZlibDecoder::new(bytes), most),
             Self::Deflate => all(DeflateDecoder::new(bytes), most),
-            Self::Brotli => all(brotli_decompressor::Decompressor::new(bytes, 4096), most),
+            Self::Brotli => {
+                let mut unpacking = Decompressor::new(bytes, 4096);
+                // Large windows are none of RFC 7932, and 1 GiB of memory for a few bytes.
+                if !unpacking.set_parameter(BrotliDecoderParameter::BROTLI_DECODER_PARAM_LARGE_WINDOW, 0) {
+                    return Err(Packed::Broken);
+                }
+                all(unpacking, most)
+            }
             Self::Zstd => {
                 // The window is memory, too, and its size stands in the head.
                 let window = u64::try_from(most).unwrap_or(u64::MAX).max(8 << 20);

@@ -26,6 +26,12 @@ pub fn json(bytes: &[u8], content_type: &str) -> Option<Value> {
     shape::value(&text(bytes, content_type), is_form(content_type), charset(content_type))
 }
 
+/// Whether the bytes are JSON or a form as they are, whatever was said of a packing.
+pub fn seems_unpacked(bytes: &[u8], charset: Option<&str>) -> bool {
+    let decoded = decoded(bytes, charset);
+    !decoded.has_unknown && shape::is_likely(&decoded.text)
+}
+
 /// The charset that a content type declares (RFC 9110 section 8.3.2).
 pub fn charset(content_type: &str) -> Option<&str> {
     let parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));

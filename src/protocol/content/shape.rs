@@ -10,7 +10,7 @@ use super::text::decoded;
 
 /// `said_form`: so says the content type, for forms that look like nothing. `charset`: of what is percent-encoded.
 pub fn value(text: &str, said_form: bool, charset: Option<&str>) -> Option<Value> {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{FEFF}' | '\0'));
+    let text = text.trim_matches(is_around);
     match text.chars().next()? {
         '{' | '[' => json(text),
         '<' => None,
@@ -19,16 +19,35 @@ pub fn value(text: &str, said_form: bool, charset: Option<&str>) -> Option<Value
     }
 }
 
+/// Whether a text begins as JSON does, or looks like a form, with no control characters: only what is packed has those.
+pub fn is_likely(text: &str) -> bool {
+    let text = text.trim_matches(is_around);
+    let is_control = |c: char| c < ' ' && !matches!(c, '\t' | '\r' | '\n');
+    !text.contains(is_control) && (text.starts_with(['{', '[']) || looks_like_form(text))
+}
+
+/// What stands around a text and is no part of it.
+fn is_around(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{FEFF}' | '\0')
+}
+
 fn json(text: &str) -> Option<Value> {
     serde_json::from_str(text).or_else(|_| serde_json::from_str(&mended(text))).ok()
 }
 
-/// A name and an equals sign, and nothing that a form would have encoded.
+/// A name and an equals sign, and nothing that a form would have encoded. Spaces may stay between several such pairs: some join
+/// them by hand.
 fn looks_like_form(text: &str) -> bool {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_.-[]%+".contains(c);
-    let Some((name, _)) = text.split_once('=') else { return false };
-    let encoded = |c: char| c.is_whitespace() || c.is_control() || "<>\"{}".contains(c);
-    !name.is_empty() && name.chars().all(is_of_name) && !text.contains(encoded)
+    let is_named = |pair: &str| {
+        let name = pair.split_once('=').map(|(name, _)| name);
+        name.is_some_and(|name| !name.is_empty() && name.chars().all(is_of_name))
+    };
+    let pairs = || text.split('&').filter(|pair| !pair.is_empty());
+    let is_joined = pairs().nth(1).is_some() && pairs().all(is_named);
+    let is_encoded =
+        |c: char| (c.is_whitespace() && !(is_joined && c == ' ')) || c.is_control() || "<>\"{}".contains(c);
+    is_named(text) && !text.contains(is_encoded)
 }
 
 fn form(text: &str, charset: Option<&str>) -> Value {

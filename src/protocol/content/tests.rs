@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use serde_json::{Value, json};
 
-use super::{Packed, is_plain, json, text, unpacked};
+use super::{Packed, is_plain, json, seems_unpacked, text, unpacked};
 
 fn token() -> Value {
     json!({ "access_token": "at-1", "expires_in": "3600" })
@@ -35,6 +35,14 @@ fn the_content_type_decides_nothing_alone() {
     // The type still tells where the text does not.
     assert_eq!(json(b"a name=x y", typed), Some(json!({ "a name": "x y" })));
     assert_eq!(json(b"a=%C3%BC+%26&b", "text/html"), Some(json!({ "a": "\u{fc} &", "b": "" })));
+    for content_type in ["text/html", "text/plain", ""] {
+        let spaced = json(b"access_token=at-1&scope=read write&expires_in=3600", content_type).expect("a form");
+        let read = [&spaced["access_token"], &spaced["scope"], &spaced["expires_in"]];
+        assert_eq!(read, ["at-1", "read write", "3600"], "{content_type}");
+        for text in ["a sentence=1&b=2", "a=1 2", "a=1 2&", "a=1 2&b", "a=1 2&=3", "a=1\n2&b=3"] {
+            assert_eq!(json(text.as_bytes(), content_type), None, "{text}");
+        }
+    }
     for text in ["<html><a href=\"?x=1\"></html>", "Notice: x = 1", "a sentence", "<?xml version=\"1.0\"?><a b=\"c\"/>"]
     {
         assert_eq!(json(text.as_bytes(), "text/html"), None, "{text}");
@@ -157,7 +165,27 @@ fn what_is_packed_does_not_unpack_to_more_than_there_is_room_for() {
     let (_, gzip) = &packed(b"text")[0];
     assert_eq!(unpacked(&gzip[..gzip.len() - 9], "gzip", 100), Err(Packed::Broken));
     assert_eq!(unpacked(b"plain", "deflate", 100), Err(Packed::Broken));
+    // Nothing at all, in large windows of 24 and of 30 bits.
+    for large_window in [[0x11, 0xD8], [0x11, 0xDE]] {
+        assert_eq!(unpacked(&large_window, "br", 100), Err(Packed::Broken), "{large_window:?}");
+    }
     for unknown in ["utf-8", "aws-chunked", "gzip, gzip, gzip, gzip"] {
         assert_eq!(unpacked(gzip, unknown, 100), Err(Packed::Unknown), "{unknown}");
+    }
+}
+
+#[test]
+fn what_is_written_in_the_clear_is_known_as_such() {
+    let clear =
+        [&b"{\"a\":1}"[..], b"\xEF\xBB\xBF \r\n[1]", b"a=1&b=%20", b"{\0\"\0a\0", b"a=1 2&b=3", b"{\"a\":\"\t\""];
+    for bytes in clear {
+        assert!(seems_unpacked(bytes, None), "{bytes:?}");
+    }
+    assert!(seems_unpacked(b"{\"a\":\"\xFC\"}", Some("latin1")) && !seems_unpacked(b"{\"a\":\"\xFC\"}", None));
+    for bytes in [&b""[..], b"text", b"<a b=\"c\">", b"{\x03\x01", BROTLI] {
+        assert!(!seems_unpacked(bytes, None), "{bytes:?}");
+    }
+    for (coding, bytes) in packed(b"{\"a\":1}") {
+        assert!(!seems_unpacked(&bytes, Some("latin1")), "{coding}");
     }
 }

@@ -145,16 +145,21 @@ fn is_known(oauth2: &OAuth2, name: &str) -> bool {
 }
 
 /// Whether a granted scope is of the same thing as one that is not named, and not merely the right to read it: vendors name
-/// the wider one alone (Shopify's `write_x`, GitHub's `repo`). Where the element says what includes what, that counts.
+/// the wider one alone (Shopify's `write_x`, GitHub's `repo`, Mastodon's `read` for `read:statuses`, Linear's `write`). Where the
+/// element says what a scope includes, that counts.
 fn may_include(rules: &Scopes, granted: &str, asked: &str) -> bool {
-    if !rules.implies.is_empty() {
+    if rules.implies.keys().any(|name| stars(&plainly(rules, name), &plainly(rules, granted)).is_some()) {
         return false;
     }
     let (granted, asked) = (plainly(rules, granted).to_lowercase(), plainly(rules, asked).to_lowercase());
     let (granted, asked) = (parts(&granted), parts(&asked));
-    let same = granted.iter().any(|part| !RIGHTS.contains(part) && asked.contains(part));
     let mut rights = granted.iter().filter(|part| RIGHTS.contains(part)).peekable();
     let reads = rights.peek().is_some() && rights.all(|right| LEAST.contains(right));
+    // A right alone is one to everything.
+    if granted.iter().all(|part| RIGHTS.contains(part)) {
+        return !reads || granted.iter().any(|part| asked.contains(part));
+    }
+    let same = granted.iter().any(|part| !RIGHTS.contains(part) && asked.contains(part));
     same && !reads
 }
 

@@ -47,15 +47,16 @@ fn until(end: DateTime<Utc>, now: DateTime<Utc>) -> Option<i64> {
     (left >= 1).then_some(left)
 }
 
-/// A date of RFC 3339, one of ISO 8601 with `+0000` or without a zone (then it is UTC), or one of RFC 9110 section 5.6.7.
+/// A date of RFC 3339, one of ISO 8601 with `+0000` or without a zone (then it is UTC), Ruby's, or one of RFC 9110 section 5.6.7.
 fn date(text: &str) -> Option<DateTime<Utc>> {
     let zoned = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f %z"))
         .or_else(|_| DateTime::parse_from_rfc2822(text));
     if let Ok(zoned) = zoned {
         return Some(zoned.to_utc());
     }
-    let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
+    let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f UTC"];
     let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     local.map(|local| local.and_utc())
 }
@@ -90,6 +91,10 @@ mod tests {
             // Python's `datetime.isoformat()` without a zone, and SQL's spelling.
             json!("2026-03-01T13:00:00"),
             json!("2026-03-01 13:00:00.5"),
+            // Ruby's `Time#to_s`, of a time in UTC and of another one.
+            json!("2026-03-01 13:00:00 UTC"),
+            json!("2026-03-01 13:00:00 +0000"),
+            json!("2026-03-01 14:00:00 +0100"),
             // RFC 9110 section 5.6.7, as cookies have it.
             json!("Sun, 01 Mar 2026 13:00:00 GMT"),
         ] {

@@ -10,7 +10,7 @@ pub mod issuer;
 pub mod lifetime;
 pub mod pkce;
 pub mod redirect;
-mod refusal;
+pub mod refusal;
 pub mod reply;
 pub mod token;
 

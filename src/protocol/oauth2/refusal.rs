@@ -31,7 +31,7 @@ pub(super) fn refusal(
     let message = message(oauth2, body).map(|text| request.mask(text)).or_else(|| codes.first().cloned());
     let message = message.or_else(|| words::of(&[], request, reply));
     let listed = |list: &[String]| codes.iter().find(|code| list.iter().any(|known| means(code, known))).cloned();
-    let outage = codes.iter().any(|code| OUTAGES.iter().any(|known| means(code, known)));
+    let outage = codes.iter().any(|code| is_outage(code));
     let (configuration, terminal) = (listed(&oauth2.errors.configuration), listed(&oauth2.errors.terminal));
     // A fault of the server that names a refusal is one (micronaut-security #235); that it is asked too often is not.
     let named = (500..600).contains(&status) && (configuration.is_some() || terminal.is_some());
@@ -56,10 +56,15 @@ pub(super) fn is_told(oauth2: &OAuth2, body: &Value) -> bool {
 }
 
 /// Whether a code is the one that an element lists, however it is written: its letters, its separators, text behind a colon.
-fn means(code: &str, known: &str) -> bool {
+pub fn means(code: &str, known: &str) -> bool {
     let plain = |text: &str| text.trim().to_ascii_lowercase().replace(['-', ' '], "_");
     let head = code.split_once(':').map_or(code, |(head, _)| head);
     [code, head].into_iter().any(|said| plain(said) == plain(known))
+}
+
+/// Whether a code tells of trouble at the vendor, and nothing of what was sent.
+pub fn is_outage(code: &str) -> bool {
+    OUTAGES.iter().any(|known| means(code, known))
 }
 
 /// What stands where the element looks for it; in an envelope, where nothing does.
@@ -113,5 +118,22 @@ fn words_in(value: &Value, depth: u8) -> Option<&str> {
             WORDS.iter().find_map(text).or_else(inner)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_compared_as_what_they_mean() {
+        for code in ["access_denied", "Access_Denied", "access-denied", " ACCESS DENIED ", "access_denied: by the user"]
+        {
+            assert!(means(code, "access_denied") && !is_outage(code), "{code}");
+        }
+        for code in ["temporarily_unavailable", "server_error", "Server-Error", "slow_down"] {
+            assert!(is_outage(code) && !means(code, "access_denied"), "{code}");
+        }
+        assert!(!is_outage("") && !is_outage("invalid_request"));
     }
 }

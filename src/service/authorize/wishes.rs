@@ -7,9 +7,7 @@ use crate::catalog::element::Element;
 use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
-use crate::kernel::owner::Owner;
 use crate::kernel::plain_text::shortened;
-use crate::service::Services;
 
 /// Bytes of one value.
 const LONGEST: usize = 1000;
@@ -55,31 +53,27 @@ const OF_AUTHORIZATION: [&str; 29] = [
     "ui_locales",
 ];
 
-impl Services {
-    /// Of parameters as sent those that are wishes: what the element allows, what any element allows or always sends, and what means
-    /// something in an authorization request. `known`: those that the call reads itself. Others are what programs in the field send
-    /// along, and mean nothing (docs/api.md, Requests and replies). Empty ones count as absent.
-    pub(super) fn wishes(
-        &self,
-        owner: Option<Owner>,
-        (element, oauth2): (&Element, &OAuth2),
-        known: &[&str],
-        given: &BTreeMap<String, String>,
-    ) -> Result<Wishes, ApiError> {
-        let of_some_vendor = |name: &str| {
-            let elements = self.elements_of(owner);
-            let mut all = elements.iter().filter_map(|element| element.authentication.oauth2.as_ref());
-            all.any(|other| is_allowed(other, name) || other.authorize.parameters.contains_key(name))
-        };
-        let is_wish = |name: &str| {
-            is_allowed(oauth2, name)
-                || (!known.contains(&name) && (OF_AUTHORIZATION.contains(&name) || of_some_vendor(name)))
-        };
-        let sent = given.iter().filter(|(name, value)| !value.trim().is_empty() && is_wish(name));
-        let wishes = sent.map(|(name, value)| (name.clone(), value.clone())).collect();
-        check((element, Some(oauth2)), &wishes, Code::BadParameter)?;
-        Ok(wishes)
-    }
+/// Of parameters as sent those that are wishes: what the element allows or always sends, and what means something in an
+/// authorization request. `known`: those that the call reads itself, beside those of the element's own variables. Others are what
+/// programs in the field send along, and mean nothing (docs/api.md, Requests and replies). Empty ones count as absent.
+pub(super) fn wishes(
+    (element, oauth2): (&Element, &OAuth2),
+    known: &[&str],
+    given: &BTreeMap<String, String>,
+) -> Result<Wishes, ApiError> {
+    let of_variable = |name: &str| {
+        let mut variables = element.variables.values();
+        variables.any(|it| it.parameter.as_deref() == Some(name) || it.configuration.as_deref() == Some(name))
+    };
+    let means_something =
+        |name: &str| OF_AUTHORIZATION.contains(&name) || oauth2.authorize.parameters.contains_key(name);
+    let is_wish = |name: &str| {
+        is_allowed(oauth2, name) || (!known.contains(&name) && !of_variable(name) && means_something(name))
+    };
+    let sent = given.iter().filter(|(name, value)| !value.trim().is_empty() && is_wish(name));
+    let wishes = sent.map(|(name, value)| (name.clone(), value.clone())).collect();
+    check((element, Some(oauth2)), &wishes, Code::BadParameter)?;
+    Ok(wishes)
 }
 
 /// Whether the element lets a call wish all this. Nothing can be asked without OAuth. `code`: of the refusal.
@@ -92,11 +86,8 @@ pub(in crate::service) fn check(
         if !oauth2.is_some_and(|oauth2| is_allowed(oauth2, name)) {
             let allowed = oauth2.map(|oauth2| oauth2.authorize.allow.join(", ")).unwrap_or_default();
             let allowed = if allowed.is_empty() { "none".to_owned() } else { allowed };
-            let message = format!(
-                "`{}` is nothing that can be asked of {}. Allowed for one call: {allowed}.",
-                shortened(name),
-                element.name
-            );
+            let message =
+                format!("`{}` cannot be asked of {}. Allowed for one call: {allowed}.", shortened(name), element.name);
             return Err(ApiError::new(code, message));
         }
         if value.len() > LONGEST || value.chars().any(char::is_control) {

@@ -17,7 +17,8 @@ use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::plain_text::shortened;
 use crate::outbound::Line;
-use crate::protocol::{VendorReply, verification};
+use crate::protocol::VendorReply;
+use crate::protocol::verification::{self, Meaning};
 use crate::service::Services;
 use crate::service::instance::list::nothing_found;
 use crate::service::people::authenticate::Presented;
@@ -223,14 +224,15 @@ impl Services {
             };
             let answered = self.call_vendor(access, &build).await?;
             let (element, reply) = (&answered.live.element, &answered.reply);
-            let body = reply.json();
-            let refused = verification::refuses(rules, reply.status, body.as_ref());
-            if !reply.is_success() {
-                return Err(refusal(element, &answered.request, reply));
-            }
-            if refused || !verification::accepts(rules, body.as_ref()) {
-                // What the vendor means, and not what its status says.
-                return Err(refusal(element, &answered.request, &VendorReply { status: 401, ..reply.clone() }));
+            // What the vendor means, and not what its status says.
+            let status = match verification::meaning(rules, reply, reply.json().as_ref()) {
+                Meaning::Accepted => None,
+                Meaning::Refused | Meaning::Page if !(400..500).contains(&reply.status) => Some(401),
+                Meaning::Busy if reply.status == 403 => Some(429),
+                _ => Some(reply.status),
+            };
+            if let Some(status) = status {
+                return Err(refusal(element, &answered.request, &VendorReply { status, ..reply.clone() }));
             }
         }
         Ok(serde_json::json!({ "dateTime": api_date(self.now()), "endpoint": live.element.key }))

@@ -11,6 +11,7 @@ use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
 use crate::protocol::Credential;
 use crate::protocol::oauth2::granted::{self, Lacking};
+use crate::protocol::oauth2::refusal::{is_outage, means};
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::audit::Deed;
@@ -297,14 +298,36 @@ impl Refusal {
 fn refused_by_redirect(element: &Element, error: &str, description: Option<String>) -> (Status, Refusal) {
     let vendor = &element.name;
     let denied = element.authentication.oauth2.as_ref().map(|oauth2| oauth2.errors.denied.as_slice());
-    if denied.unwrap_or_default().iter().any(|code| code == error) {
+    if denied.unwrap_or_default().iter().any(|known| means(error, known)) {
         return (Status::Denied, Refusal::of(Reason::AccessDenied, format!("Access to {vendor} was not granted.")));
     }
     let words = description.unwrap_or_else(|| error.to_owned());
-    let reason = if error == "temporarily_unavailable" { Reason::VendorUnavailable } else { Reason::VendorError };
+    let reason = if is_outage(error) { Reason::VendorUnavailable } else { Reason::VendorError };
     (Status::Failed, Refusal::of(reason, format!("{vendor} said: {}", ended(&words))))
 }
 
 fn ended(text: &str) -> String {
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[test]
+    fn a_redirects_error_is_compared_as_what_it_means() {
+        let element = Element::clone(Catalog::load(None).unwrap().get("hubspotcrm").unwrap());
+        for (error, expected) in [
+            ("access_denied", (Status::Denied, Reason::AccessDenied)),
+            ("Access_Denied", (Status::Denied, Reason::AccessDenied)),
+            ("access-denied", (Status::Denied, Reason::AccessDenied)),
+            ("temporarily_unavailable", (Status::Failed, Reason::VendorUnavailable)),
+            ("server_error", (Status::Failed, Reason::VendorUnavailable)),
+            ("invalid_scope", (Status::Failed, Reason::VendorError)),
+        ] {
+            let (status, Refusal(outcome)) = refused_by_redirect(&element, error, None);
+            assert_eq!((status, outcome.reason), (expected.0, Some(expected.1)), "{error}");
+        }
+    }
 }

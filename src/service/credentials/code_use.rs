@@ -53,8 +53,11 @@ impl Fate {
     pub fn of(fault: &VendorFault) -> Self {
         match fault {
             VendorFault::Refused { .. } => Self::Spent(Outcome::Refused),
-            // Before the code comes the client (RFC 6749 section 3.2.1), and before both whether the vendor works at all.
+            // Before the code comes the client (RFC 6749 section 3.2.1), and before both whether the vendor works at all. Where it
+            // took the code and failed then, nobody has what a second try may end.
             VendorFault::Configuration { .. } | VendorFault::Unavailable { .. } => Self::Unspent,
+            // Nobody reads a code that a redirect of the token URL was the answer to.
+            VendorFault::Strange { seen, .. } if (300..400).contains(&seen.status) => Self::Unspent,
             VendorFault::Unreachable { sent, .. } if !sent => Self::Unspent,
             VendorFault::Proxy(_)
             | VendorFault::Address(_)

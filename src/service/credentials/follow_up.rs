@@ -77,7 +77,7 @@ impl Services {
         }
         request.timeout = request.timeout.min(PATIENCE);
         let reply = self.metrics.traffic.observe(element, Purpose::Check, self.sender.send(&request)).await?;
-        verification::read(element, call, None, &request, &reply)
+        verification::read_of_token(element, call, &request, &reply)
     }
 }
 

@@ -4,6 +4,7 @@ mod app_hosts;
 mod code_use;
 mod follow_up;
 pub(in crate::service) mod introspect;
+mod key_check;
 pub mod partner_app;
 pub mod provision;
 pub mod revocations;

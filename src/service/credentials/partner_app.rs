@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::app_hosts::hosts_of;
-use super::scope_choice::{self, Layer, ScopeChoice};
+use super::scope_choice::{self, Layer, PresetView, ScopeChoice};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
@@ -32,6 +33,7 @@ use crate::vault::Document;
 const BOUND_BY_ITSELF: &str = "bound to the hosts at which it is in use";
 const LONGEST_ID: usize = 500;
 const LONGEST_SECRET: usize = 4000;
+
 /// The app as it is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,6 +49,8 @@ pub struct PartnerApp {
     pub hosts: Option<Vec<String>>,
     /// For which secret places of the element the secret was given; none before apps said so.
     pub given_for: Option<String>,
+    /// Since when the client id is this one; none before apps said so.
+    pub client_since: Option<DateTime<Utc>>,
 }
 
 /// What is to be stored.
@@ -114,17 +118,6 @@ pub struct PartnerAppView {
     pub warning: Option<String>,
 }
 
-/// A set of scopes.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = ScopePreset)]
-pub struct PresetView {
-    pub name: String,
-    pub description: String,
-    pub scopes: Vec<String>,
-    pub optional_scopes: Vec<String>,
-}
-
 impl PartnerApp {
     pub fn client(&self, oauth2: &OAuth2) -> Client {
         let hosts = match oauth2.binds_apps_to_hosts() {
@@ -141,7 +134,12 @@ impl Document for PartnerApp {
 
 impl PartnerAppInput {
     /// The app as it is to be. `before`: what is stored, whose secret may stay.
-    fn checked(&self, element: &Element, before: Option<&PartnerApp>) -> Result<PartnerApp, ApiError> {
+    fn checked(
+        &self,
+        element: &Element,
+        before: Option<&PartnerApp>,
+        now: DateTime<Utc>,
+    ) -> Result<PartnerApp, ApiError> {
         let refused = |message: &str| ApiError::new(Code::BadBody, message);
         let plain = |text: &str, longest: usize| text.len() <= longest && !text.chars().any(char::is_control);
         let client_id = self.client_id.as_deref().map(trimmed).filter(|id| !id.is_empty() && id != MASK);
@@ -152,7 +150,7 @@ impl PartnerAppInput {
         let sent = sent.as_ref().filter(|secret| !secret.is_empty() && secret.expose() != MASK);
         let stored = before.map(|app| &app.client_secret).filter(|secret| !secret.is_empty());
         let client_secret = match (oauth2.has_public_clients(), sent.or(stored)) {
-            (true, _) if sent.is_some() => return Err(refused("The clients are public: leave clientSecret away.")),
+            (true, _) if sent.is_some() => return Err(refused("The clients are public: leave out clientSecret.")),
             (true, _) => Secret::default(),
             (false, Some(secret)) => secret.clone(),
             (false, None) => return Err(refused("clientSecret is missing: it is on the app's page at the vendor.")),
@@ -162,7 +160,9 @@ impl PartnerAppInput {
         }
         let filled =
             |text: &Option<String>| text.as_deref().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned);
+        let same_client = before.filter(|app| *app.client_id.expose() == *client_id);
         let app = PartnerApp {
+            client_since: same_client.and_then(|app| app.client_since).or(Some(now)),
             client_id: Secret::new(client_id),
             client_secret,
             scopes: filled(&self.scopes),
@@ -264,7 +264,7 @@ impl Services {
         let mut races = Races::default();
         loop {
             let (before, stored) = self.stored_app(owner, &element).await?.unzip();
-            let app = input.checked(&element, stored.as_ref())?;
+            let app = input.checked(&element, stored.as_ref(), self.now())?;
             // What keeps an old secret is of no use.
             self.refuse_changed_element(&element, app.given_for.as_deref())?;
             let trail = self.audit_with(trail, actor, Deed::AppSaved, element.id)?;
@@ -360,16 +360,7 @@ impl Services {
             hosts: oauth2.binds_apps_to_hosts().then(|| app.and_then(|app| app.hosts.clone()).unwrap_or_default()),
             redirect_url: self.redirect_url(),
             config_description: element.config_description.clone(),
-            presets: oauth2
-                .presets
-                .iter()
-                .map(|(name, preset)| PresetView {
-                    name: name.clone(),
-                    description: preset.description.clone(),
-                    scopes: preset.scopes.clone(),
-                    optional_scopes: preset.optional_scopes.clone(),
-                })
-                .collect(),
+            presets: oauth2.presets.iter().map(|(name, preset)| PresetView::of(name, preset)).collect(),
             requested_scopes: mandatory,
             requested_optional_scopes: optional,
             warning,

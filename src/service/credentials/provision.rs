@@ -19,8 +19,8 @@ use crate::protocol::oauth2::code::suspicion;
 use crate::protocol::oauth2::lifetime;
 use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token;
-use crate::protocol::variables::{Replied, Values, given_by_verification};
-use crate::protocol::{Credential, VendorFault, account, api_key, verification};
+use crate::protocol::variables::{Replied, Values};
+use crate::protocol::{Credential, VendorFault};
 use crate::service::Services;
 use crate::service::grants::Started;
 use crate::service::ground::{PATIENCE, waits_for_database};
@@ -28,7 +28,6 @@ use crate::service::instance::configuration::{CALLBACK_URL, CLIENT_ID, CLIENT_SE
 use crate::service::instance::connected::Connected;
 use crate::service::instance::input::{Brought, ProviderData};
 use crate::service::process::flight::Lateness;
-use crate::service::process::traffic;
 use crate::store::grants;
 use crate::store::spent_codes::CodeUse;
 
@@ -88,6 +87,13 @@ pub enum Got {
     Instance(i64),
 }
 
+/// What became of a code.
+enum Exchanged {
+    /// And whether the vendor told all that is needed to call it.
+    Now(Box<Provisioned>, Result<(), ApiError>),
+    Before(i64),
+}
+
 impl Services {
     /// Spends what the caller brought. Runs detached: its result must be committed even when the caller is gone.
     pub(in crate::service) async fn provision(
@@ -97,18 +103,26 @@ impl Services {
     ) -> Result<Got, ApiError> {
         self.refuse_app_elsewhere(input)?;
         input.refuse_told_hosts()?;
-        let mut provisioned = match (input.authentication, &input.brought) {
-            (AuthenticationType::OAuth2, Some(brought)) => self.take_over(input, brought, lateness).await?,
+        let (provisioned, asked) = match (input.authentication, &input.brought) {
+            (AuthenticationType::OAuth2, Some(brought)) => {
+                let mut provisioned = self.take_over(input, brought, lateness).await?;
+                let asked = self.follow_up(input, &mut provisioned).await;
+                (provisioned, asked)
+            }
             (AuthenticationType::OAuth2, None) => match Box::pin(self.exchange_code(input, lateness)).await? {
-                Got::New(provisioned) => *provisioned,
-                before => return Ok(before),
+                Exchanged::Now(provisioned, asked) => (*provisioned, asked),
+                Exchanged::Before(instance) => return Ok(Got::Instance(instance)),
             },
-            (AuthenticationType::ApiKey, _) => self.verify_key(input).await?,
+            (AuthenticationType::ApiKey, _) => (self.verify_key(input).await?, Ok(())),
         };
-        let asked = self.follow_up(input, &mut provisioned).await;
         // A reply that names a foreign host must not be stored, let alone called.
         if let Err(error) = asked.and_then(|()| input.url_of_vendor(provisioned.credential.replied())) {
-            self.let_grant_go(input, &provisioned, lateness).await;
+            // An outage ends no grant that somebody has: neither what a caller brought, nor what an instance may share with it.
+            let is_outage = error.code.status() >= 500;
+            match is_outage && (input.brought.is_some() || lateness.instance().is_some()) {
+                true => self.let_code_go(input.owner, provisioned.code.as_ref(), lateness).await,
+                false => self.let_grant_go(input, &provisioned, lateness).await,
+            }
             return Err(error);
         }
         Ok(Got::New(Box::new(provisioned)))
@@ -127,20 +141,25 @@ impl Services {
         lateness.within(PATIENCE, || waits_for_database(None), revoking).await;
     }
 
-    /// The code is this call's alone from before it is sent until what it brought is stored.
-    async fn exchange_code(&self, input: &Provisioning, lateness: &Lateness) -> Result<Got, ApiError> {
+    /// The code is this call's alone from before it is sent until all is known that the vendor tells.
+    async fn exchange_code(&self, input: &Provisioning, lateness: &Lateness) -> Result<Exchanged, ApiError> {
         let code = input.provider_data.code().ok_or_else(|| missing_code(&input.element))?;
         let held = match self.first_with_code(input, &code, lateness).await? {
             First::ThisCall(held) => held,
-            First::Instance(id) => return Ok(Got::Instance(id)),
+            First::Instance(id) => return Ok(Exchanged::Before(id)),
         };
         let mut fate = Fate::Unspent;
-        let spent = self.spend_code(input, (&code, &held), &mut fate, lateness);
-        let spent = self.while_code_is_held(&held, spent).await;
+        let spending = async {
+            let mut provisioned = self.spend_code(input, (&code, &held), &mut fate, lateness).await?;
+            let asked = self.follow_up(input, &mut provisioned).await;
+            Ok::<_, ApiError>((provisioned, asked))
+        };
+        let spent = self.while_code_is_held(&held, spending).await;
         if spent.is_err() {
             self.end_code(input.owner, &held.used, fate, lateness).await;
         }
-        Ok(Got::New(Box::new(Provisioned { code: Some(held.used), ..spent? })))
+        let (provisioned, asked) = spent?;
+        Ok(Exchanged::Now(Box::new(Provisioned { code: Some(held.used), ..provisioned }), asked))
     }
 
     /// `fate`: of the code, where it fails.
@@ -214,10 +233,16 @@ impl Services {
             }
             (_, Some(refresh_token)) => {
                 let client = input.client();
-                let request = input.with_values(|values| token::refresh(oauth2, &client, refresh_token, values))?;
+                let told = input.told_by_caller().unwrap_or_default();
+                input.refuse_untold(&told, false)?;
+                let request = with_values(&input.element, &input.configuration, Some(&told), |values| {
+                    token::refresh(oauth2, &client, refresh_token, values)
+                })?;
                 let asker = input.asker("the refresh token", lateness);
                 let token = self.token_call(&input.element, oauth2, &request, asker).await;
-                let token = token.map_err(|fault| fault.into_error(&input.element.name, "the refresh token"))?;
+                let mut token = token.map_err(|fault| fault.into_error(&input.element.name, "the refresh token"))?;
+                // A refresh does not repeat what the redirect told once.
+                token.replied = told.renewed(token.replied);
                 Ok(Provisioned { external: true, ..self.provisioned(input, token, Some(refresh_token.clone()), None) })
             }
             (_, None) => {
@@ -226,40 +251,6 @@ impl Services {
                 Err(ApiError::new(Code::MissingConfiguration, message))
             }
         }
-    }
-
-    async fn verify_key(&self, input: &Provisioning) -> Result<Provisioned, ApiError> {
-        let declared = input.api_key()?;
-        let key = input.key(declared);
-        let form = api_key::form_of(declared, &key).ok_or_else(|| {
-            let message = format!("{} knows no keys of this form.", input.element.name);
-            ApiError::new(Code::BadConfiguration, message)
-        })?;
-        let mut connected = Connected::default();
-        let mut replied = Replied::by_vendor(Default::default());
-        if let Some(call) = &input.element.verification {
-            let request = input.with_values(|values| api_key::verification_request(call, form, &key, values))?;
-            let sent = self.sender.send(&request);
-            let reply = self.metrics.traffic.observe(&input.element, traffic::Purpose::Check, sent).await;
-            let hint = form.refused_hint.as_deref();
-            let told = reply.and_then(|reply| verification::read(&input.element, call, hint, &request, &reply));
-            let told = told.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
-            connected.account = account::read(&call.account, &call.account_name, Some(&told));
-            replied = given_by_verification(&input.element, &told);
-        }
-        let credential = Credential::ApiKey { key, replied, given_for: input.given_for() };
-        Ok(Provisioned {
-            credential,
-            lifetime: None,
-            lifetime_named: false,
-            expires_at: None,
-            ends_at: None,
-            refreshed_at: None,
-            grant: None,
-            code: None,
-            external: false,
-            connected,
-        })
     }
 
     fn provisioned(&self, input: &Provisioning, token: Token, sent: Option<Secret>, grant: Option<i64>) -> Provisioned {
@@ -312,12 +303,12 @@ impl Provisioning {
         oauth2_of(&self.element)
     }
 
-    fn api_key(&self) -> Result<&ApiKey, ApiError> {
+    pub(super) fn api_key(&self) -> Result<&ApiKey, ApiError> {
         self.element.authentication.api_key.as_ref().ok_or_else(|| Code::BadAuthenticationType.into())
     }
 
     /// The key as it is kept: behind a user name, where the element has one.
-    fn key(&self, declared: &ApiKey) -> Secret {
+    pub(super) fn key(&self, declared: &ApiKey) -> Secret {
         let key = self.configuration.get(&declared.configuration).unwrap_or_default();
         match &declared.username {
             None => Secret::new(key),
@@ -340,7 +331,10 @@ impl Provisioning {
         own_client(&self.configuration).or_else(of_organization).unwrap_or_default()
     }
 
-    fn with_values<T>(&self, build: impl FnOnce(Values<'_>) -> Result<T, VendorFault>) -> Result<T, ApiError> {
+    pub(super) fn with_values<T>(
+        &self,
+        build: impl FnOnce(Values<'_>) -> Result<T, VendorFault>,
+    ) -> Result<T, ApiError> {
         with_values(&self.element, &self.configuration, None, build)
     }
 
@@ -354,7 +348,7 @@ impl Provisioning {
         Credential::OAuth2 { access_token, refresh_token, replied, scopes: None, given_for }
     }
 
-    fn given_for(&self) -> Option<String> {
+    pub(super) fn given_for(&self) -> Option<String> {
         Some(self.element.secret_places.clone())
     }
 }

@@ -1,6 +1,9 @@
 //! Which scopes a link, an app or `oauth/url/default` asks for: what the call says counts before the link, the link before
 //! the instance's configuration, that before the app, and the element comes last. A value replaces, it does not add.
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use super::partner_app::PartnerApp;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::OAuth2;
@@ -32,6 +35,28 @@ pub struct ScopeChoice {
     /// Those that the vendor may leave out.
     pub optional: Vec<String>,
     pub warning: Option<String>,
+}
+
+/// A set of scopes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ScopePreset)]
+pub struct PresetView {
+    pub name: String,
+    pub description: String,
+    pub scopes: Vec<String>,
+    pub optional_scopes: Vec<String>,
+}
+
+impl PresetView {
+    pub fn of(name: &str, preset: &Preset) -> Self {
+        Self {
+            name: name.to_owned(),
+            description: preset.description.clone(),
+            scopes: preset.scopes.clone(),
+            optional_scopes: preset.optional_scopes.clone(),
+        }
+    }
 }
 
 impl<'a> Layer<'a> {

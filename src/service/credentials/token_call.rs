@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::token_hosts;
 use super::token_turns::Turn;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::OAuth2;
@@ -115,6 +116,7 @@ impl Services {
         asker: Asker<'_>,
     ) -> Result<Token, VendorFault> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
+        let server = token_hosts::server_of(element, asker.owner, &request.url);
         let call = self.sender.send_and_wait(request, LONGEST);
         let mut call = pin!(self.metrics.traffic.observe(element, Purpose::Token, call));
         let reply = match tokio::time::timeout(request.timeout, &mut call).await {
@@ -142,7 +144,7 @@ impl Services {
             }
         };
         let token = reply.and_then(|reply| reply::read(element, oauth2, request, &reply, self.now()));
-        self.token_hosts.note(&host, &token, self.clock.steady());
+        self.token_hosts.note(&server, &token, self.clock.steady());
         token
     }
 }

@@ -1,10 +1,14 @@
 //! Token endpoints that are down. While one is, a single call a second looks whether it is back; everybody else is told when
-//! to come again. By the host, because that is what fails: not an instance.
+//! to come again. By the server, because that is what fails: not an instance.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use url::Url;
+
+use crate::catalog::element::Element;
+use crate::kernel::owner::Owner;
 use crate::protocol::VendorFault;
 
 /// Failures in a row after which the host is taken for down, and not one tenant's place on it.
@@ -21,6 +25,16 @@ pub struct TokenHosts(Mutex<HashMap<String, Failing>>);
 struct Failing {
     in_a_row: u32,
     probe_at: Instant,
+}
+
+/// What a token endpoint is known by: host and port. Where customers name servers of their own, what one organization finds out of an
+/// address says nothing to another.
+pub(in crate::service) fn server_of(element: &Element, owner: Owner, url: &Url) -> String {
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+    match element.hosts.is_any() {
+        true => format!("{}/{}/{host}:{port}", owner.organization, element.id),
+        false => format!("{host}:{port}"),
+    }
 }
 
 /// Whether a call to a host makes sense.
@@ -97,6 +111,24 @@ fn is_outage(fault: &VendorFault) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Catalog;
+    use crate::kernel::allowed_hosts::AllowedHosts;
+
+    #[test]
+    fn nobody_finds_out_for_another_at_a_port_or_server_of_its_own() {
+        let catalog = Catalog::load(None).unwrap();
+        let fixed = Element::clone(catalog.get("sfdc").unwrap());
+        let own = Element { hosts: AllowedHosts::Any, ..fixed.clone() };
+        let owner = |organization| Owner { organization, account: 1 };
+        let at = |element: &Element, organization, url: &str| {
+            server_of(element, owner(organization), &Url::parse(url).unwrap())
+        };
+        let vendor = "https://login.salesforce.com/token";
+        assert_eq!(at(&fixed, 1, vendor), at(&fixed, 2, "https://login.salesforce.com:443/other"));
+        assert_ne!(at(&fixed, 1, vendor), at(&fixed, 1, "https://login.salesforce.com:1/token"));
+        assert_ne!(at(&own, 1, vendor), at(&own, 2, vendor));
+        assert_ne!(at(&own, 1, vendor), at(&fixed, 1, vendor));
+    }
 
     #[test]
     fn one_looks_each_second_and_one_answer_opens_the_way_for_all() {

@@ -36,24 +36,28 @@ impl Provisioning {
             return Err(ApiError::new(Code::AppNotForHost, message));
         }
         let replied = Replied::by_caller(started.told.variables.clone());
-        // A code that is spent in vain cannot be had again.
-        with_values(&self.element, &self.configuration, Some(&replied), |values| {
+        self.refuse_untold(&replied, started.redirect.is_some())?;
+        Ok(replied)
+    }
+
+    /// A code or a refresh token that is spent in vain cannot be had again: what the redirect tells must be there before.
+    /// `here`: it came to this server.
+    pub(super) fn refuse_untold(&self, replied: &Replied, here: bool) -> Result<(), ApiError> {
+        let vendor = &self.element.name;
+        let untold = with_values(&self.element, &self.configuration, Some(replied), |values| {
             let templates = self.element.templates();
             let used =
                 templates.iter().flat_map(|(_, url)| url.variables()).filter(|name| values.value(name).is_none());
             let declared = used.filter_map(|name| self.element.variables.get(name));
             let by_redirect = declared.filter(|variable| variable.reply.is_none() && variable.verification.is_none());
             Ok(by_redirect.filter_map(|variable| variable.callback.clone()).next())
-        })?
-        .map_or(Ok(replied), |name| {
-            let message = match &started.redirect {
-                Some(_) => format!("{vendor} sent the browser back without `{name}`, which is needed to call it."),
-                None => {
-                    format!("{vendor} needs `{name}`, which its redirect brings: pass it on as providerData.{name}.")
-                }
-            };
-            Err(ApiError::new(Code::MissingConfiguration, message))
-        })
+        })?;
+        let Some(name) = untold else { return Ok(()) };
+        let message = match here {
+            true => format!("{vendor} sent the browser back without `{name}`, which is needed to call it."),
+            false => format!("{vendor} needs `{name}`, which its redirect brings: pass it on as providerData.{name}."),
+        };
+        Err(ApiError::new(Code::MissingConfiguration, message))
     }
 
     /// Whether whoever sits before the browser chooses a host that a secret goes to.

@@ -20,7 +20,7 @@ use crate::protocol::{Credential, VendorFault, VendorRequest};
 use crate::service::Services;
 use crate::service::credentials::provision::with_values;
 use crate::service::credentials::token_call::Asker;
-use crate::service::credentials::token_hosts::Way;
+use crate::service::credentials::token_hosts::{self, Way};
 use crate::service::credentials::token_turns::{Party, Turn};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::connected::Connected;
@@ -74,7 +74,7 @@ impl Services {
             }
         };
         let element = Arc::clone(&call.element);
-        let host: Arc<str> = call.request.url.host_str().unwrap_or_default().into();
+        let host: Arc<str> = token_hosts::server_of(&element, wanted.owner, &call.request.url).into();
         if let Way::Shut(rest) = self.way_to(&host, wanted) {
             self.let_go(name, lease.unsettled, lateness).await;
             let error =

@@ -34,6 +34,9 @@ impl Services {
         let credential = CredentialRow {
             sealed: self.vault.seal_document(place, &credential)?,
             grant_hash: credential.grant().map(|grant: &Secret| self.lookup.hash(Purpose::VendorGrant, grant)),
+            // The end is the token's, and not the newer grant's.
+            ends_at: entry.credential.ends_at,
+            tell_end_at: entry.credential.tell_end_at,
             ..row.clone()
         };
         // What is known of the account is the newer grant's.

@@ -34,9 +34,9 @@ impl Services {
         if *terminal {
             return Verdict::Gone { reason: reason_of(&element.name, said, unsettled), standing: None };
         }
-        // Without words of the token endpoint only its own statuses are an answer (RFC 6749 section 5.2): a 403 or a 404 may be a
-        // firewall's, and a redirect leads elsewhere.
-        if code.is_none() && !matches!(*status, 400 | 401) {
+        // Without a code only the status of a refused grant is an answer (RFC 6749 section 5.2): a 401 is the client's, a 403 or a
+        // 404 may be a firewall's, and a redirect leads elsewhere.
+        if code.is_none() && *status != 400 {
             return Verdict::Nothing;
         }
         let said = said.map_or_else(|| format!("status {status}."), ended);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use url::Url;
 
-use super::{CALLBACK, Own, creation, key, sent_to, setup_of};
+use super::{CALLBACK, Own, creation, fresh_code, key, sent_to, setup_of};
 use crate::support::browser::{Browser, set_up, shown};
 use crate::support::caller::read;
 use crate::support::server::run_with;
@@ -47,7 +47,7 @@ async fn connected(server: &crate::support::TestServer, caller: &Caller, element
     let made = caller.post("/connect/links", &json!({ "elements": [element] })).await.ok();
     let browser = Browser::new(server);
     let state = browser.submit(&made, &[]).await.parameter("state").expect("a state");
-    let redirect = redirect.replace("STATE", &state);
+    let redirect = redirect.replace("STATE", &state).replace("code=c&", &format!("code={}&", fresh_code()));
     browser.follow(browser.get(&format!("/connector/callback?{redirect}")).await).await;
     shown(caller, &made).await
 }
@@ -113,7 +113,7 @@ on_both!(the_redirect_tells_variables_in_every_flow, in |database| {
             let created = caller.post("/instances", &body).await.ok();
             assert_eq!(calls(&caller, &created["id"]).await, 200, "{called}");
             // Behind a callback of the caller's own it passes on what came.
-            let mut body = creation(&json!({ "code": "c", "realmId": 4620, "accounts-server": "127.0.0.1" }));
+            let mut body = creation(&json!({ "code": fresh_code(), "realmId": 4620, "accounts-server": "127.0.0.1" }));
             body["element"]["key"] = json!(element);
             let created = caller.post("/instances", &body).await.ok();
             assert_eq!(calls(&caller, &created["id"]).await, 200, "{called}");
@@ -129,7 +129,7 @@ on_both!(what_the_redirect_lacks_costs_no_code, in |database| {
     run_with(database, setup, |server| async move {
         let caller = set_up(&server).await;
         vendors.iter().for_each(answers);
-        let said = caller.post("/instances", &creation(&json!({ "code": "c" }))).await.fails(400, "missing_configuration");
+        let said = caller.post("/instances", &creation(&json!({ "code": fresh_code() }))).await.fails(400, "missing_configuration");
         assert!(said.contains("providerData.realmId"), "{said}");
         app(&caller, "own").await;
         app(&caller, "own1").await;
@@ -173,13 +173,13 @@ on_both!(a_redirect_chooses_no_host_for_a_secret, in |database| {
         let said = caller.post("/connect/links", &body).await.fails(400, "bad_configuration");
         assert!(said.contains("accounts-server"), "{said}");
         // Nor does the secret of an instance's own client go where whoever renews it says.
-        let created = caller.post("/instances", &creation(&json!({ "code": "c", "accounts-server": "127.0.0.1" }))).await.ok();
+        let created = caller.post("/instances", &creation(&json!({ "code": fresh_code(), "accounts-server": "127.0.0.1" }))).await.ok();
         caller.delete("/elements/own/app").await.ok_empty();
         let asked = sent_to(&vendor, "/token").len();
         let made = caller.post("/connect/links", &json!({ "instanceId": created["id"] })).await.ok();
         let browser = Browser::new(&server);
         let state = browser.submit(&made, &[]).await.parameter("state").expect("a state");
-        let redirect = format!("/connector/callback?code=c&state={state}&accounts-server=127.0.0.2");
+        let redirect = format!("/connector/callback?code={}&state={state}&accounts-server=127.0.0.2", fresh_code());
         browser.follow(browser.get(&redirect).await).await;
         let after = shown(&caller, &made).await;
         assert_eq!((&after["status"], &after["reason"]), (&json!("failed"), &json!("vendor_configuration")), "{after}");
@@ -192,7 +192,7 @@ on_both!(granted_scopes_may_stand_in_the_redirect, in |database| {
     let vendor = Vendor::start();
     let strava = Own {
         oauth2: "callback = { scope = \"scope\" }",
-        tables: "[authentication.oauth2.scopes]\ndefault = [\"read\", \"activity:read\"]\nseparator = \",\"",
+        tables: "[authentication.oauth2.scopes]\ndefault = [\"read\", \"activity:read\"]\nseparator = \",\"\ncomplete = true",
         ..Own::default()
     };
     let (_directory, setup) = strava.setup(&vendor);
@@ -236,7 +236,8 @@ on_both!(a_redirect_that_the_vendor_did_not_sign_is_refused, in |database| {
             let made = caller.post("/connect/links", &json!({ "elements": ["own"] })).await.ok();
             let browser = Browser::new(&server);
             let state = browser.submit(&made, &[]).await.parameter("state").expect("a state");
-            let query = signed(&[("code", "c"), ("shop", "a.example"), ("state", &state), ("timestamp", "1")]);
+            let of_link = fresh_code();
+            let query = signed(&[("code", &of_link), ("shop", "a.example"), ("state", &state), ("timestamp", "1")]);
             let query = if forged { query.replace("a.example", "b.example") } else { query };
             browser.follow(browser.get(&format!("/connector/callback?{query}")).await).await;
             let after = shown(&caller, &made).await;
@@ -245,11 +246,21 @@ on_both!(a_redirect_that_the_vendor_did_not_sign_is_refused, in |database| {
             let asked = caller.get_with("/elements/own/oauth/url/default", &[("callbackUrl", CALLBACK)]).await.ok();
             let address = Url::parse(asked["oauthUrl"].as_str().expect("an address")).expect("a URL");
             let state = address.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned();
-            let query = signed(&[("code", "c"), ("shop", "a.example"), ("state", &state), ("timestamp", "1")]);
+            let code = fresh_code();
+            let query = signed(&[("code", &code), ("shop", "a.example"), ("state", &state), ("timestamp", "1")]);
             let query = if forged { query.replace("timestamp=1", "timestamp=2") } else { query };
             let forwarded = browser.get(&format!("/connector/callback?{query}")).await.location().expect("a redirect");
-            assert_eq!(forwarded.contains("code=c"), !forged, "{forwarded}");
+            assert_eq!(forwarded.contains(&format!("code={code}")), !forged, "{forwarded}");
             assert_eq!(forwarded.contains("error=invalid_response"), forged, "{forwarded}");
+            if forged {
+                // Nor does whoever began it get anything for the code that somebody else's redirect had.
+                let body = json!({
+                    "element": { "key": "own" }, "name": "Forged",
+                    "providerData": { "code": code, "secret": asked["configuration"]["secret"] },
+                });
+                let said = caller.post("/instances", &body).await.fails(400, "unknown_grant");
+                assert!(said.contains("not the one that this authorization brought"), "{said}");
+            }
         }
         assert_eq!(sent_to(&vendor, "/token").len(), 1);
     });

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{CALLBACK, Own, creation, key, sent_to, setup_of};
+use super::{CALLBACK, Own, creation, fresh_code, key, sent_to, setup_of};
 use crate::support::browser::{Browser, set_up, shown};
 use crate::support::on_both;
 use crate::support::server::run_with;
@@ -62,7 +62,7 @@ on_both!(variables_and_account_are_asked_for_after_the_exchange, in |database| {
             issues(vendor, &json!({}));
             vendor.answers(asked, 200, answer);
             vendor.answers(called, 200, json!({ "me": true }));
-            let mut body = creation(&json!({ "code": "c" }));
+            let mut body = creation(&json!({ "code": fresh_code() }));
             body["element"]["key"] = json!(key(number));
             let created = caller.post("/instances", &body).await.ok();
             assert_eq!(created["vendorAccount"], account, "{asked}");
@@ -87,7 +87,7 @@ on_both!(a_call_that_tells_nothing_new_is_not_made, in |database| {
     let (_directory, setup) = own.setup(&vendor);
     run_with(database, setup, |server| async move {
         issues(&vendor, &json!({ "account": 3 }));
-        let created = server.caller().post("/instances", &creation(&json!({ "code": "c" }))).await.ok();
+        let created = server.caller().post("/instances", &creation(&json!({ "code": fresh_code() }))).await.ok();
         assert_eq!(created["vendorAccount"], json!({ "id": "3", "name": null }));
         // Nor for tokens that are brought, whose import may be of thousands.
         let mut brought = creation(&json!({ "access_token": "at", "expires_in": 600 }));
@@ -103,7 +103,7 @@ on_both!(without_the_variable_nothing_is_stored_and_the_grant_is_let_go, in |dat
     run_with(database, setup, |server| async move {
         let caller = server.caller();
         issues(&vendor, &json!({}));
-        let create = async || caller.post("/instances", &creation(&json!({ "code": "c" }))).await;
+        let create = async || caller.post("/instances", &creation(&json!({ "code": fresh_code() }))).await;
         vendor.answers(RESOURCES, 403, json!({ "message": "Scope missing" }));
         let said = create().await.fails(400, "vendor_refused");
         assert!(said.contains("the new access token") && said.contains("Scope missing"), "{said}");
@@ -134,7 +134,7 @@ on_both!(a_vendor_that_does_not_say_whose_it_is_is_no_obstacle, in |database| {
         issues(&vendor, &json!({}));
         for (status, answer) in [(500, json!({})), (401, json!({})), (404, json!({})), (200, json!("?"))] {
             vendor.answers("/connections", status, answer);
-            let created = server.caller().post("/instances", &creation(&json!({ "code": "c" }))).await.ok();
+            let created = server.caller().post("/instances", &creation(&json!({ "code": fresh_code() }))).await.ok();
             assert_eq!((&created["valid"], &created["vendorAccount"]), (&json!(true), &Value::Null), "{status}");
         }
     });
@@ -167,7 +167,7 @@ on_both!(a_renewal_by_another_account_is_noticed, in |database| {
             vendor.answers(RESOURCES, 200, json!([{ "id": site, "name": site }]));
             let browser = Browser::new(&server);
             let state = browser.submit(&made, &[]).await.parameter("state").expect("a state");
-            browser.follow(browser.get(&format!("/connector/callback?code=c&state={state}")).await).await;
+            browser.follow(browser.get(&format!("/connector/callback?code={}&state={state}", fresh_code())).await).await;
             let after = shown(&caller, &made).await;
             assert_eq!(after["status"], status, "{after}");
             if status == "failed" {
@@ -199,7 +199,7 @@ on_both!(claims_of_the_id_token_are_a_source, in |database| {
         let caller = server.caller();
         for (number, ((_, claims, account), vendor)) in cases.into_iter().zip(&vendors).enumerate() {
             issues(vendor, &json!({ "id_token": jwt(&claims) }));
-            let mut body = creation(&json!({ "code": "c" }));
+            let mut body = creation(&json!({ "code": fresh_code() }));
             body["element"]["key"] = json!(key(number));
             let created = caller.post("/instances", &body).await.ok();
             assert_eq!(created["vendorAccount"], account, "{claims}");

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{Own, creation, key, setup_of};
+use super::{Own, creation, fresh_code, key, setup_of};
 use crate::api::users::{draft, made};
 use crate::support::on_both;
 use crate::support::receiver::Receiver;
@@ -72,7 +72,7 @@ on_both!(named_members_of_the_reply_are_kept, in |database| {
         for (number, ((_, reply, values), vendor)) in cases.into_iter().zip(&vendors).enumerate() {
             issues(vendor, &reply);
             vendor.answers("/account", 200, json!({ "plan": 3 }));
-            let mut body = creation(&json!({ "code": "c", "location": "eu" }));
+            let mut body = creation(&json!({ "code": fresh_code(), "location": "eu" }));
             body["element"]["key"] = json!(key(number));
             let created = caller.post("/instances", &body).await;
             let path = format!("/instances/{}", created.ok()["id"]);
@@ -97,7 +97,7 @@ on_both!(named_members_of_the_reply_are_kept, in |database| {
         // A new code brings new ones.
         issues(&vendors[0], &of_slack("xoxp-2"));
         let slack = caller.get("/instances").await.ok()[0]["id"].clone();
-        caller.patch(&format!("/instances/{slack}"), &json!({ "providerData": { "code": "d" } })).await.ok();
+        caller.patch(&format!("/instances/{slack}"), &json!({ "providerData": { "code": fresh_code() } })).await.ok();
         let values = caller.get(&format!("/instances/{slack}/vendor-values")).await.ok();
         assert_eq!(values[1]["value"], "xoxp-2");
         server.stranger().await.get(&format!("/instances/{slack}/vendor-values")).await.fails(404, "instance_not_found");
@@ -113,7 +113,7 @@ on_both!(kept_secrets_are_masked_as_tokens_are, in |database| {
         let (_, sam) = made(&server, &draft("sam@example.com")).await;
         issues(&vendor, &of_slack("xoxp-1"));
         let of = async |maker: &crate::support::Caller| {
-            let id = maker.post("/instances", &creation(&json!({ "code": "c" }))).await.ok()["id"].clone();
+            let id = maker.post("/instances", &creation(&json!({ "code": fresh_code() }))).await.ok()["id"].clone();
             format!("/instances/{id}/vendor-values")
         };
         let (of_admin, of_sam) = (of(&admin).await, of(&sam).await);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::element_files::entry;
+pub use crate::support::caller::fresh_code;
 use crate::support::server::Setup;
 use crate::support::vendor::{Request, Vendor};
 

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{Own, creation, key, sent_to, setup_of};
+use super::{Own, creation, fresh_code, key, sent_to, setup_of};
 use crate::support::browser::{Browser, set_up, shown};
 use crate::support::caller::read;
 use crate::support::server::{Setup, run_with};
@@ -52,7 +52,9 @@ async fn connected(server: &TestServer, caller: &Caller, (element, address): (&s
     if page.reply.status != 200 && page.reply.status != 400 {
         let state = page.parameter("state").expect("a state");
         assert!(page.location().expect("an address").starts_with(address.trim_end_matches('/')), "{page:?}");
-        browser.follow(browser.get(&format!("/connector/callback?code=c&state={state}{iss}")).await).await;
+        browser
+            .follow(browser.get(&format!("/connector/callback?code={}&state={state}{iss}", fresh_code())).await)
+            .await;
     }
     shown(caller, &made).await
 }
@@ -83,7 +85,7 @@ on_both!(a_customers_own_server_is_called_at_its_port_and_path, in |database| {
         // run on a different context path").
         answers(&other, "/jira/oauth");
         other.answers("/jira/api/v4/user", 200, json!({}));
-        let mut body = creation(&json!({ "code": "c" }));
+        let mut body = creation(&json!({ "code": fresh_code() }));
         body["configuration"]["address"] = json!(address(&other, "/jira"));
         let created = caller.post("/instances", &body).await.ok();
         assert_eq!(calls(&caller, &created["id"]).await, 200);
@@ -148,7 +150,7 @@ on_both!(an_address_inside_is_not_called, in |database| {
             "https://[::ffff:127.0.0.1]/".to_owned(),
             "https://0x7f.1/".to_owned(),
         ] {
-            let mut body = creation(&json!({ "code": "c" }));
+            let mut body = creation(&json!({ "code": fresh_code() }));
             body["configuration"]["address"] = json!(inside);
             let reply = server.caller().post("/instances", &body).await;
             assert_eq!((reply.status >= 400, reply.json()["code"].as_str()), (true, Some("vendor_address_refused")), "{inside}");

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{CALLBACK, Own, creation, key, sent_to, setup_of};
+use super::{CALLBACK, Own, creation, fresh_code, key, sent_to, setup_of};
 use crate::api::console::person::Person;
 use crate::support::browser::{Browser, set_up, shown};
 use crate::support::on_both;
@@ -169,7 +169,7 @@ on_both!(other_names_go_wherever_the_client_is_named, in |database| {
         let url = asked["oauthUrl"].as_str().expect("an address");
         assert!(url.contains("?response_type=code&client_key=k&redirect_url=https") && !url.contains("client_id"), "{url}");
         assert!(url.contains("&permissions=user.info&"), "{url}");
-        let created = caller.post("/instances", &creation(&json!({ "code": "c" }))).await.ok();
+        let created = caller.post("/instances", &creation(&json!({ "code": fresh_code() }))).await.ok();
         caller.delete(&format!("/instances/{}", created["id"])).await.ok_empty();
         server.services.revoke_due_grants().await.expect("the job runs");
         let (_, _, fields) = said(&sent_to(&vendor, "/revoke")[0]);
@@ -196,7 +196,7 @@ on_both!(a_public_client_has_no_secret_anywhere, in |database| {
         assert_eq!(caller.get(app).await.ok()["secretNeeded"], false);
         let with_secret = json!({ "clientId": "public", "clientSecret": "made-up" });
         let said_so = caller.put(app, &with_secret).await.fails(400, "bad_body");
-        assert!(said_so.contains("leave clientSecret away"), "{said_so}");
+        assert!(said_so.contains("leave out clientSecret"), "{said_so}");
         let saved = caller.put(app, &json!({ "clientId": "public" })).await.ok();
         assert_eq!((&saved["clientId"], &saved["clientSecret"]), (&json!("public"), &Value::Null));
         let page = Person::admin(&server).await.shown("/console/elements/own").await;
