@@ -220,7 +220,7 @@ on_sqlite!(markup_stays_text, |server| async move {
     let state = to_vendor.parameter("state").expect("a state");
     let query = serde_urlencoded::to_string([
         ("state", state.as_str()),
-        ("error", "server_error"),
+        ("error", "invalid_request"),
         ("error_description", evil),
     ]);
     let page = browser.get(&format!("/connector/callback?{}", query.unwrap())).await;
