@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
+use serde_json::json;
 
 use crate::support::caller::{Caller, read, with_code, with_key};
 use crate::support::consent::code;
@@ -24,18 +25,20 @@ async fn with_a_creation_that_cannot_end(ligand: &Ligand) -> (Serving, SqliteCon
     let code = code(&server).await;
     let path = ligand.path(DATABASE);
     let mut other = SqliteConnection::establish(path.to_str().expect("a path")).expect("a connection");
-    other.batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").expect("the file is locked");
+    let vendor = Caller::anonymous(&server.vendor);
+    let control = vendor.request_at_root("PATCH", "/control").header("content-type", "application/json");
+    read(control.body(json!({ "replyDelayMs": 2000 }).to_string())).await.ok();
     tokio::spawn(async move {
         let sent = caller.request("POST", "/instances").header("content-type", "application/json");
         sent.body(with_code("Second", &code).to_string()).send().await
     });
-    let vendor = Caller::anonymous(&server.vendor);
     while read(vendor.request_at_root("GET", "/control")).await.ok()["calls"]["POST /oauth/2026-03/token"]["total"] != 1
     {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // The reply is on its way.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The code was taken before it was sent, and its reply is on its way.
+    other.batch_execute("PRAGMA busy_timeout = 1000; BEGIN IMMEDIATE").expect("the file is locked");
+    tokio::time::sleep(Duration::from_millis(2300)).await;
     (server, other)
 }
 

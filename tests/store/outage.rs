@@ -72,7 +72,9 @@ fn a_code_that_was_exchanged_while_it_was_down_is_not_lost() {
         let caller = server.caller();
         caller.create_with_key("First").await;
         let code = caller.code(server.sandbox()).await;
-        postgres.stop(Signal::Interrupt);
+        // Until the code is taken the database is there: who cannot write that down sends none.
+        let delay = ("/oauth/*/token".to_owned(), 2000);
+        server.sandbox().set(|switches| switches.reply_delay_ms = [delay].into());
         let creation = tokio::spawn({
             let caller = caller.clone();
             async move { caller.post("/instances", &with_code("Second", &code)).await }
@@ -80,6 +82,8 @@ fn a_code_that_was_exchanged_while_it_was_down_is_not_lost() {
         while server.sandbox().calls().iter().all(|call| !call.path.ends_with("/token")) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        postgres.stop(Signal::Interrupt);
+        tokio::time::sleep(Duration::from_millis(2200)).await;
         postgres.start_again();
         creation.await.expect("no panic").ok();
         assert_eq!(names(&caller).await, ["First", "Second"]);
