@@ -173,7 +173,8 @@ impl VendorFault {
     }
 }
 
-fn ended(text: String) -> String {
+/// A vendor's words as a sentence of a message.
+pub fn ended(text: String) -> String {
     if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
 }
 

@@ -8,7 +8,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::url::{check_callback_url, check_state};
-use super::wishes::{OF_ANY, wishes};
+use super::wishes::wishes;
 use crate::kernel::code::Code;
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
@@ -66,8 +66,7 @@ impl Services {
         };
         check_callback_url(callback_url)?;
         let callback_url = self.allowed_callback(owner, callback_url).await?;
-        let known = [&OF_ANY[..], &["preset"]].concat();
-        let wishes = wishes((&element, oauth2), &known, &given)?;
+        let wishes = wishes((&element, oauth2), &given)?;
         let state = value("state");
         check_state(state)?;
         let app = self.usable_app(owner, &element).await?.ok_or_else(|| no_app(&element))?;

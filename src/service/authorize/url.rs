@@ -7,7 +7,7 @@ use serde::Serialize;
 use url::Url;
 use utoipa::ToSchema;
 
-use super::wishes::{OF_ANY, wishes};
+use super::wishes::wishes;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::Pkce;
 use crate::kernel::code::Code;
@@ -68,7 +68,7 @@ impl Services {
             return Err(ApiError::new(Code::MissingParameter, message));
         };
         check_callback_url(redirect_uri)?;
-        let wishes = wishes((&element, oauth2), &OF_ANY, &given)?;
+        let wishes = wishes((&element, oauth2), &given)?;
         let state = value("state");
         check_state(state)?;
         let (state, verifier) = match oauth2.pkce {

@@ -15,10 +15,6 @@ const LONGEST: usize = 1000;
 /// Names and values, as they go into the address.
 pub(in crate::service) type Wishes = BTreeMap<String, String>;
 
-/// What every element's `oauth/url` takes.
-pub(super) const OF_ANY: [&str; 7] =
-    ["apiKey", "apiSecret", "callbackUrl", "scope", "optionalScope", "optional_scope", "state"];
-
 /// What means something in an authorization request: the IANA registry of OAuth parameters, OpenID Connect Core section 3.1.2.1, and
 /// what is common beside both.
 const OF_AUTHORIZATION: [&str; 29] = [
@@ -54,11 +50,10 @@ const OF_AUTHORIZATION: [&str; 29] = [
 ];
 
 /// Of parameters as sent those that are wishes: what the element allows or always sends, and what means something in an
-/// authorization request. `known`: those that the call reads itself, beside those of the element's own variables. Others are what
-/// programs in the field send along, and mean nothing (docs/api.md, Requests and replies). Empty ones count as absent.
+/// authorization request, unless an own variable of the element has the name. Others are the call's own, or what programs in the
+/// field send along, which means nothing (docs/api.md, Requests and replies). Empty ones count as absent.
 pub(super) fn wishes(
     (element, oauth2): (&Element, &OAuth2),
-    known: &[&str],
     given: &BTreeMap<String, String>,
 ) -> Result<Wishes, ApiError> {
     let of_variable = |name: &str| {
@@ -67,9 +62,7 @@ pub(super) fn wishes(
     };
     let means_something =
         |name: &str| OF_AUTHORIZATION.contains(&name) || oauth2.authorize.parameters.contains_key(name);
-    let is_wish = |name: &str| {
-        is_allowed(oauth2, name) || (!known.contains(&name) && !of_variable(name) && means_something(name))
-    };
+    let is_wish = |name: &str| is_allowed(oauth2, name) || (!of_variable(name) && means_something(name));
     let sent = given.iter().filter(|(name, value)| !value.trim().is_empty() && is_wish(name));
     let wishes = sent.map(|(name, value)| (name.clone(), value.clone())).collect();
     check((element, Some(oauth2)), &wishes, Code::BadParameter)?;

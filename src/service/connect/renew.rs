@@ -30,11 +30,27 @@ impl Services {
         id: i64,
         lateness: &Lateness,
     ) -> Result<Option<Refusal>, ApiError> {
+        // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
+        let mut got = None;
+        let renewed = self.authorise_anew_with(attempt, link, id, &mut got, lateness).await;
+        if let (Err(error), Some(got)) = (&renewed, &got) {
+            tracing::error!(instance = id, ?error, "a new credential is not kept");
+            self.let_code_go(attempt.actor.owner(), got.1.code.as_ref(), lateness).await;
+        }
+        renewed
+    }
+
+    async fn authorise_anew_with(
+        &self,
+        attempt: &Attempt,
+        link: &Link,
+        id: i64,
+        got: &mut Option<Arc<(Provisioning, Provisioned)>>,
+        lateness: &Lateness,
+    ) -> Result<Option<Refusal>, ApiError> {
         let (owner, input) = (attempt.actor.owner(), attempt.changes(link));
         // Drawn before anything is spent.
         let (of_instance, of_link) = (self.store.next_id().await?, self.store.next_id().await?);
-        // Got once, whatever happens to the row meanwhile: a code cannot be spent twice.
-        let mut got: Option<Arc<(Provisioning, Provisioned)>> = None;
         // What the end of the process would keep: each try makes it anew, on the row as it is by then.
         let mut _held: Option<Held> = None;
         let mut races = Races::default();
@@ -64,7 +80,7 @@ impl Services {
                     .refuse(Outcome::of(Reason::VendorConfiguration, error.to_string()), got.as_deref(), lateness)
                     .await;
             }
-            let known = match &got {
+            let known = match &*got {
                 Some(known) => Arc::clone(known),
                 None => {
                     let provisioning = self.provisioning(attempt, change.configuration.clone()).await?;

@@ -72,10 +72,10 @@ impl Services {
         {
             tracing::error!(instance = id, ?error, "a new credential is not kept");
             // While the instance lives its own grant may be the same account's, which a revocation would end as well.
-            if error.code == Code::InstanceNotFound {
-                self.let_grant_go(provisioning, provisioned, lateness).await;
+            match error.code {
+                Code::InstanceNotFound => self.let_grant_go(provisioning, provisioned, lateness).await,
+                _ => self.let_code_go(by.actor.owner(), provisioned.code.as_ref(), lateness).await,
             }
-            self.let_code_go(by.actor.owner(), provisioned.code.as_ref(), lateness).await;
         }
         changed
     }

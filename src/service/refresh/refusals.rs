@@ -8,6 +8,7 @@ use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::protocol::VendorFault;
+use crate::protocol::fault::ended;
 use crate::service::Services;
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::standing::{Standing, not_renewed};
@@ -39,7 +40,7 @@ impl Services {
         if code.is_none() && *status != 400 {
             return Verdict::Nothing;
         }
-        let said = said.map_or_else(|| format!("status {status}."), ended);
+        let said = said.map_or_else(|| format!("status {status}."), |said| ended(said.to_owned()));
         let standing = Standing::of(&stored.credential).refused(said, self.now());
         let end = standing.failing.as_ref().filter(|failing| failing.is_end(self.now()));
         match end.map(|failing| failing.reason(&element.name)) {
@@ -138,8 +139,4 @@ fn reason_of(vendor: &str, said: Option<&str>, unsettled: bool) -> String {
         false => "",
     };
     format!("{vendor} refused the refresh token{said}{why}. The user must authorise again.")
-}
-
-fn ended(text: &str) -> String {
-    if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
 }
