@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::check::check_element;
+use super::check::{Weight, check_element};
 use super::element::Element;
 use super::secret_places::SHIPPED;
 pub use super::source::Complaint;
@@ -35,11 +35,15 @@ const DIRECTORY_IDS: RangeInclusive<i64> = 10_000..=99_999;
 pub struct Catalog {
     elements: BTreeMap<i64, Arc<Element>>,
     ids: BTreeMap<String, i64>,
+    /// Of members that do nothing.
+    pub warnings: Vec<Complaint>,
 }
 
 impl Catalog {
     /// Reads the built-in elements, then the `*.toml` and `*.json` files of a directory in the order of their names. A file
     /// with the key of a built-in element replaces it and keeps its id, whatever id it states.
+    ///
+    /// Members without effect are warnings of the catalogue: an element that worked goes on.
     ///
     /// # Errors
     /// Everything that is wrong, in all files.
@@ -59,14 +63,23 @@ impl Catalog {
         for source in &sources {
             match Sources::read(source, |path| included(source, path)) {
                 Ok((element, sources)) => {
-                    let findings = check_element(&element);
-                    complaints.extend(findings.iter().map(|finding| sources.complaint(&finding.at, &finding.reason)));
+                    for finding in check_element(&element) {
+                        let complaint = sources.complaint(&finding.at, &finding.reason);
+                        match finding.weight {
+                            Weight::Fault => complaints.push(complaint),
+                            Weight::NoEffect => shelf.catalog.warnings.push(complaint),
+                        }
+                    }
                     complaints.extend(shelf.admit(element, source).err());
                 }
                 Err(complaint) => complaints.push(complaint),
             }
         }
-        if complaints.is_empty() { Ok(shelf.catalog) } else { Err(complaints) }
+        if complaints.is_empty() {
+            return Ok(shelf.catalog);
+        }
+        complaints.append(&mut shelf.catalog.warnings);
+        Err(complaints)
     }
 
     /// By key, or by id where the text is a number.
@@ -106,9 +119,10 @@ impl Catalog {
 /// Reads and checks everything, and says how many elements there are.
 ///
 /// # Errors
-/// As [`Catalog::load`].
+/// As [`Catalog::load`], and members without effect.
 pub fn check(directory: Option<&Path>) -> Result<usize, Vec<Complaint>> {
-    Catalog::load(directory).map(|catalog| catalog.iter().len())
+    let catalog = Catalog::load(directory)?;
+    if catalog.warnings.is_empty() { Ok(catalog.iter().len()) } else { Err(catalog.warnings) }
 }
 
 /// The file that an element includes: beside it, or one of those that are shipped.

@@ -135,6 +135,9 @@ pub async fn serve(mut settings: Serve) -> Ended {
     }
     let mut catalog =
         Catalog::load(settings.catalogue.elements_dir.as_deref()).map_err(|complaints| complaints_text(&complaints))?;
+    for warning in &catalog.warnings {
+        tracing::warn!("{warning}; the element is served without it");
+    }
     // Before anything is made.
     key_ring::check(&settings.storage)?;
     if settings.check {

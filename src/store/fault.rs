@@ -6,7 +6,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::stored::Unreadable;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreFault {
     /// The database is down, full or busy. Trying again later makes sense.
     #[error("the database is not available: {0}")]

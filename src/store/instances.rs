@@ -3,9 +3,11 @@
 mod by_token;
 pub mod overview;
 mod rows;
+mod versions;
 
 pub use by_token::{NamedByToken, find_by_token};
 pub use rows::{Creator, CredentialRow, InstanceRow, Stored};
+pub use versions::{VersionReads, Versions};
 
 use std::collections::BTreeSet;
 
@@ -70,19 +72,6 @@ pub fn find(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Stored, StoreFa
         .filter(instance::account_id.eq(owner.account));
     // No `first`: its bound LIMIT makes SQLite plan the statement anew at every call. And on the connection itself: the
     // enum writes the statement's text anew whenever it is walked.
-    Ok(on_each!(conn, inner => row.get_result(inner)?))
-}
-
-/// Versions of an instance and its credential, and how the grant stands. As long as they stay, so does what `find` gives.
-pub type Versions = (i64, i64, Option<String>);
-
-pub fn versions(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<Versions, StoreFault> {
-    let row = instance::table
-        .inner_join(credential::table)
-        .filter(instance::id.eq(id))
-        .filter(instance::organization_id.eq(owner.organization))
-        .filter(instance::account_id.eq(owner.account))
-        .select((instance::version, credential::version, credential::standing));
     Ok(on_each!(conn, inner => row.get_result(inner)?))
 }
 

@@ -38,6 +38,7 @@ mod limits;
 mod lines;
 mod link_notices;
 mod list_instances;
+mod many_reads;
 mod memory;
 mod oauth_url;
 mod openapi;

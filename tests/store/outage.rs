@@ -46,7 +46,7 @@ fn goes_and_comes(postgres: &Postgres, database: Database) {
         let instance = caller.create_with_key("Kept").await;
         let path = format!("/instances/{}", instance["id"]);
         // Every pooled connection has been used when the server goes.
-        join_all((0..16).map(|_| caller.get(&path))).await;
+        join_all((0..16).map(|_| caller.get("/instances"))).await;
         postgres.stop(Signal::Interrupt);
         for reply in [caller.get(&path).await, caller.delete(&path).await] {
             let message = reply.fails(503, "database_unavailable");

@@ -111,7 +111,7 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
     for (member, pointers) in claims {
         for (at, pointer) in pointers.iter().enumerate() {
             let Some(token) = TOKENS.iter().find(|token| pointer.contains(&format!("/{token}/"))) else { continue };
-            findings.add(
+            findings.without_effect(
                 format!("{AT}/reply/{member}/{at}"),
                 format!("claims of `{token}` tell `account`, `accountName` and variables, and nothing else"),
             );
@@ -312,8 +312,9 @@ fn check_verification(element: &Element, verification: &Verification, findings: 
 
 /// Without the account nobody asks what it is called.
 fn check_account_name(at: &str, account: &[String], name: &[String], findings: &mut Findings) {
-    let named = name.is_empty() || !account.is_empty();
-    findings.demand(named, format!("{at}/accountName"), "`accountName` is read beside `account` alone");
+    if account.is_empty() && !name.is_empty() {
+        findings.without_effect(format!("{at}/accountName"), "`accountName` is read beside `account` alone");
+    }
 }
 
 /// JSON pointers begin with `/` (RFC 6901).

@@ -20,6 +20,16 @@ pub struct Finding {
     /// The member, as a path into the file: `configuration/3/default`.
     pub at: String,
     pub reason: String,
+    pub weight: Weight,
+}
+
+/// What follows from a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// The element is not served.
+    Fault,
+    /// The element is served as if the member were not there, as earlier versions did without a word.
+    NoEffect,
 }
 
 /// Findings as they are collected.
@@ -28,7 +38,12 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn add(&mut self, at: impl Into<String>, reason: impl Into<String>) {
-        self.0.push(Finding { at: at.into(), reason: reason.into() });
+        self.0.push(Finding { at: at.into(), reason: reason.into(), weight: Weight::Fault });
+    }
+
+    /// Of a member that earlier versions accepted, and that does nothing.
+    fn without_effect(&mut self, at: impl Into<String>, reason: impl Into<String>) {
+        self.0.push(Finding { at: at.into(), reason: reason.into(), weight: Weight::NoEffect });
     }
 
     /// Adds unless a demand is met.
@@ -70,8 +85,9 @@ fn check_identity(element: &Element, findings: &mut Findings) {
     for (at, text) in texts {
         findings.demand(!text.trim().is_empty(), at, format!("`{at}` is empty"));
     }
-    let signup = element.signup_url.as_deref().is_none_or(is_private_address);
-    findings.demand(signup, "signupUrl", "`signupUrl` is no address that begins with https://");
+    if !element.signup_url.as_deref().is_none_or(is_private_address) {
+        findings.without_effect("signupUrl", "`signupUrl` is no address that begins with https://");
+    }
     findings.demand(is_key(&element.hub), "hub", "`hub` is not lower-case letters and digits");
     findings.demand((1..=300).contains(&element.timeout), "timeout", "`timeout` is outside 1–300 seconds");
     check_headers("headers", &element.headers, findings);

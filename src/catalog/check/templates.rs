@@ -77,7 +77,7 @@ fn check_variable(element: &Element, at: &str, name: &str, variable: &Variable, 
         }
     }
     if reply.is_some() && element.authentication.oauth2.is_none() {
-        findings.add(format!("{at}/reply"), "without OAuth2 there is no token reply".to_owned());
+        findings.without_effect(format!("{at}/reply"), "without OAuth2 there is no token reply");
     }
     findings.demand(
         kept.is_none() || variable.is_told(),

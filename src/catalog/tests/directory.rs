@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{CLOSEIO, HUBSPOTCRM, PIPEDRIVE, complaints, directory};
+use super::{CLOSEIO, FRESHDESK, HUBSPOTCRM, PIPEDRIVE, complaints, directory};
 use crate::catalog::load::{Catalog, check};
 use crate::catalog::secret_places::SHIPPED;
 
@@ -52,6 +52,20 @@ fn ids_and_keys_clash_with_both_files_named() {
     assert_eq!(complaints(&[("a.toml", &with("43", "closeio"))]), [expected]);
     let twice = complaints(&[("a.toml", CLOSEIO), ("b.toml", CLOSEIO)]);
     assert_eq!(twice, ["b.toml:4: the key `closeio` is taken by a.toml"]);
+}
+
+/// Earlier versions took such files without a word: a server that was upgraded goes on with them.
+#[test]
+fn what_has_no_effect_is_a_warning_of_an_element_that_is_served() {
+    let reply = "\n[variables.team]\nreply = \"/team\"\nkept = \"plain\"\n";
+    let text = FRESHDESK.replace("hub = \"helpdesk\"", "hub = \"helpdesk\"\nsignupUrl = \"closeio.example\"") + reply;
+    let directory = directory(&[("a.toml", &text)]);
+    let catalog = Catalog::load(Some(directory.path())).unwrap();
+    let reasons: Vec<_> = catalog.warnings.iter().map(|warning| warning.reason.as_str()).collect();
+    let expected = ["`signupUrl` is no address that begins with https://", "without OAuth2 there is no token reply"];
+    assert_eq!(reasons, expected);
+    assert!(catalog.warnings.iter().all(|warning| warning.line.is_some()));
+    assert_eq!(check(Some(directory.path())).unwrap_err(), catalog.warnings, "the check refuses them");
 }
 
 #[test]

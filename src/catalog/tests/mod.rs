@@ -8,7 +8,7 @@ mod shipped;
 
 use tempfile::TempDir;
 
-use super::load::Catalog;
+use super::load::check;
 
 const CLOSEIO: &str = include_str!("../../../elements/closeio.toml");
 const HUBSPOTCRM: &str = include_str!("../../../elements/hubspotcrm.toml");
@@ -29,7 +29,7 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
 fn complaints(files: &[(&str, &str)]) -> Vec<String> {
     let directory = directory(files);
     let prefix = format!("{}/", directory.path().display());
-    let complaints = Catalog::load(Some(directory.path())).unwrap_err();
+    let complaints = check(Some(directory.path())).unwrap_err();
     complaints.iter().map(|complaint| complaint.to_string().replace(&prefix, "")).collect()
 }
 

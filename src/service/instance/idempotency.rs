@@ -18,7 +18,7 @@ use crate::store::idempotency::{self, Claim, Claimant, Hashes};
 use crate::store::leases::Lease;
 use crate::store::limits::Limit;
 use crate::store::sealed::ANSWER;
-use crate::store::{AnyConn, StoreFault, instances};
+use crate::store::{AnyConn, StoreFault};
 use crate::vault::lookup::Purpose;
 
 /// Between two looks at another call's claim.
@@ -139,8 +139,7 @@ impl Services {
 
     /// The answer has a token, which is dead with its instance.
     async fn refuse_answer_of_deleted(&self, owner: Owner, answer: &Answer) -> Result<(), ApiError> {
-        let id = answer.instance.id;
-        match self.store.read(move |conn| instances::versions(conn, owner, id)).await {
+        match self.current_versions(owner, answer.instance.id).await {
             Err(StoreFault::NotFound) => Err(Code::InstanceDeleted.into()),
             found => Ok(found.map(drop)?),
         }

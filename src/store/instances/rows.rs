@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::versions::Versions;
 use crate::kernel::owner::Owner;
 use crate::kernel::stored::{self, Unreadable};
 use crate::store::schema::{credential, instance};
@@ -103,6 +104,15 @@ pub struct Stored {
 }
 
 impl Stored {
+    pub fn versions(&self) -> Versions {
+        Versions {
+            owner: self.instance.owner(),
+            instance: self.instance.version,
+            credential: self.credential.version,
+            standing: self.credential.standing.clone(),
+        }
+    }
+
     pub fn tags(&self) -> Result<Vec<String>, Unreadable> {
         stored::read(&self.instance.tags, ("instance", "tags", self.instance.id))
     }
