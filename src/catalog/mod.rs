@@ -6,6 +6,7 @@ pub mod element;
 pub mod events;
 pub mod load;
 pub mod oauth2;
+pub mod paging;
 pub mod resource;
 pub mod scopes;
 pub mod secret_places;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::element::Element;
+use super::paging::Paging;
 
 /// A noun of the hub. All paths are percent-encoded where they are filled in.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -165,6 +166,12 @@ pub struct Operation {
     /// Where the list is in the vendor's reply, or the object: a JSON pointer. Empty: the whole reply.
     #[serde(default)]
     pub root: String,
+    /// Where each item of the list has its object: a JSON pointer. Absent: the item is the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// Statuses by which the vendor says that a list has nothing in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nothing: Vec<u16>,
 }
 
 /// A value of the caller, of the instance, or a fixed one, and where it goes.
@@ -206,7 +213,7 @@ pub enum Source {
 pub struct Slot {
     #[serde(rename = "in")]
     pub place: Place,
-    /// In a statement: `{name}` of its text.
+    /// In a statement: `{name}` of its text. In a body: a member, or a JSON pointer (`/variables/after`).
     pub name: String,
     /// Of lists in a query or a header; a list in a body is a JSON list.
     #[serde(default = "comma")]
@@ -223,33 +230,6 @@ pub enum Place {
     Statement,
 }
 
-/// How a long list is read in pages. Without it the vendor sends everything at once.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Paging {
-    /// Takes the number of objects wanted …
-    pub size: Slot,
-    /// … which is this at most.
-    pub largest: usize,
-    pub style: PagingStyle,
-    /// How many there are in all: a JSON pointer into the vendor's reply.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub enum PagingStyle {
-    /// The reply names its successor at `next` (a JSON pointer), which goes to `to`.
-    Cursor { next: String, to: Slot },
-    /// The number of objects to skip goes to `to`. A next page is there when `more` says so, or when this one is full.
-    Offset {
-        to: Slot,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        more: Option<String>,
-    },
-}
-
 /// How a condition is told to the vendor.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -263,7 +243,7 @@ pub enum Filter {
     Statement(Statement),
 }
 
-/// `text` with `{fields}`, `{vendorName}`, `{where}`, `{orderBy}` and the slots that are `in = "statement"`.
+/// `text` with `{fields}`, `{vendorName}`, `{where}`, `{orderBy}` and the numbers of pages that are `in = "statement"`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Statement {
@@ -276,6 +256,9 @@ pub struct Statement {
     /// The fields when the caller names none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
+    /// The field by which objects are ordered in the end, so that pages follow each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then_by: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -365,6 +348,14 @@ impl Operation {
     pub fn vendor_method(&self) -> &str {
         self.vendor_method.as_deref().unwrap_or(&self.method)
     }
+
+    /// The vendor's path below the base URL, with its variables.
+    pub fn vendor_template(&self, collection: &Collection) -> String {
+        match self.vendor_path.strip_prefix("//") {
+            Some(below_base) => format!("/{below_base}"),
+            None => format!("{}{}", collection.vendor_path, self.vendor_path),
+        }
+    }
 }
 
 impl Element {
@@ -380,6 +371,11 @@ impl Element {
         keys.dedup();
         keys
     }
+}
+
+/// The names in braces, wherever they stand in a path of the vendor's: `/items/{id}.json`.
+pub fn variables_in(template: &str) -> impl Iterator<Item = &str> {
+    template.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
 }
 
 /// The segments of a path; a variable is its name in braces.

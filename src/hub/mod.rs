@@ -2,18 +2,23 @@
 //! What differs between vendors is in the element (`catalog/resource.rs`).
 
 mod body;
+pub mod bookmark;
 pub mod clause;
 pub mod document;
 pub mod families;
 mod filter;
 mod json;
 pub mod objects;
+pub mod page;
 pub mod paging;
 pub mod plan;
 mod print;
 pub mod refusal;
 pub mod route;
 pub mod shape;
+mod slots;
 mod statement;
+mod taking;
 #[cfg(test)]
 mod tests;
+pub mod walk;

@@ -7,15 +7,18 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::body;
+use super::bookmark::{Position, fingerprint};
 use super::clause::{self, Clause, Complaint, Field};
 use super::families::Form;
 use super::filter::{self, Limits, MODIFIED, Names};
-use super::paging::{Position, Wanted, fingerprint};
+use super::page::steps;
+use super::paging::Wanted;
 use super::route::{self, Route, segment_text};
 use super::shape::{self, Shape};
+use super::slots::Slots;
 use super::statement;
 use crate::catalog::element::Element;
-use crate::catalog::resource::{Dialect, Filter, PagingStyle, Place, ReplyShape, Slot, Source, Statement, variable};
+use crate::catalog::resource::{Dialect, Filter, Place, ReplyShape, Source, Statement};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
@@ -48,9 +51,7 @@ pub struct Plan<'a> {
     pub fingerprint: String,
     /// What `fields` names.
     pub only: Option<Vec<String>>,
-    query: Vec<(String, String)>,
-    headers: Vec<(String, String)>,
-    body: Option<Value>,
+    slots: Slots,
     statement: Option<Unfilled<'a>>,
 }
 
@@ -67,7 +68,7 @@ impl<'a> Plan<'a> {
         let filtered = condition.is_some() || order.is_some();
         let mut route = route::find(element, call.form, call.method, call.path, filtered)?;
         let mut plan_body = call.body;
-        let mut slots = Slots::default();
+        let mut given_values = Vec::new();
         for parameter in &route.operation.parameters {
             let value = match parameter.from {
                 Source::Query => given(&parameter.name),
@@ -78,7 +79,7 @@ impl<'a> Plan<'a> {
                 Source::Body => taken(&mut plan_body, &parameter.name),
             };
             match value {
-                Some(value) => slots.put(&parameter.to, Value::String(value), &mut route.values)?,
+                Some(value) => given_values.push((&parameter.to, Value::String(value))),
                 None if parameter.required => {
                     let message = format!("{} is missing: this call needs it.", parameter.name);
                     return Err(ApiError::new(Code::MissingParameter, message));
@@ -87,9 +88,13 @@ impl<'a> Plan<'a> {
             }
         }
         let operation = route.operation;
+        let mut slots = Slots::default();
         if let Some(rule) = &operation.body {
             let sent = plan_body.unwrap_or_else(|| Value::Object(Map::new()));
             slots.body = Some(body::to_vendor(route.resource, route.collection, rule, sent)?);
+        }
+        for (slot, value) in given_values {
+            slots.put(slot, value, &mut route.values)?;
         }
         let names = Names { resource: route.resource, collection: route.collection };
         let clause = condition.as_deref().map(clause::parse).transpose().map_err(|it| bad("where", &it))?;
@@ -101,8 +106,8 @@ impl<'a> Plan<'a> {
         let statement = put_filter(&mut slots, &route, names, clause.as_ref(), &order, only.as_deref())?;
         if let (Some(slot), Some(only)) = (&operation.fields, &only) {
             // Without its id an object could not be told from others; among fields of their own it needs no asking.
-            let id = route.collection.fields_in.is_none().then(|| route.collection.id.trim_start_matches('/'));
-            let mut named: Vec<String> = id.into_iter().map(str::to_owned).collect();
+            let id = route.collection.fields_in.is_none().then(|| steps(&route.collection.id).into_iter().next());
+            let mut named: Vec<String> = id.flatten().into_iter().collect();
             for name in only.iter().filter(|name| *name != "raw").map(|name| names.spelled(name)) {
                 if !named.contains(&name) {
                     named.push(name);
@@ -121,24 +126,23 @@ impl<'a> Plan<'a> {
                 Wanted::read(page.as_deref(), size.as_deref(), token.as_deref(), &fingerprint)
             })
             .transpose()?;
-        let Slots { query, headers, body } = slots;
-        Ok(Self { element, route, wanted, fingerprint, only, query, headers, body, statement })
+        Ok(Self { element, route, wanted, fingerprint, only, slots, statement })
     }
 
     /// The request for one of the vendor's pages, or for the one object. The credential is placed later.
     pub fn request(&self, values: Values<'_>, from: &Position, size: usize) -> Result<VendorRequest, ApiError> {
         let operation = self.route.operation;
-        let mut slots = Slots { query: self.query.clone(), headers: self.headers.clone(), body: self.body.clone() };
+        let mut slots = self.slots.clone();
         let mut path_values = self.route.values.clone();
         let mut numbers = BTreeMap::new();
         if let Some(paging) = &operation.paging {
-            let to = match (&paging.style, from) {
-                (PagingStyle::Cursor { to, .. }, Position::Cursor(cursor)) => Some((to, Value::from(cursor.as_str()))),
-                (PagingStyle::Offset { to, .. }, Position::Offset(offset)) => Some((to, Value::from(*offset))),
-                (PagingStyle::Offset { to, .. }, _) => Some((to, Value::from(0))),
-                _ => None,
+            let place = match from {
+                Position::Start | Position::Address(_) => None,
+                Position::Cursor(text) | Position::Behind(text) => Some(Value::from(text.as_str())),
+                Position::Offset(number) | Position::Page { number, .. } => Some(Value::from(*number)),
             };
-            for (slot, value) in to.into_iter().chain([(&paging.size, Value::from(size))]) {
+            let to = place.and_then(|place| Some((paging.to()?, place)));
+            for (slot, value) in to.into_iter().chain(paging.size.as_ref().map(|slot| (slot, Value::from(size)))) {
                 if slot.place == Place::Statement {
                     numbers.insert(slot.name.as_str(), value.to_string());
                 } else {
@@ -151,11 +155,17 @@ impl<'a> Plan<'a> {
                 fill_statement(&unfilled.rule.text, &|name| unfilled.known.get(name).or(numbers.get(name)).cloned());
             slots.put(&unfilled.rule.to, Value::String(text), &mut path_values)?;
         }
-        let template = format!("{}{}", self.route.collection.vendor_path, operation.vendor_path);
-        let mut url = vendor_url(values, &template, &path_values)?;
-        if !slots.query.is_empty() {
-            url.set_query(Some(&Serializer::new(String::new()).extend_pairs(&slots.query).finish()));
-        }
+        let url = match from {
+            Position::Address(address) => next_url(values, address)?,
+            _ => {
+                let template = operation.vendor_template(self.route.collection);
+                let mut url = vendor_url(values, &template, &path_values)?;
+                if !slots.query.is_empty() {
+                    url.set_query(Some(&Serializer::new(String::new()).extend_pairs(&slots.query).finish()));
+                }
+                url
+            }
+        };
         let mut request = VendorRequest::new(self.element, operation.vendor_method(), url);
         request.largest_reply = LARGEST_REPLY;
         for (name, value) in slots.headers {
@@ -176,58 +186,6 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Query, headers and body of a request as they fill up.
-#[derive(Default)]
-struct Slots {
-    query: Vec<(String, String)>,
-    headers: Vec<(String, String)>,
-    body: Option<Value>,
-}
-
-impl Slots {
-    /// The last value for a name counts.
-    fn put(&mut self, slot: &Slot, value: Value, path: &mut BTreeMap<&str, String>) -> Result<(), ApiError> {
-        match slot.place {
-            Place::Query => {
-                self.query.retain(|(name, _)| *name != slot.name);
-                self.query.push((slot.name.clone(), joined(value, &slot.separator)));
-            }
-            Place::Header => {
-                let text = joined(value, &slot.separator);
-                if text.chars().any(char::is_control) {
-                    let message = format!("The value for {} holds a control character.", slot.name);
-                    return Err(ApiError::new(Code::BadParameter, message));
-                }
-                self.headers.push((slot.name.clone(), text));
-            }
-            Place::Body => {
-                let body = self.body.get_or_insert_with(|| Value::Object(Map::new()));
-                if let Value::Object(members) = body {
-                    members.insert(slot.name.clone(), value);
-                }
-            }
-            Place::Path => {
-                if let Some(known) = path.iter_mut().find(|(name, _)| **name == slot.name) {
-                    *known.1 = joined(value, &slot.separator);
-                }
-            }
-            Place::Statement => {}
-        }
-        Ok(())
-    }
-}
-
-fn joined(value: Value, separator: &str) -> String {
-    match value {
-        Value::String(text) => text,
-        Value::Array(items) => {
-            let texts: Vec<String> = items.into_iter().map(|item| joined(item, separator)).collect();
-            texts.join(separator)
-        }
-        other => other.to_string(),
-    }
-}
-
 fn taken(body: &mut Option<Value>, name: &str) -> Option<String> {
     match body.as_mut()?.as_object_mut()?.remove(name)? {
         Value::String(text) => Some(text),
@@ -236,28 +194,50 @@ fn taken(body: &mut Option<Value>, name: &str) -> Option<String> {
     }
 }
 
+/// What a vendor named as the address of the next page, which has all parameters with it. It cannot leave the base URL's host.
+fn next_url(values: Values<'_>, address: &str) -> Result<Url, ApiError> {
+    let mut url = base_url(values)?;
+    let (path, query) = address.split_once('?').map_or((address, None), |(path, query)| (path, Some(query)));
+    url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+    url.set_query(query);
+    Ok(url)
+}
+
+/// Where the element's addresses begin.
+pub fn base_url(values: Values<'_>) -> Result<Url, ApiError> {
+    let element = values.element;
+    values.url(&element.base_url).map_err(|fault: VendorFault| fault.into_error(&element.name, "the call"))
+}
+
 /// An address below the element's base URL.
 pub fn vendor_url(values: Values<'_>, template: &str, path: &BTreeMap<&str, String>) -> Result<Url, ApiError> {
-    let element = values.element;
-    let fault = |fault: VendorFault| fault.into_error(&element.name, "the call");
-    let mut url = values.url(&element.base_url).map_err(fault)?;
+    let mut url = base_url(values)?;
     let path = fill_path(template, path)?;
     url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
     Ok(url)
 }
 
-/// `/crm/v3/objects/{vendorName}/{id}`: each value stays one segment. `vendorName` was checked when it was made.
+/// `/crm/v3/objects/{vendorName}/{id}.json`: each value stays within its segment. `vendorName` was checked when it was made.
 fn fill_path(template: &str, values: &BTreeMap<&str, String>) -> Result<String, ApiError> {
     let mut path = String::new();
-    for segment in template.split('/').skip(1) {
-        path.push('/');
-        match variable(segment) {
-            Some("vendorName") => path.push_str(values.get("vendorName").map(String::as_str).unwrap_or_default()),
-            Some(name) => path.push_str(&segment_text(name, values.get(name).map(String::as_str).unwrap_or_default())?),
-            None => path.push_str(segment),
+    let mut rest = template;
+    while let Some((before, name, behind)) = next_variable(rest) {
+        path.push_str(before);
+        let value = values.get(name).map(String::as_str).unwrap_or_default();
+        match name {
+            "vendorName" => path.push_str(value),
+            _ => path.push_str(&segment_text(name, value)?),
         }
+        rest = behind;
     }
+    path.push_str(rest);
     Ok(path)
+}
+
+fn next_variable(template: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = template.split_once('{')?;
+    let (name, behind) = rest.split_once('}')?;
+    Some((before, name, behind))
 }
 
 /// `a, b` → a and b.
@@ -295,11 +275,7 @@ fn put_filter<'a>(
                 let complaint = Complaint::at(second.column, "the vendor orders by one field only");
                 return Err(bad("orderBy", &complaint));
             }
-            let mut members = Map::new();
-            members.insert(
-                "filterGroups".to_owned(),
-                groups.map_err(in_where)?.unwrap_or_else(|| Value::Array(Vec::new())),
-            );
+            let groups = groups.map_err(in_where)?.unwrap_or_else(|| Value::Array(Vec::new()));
             let sorts: Result<Vec<Value>, ApiError> = order
                 .iter()
                 .map(|(field, descending)| {
@@ -308,8 +284,12 @@ fn put_filter<'a>(
                     Ok(serde_json::json!({ "propertyName": name, "direction": direction }))
                 })
                 .collect();
-            members.insert("sorts".to_owned(), Value::Array(sorts?));
-            slots.body = Some(Value::Object(members));
+            // Beside what is in the body already.
+            let body = slots.body.get_or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(members) = body {
+                members.insert("filterGroups".to_owned(), groups);
+                members.insert("sorts".to_owned(), Value::Array(sorts?));
+            }
             Ok(None)
         }
         Some(Filter::Parameters(_)) if !order.is_empty() => unknown("orderBy"),
@@ -334,11 +314,17 @@ fn tell<'a>(
     let soql = rule.dialect == Dialect::Soql;
     let condition = clause.map(|clause| statement::condition(clause, names, rule.dialect)).transpose();
     let condition = condition.map_err(|it| bad("where", &it))?.unwrap_or_else(|| rule.otherwise.clone());
-    let order = statement::order(order, names, rule.dialect).map_err(|it| bad("orderBy", &it))?;
+    let mut order: Vec<(Field, bool)> = order.to_vec();
+    if let Some(last) = &rule.then_by
+        && !order.iter().any(|(field, _)| names.spelled(&field.name) == *last)
+    {
+        order.push((Field { name: last.clone(), column: 1 }, false));
+    }
+    let order = statement::order(&order, names, rule.dialect).map_err(|it| bad("orderBy", &it))?;
     let fields = match only {
         None => rule.fields.clone(),
         Some(only) => {
-            let with_id = [route.collection.id.trim_start_matches('/').to_owned()];
+            let with_id = [steps(&route.collection.id).join(".")];
             let mut named: Vec<String> = Vec::new();
             for name in with_id.iter().chain(only).filter(|name| !matches!(name.as_str(), "id" | "raw")) {
                 let field = Field { name: name.clone(), column: 1 };

@@ -9,6 +9,7 @@ use crate::protocol::{VendorReply, VendorRequest, words};
 pub fn refusal(element: &Element, request: &VendorRequest, reply: &VendorReply) -> ApiError {
     let (code, what) = match reply.status {
         401 => (Code::VendorUnauthorized, "refused the credential"),
+        402 => (Code::VendorPaymentRequired, "wants to be paid for this"),
         403 => (Code::VendorForbidden, "does not allow this"),
         404 | 410 => (Code::VendorNotFound, "has no such object"),
         409 | 412 => (Code::VendorConflict, "has something that contradicts this"),
@@ -17,7 +18,7 @@ pub fn refusal(element: &Element, request: &VendorRequest, reply: &VendorReply) 
         429 => (Code::VendorRateLimited, "takes no more calls for the moment: try again later"),
         _ if reply.is_transient() => (Code::VendorUnreachable, "is not available at the moment: try again later"),
         400..=499 => (Code::VendorBadRequest, "refused the call"),
-        _ => (Code::VendorUnreachable, "answered in a way that cannot be understood"),
+        _ => (Code::VendorAnswer, "answered in a way that cannot be used"),
     };
     let said = words::of(&element.messages, request, reply);
     let name = &element.name;
@@ -33,8 +34,8 @@ pub fn refusal(element: &Element, request: &VendorRequest, reply: &VendorReply) 
     }
 }
 
-/// A success that is not what the element says.
-pub fn malformed(element: &Element, expected: &str) -> ApiError {
-    let message = format!("{} answered in a way that cannot be understood.", element.name);
-    ApiError::new(Code::VendorUnreachable, message).with_source(format!("the vendor's reply has {expected}"))
+/// A success that is not what the element says. `why`: a predicate, whose subject is the answer.
+pub fn malformed(element: &Element, why: &str) -> ApiError {
+    let message = format!("{} answered in a way that cannot be used: the answer {why}.", element.name);
+    ApiError::new(Code::VendorAnswer, message).with_source(format!("the vendor's reply {why}"))
 }

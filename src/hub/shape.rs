@@ -1,6 +1,7 @@
 //! The vendor's objects in the hub's shape, written straight from the vendor's text.
 
 use super::json::{Scanner, copy_without_nulls, is_text_or_number, pointer, push_name, separate};
+use super::page::steps;
 use crate::catalog::resource::{Collection, Member, Resource};
 
 /// How the objects of one call are written.
@@ -42,36 +43,58 @@ pub fn object(body: &str, root: &str, shape: &Shape<'_>) -> Option<String> {
     scanner.is_at_end().then_some(text)
 }
 
-/// An object with a list of objects in it: the rest stays as it is.
+/// Whether a reply has nothing where an object should be.
+pub fn is_nothing(body: &str, root: &str) -> bool {
+    matches!(body.trim(), "" | "null") || pointer(body, root).is_some_and(|value| value.trim() == "null")
+}
+
+/// An object with a list of objects in it, at a JSON pointer: the rest stays as it is.
 pub fn batch(body: &str, root: &str, shape: &Shape<'_>) -> Option<String> {
-    let list = root.trim_start_matches('/');
     let mut scanner = Scanner::new(body);
-    let mut space = Workspace::default();
-    let (mut text, mut first) = ("{".to_owned(), true);
-    scanner.object(|inner, name| {
-        let before = inner.nulls;
-        if name != list {
-            let value = inner.value()?;
-            if value == "null" && !shape.nulls {
-                return Some(());
-            }
-            separate(&mut text, &mut first);
-            push_name(&mut text, name);
-            return shape.copy(value, inner.nulls > before, &mut text);
+    let mut text = String::with_capacity(shape.room(body));
+    batch_at(&mut scanner, &steps(root), shape, &mut Workspace::default(), &mut text)?;
+    scanner.is_at_end().then_some(text)
+}
+
+fn batch_at<'t>(
+    scanner: &mut Scanner<'t>,
+    way: &[String],
+    shape: &Shape<'_>,
+    space: &mut Workspace<'t>,
+    text: &mut String,
+) -> Option<()> {
+    let mut first = true;
+    let Some((step, further)) = way.split_first() else {
+        if scanner.peek()? == b'n' {
+            text.push_str("[]");
+            return scanner.value().map(drop);
         }
-        separate(&mut text, &mut first);
-        push_name(&mut text, name);
         text.push('[');
-        let mut first = true;
-        inner.array(|item| {
-            separate(&mut text, &mut first);
-            shape.write(item, &mut space, &mut text)
+        scanner.array(|item| {
+            separate(text, &mut first);
+            shape.write(item, space, text)
         })?;
         text.push(']');
-        Some(())
+        return Some(());
+    };
+    text.push('{');
+    scanner.object(|inner, name| {
+        let before = inner.nulls;
+        if name == step {
+            separate(text, &mut first);
+            push_name(text, name);
+            return batch_at(inner, further, shape, space, text);
+        }
+        let value = inner.value()?;
+        if value == "null" && !shape.nulls {
+            return Some(());
+        }
+        separate(text, &mut first);
+        push_name(text, name);
+        shape.copy(value, inner.nulls > before, text)
     })?;
     text.push('}');
-    scanner.is_at_end().then_some(text)
+    Some(())
 }
 
 /// A member of the object in hand.

@@ -66,6 +66,7 @@ codes! {
     SignInAgain "sign_in_again" 401 "This call wants a session whose person gave the password in the last 15 minutes: sign in again and send the new token.";
     ReauthorizationRequired "reauthorization_required" 401 "The vendor has withdrawn the grant: the user must authorise again.";
     VendorUnauthorized "vendor_unauthorized" 401 "The vendor refused the instance's credential for this call.";
+    VendorPaymentRequired "vendor_payment_required" 402 "The vendor wants to be paid for this: look at the account's plan there.";
     NotAllowed "not_allowed" 403 "The caller may not do this.";
     InstanceDisabled "instance_disabled" 403 "The instance is disabled.";
     VendorForbidden "vendor_forbidden" 403 "The vendor does not let this connection do that: a scope, a seat or a right is missing.";
@@ -108,7 +109,8 @@ codes! {
     Internal "internal" 500 "Something went wrong on our side.";
     SecretUnopened "secret_unopened" 500 "A stored secret does not open, because it was altered, or moved to where it does not belong: the operator finds in the log which one.";
     UpgradeUnsupported "upgrade_unsupported" 501 "WebSockets are not passed through: call the vendor's HTTP API.";
-    VendorUnreachable "vendor_unreachable" 502 "The vendor could not be reached, or did not answer as expected.";
+    VendorUnreachable "vendor_unreachable" 502 "The vendor could not be reached, or is not available at the moment: try again later.";
+    VendorAnswer "vendor_answer" 502 "The vendor answered, in a way that cannot be used.";
     VendorAddressRefused "vendor_address_refused" 502 "The vendor's address is not one that may be called.";
     DatabaseUnavailable "database_unavailable" 503 "The database is not available.";
     DatabaseRestored "database_restored" 503 "The database was restored, and its refresh tokens may have been used since: none is sent until the operator runs `ligand resume`, but for an instance that is asked for with refresh=true.";

@@ -55,6 +55,7 @@ fn outgoing(request: &VendorRequest) -> Result<Request<Upload>, VendorFault> {
 async fn held(answer: Answer, most: usize, now: DateTime<Utc>) -> Result<VendorReply, VendorFault> {
     let mut reply = head(answer.status, &answer.headers, now);
     let packed = codings(&answer.headers);
+    reply.headers = answer.headers;
     match answer.body {
         AnswerBody::Whole(bytes) if bytes.len() > most => return Err(TOO_LARGE),
         AnswerBody::Whole(bytes) => reply.body = bytes.into(),

@@ -18,6 +18,7 @@ pub fn recorded(bytes: &[u8], most: usize, now: DateTime<Utc>) -> Result<VendorR
     }
     let mut reply = head(status, &headers, now);
     reply.body = plain(rest.to_vec(), &codings(&headers), most)?;
+    reply.headers = headers;
     Ok(reply)
 }
 

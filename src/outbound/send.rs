@@ -119,6 +119,7 @@ impl Line for Sender {
 async fn held(mut response: Response, most: usize, now: DateTime<Utc>) -> Result<VendorReply, VendorFault> {
     let mut reply = head(response.status(), response.headers(), now);
     let packed = codings(response.headers());
+    reply.headers = std::mem::take(response.headers_mut());
     while let Some(chunk) = response.chunk().await.map_err(fault)? {
         if reply.body.len().saturating_add(chunk.len()) > most {
             return Err(TOO_LARGE);

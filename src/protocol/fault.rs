@@ -148,7 +148,7 @@ impl VendorFault {
             }
             Self::Clone => Code::ServerIsAClone.into(),
             Self::Malformed(_) => {
-                ApiError::new(Code::VendorUnreachable, format!("{vendor} answered in a way that cannot be understood."))
+                ApiError::new(Code::VendorAnswer, format!("{vendor} answered in a way that cannot be understood."))
             }
             Self::Strange { at, seen, .. } => {
                 let text = match &seen.redirect {
@@ -158,7 +158,7 @@ impl VendorFault {
                     ),
                     None => format!("{vendor} answered in a way that cannot be understood ({seen})."),
                 };
-                ApiError::new(Code::VendorUnreachable, text)
+                ApiError::new(Code::VendorAnswer, text)
             }
             Self::HostOfAnotherApp(host) => {
                 let text = format!(

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use http::HeaderMap;
 use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
@@ -43,6 +44,8 @@ pub struct VendorReply {
     pub content_type: String,
     /// Where a redirect leads, as the vendor wrote it.
     pub location: Option<String>,
+    /// All of them, where somebody reads more than what stands beside.
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
     /// Seconds, where the vendor said so.
     pub retry_after: Option<u64>,

@@ -99,7 +99,7 @@ on_both!(no_token_is_lost_to_the_bytes_of_its_reply, in |database| {
         assert!(told["invalidReason"].as_str().is_some_and(|reason| reason.contains("it is gone")), "{told}");
         let bomb = gzip(vec![b' '; 2 << 20]);
         vendor.answers_in_bytes("/token", 200, "content-encoding: gzip\r\n", bomb);
-        caller.post("/instances", &body("a-bomb")).await.fails(502, "vendor_unreachable");
+        caller.post("/instances", &body("a-bomb")).await.fails(502, "vendor_answer");
     });
 });
 

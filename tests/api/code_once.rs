@@ -194,7 +194,7 @@ on_both!(what_came_of_a_code_is_said_without_asking_the_vendor, in |database| {
             vendor.answers("/token", 200, json!({ "access_token": "at", "instance_url": foreign }));
             caller.post("/instances", &body(&code("foreign"))).await.fails(400, "vendor_host");
             vendor.answers("/token", 200, json!("nonsense"));
-            caller.post("/instances", &body(&code("unread"))).await.fails(502, "vendor_unreachable");
+            caller.post("/instances", &body(&code("unread"))).await.fails(502, "vendor_answer");
             vendor.answers("/token", status, second);
             assert_eq!(caller.post("/instances", &kept).await.ok()["id"], first["id"]);
             for (what, words) in [("foreign", "what it brought was not kept"), ("unread", "nobody knows whether it took it")] {

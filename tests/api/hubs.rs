@@ -130,6 +130,7 @@ on_both_with_vendor!(a_refusal_of_the_vendor_comes_through, |server, caller, ins
     for (status, ours, code) in [
         (400, 400, "vendor_bad_request"),
         (401, 401, "vendor_unauthorized"),
+        (402, 402, "vendor_payment_required"),
         (403, 403, "vendor_forbidden"),
         (404, 404, "vendor_not_found"),
         (409, 409, "vendor_conflict"),
@@ -140,7 +141,7 @@ on_both_with_vendor!(a_refusal_of_the_vendor_comes_through, |server, caller, ins
         (477, 502, "vendor_unreachable"),
         (500, 502, "vendor_unreachable"),
         (503, 502, "vendor_unreachable"),
-        (302, 502, "vendor_unreachable"),
+        (302, 502, "vendor_answer"),
     ] {
         vendor.answers(&path, status, json!({ "message": "HubSpot's own words", "category": "OTHER" }));
         let reply = caller.get("/hubs/crm/contacts/1").await;
@@ -151,9 +152,9 @@ on_both_with_vendor!(a_refusal_of_the_vendor_comes_through, |server, caller, ins
     }
     // A missing scope or seat says nothing about the credential.
     assert_eq!(caller.get(&format!("/instances/{instance}")).await.ok()["valid"], true);
-    for garbage in [json!("text"), json!({ "results": 5 }), json!({})] {
+    for garbage in [json!("text"), json!({ "results": 5 }), json!({ "error": "no" })] {
         vendor.answers(CONTACTS, 200, garbage);
-        caller.get("/hubs/crm/contacts").await.fails(502, "vendor_unreachable");
+        caller.get("/hubs/crm/contacts").await.fails(502, "vendor_answer");
     }
 });
 

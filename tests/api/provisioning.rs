@@ -133,18 +133,18 @@ on_both!(garbage_and_strange_statuses_are_a_bad_gateway, |server| async move {
     let caller = server.caller();
     let code = caller.code(server.sandbox()).await;
     server.sandbox().set(|switches| switches.garbage = true);
-    caller.post("/instances", &with_code("Garbage", &code)).await.fails(502, "vendor_unreachable");
+    caller.post("/instances", &with_code("Garbage", &code)).await.fails(502, "vendor_answer");
     server.sandbox().set(|switches| switches.garbage = false);
     for (status, body) in [(200, json!({})), (200, json!([])), (200, json!({ "access_token": 7 })), (200, json!(null))]
     {
         let code = caller.code(server.sandbox()).await;
         let failure = Failure { body: Some(body), ..Failure::of(TOKEN_ROUTES, status, 1) };
         server.sandbox().set(|switches| switches.failure = Some(failure));
-        caller.post("/instances", &with_code("Garbage", &code)).await.fails(502, "vendor_unreachable");
+        caller.post("/instances", &with_code("Garbage", &code)).await.fails(502, "vendor_answer");
     }
     for status in [302, 404, 418] {
         server.sandbox().set(|switches| switches.failure = Some(Failure::of("/account-info/*", status, 1)));
-        caller.post("/instances", &with_key("Strange")).await.fails(502, "vendor_unreachable");
+        caller.post("/instances", &with_key("Strange")).await.fails(502, "vendor_answer");
     }
     assert_eq!(server.count().await, 0);
 });

@@ -37,7 +37,7 @@ on_both!(a_strange_reply_is_told_as_it_was_seen, in |database| {
         ] {
             vendor.answers_in_bytes("/token", status, headers, body);
             let reply = exchange(&caller, &fresh_code()).await;
-            let said = reply.fails(502, "vendor_unreachable");
+            let said = reply.fails(502, "vendor_answer");
             for part in parts {
                 assert!(said.contains(part), "{status} {body}: {said}");
             }
@@ -92,7 +92,7 @@ on_both!(a_redirect_of_the_token_url_ends_no_grant, in |database| {
         server.advance(TimeDelta::minutes(2));
         let reply = server.caller().get(&path).await;
         assert_eq!(reply.ok()["valid"], true);
-        assert_eq!(reply.header("elements-error"), Some("vendor_unreachable"), "{reply:?}");
+        assert_eq!(reply.header("elements-error"), Some("vendor_answer"), "{reply:?}");
         // RFC 9110 section 5.6.7: a date, of a server that sends no `Date`.
         let limited = "content-type: application/json\r\nretry-after: Sun, 01 Mar 2026 12:04:00 GMT\r\n";
         vendor.answers_in_bytes("/token", 429, limited, r#"{"message":"slow down"}"#);

@@ -166,7 +166,7 @@ impl Story<'_> {
         let code = self.secret("code-that-is-answered-strangely");
         let body = self.body("own", &code);
         self.vendor.answers("/oauth/2026-03/token", 200, json!({ "token": self.secret("token-in-a-strange-place") }));
-        self.caller.post("/instances", &body).await.fails(502, "vendor_unreachable");
+        self.caller.post("/instances", &body).await.fails(502, "vendor_answer");
         created
     }
 

@@ -121,7 +121,7 @@ on_both!(what_it_probably_is_reaches_the_caller, in |database| {
         }
         // Neither the key nor the host.
         hosts.own.answers_in_bytes("/me", 418, "content-type: text/html\r\n", "<title>Teapot</title>");
-        let said = create(&caller).await.fails(502, "vendor_unreachable");
+        let said = create(&caller).await.fails(502, "vendor_answer");
         assert!(said.contains("status 418, text/html") && said.contains("Teapot"), "{said}");
         assert_eq!(server.count().await, 0);
     });

@@ -21,7 +21,7 @@ type Answer = (u16, String, Vec<u8>);
 
 #[derive(Default)]
 struct State {
-    /// By path.
+    /// By path, or by path and query.
     replies: Mutex<BTreeMap<String, Answer>>,
     requests: Mutex<Vec<Request>>,
 }
@@ -68,7 +68,7 @@ impl Vendor {
         Self { address, state }
     }
 
-    /// What a path answers from now on; others answer 404.
+    /// What a path answers from now on, with or without a query; others answer 404.
     pub fn answers(&self, path: &str, status: u16, body: Value) {
         self.answers_with(path, status, "", body);
     }
@@ -101,8 +101,11 @@ impl State {
             head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         reader.read_exact(&mut body).ok()?;
-        let path = head.split(' ').nth(1)?.split('?').next()?.to_owned();
-        let reply = self.replies.lock().ok()?.get(&path).cloned();
+        let target = head.split(' ').nth(1)?.to_owned();
+        let path = target.split('?').next()?.to_owned();
+        let replies = self.replies.lock().ok()?;
+        let reply = replies.get(&target).or_else(|| replies.get(&path)).cloned();
+        drop(replies);
         let unknown = || (404, "content-type: application/json\r\n".to_owned(), b"null".to_vec());
         let (status, headers, reply) = reply.unwrap_or_else(unknown);
         let body = String::from_utf8_lossy(&body).into_owned();

@@ -38,8 +38,8 @@ fn a_vendor_that_gives_no_answer_is_a_502_or_a_504_of_our_own() {
         ours(vec![Step::Hang], 504, "vendor_timeout").await;
         ours(vec![Step::Reset], 502, "vendor_unreachable").await;
         ours(vec![Step::Close], 502, "vendor_unreachable").await;
-        ours(send("SSH-2.0-OpenSSH\r\n\r\n"), 502, "vendor_unreachable").await;
-        ours(send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"), 502, "vendor_unreachable")
+        ours(send("SSH-2.0-OpenSSH\r\n\r\n"), 502, "vendor_answer").await;
+        ours(send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"), 502, "vendor_answer")
             .await;
         // A small answer is read whole: half of one is none.
         let half = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";

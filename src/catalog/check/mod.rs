@@ -4,6 +4,7 @@ mod authentication;
 mod callback;
 mod configuration;
 mod granted;
+mod paging;
 mod resources;
 mod suffixes;
 mod templates;

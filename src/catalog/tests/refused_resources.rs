@@ -1,6 +1,6 @@
 //! Complaints about collections and resources.
 
-use super::{JIRA, refused, refused_at};
+use super::{JIRA, SFDC, refused, refused_at};
 
 #[test]
 fn a_resource_is_checked() {
@@ -38,7 +38,7 @@ fn a_collection_is_checked() {
     refused(JIRA, "id = \"/id\"", "id = \"id\"", "the JSON pointer `id` does not begin with `/`");
     refused(JIRA, "root = \"/issues\"", "root = \"issues\"", "the JSON pointer `issues` does not begin with `/`");
     let twice = "there is another operation with the same method and path";
-    let get = "[[collections.issues.operations]]\nname = \"get\"\nsummary = \"Get one of {name}\"\nmethod = \"GET\"\npath = \"/{id}\"";
+    let get = "[[collections.issues.operations]]\nname = \"get\"\nsummary = \"Get one of {name}\"\nmethod = \"GET\"\npath = \"/{id}\"\nvendorPath = \"/issue/{id}\"";
     let to =
         "[[collections.issues.operations]] # again\nname = \"get\"\nsummary = \"Get one of {name}\"\nmethod = \"GET\"";
     refused_at(JIRA, get, to, "# again", twice);
@@ -69,5 +69,81 @@ fn a_collection_is_checked() {
     ] {
         let to = format!("{metadata}\n{member}\n\n[[resources]]");
         refused_at(JIRA, "[[resources]]", &to, line_of, reason);
+    }
+}
+
+/// What is accepted is done: the engine has no way for these.
+#[test]
+fn what_has_no_effect_is_refused() {
+    let style = "style = { cursor = { next = \"/nextPageToken\", to = { in = \"query\", name = \"nextPageToken\" } } }";
+    let with = |more: &str| format!("{style}\n{more}");
+    for (more, reason) in [
+        ("smallest = 0", "`smallest` is zero, or more than `largest`"),
+        ("smallest = 101", "`smallest` is zero, or more than `largest`"),
+        ("deepest = 0", "`deepest` is zero"),
+        ("more = \"isLast\"", "the JSON pointer `isLast` does not begin with `/`"),
+        ("more = \"/issues/0/more\"", "`/issues/0/more` lies in the list itself, and is read around it"),
+        ("total = { header = \"X Total\" }", "`X Total` is no header name"),
+        ("more = \"/more\"\nlast = \"/isLast\"", "`more` and `last` say the same: one is enough"),
+    ] {
+        refused_at(JIRA, style, &with(more), more.lines().last().unwrap(), reason);
+    }
+    let cursor = "to = { in = \"query\", name = \"nextPageToken\" }";
+    let numbers = "only numbers go into a statement";
+    let in_statement = "to = { in = \"statement\", name = \"where\" }";
+    refused_at(JIRA, cursor, in_statement, "[collections.issues.operations.paging]", numbers);
+    for (from, to, line_of, reason) in [
+        (
+            "{where}{orderBy}",
+            "{where}",
+            "[collections.issues.operations.filter.statement]",
+            "the statement has no `{orderBy}`",
+        ),
+        (
+            "{where}{orderBy}",
+            "{where}{orderBy}{x}",
+            "[collections.issues.operations.filter.statement]",
+            "nothing fills `{x}` of the statement",
+        ),
+        (
+            "vendorPath = \"/issue/{id}\"",
+            "vendorPath = \"/issue/{key}\"",
+            "collection = \"issues\"",
+            "`get` of the collection has `{key}` in its path, which nothing fills",
+        ),
+        (
+            "[[collections.issues.operations]]\nname = \"get\"",
+            "[[collections.issues.operations]] # get\nname = \"get\"\nreply = \"batch\"",
+            "# get",
+            "`root` is where a `batch` has its list; an `empty` reply has nothing there",
+        ),
+        (
+            "vendorPath = \"/issue/{id}\"",
+            "vendorPath = \"/issue/{id}\"\nitem = \"/a\"",
+            "item =",
+            "only a `list` has items",
+        ),
+        (
+            "path = \"/{id}\"\nvendorPath = \"/issue/{id}\"",
+            "path = \"/{id}.json\"\nvendorPath = \"/issue\"",
+            "path = \"/{id}.json\"",
+            "a variable is a whole segment of what callers write",
+        ),
+        (
+            "vendorPath = \"/issue/{id}\"",
+            "vendorPath = \"/issue/{id}\"\nfiltered = true",
+            "filtered = true",
+            "a `filtered` operation needs a `filter`, and a twin for calls without a condition",
+        ),
+    ] {
+        refused_at(JIRA, from, to, line_of, reason);
+    }
+    let to = "to = { in = \"header\", name = \"Sforce-Query-Options\" }";
+    for (slot, reason) in [
+        ("to = { in = \"statement\", name = \"where\" }", "`where` is no name of a statement"),
+        ("to = { in = \"header\", name = \"Host\" }", "`host` is no name of a header"),
+        ("to = { in = \"path\", name = \"x\" }", "`{x}` does not stand in the vendor's path"),
+    ] {
+        refused_at(SFDC, to, slot, "[[collections.records.operations]]", reason);
     }
 }

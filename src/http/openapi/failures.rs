@@ -13,7 +13,8 @@ const CREDENTIALS: &[Code] = &[BadCredentials, MissingCredentials];
 const CALLER: &[Code] = &[BadCredentials, MissingCredentials, RequestLimit];
 const OURS: &[Code] = &[Internal, SecretUnopened, DatabaseUnavailable, KeyUnavailable, Busy];
 const BODY: &[Code] = &[BadBody, BodyTooLarge, UnsupportedMediaType];
-const VENDOR: &[Code] = &[VendorUnreachable, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
+const VENDOR: &[Code] =
+    &[VendorUnreachable, VendorAnswer, VendorAddressRefused, VendorTimeout, DatabaseRestored, ServerIsAClone];
 const ADDRESS: &[Code] = &[MissingConfiguration, BadConfiguration, VendorHost];
 const OAUTH_URL: &[Code] = &[MissingParameter, BadParameter, BadCallbackUrl, NoOauth, StateInUse, LimitReached];
 const CONNECTION: &[Code] = &[
@@ -58,6 +59,7 @@ const HUB: &[Code] = &[
     MissingParameter,
     VendorBadRequest,
     VendorUnauthorized,
+    VendorPaymentRequired,
     VendorForbidden,
     VendorNotFound,
     VendorConflict,
@@ -92,7 +94,7 @@ const SHARED: &[(&str, &[Code])] = &[
     ("UnsupportedMediaType", &[UnsupportedMediaType]),
     ("RequestLimit", &[RequestLimit]),
     ("InternalError", &[Internal, SecretUnopened]),
-    ("VendorUnreachable", &[VendorUnreachable, VendorAddressRefused]),
+    ("VendorUnreachable", &[VendorUnreachable, VendorAnswer, VendorAddressRefused]),
     ("Unavailable", &[DatabaseUnavailable, KeyUnavailable, Busy]),
     ("UnavailableOrHeld", &[DatabaseUnavailable, DatabaseRestored, ServerIsAClone, KeyUnavailable, Busy]),
     ("VendorTimeout", &[VendorTimeout]),

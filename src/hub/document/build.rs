@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::{AtVendor, Document, ERROR, Member, Operation, Parameter, ParameterKind, Place, Reply, Schema};
 use crate::catalog::element::Element;
-use crate::catalog::resource::{
-    self, Collection, FieldType, Filter, Paging, PagingStyle, ReplyShape, Resource, Source, segments, variable,
-};
+use crate::catalog::paging::{Paging, PagingStyle, Told};
+use crate::catalog::resource::{self, Collection, FieldType, Filter, ReplyShape, Resource, Source, segments, variable};
 use crate::hub::objects::{self, FieldMetadata};
+use crate::hub::page::steps;
 use crate::hub::route::segment_text;
 use crate::kernel::paging::MAX_PAGE_SIZE;
 
@@ -213,8 +213,9 @@ impl Part<'_> {
             ReplyShape::List => ("The objects", Some(Schema::list(object()))),
             ReplyShape::Object => ("The object", Some(object())),
             ReplyShape::Batch => {
-                let list = Member::new(operation.root.trim_start_matches('/'), Schema::list(object()), "");
-                ("The objects, and what failed", Some(Schema::Object(vec![list])))
+                let around = |schema, step: &String| Schema::Object(vec![Member::new(step, schema, "")]);
+                let whole = steps(&operation.root).iter().rev().fold(Schema::list(object()), around);
+                ("The objects, and what failed", Some(whole))
             }
             ReplyShape::Empty => ("Done; the body is empty", None),
         };
@@ -230,16 +231,18 @@ impl Part<'_> {
     }
 
     fn at_vendor(&self, operation: &resource::Operation) -> AtVendor {
-        let path = format!("{}{}", self.collection.vendor_path, operation.vendor_path);
-        let cursor = |paging: &Paging| match &paging.style {
-            PagingStyle::Cursor { next, .. } => Some(next.clone()),
-            PagingStyle::Offset { .. } => None,
+        let path = operation.vendor_template(self.collection);
+        let next = |paging: &Paging| match &paging.style {
+            PagingStyle::Cursor { next: Told::Body(next), .. } | PagingStyle::Address { next: Told::Body(next) } => {
+                Some(next.clone())
+            }
+            _ => None,
         };
         AtVendor {
             method: operation.vendor_method().to_owned(),
             path: path.replace("{vendorName}", &self.resource.vendor_name),
             root: operation.root.clone(),
-            next: operation.paging.as_ref().and_then(cursor),
+            next: operation.paging.as_ref().and_then(next),
         }
     }
 

@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::paging::{Listed, Position, Walk};
-use super::{element, plan};
+use super::super::bookmark::Position;
+use super::super::paging::Listed;
+use super::super::walk::Walk;
+use super::{element, plan, vendors};
 use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
 
@@ -19,13 +21,15 @@ fn list(element: &Element, call: &str, query: &[(&str, &str)], vendor: &mut Vend
     let plan = plan(element, call, query, None)?;
     let operation = plan.route.operation;
     let wanted = plan.wanted.clone().unwrap();
-    let mut walk = Walk::new(wanted, operation.paging.as_ref(), &operation.root, plan.fingerprint.clone())?;
+    let mut walk = Walk::new(wanted, operation, &plan.route.collection.id, plan.fingerprint.clone())?;
     loop {
         let (from, size) = walk.ask();
         let start = match from {
             Position::Start => 0,
             Position::Cursor(cursor) => cursor.parse().unwrap(),
             Position::Offset(offset) => *offset,
+            Position::Address(address) => address.rsplit_once('-').unwrap().1.parse().unwrap(),
+            other => panic!("{other:?}"),
         };
         vendor.asked += 1;
         let size = if operation.paging.is_some() { size } else { usize::MAX };
@@ -33,12 +37,15 @@ fn list(element: &Element, call: &str, query: &[(&str, &str)], vendor: &mut Vend
         let objects: Vec<Value> =
             (start..end).map(|number| json!({ "id": number.to_string(), "Id": number })).collect();
         let root = operation.root.trim_start_matches('/');
-        let mut reply = json!({ root: objects, "has_more": end < vendor.objects, "total_results": vendor.objects });
+        let mut reply = json!({ root: objects, "has_more": end < vendor.objects, "total_results": vendor.objects,
+            "done": end >= vendor.objects });
         if end < vendor.objects {
             reply["paging"] = json!({ "next": { "after": end.to_string() } });
             reply["nextPageToken"] = json!(end.to_string());
+            reply["nextRecordsUrl"] = json!(format!("/services/data/v61.0/query/01g-{end}"));
         }
-        if !walk.take(&reply.to_string(), &plan.shape(false, &|_| None)).expect("a list") {
+        let more = vendors::taken(&mut walk, &reply.to_string(), &plan.shape(false, &|_| None));
+        if !more.expect("a list") {
             return walk.finish();
         }
     }

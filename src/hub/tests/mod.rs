@@ -1,18 +1,21 @@
 //! Hub resources without a network: the shipped elements' calls, requests and replies.
 
 mod clauses;
+mod ends;
 mod lists;
 mod requests;
 mod shapes;
+mod vendors;
 
 use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 use url::Url;
 
+use super::bookmark::Position;
 use super::families::Form;
-use super::paging::{Position, Walk};
 use super::plan::{Call, Plan};
+use super::walk::Walk;
 use crate::catalog::Catalog;
 use crate::catalog::element::Element;
 use crate::kernel::error::ApiError;
@@ -70,8 +73,8 @@ fn first(
     let sent = match plan.wanted.clone() {
         Some(wanted) => {
             let operation = plan.route.operation;
-            let mut walk =
-                Walk::new(wanted, operation.paging.as_ref(), &operation.root, plan.fingerprint.clone()).unwrap();
+            let id = &plan.route.collection.id;
+            let mut walk = Walk::new(wanted, operation, id, plan.fingerprint.clone()).unwrap();
             let (from, size) = walk.ask();
             request(&plan, from, size)
         }

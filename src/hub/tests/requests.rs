@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::bookmark::Position;
 use super::super::families::Form;
-use super::super::paging::Position;
 use super::{element, first, plan, refused, request};
 
 #[test]
@@ -166,20 +166,24 @@ fn other_vendors_are_told_in_their_own_way() {
         assert_eq!(path, "/services/data/v61.0/query");
         url::form_urlencoded::parse(query.as_bytes()).next().unwrap().1.into_owned()
     };
-    assert_eq!(soql(&[]), "SELECT FIELDS(STANDARD) FROM Account LIMIT 200 OFFSET 0");
+    assert_eq!(soql(&[]), "SELECT FIELDS(STANDARD) FROM Account ORDER BY Id ASC");
+    assert_eq!(
+        soql(&[("orderBy", "Name desc, Id desc")]),
+        "SELECT FIELDS(STANDARD) FROM Account ORDER BY Name DESC, Id DESC"
+    );
     assert_eq!(
         soql(&[
             ("where", "Name LIKE 'O''R\\%' AND AnnualRevenue > '5' AND Phone = '5'"),
             ("page", "3"),
             ("pageSize", "10")
         ]),
-        "SELECT FIELDS(STANDARD) FROM Account WHERE Name LIKE 'O\\'R\\\\%' AND AnnualRevenue > 5 AND Phone = '5' LIMIT 11 \
-         OFFSET 20"
+        "SELECT FIELDS(STANDARD) FROM Account WHERE Name LIKE 'O\\'R\\\\%' AND AnnualRevenue > 5 AND Phone = '5' ORDER \
+         BY Id ASC"
     );
     assert_eq!(
         soql(&[("where", "lastmodifieddate='2018-01-15T00:00:00Z'"), ("fields", "Name,raw")]),
-        "SELECT Id, Name FROM Account WHERE LastModifiedDate >= 2018-01-15T00:00:00Z ORDER BY LastModifiedDate DESC LIMIT 200 \
-         OFFSET 0"
+        "SELECT Id, Name FROM Account WHERE LastModifiedDate >= 2018-01-15T00:00:00Z ORDER BY LastModifiedDate DESC, Id \
+         ASC"
     );
     assert_eq!(first(&sfdc, "GET accounts/001", &[], None).1, "/services/data/v61.0/sobjects/Account/001");
     assert_eq!(
@@ -270,6 +274,6 @@ proptest! {
             ends
         });
         let end = end.unwrap().0;
-        prop_assert_eq!(&rest[end..], "' LIMIT 200 OFFSET 0");
+        prop_assert_eq!(&rest[end..], "' ORDER BY Id ASC");
     }
 }

@@ -89,6 +89,18 @@ fn a_batch_keeps_what_is_around_the_results() {
 }
 
 #[test]
+fn a_batch_may_lie_deeper() {
+    let element = element("hubspotcrm");
+    let plan = plan(&element, "POST contacts/batch/read", &[], Some(json!([]))).unwrap();
+    let shape = plan.shape(false, &|_| None);
+    let body = r#"{"status":"x","answer":{"gone":null,"list":[{"id":7}],"errors":[]}}"#;
+    let batch: Value = serde_json::from_str(&shape::batch(body, "/answer/list", &shape).unwrap()).unwrap();
+    assert_eq!((&batch["status"], &batch["answer"]["list"][0]["vid"]), (&json!("x"), &json!(7)));
+    assert_eq!((batch["answer"].get("gone"), &batch["answer"]["errors"]), (None, &json!([])));
+    assert_eq!(shape::batch(r#"{"answer":5}"#, "/answer/list", &shape), None);
+}
+
+#[test]
 fn what_is_no_json_is_noticed() {
     for text in [
         "",

@@ -33,8 +33,23 @@ pub fn links(text: &str, fate: &dyn Fn(&str) -> Target) -> Rewritten {
     Rewritten::Changed { text: (!kept.is_empty()).then(|| kept.join(", ")), dropped }
 }
 
+/// The address of the first link to what comes next: one of its `rel` is `next`, in letters of any case (RFC 8288 section 3.3).
+pub fn next_of(text: &str) -> Option<&str> {
+    values(text).find_map(|value| {
+        let (address, parameters) = value.strip_prefix('<')?.split_once('>')?;
+        let mut parameters = apart(parameters, ';').filter_map(|parameter| parameter.split_once('='));
+        let (_, relations) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("rel"))?;
+        let mut relations = relations.trim().trim_matches('"').split_whitespace();
+        relations.any(|relation| relation.eq_ignore_ascii_case("next")).then_some(address)
+    })
+}
+
 /// The values of a list, apart at commas that are neither within an address nor quoted.
 fn values(text: &str) -> impl Iterator<Item = &str> {
+    apart(text, ',')
+}
+
+fn apart(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut in_address, mut in_quotes, mut escaped) = (false, false, false);
     let parts = text.split(move |c| {
         match c {
@@ -45,7 +60,7 @@ fn values(text: &str) -> impl Iterator<Item = &str> {
             '>' if !in_quotes => in_address = false,
             _ => {}
         }
-        c == ',' && !in_address && !in_quotes
+        c == separator && !in_address && !in_quotes
     });
     parts.map(str::trim).filter(|value| !value.is_empty())
 }
@@ -112,6 +127,22 @@ mod tests {
             assert_eq!(links(dropped), changed(None, true), "{dropped}");
         }
         assert_eq!(links(""), Rewritten::AsItIs);
+    }
+
+    #[test]
+    fn the_next_page_is_found_among_links() {
+        for (text, next) in [
+            // GitHub's REST API, "Using pagination".
+            ("<https://x/a?page=1>; rel=\"prev\", <https://x/a?page=3>; rel=\"next\"", Some("https://x/a?page=3")),
+            ("</a?x=1,2>;rel=next", Some("/a?x=1,2")),
+            // RFC 8288 section 3.5 has several relations in one value, section 3.3 compares without case.
+            ("<b>; title=\"; rel=next\"; rel=\"last\", <c>; REL=\"start Next\"", Some("c")),
+            ("<https://x>; rel=\"prev\"", None),
+            ("<https://x; rel=next", None),
+            ("", None),
+        ] {
+            assert_eq!(next_of(text), next, "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,6 @@
 pub mod addresses;
 pub mod caching;
 pub mod cookies;
-mod links;
+pub mod links;
 pub mod masking;
 pub mod withheld;

@@ -2,14 +2,17 @@
 
 use serde_json::Value;
 
-use super::vendor::{Build, VendorAccess};
-use crate::catalog::element::Element;
+use super::vendor::{Answered, VendorAccess};
+use crate::catalog::element::{Element, Placement};
 use crate::catalog::resource::ReplyShape;
+use crate::hub::bookmark::Position;
 use crate::hub::families::Form;
 use crate::hub::objects::{self, Described, ObjectMetadata, ObjectName};
-use crate::hub::paging::{Position, Walk};
-use crate::hub::plan::{Call, Plan};
+use crate::hub::page::Places;
+use crate::hub::paging::Reply;
+use crate::hub::plan::{self, Call, Plan};
 use crate::hub::refusal::{malformed, refusal};
+use crate::hub::walk::Walk;
 use crate::hub::{route, shape};
 use crate::kernel::clock::api_date;
 use crate::kernel::code::Code;
@@ -18,6 +21,7 @@ use crate::kernel::owner::Owner;
 use crate::kernel::plain_text::shortened;
 use crate::outbound::Line;
 use crate::protocol::VendorReply;
+use crate::protocol::placement::placement_of;
 use crate::protocol::verification::{self, Meaning};
 use crate::service::Services;
 use crate::service::instance::list::nothing_found;
@@ -122,15 +126,19 @@ impl Services {
         live: &LiveInstance,
         plan: &Plan<'_>,
     ) -> Result<HubAnswer, ApiError> {
-        let operation = plan.route.operation;
         let wanted = plan.wanted.clone().ok_or_else(|| ApiError::internal("a list was planned without its page"))?;
-        let mut walk = Walk::new(wanted, operation.paging.as_ref(), &operation.root, plan.fingerprint.clone())?;
+        let id = &plan.route.collection.id;
+        let mut walk = Walk::new(wanted, plan.route.operation, id, plan.fingerprint.clone())?;
         let shape = plan.shape(live.keeps_nulls(), &|name| live.variable(name));
         loop {
             let (from, size) = walk.ask();
-            let body = self.ask(access, plan, from, size).await?;
-            let more = walk.take(&body, &shape);
-            if !more.ok_or_else(|| malformed(plan.element, "no list where the element says"))? {
+            let Answered { request, mut reply, live } = self.ask(access, plan, from, size).await?;
+            let headers = std::mem::take(&mut reply.headers);
+            let (body, base) = (reply.into_text(), live.with_values(|values| plan::base_url(values))?);
+            let parameter = query_parameter(&live);
+            let places = Places { asked: &request.url, base: &base, secrets: &request.secrets, parameter };
+            let reply = Reply { body: &body, headers: &headers, places };
+            if !walk.take(&reply, &shape).map_err(|why| malformed(plan.element, why))? {
                 break;
             }
         }
@@ -149,16 +157,23 @@ impl Services {
         live: &LiveInstance,
         plan: &Plan<'_>,
     ) -> Result<HubAnswer, ApiError> {
-        let body = self.ask(access, plan, &Position::Start, 0).await?;
+        let body = self.ask(access, plan, &Position::Start, 0).await?.reply.into_text();
         let shape = plan.shape(live.keeps_nulls(), &|name| live.variable(name));
         let operation = plan.route.operation;
         let text = match operation.reply {
             ReplyShape::Empty => None,
+            // Some vendors say so with a success.
+            ReplyShape::Object if operation.method == "GET" && shape::is_nothing(&body, &operation.root) => {
+                let message = format!("{} has no such object.", plan.element.name);
+                return Err(ApiError::new(Code::VendorNotFound, message));
+            }
             _ if body.trim().is_empty() => None,
             ReplyShape::Batch => Some(shape::batch(&body, &operation.root, &shape)),
             _ => Some(shape::object(&body, &operation.root, &shape)),
         };
-        let text = text.map(|text| text.ok_or_else(|| malformed(plan.element, "no object"))).transpose()?;
+        let text = text
+            .map(|text| text.ok_or_else(|| malformed(plan.element, "has no object where the element says")))
+            .transpose()?;
         Ok(HubAnswer { text, ..HubAnswer::default() })
     }
 
@@ -168,19 +183,13 @@ impl Services {
         plan: &Plan<'_>,
         from: &Position,
         size: usize,
-    ) -> Result<String, ApiError> {
+    ) -> Result<Answered, ApiError> {
         let build = |live: &LiveInstance| live.with_values(|values| plan.request(values, from, size));
-        self.body_of(access, &build).await
-    }
-
-    /// The body of a success; everything else is a failure.
-    async fn body_of<L: Line>(&self, access: &VendorAccess<'_, L>, build: &Build<'_>) -> Result<String, ApiError> {
-        let answered = self.call_vendor(access, build).await?;
-        let element = &answered.live.element;
-        if !answered.reply.is_success() {
-            return Err(refusal(element, &answered.request, &answered.reply));
+        let mut answered = self.call_vendor(access, &build).await?;
+        if plan.route.operation.nothing.contains(&answered.reply.status) {
+            answered.reply = VendorReply { status: 204, ..VendorReply::default() };
         }
-        Ok(answered.reply.into_text())
+        succeeded(answered)
     }
 
     /// The objects of the instance's element. A disabled instance tells them too.
@@ -208,8 +217,8 @@ impl Services {
             Described::ByElement(fields) => Ok(fields),
             Described::ByVendor(route, metadata) => {
                 let build = |live: &LiveInstance| live.with_values(|values| objects::request(&route, metadata, values));
-                let body = self.body_of(access, &build).await?;
-                objects::read(&body, &route, metadata).ok_or_else(|| malformed(element, "no list of fields"))
+                let body = succeeded(self.call_vendor(access, &build).await?)?.reply.into_text();
+                objects::read(&body, &route, metadata).ok_or_else(|| malformed(element, "has no list of fields"))
             }
         }
     }
@@ -236,5 +245,21 @@ impl Services {
             }
         }
         Ok(serde_json::json!({ "dateTime": api_date(self.now()), "endpoint": live.element.key }))
+    }
+}
+
+/// A success; everything else is a failure.
+fn succeeded(answered: Answered) -> Result<Answered, ApiError> {
+    if answered.reply.is_success() {
+        return Ok(answered);
+    }
+    Err(refusal(&answered.live.element, &answered.request, &answered.reply))
+}
+
+/// The parameter that carries the instance's credential. Vendors repeat it in the address of the next page.
+fn query_parameter(live: &LiveInstance) -> Option<&str> {
+    match placement_of(&live.element, &live.credential) {
+        Some((Placement::Query { name }, _)) => Some(name),
+        _ => None,
     }
 }

@@ -181,6 +181,7 @@ pub fn is_correctable(error: &ApiError) -> bool {
             | Code::AppNotForHost
             | Code::VendorRefused
             | Code::VendorUnreachable
+            | Code::VendorAnswer
             | Code::VendorTimeout
             | Code::VendorAddressRefused
     )

@@ -287,7 +287,9 @@ impl Refusal {
             Code::VendorConfiguration | Code::AppNotForHost | Code::SecretNeededForNewHost => {
                 Reason::VendorConfiguration
             }
-            Code::VendorUnreachable | Code::VendorTimeout | Code::VendorAddressRefused => Reason::VendorUnavailable,
+            Code::VendorUnreachable | Code::VendorAnswer | Code::VendorTimeout | Code::VendorAddressRefused => {
+                Reason::VendorUnavailable
+            }
             _ => return None,
         };
         Some(Self::of(reason, error.message.clone()))
