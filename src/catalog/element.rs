@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::calls::{Failure, Wait};
 use super::events::Events;
 use super::oauth2::{OAuth2, Refresh};
 use super::resource::{Collection, Resource};
@@ -65,6 +66,12 @@ pub struct Element {
     /// Seconds that the vendor may take for one answer.
     #[serde(default = "thirty")]
     pub timeout: u64,
+    /// Which successes are failures, by their bodies: the first that fits counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
+    /// Which headers of a refused call say when to come again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<Wait>,
     /// Whether the passthrough follows redirects of GET and HEAD that stay with the base URL's scheme, host and port. Others
     /// are answers, like every other answer: nobody is led elsewhere with a credential.
     #[serde(default)]

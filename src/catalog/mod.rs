@@ -1,6 +1,7 @@
 //! Floor 1: elements as data. Everything that differs between vendors is a field here, never code elsewhere.
 
 pub mod address;
+pub mod calls;
 mod check;
 pub mod element;
 pub mod events;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::element::Element;
+use super::oauth2::BodyEncoding;
 use super::paging::Paging;
 
 /// A noun of the hub. All paths are percent-encoded where they are filled in.
@@ -161,6 +162,12 @@ pub struct Operation {
     /// What a caller's body becomes. Without it the call takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Body>,
+    /// How a body is written to the vendor. Absent: as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<BodyEncoding>,
+    /// Seconds that the vendor may take for this answer, in place of the element's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
     #[serde(default)]
     pub reply: ReplyShape,
     /// Where the list is in the vendor's reply, or the object: a JSON pointer. Empty: the whole reply.

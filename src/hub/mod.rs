@@ -7,6 +7,7 @@ pub mod clause;
 pub mod document;
 pub mod families;
 mod filter;
+mod form;
 mod json;
 pub mod objects;
 pub mod page;

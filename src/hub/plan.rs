@@ -1,6 +1,7 @@
 //! A caller's call as requests to the vendor.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -11,6 +12,7 @@ use super::bookmark::{Position, fingerprint};
 use super::clause::{self, Clause, Complaint, Field};
 use super::families::Form;
 use super::filter::{self, Limits, MODIFIED, Names};
+use super::form::form;
 use super::page::steps;
 use super::paging::Wanted;
 use super::route::{self, Route, segment_text};
@@ -18,6 +20,7 @@ use super::shape::{self, Shape};
 use super::slots::Slots;
 use super::statement;
 use crate::catalog::element::Element;
+use crate::catalog::oauth2::BodyEncoding;
 use crate::catalog::resource::{Dialect, Filter, Place, ReplyShape, Source, Statement};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -171,9 +174,16 @@ impl<'a> Plan<'a> {
         for (name, value) in slots.headers {
             request.set_header(&name, Secret::new(value));
         }
+        if let Some(seconds) = operation.timeout {
+            request.timeout = Duration::from_secs(seconds);
+        }
         if let Some(body) = slots.body {
-            request.set_header("Content-Type", Secret::new("application/json"));
-            request.body = Some(Secret::new(body.to_string()));
+            let (content_type, text) = match operation.encoding {
+                Some(BodyEncoding::Form) => ("application/x-www-form-urlencoded", form(&body)),
+                Some(BodyEncoding::Json) | None => ("application/json", body.to_string()),
+            };
+            request.set_header("Content-Type", Secret::new(content_type));
+            request.body = Some(Secret::new(text));
         }
         Ok(request)
     }

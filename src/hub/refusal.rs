@@ -1,5 +1,7 @@
 //! What a caller learns when the vendor does not do what it was asked for.
 
+use super::json::{pointer, text_of};
+use crate::catalog::calls::Failure;
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -32,6 +34,20 @@ pub fn refusal(element: &Element, request: &VendorRequest, reply: &VendorReply) 
         Some(seconds) => error.with_retry_after(seconds),
         None => error,
     }
+}
+
+/// The status that a success stands for, where the element says that its body speaks of a failure.
+pub fn failure_of(element: &Element, reply: &VendorReply) -> Option<u16> {
+    if element.failures.is_empty() {
+        return None;
+    }
+    let text = reply.text();
+    let has = |failure: &&Failure| match pointer(&text, &failure.at) {
+        None => false,
+        Some(value) if failure.is.is_empty() => !["null", "false", "\"\"", "[]", "{}"].contains(&value),
+        Some(value) => text_of(value).is_some_and(|text| failure.is.contains(&text)),
+    };
+    element.failures.iter().find(has).map(|failure| failure.status)
 }
 
 /// A success that is not what the element says. `why`: a predicate, whose subject is the answer.

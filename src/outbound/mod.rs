@@ -20,7 +20,7 @@ pub use dial::Dialer;
 pub use guard::Guard;
 pub use line::Line;
 pub use recorded::recorded;
-pub use retry_after::retry_after;
+pub use retry_after::{retry_after, wait_asked};
 pub use send::Sender;
 pub use tls::client_config;
 pub use upload::{BrokenUpload, Upload};

@@ -28,6 +28,7 @@ mod errors;
 mod external_tokens;
 mod granted_scopes;
 mod host_change;
+mod hub_answers;
 mod hub_lists;
 mod hub_story;
 mod hubs;

@@ -202,6 +202,18 @@ fn check_operation(
     if let Some(body) = &operation.body {
         check_body(at, collection, body, findings);
     }
+    let timeout = operation.timeout.is_none_or(|seconds| (1..=300).contains(&seconds));
+    findings.demand(timeout, format!("{at}/timeout"), "`timeout` is outside 1–300 seconds");
+    let paged = operation.paging.iter().flat_map(|paging| paging.size.iter().chain(paging.to()));
+    let mut filled = operation.parameters.iter().map(|it| &it.to).chain(&operation.fields).chain(paged);
+    let has_body = operation.body.is_some()
+        || matches!(operation.filter, Some(Filter::FilterGroups { .. }))
+        || filled.any(|slot| slot.place == Place::Body);
+    findings.demand(
+        has_body || operation.encoding.is_none(),
+        format!("{at}/encoding"),
+        "`encoding` is about a body, and there is none",
+    );
 }
 
 fn check_reply(at: &str, operation: &Operation, findings: &mut Findings) {

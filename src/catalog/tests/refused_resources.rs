@@ -147,3 +147,25 @@ fn what_has_no_effect_is_refused() {
         refused_at(SFDC, to, slot, "[[collections.records.operations]]", reason);
     }
 }
+
+#[test]
+fn what_answers_mean_is_checked() {
+    let base = "messages = [\"/errorMessages/0\", \"/message\"]";
+    for (more, reason) in [
+        ("failures = [{ at = \"ok\", status = 400 }]", "the JSON pointer `ok` does not begin with `/`"),
+        ("failures = [{ at = \"/ok\", status = 200 }]", "`status` is none of a failure, from 400 to 599"),
+        ("waits = [{ header = \"X Reset\", as = \"seconds\" }]", "`X Reset` is no header name"),
+        ("waits = [{ header = \"retry-after\", as = \"seconds\" }]", "`Retry-After` is read without a word"),
+    ] {
+        refused_at(JIRA, base, &format!("{base}\n{more}"), more, reason);
+    }
+    let reply = "reply = \"list\"";
+    for (more, reason) in [
+        ("timeout = 0", "`timeout` is outside 1–300 seconds"),
+        ("timeout = 301", "`timeout` is outside 1–300 seconds"),
+        ("encoding = \"form\"", "`encoding` is about a body, and there is none"),
+        ("nothing = [200]", "`nothing` are statuses from 400 to 499 that mean an empty `list`"),
+    ] {
+        refused_at(JIRA, reply, &format!("{reply}\n{more}"), more, reason);
+    }
+}

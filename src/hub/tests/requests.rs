@@ -212,6 +212,41 @@ fn other_vendors_are_told_in_their_own_way() {
     assert_eq!(first(&closeio, "GET leads/lead_1", &[], None).1, "/api/v1/lead/lead_1/");
 }
 
+/// What a file accepts is sent: each of these was accepted once, and lost.
+#[test]
+fn every_place_of_a_value_is_filled() {
+    let mut element = crate::catalog::element::Element::clone(&element("closeio"));
+    let operation = json!({
+        "name": "create", "summary": "x", "method": "POST", "vendorPath": "//graph/{version}/{vendorName}.json", "body": {},
+        "timeout": 120,
+        "parameters": [
+            { "from": "value", "value": "v2", "description": "x", "to": { "in": "path", "name": "version" } },
+            { "from": "value", "value": "query {}", "description": "x", "to": { "in": "body", "name": "query" } },
+            { "name": "size", "description": "x", "to": { "in": "body", "name": "/variables/page/first" } },
+            { "name": "kind", "from": "body", "description": "x", "to": { "in": "header", "name": "X-Kind" } },
+        ],
+    });
+    let objects = element.collections.get_mut("objects").unwrap();
+    objects.operations.push(serde_json::from_value(operation).unwrap());
+    let sent = json!({ "name": "A", "kind": "lead", "variables": { "x": 1 } });
+    let plan = plan(&element, "POST leads", &[("size", "5")], Some(sent)).unwrap();
+    let request = request(&plan, &Position::Start, 0);
+    assert_eq!(request.url.as_str(), "https://api.close.com/graph/v2/lead.json");
+    assert_eq!(request.timeout.as_secs(), 120);
+    let body: Value = serde_json::from_str(request.body.as_ref().unwrap().expose()).unwrap();
+    assert_eq!(body, json!({ "name": "A", "variables": { "x": 1, "page": { "first": "5" } }, "query": "query {}" }));
+    assert!(request.headers.iter().any(|(name, value)| name == "X-Kind" && value.expose() == "lead"));
+    // Beside HubSpot's conditions, too.
+    let mut hubspot = crate::catalog::element::Element::clone(&super::element("hubspotcrm"));
+    let objects = hubspot.collections.get_mut("objects").unwrap();
+    let search = objects.operations.iter_mut().find(|operation| operation.filtered).unwrap();
+    let fixed = json!({ "from": "value", "value": "x", "description": "x", "to": { "in": "body", "name": "query" } });
+    search.parameters.push(serde_json::from_value(fixed).unwrap());
+    let (_, _, body) = first(&hubspot, "GET contacts", &[("where", "email = 'a'")], None);
+    let body = body.unwrap();
+    assert_eq!((&body["query"], &body["filterGroups"][0]["filters"][0]["value"]), (&json!("x"), &json!("a")));
+}
+
 #[test]
 fn a_path_cannot_climb() {
     let element = element("hubspotcrm");

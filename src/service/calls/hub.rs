@@ -11,7 +11,7 @@ use crate::hub::objects::{self, Described, ObjectMetadata, ObjectName};
 use crate::hub::page::Places;
 use crate::hub::paging::Reply;
 use crate::hub::plan::{self, Call, Plan};
-use crate::hub::refusal::{malformed, refusal};
+use crate::hub::refusal::{failure_of, malformed, refusal};
 use crate::hub::walk::Walk;
 use crate::hub::{route, shape};
 use crate::kernel::clock::api_date;
@@ -19,7 +19,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::plain_text::shortened;
-use crate::outbound::Line;
+use crate::outbound::{Line, wait_asked};
 use crate::protocol::VendorReply;
 use crate::protocol::placement::placement_of;
 use crate::protocol::verification::{self, Meaning};
@@ -189,7 +189,23 @@ impl Services {
         if plan.route.operation.nothing.contains(&answered.reply.status) {
             answered.reply = VendorReply { status: 204, ..VendorReply::default() };
         }
-        succeeded(answered)
+        self.succeeded(answered)
+    }
+
+    /// A success; everything else is a failure, and so is what the element says of a success.
+    fn succeeded(&self, mut answered: Answered) -> Result<Answered, ApiError> {
+        let element = &answered.live.element;
+        if answered.reply.is_success() {
+            match failure_of(element, &answered.reply) {
+                None => return Ok(answered),
+                Some(status) => answered.reply.status = status,
+            }
+        }
+        let reply = &mut answered.reply;
+        if reply.is_transient() && reply.retry_after.is_none() {
+            reply.retry_after = wait_asked(&element.waits, &reply.headers, self.now()).map(|pause| pause.as_secs());
+        }
+        Err(refusal(element, &answered.request, reply))
     }
 
     /// The objects of the instance's element. A disabled instance tells them too.
@@ -217,7 +233,7 @@ impl Services {
             Described::ByElement(fields) => Ok(fields),
             Described::ByVendor(route, metadata) => {
                 let build = |live: &LiveInstance| live.with_values(|values| objects::request(&route, metadata, values));
-                let body = succeeded(self.call_vendor(access, &build).await?)?.reply.into_text();
+                let body = self.succeeded(self.call_vendor(access, &build).await?)?.reply.into_text();
                 objects::read(&body, &route, metadata).ok_or_else(|| malformed(element, "has no list of fields"))
             }
         }
@@ -246,14 +262,6 @@ impl Services {
         }
         Ok(serde_json::json!({ "dateTime": api_date(self.now()), "endpoint": live.element.key }))
     }
-}
-
-/// A success; everything else is a failure.
-fn succeeded(answered: Answered) -> Result<Answered, ApiError> {
-    if answered.reply.is_success() {
-        return Ok(answered);
-    }
-    Err(refusal(&answered.live.element, &answered.request, &answered.reply))
 }
 
 /// The parameter that carries the instance's credential. Vendors repeat it in the address of the next page.

@@ -17,7 +17,7 @@ use crate::catalog::element::{Element, Placement};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
-use crate::outbound::{Answer, Connections, ExchangeFault, Upload, retry_after, target};
+use crate::outbound::{Answer, Connections, ExchangeFault, Upload, target, wait_asked};
 use crate::protocol::VendorFault;
 use crate::protocol::answer::addresses::Shape;
 use crate::protocol::answer::masking::masked;
@@ -168,7 +168,9 @@ impl Services {
                 other => other,
             };
             let asked = match &answer {
-                Ok(answer) if is_transient(answer.status) => retry_after(&answer.headers, self.now()),
+                Ok(answer) if is_transient(answer.status) => {
+                    wait_asked(&live.element.waits, &answer.headers, self.now())
+                }
                 Err(
                     ExchangeFault::Vendor(
                         VendorFault::Timeout | VendorFault::Unreachable { .. } | VendorFault::Proxy(_),
