@@ -31,6 +31,8 @@ impl Element {
                 default: Some(url?.to_string()),
                 required: false,
                 authentication,
+                when: None,
+                app: false,
                 hide_from_console: true,
                 internal: true,
                 secret: false,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::calls::{Failure, Wait};
+use super::choice::Condition;
 use super::events::Events;
 use super::oauth2::{OAuth2, Refresh};
 use super::resource::{Collection, Resource};
@@ -34,6 +35,9 @@ pub struct Element {
     pub image: Option<String>,
     #[serde(default = "yes")]
     pub active: bool,
+    /// False: links that name no elements do not offer it.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub offered_unnamed: bool,
     /// Where a person gets an account at the vendor, for the page of a connect link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signup_url: Option<String>,
@@ -208,6 +212,9 @@ pub struct ApiKeyForm {
     /// Applies to keys that begin so (`pat-`); absent: to all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    /// Applies where the configuration says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
     pub placement: Placement,
     /// What to tell a caller whose key of this form is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,6 +231,10 @@ pub enum Placement {
     Header { name: String },
     /// A query parameter.
     Query { name: String },
+    /// The header that the entry `by` of the configuration names.
+    HeaderNamed { by: String },
+    /// The query parameter that it names.
+    QueryNamed { by: String },
     /// Basic authentication. One of the two is `{credential}`, the other a fixed text.
     Basic { username: String, password: String },
     /// Basic authentication with a credential that is user name and password already, with a colon between.
@@ -247,6 +258,12 @@ pub struct ConfigurationEntry {
     /// Belongs to this authentication type only: neither required nor sent with the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<AuthenticationType>,
+    /// Belongs to a choice: neither required nor asked for where another entry has another value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
+    /// The organization's OAuth app may say it, for every instance that uses the app.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub app: bool,
     /// Not asked from end users.
     #[serde(default)]
     pub hide_from_console: bool,
@@ -349,6 +366,10 @@ impl ConfigurationEntry {
 
 fn yes() -> bool {
     true
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 fn messages() -> Vec<String> {

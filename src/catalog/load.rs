@@ -21,6 +21,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("elements/hubspotcrm.toml", include_str!("../../elements/hubspotcrm.toml")),
     ("elements/jira.toml", include_str!("../../elements/jira.toml")),
     ("elements/pipedrive.toml", include_str!("../../elements/pipedrive.toml")),
+    ("elements/privateapi.toml", include_str!("../../elements/privateapi.toml")),
+    ("elements/privateoauth.toml", include_str!("../../elements/privateoauth.toml")),
     ("elements/sfdc.toml", include_str!("../../elements/sfdc.toml")),
 ];
 

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod calls;
 mod check;
+pub mod choice;
 pub mod element;
 pub mod events;
 pub mod load;

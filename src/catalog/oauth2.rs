@@ -160,6 +160,9 @@ pub struct TokenEndpoint {
     pub url: Template,
     #[serde(default)]
     pub client_authentication: ClientAuthentication,
+    /// The configuration entry that chooses it instead, here and beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authentication_by: Option<String>,
     #[serde(default)]
     pub body: BodyEncoding,
     #[serde(default)]

@@ -49,11 +49,16 @@ impl Element {
             // A file without these is what it was before there were any.
             let later = (oauth2.token.method, oauth2.refresh.client_authentication, oauth2.refresh.method);
             how.extend((later != Default::default()).then(|| json!(later)));
+            how.extend(oauth2.token.client_authentication_by.as_ref().map(|by| json!({ "by": by })));
             how
         });
         let key = self.authentication.api_key.as_ref();
         let key = key.map(|key| {
-            let forms: Vec<_> = key.forms.iter().map(|form| json!([form.prefix, form.placement])).collect();
+            let forms = key.forms.iter().map(|form| match &form.when {
+                None => json!([form.prefix, form.placement]),
+                Some(when) => json!([form.prefix, form.placement, when]),
+            });
+            let forms: Vec<_> = forms.collect();
             json!([key.configuration, key.username, forms])
         });
         let places = json!([origins, sources, oauth2, key]).to_string();

@@ -341,6 +341,10 @@ impl Parameters {
         value
     }
 
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// In the order in which they were sent.
     pub fn into_pairs(self) -> Vec<(String, String)> {
         self.0

@@ -76,16 +76,17 @@ impl AllowedHosts {
     }
 }
 
-/// The address that a customer gave of a server of its own, without its trailing slash. In the clear only by number: the guard lets
+/// The address that a customer gave of a server of its own; without its trailing slash where more follows. In the clear only by number: the guard lets
 /// that through where the operator listed it.
-pub(super) fn own_address(value: &str) -> Option<String> {
+pub(super) fn own_address(value: &str, whole: bool) -> Option<String> {
     let url = parsed(value)?;
     let by_number = matches!(url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)));
     let private = url.scheme() == "https" || (url.scheme() == "http" && by_number);
     let bare =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     let fits = private && bare && url.has_host();
-    fits.then(|| format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/')))
+    let path = if whole && url.path() != "/" { url.path() } else { url.path().trim_end_matches('/') };
+    fits.then(|| format!("{}{path}", url.origin().ascii_serialization()))
 }
 
 /// Browsers' address bars leave the scheme away.
@@ -98,7 +99,7 @@ pub(super) fn own_host(value: &str) -> Option<String> {
     let plain = !value.contains(['/', '\\', '@', '?', '#']) && !value.chars().any(char::is_whitespace);
     // What is left of `ftp://…` is no host.
     let plain = plain && !value.ends_with(':');
-    let address = plain.then(|| own_address(&format!("https://{value}"))).flatten()?;
+    let address = plain.then(|| own_address(&format!("https://{value}"), false)).flatten()?;
     address.strip_prefix("https://").map(str::to_owned)
 }
 
@@ -157,8 +158,12 @@ mod tests {
             ("file:///etc/passwd", None),
             ("", None),
         ] {
-            assert_eq!(own_address(value).as_deref(), address, "{value}");
+            assert_eq!(own_address(value, false).as_deref(), address, "{value}");
         }
+        // Some token endpoints are nowhere but behind their slash.
+        let whole = own_address("https://git.acme.example/oauth/token/", true);
+        assert_eq!(whole.as_deref(), Some("https://git.acme.example/oauth/token/"));
+        assert_eq!(own_address("https://git.acme.example/", true).as_deref(), Some("https://git.acme.example"));
         for (value, host) in [
             ("git.acme.example", Some("git.acme.example")),
             ("git.acme.example:8443", Some("git.acme.example:8443")),

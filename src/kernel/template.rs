@@ -217,7 +217,7 @@ impl Template {
             let value = pasted::trimmed(&value);
             let own = match place {
                 Place::Origin if hosts.is_any() => {
-                    Some(own_address(&value).ok_or_else(|| TemplateFault::Address(name.clone())))
+                    Some(own_address(&value, self.parts.len() == 1).ok_or_else(|| TemplateFault::Address(name.clone())))
                 }
                 Place::Host if hosts.is_any() => {
                     Some(own_host(pasted::host(&value)).ok_or_else(|| TemplateFault::Server(name.clone())))

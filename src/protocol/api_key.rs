@@ -4,23 +4,26 @@
 use super::fault::VendorFault;
 use super::request::VendorRequest;
 use super::variables::Values;
-use crate::catalog::element::{ApiKey, ApiKeyForm, Element};
+use crate::catalog::choice::Given;
+use crate::catalog::element::{ApiKey, ApiKeyForm, Element, Placement};
 use crate::catalog::verification::Verification;
 use crate::kernel::secret::Secret;
 
-/// The first form whose prefix fits the key.
-pub fn form_of<'a>(api_key: &'a ApiKey, key: &Secret) -> Option<&'a ApiKeyForm> {
-    api_key.forms.iter().find(|form| form.prefix.as_ref().is_none_or(|prefix| key.expose().starts_with(prefix)))
+/// The first form that the configuration means and whose prefix fits the key.
+pub fn form_of<'a>(api_key: &'a ApiKey, key: &Secret, given: &Given<'_>) -> Option<&'a ApiKeyForm> {
+    let begins = |form: &ApiKeyForm| form.prefix.as_ref().is_none_or(|prefix| key.expose().starts_with(prefix));
+    let means = |form: &ApiKeyForm| form.when.as_ref().is_none_or(|when| when.holds(given));
+    api_key.forms.iter().find(|form| begins(form) && means(form))
 }
 
 pub fn verification_request(
     verification: &Verification,
-    form: &ApiKeyForm,
+    placement: &Placement,
     key: &Secret,
     values: Values<'_>,
 ) -> Result<VendorRequest, VendorFault> {
     let mut request = verification_call(verification, values)?;
-    request.place(&form.placement, key);
+    request.place(placement, key);
     Ok(request)
 }
 

@@ -22,7 +22,12 @@ impl CredentialNames {
             match placement {
                 Placement::Header { name } => names.headers.push(name.to_ascii_lowercase()),
                 Placement::Query { name } => names.parameters.push(name.clone()),
-                Placement::Authorization { .. } | Placement::Basic { .. } | Placement::Pair => {}
+                // What a configuration names is known where the instance is.
+                Placement::Authorization { .. }
+                | Placement::Basic { .. }
+                | Placement::Pair
+                | Placement::HeaderNamed { .. }
+                | Placement::QueryNamed { .. } => {}
             }
         }
         for list in [&mut names.headers, &mut names.parameters] {

@@ -17,10 +17,27 @@ const UNFIT: Unfit = "holds a line end, a space or a character that no key has: 
 
 /// A key of the element. Of user name and password (`pair`) only what is around them goes.
 pub fn api_key(declared: &ApiKey, text: &str) -> Result<String, Unfit> {
-    let placements = || declared.forms.iter().map(|form| &form.placement);
-    if placements().any(|placement| *placement == Placement::Pair) {
+    // Where the configuration chooses, that is known later (`placed`).
+    if declared.is_chosen() || declared.forms.iter().any(|form| form.placement == Placement::Pair) {
         return one_line(text);
     }
+    let form = |key: &str| declared.forms.iter().find(|form| fits(form, key)).map(|form| &form.placement);
+    of_places(text, || declared.forms.iter().map(|form| &form.placement), form)
+}
+
+/// A key whose place is known.
+pub fn placed(placement: &Placement, text: &str) -> Result<String, Unfit> {
+    match placement {
+        Placement::Pair => one_line(text),
+        _ => of_places(text, || [placement].into_iter(), |_| Some(placement)),
+    }
+}
+
+fn of_places<'a, I: Iterator<Item = &'a Placement>>(
+    text: &str,
+    placements: impl Fn() -> I,
+    place_of: impl Fn(&str) -> Option<&'a Placement>,
+) -> Result<String, Unfit> {
     let schemes = placements().filter_map(|placement| match placement {
         Placement::Authorization { scheme } => Some(scheme.as_str()).filter(|scheme| !scheme.is_empty()),
         _ => None,
@@ -32,8 +49,7 @@ pub fn api_key(declared: &ApiKey, text: &str) -> Result<String, Unfit> {
     let headers: Vec<&str> = headers.chain([AUTHORIZATION]).collect();
     let schemes: Vec<&str> = schemes.chain([BEARER]).collect();
     let key = alone(text, &headers, &schemes);
-    let form = declared.forms.iter().find(|form| fits(form, &key));
-    match form.map(|form| &form.placement) {
+    match place_of(&key) {
         Some(Placement::Authorization { scheme }) if !scheme.is_empty() => plain(key, '!'..='~'),
         _ => plain(key, ' '..='~'),
     }
@@ -72,7 +88,7 @@ mod tests {
 
     fn of(placements: &[Placement]) -> ApiKey {
         let forms = placements.iter().cloned();
-        let forms = forms.map(|placement| ApiKeyForm { prefix: None, placement, refused_hint: None });
+        let forms = forms.map(|placement| ApiKeyForm { prefix: None, when: None, placement, refused_hint: None });
         let (description, configuration) = (String::new(), "key".to_owned());
         ApiKey { description, beforehand: None, configuration, username: None, forms: forms.collect() }
     }

@@ -3,9 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::api_key::form_of;
-use super::credential::Credential;
-use crate::catalog::element::{Element, Placement};
+use crate::catalog::choice::Given;
+use crate::catalog::element::Placement;
 use crate::kernel::secret::Secret;
 
 /// The one header or query parameter that carries a credential.
@@ -16,10 +15,25 @@ pub enum Carrier<'a> {
 
 const AUTHORIZATION: &str = "authorization";
 
+/// Headers that are the transport's, or say whose a cookie is: no configuration names one of them.
+const OF_TRANSPORT: [&str; 9] =
+    ["connection", "content-length", "cookie", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"];
+
 impl Placement {
-    pub fn carrier(&self, credential: &Secret) -> Carrier<'_> {
-        let text = credential.expose();
+    /// With the name that the configuration gives; none where it gives none that could be one.
+    pub fn resolved(&self, given: &Given<'_>) -> Option<Self> {
         match self {
+            Self::HeaderNamed { by } => Some(Self::Header { name: given(by).filter(|name| is_header(name))? }),
+            Self::QueryNamed { by } => Some(Self::Query { name: given(by).filter(|name| !name.is_empty())? }),
+            fixed => Some(fixed.clone()),
+        }
+    }
+
+    /// None: its name hangs on a configuration (`resolved`).
+    pub fn carrier(&self, credential: &Secret) -> Option<Carrier<'_>> {
+        let text = credential.expose();
+        Some(match self {
+            Self::HeaderNamed { .. } | Self::QueryNamed { .. } => return None,
             Self::Authorization { scheme } if scheme.is_empty() => {
                 Carrier::Header { name: AUTHORIZATION, value: credential.clone() }
             }
@@ -37,8 +51,15 @@ impl Placement {
                 let (username, password) = (Secret::new(fill(username)), Secret::new(fill(password)));
                 Carrier::Header { name: AUTHORIZATION, value: basic(&username, &password) }
             }
-        }
+        })
     }
+}
+
+/// A name that a credential may have (RFC 9110 section 5.6.2).
+fn is_header(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let shaped = (1..=100).contains(&name.len()) && name.bytes().all(plain);
+    shaped && !OF_TRANSPORT.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// `Basic …` (RFC 7617).
@@ -46,21 +67,4 @@ pub fn basic(username: &Secret, password: &Secret) -> Secret {
     let pair = Secret::new([username.expose(), ":", password.expose()].concat());
     let encoded = Secret::new(STANDARD.encode(pair.expose()));
     Secret::new(["Basic ", encoded.expose()].concat())
-}
-
-/// How an element's own credential travels; nothing where the element has no place for it (its file changed since).
-pub fn carrier_of<'a>(element: &'a Element, credential: &Credential) -> Option<Carrier<'a>> {
-    placement_of(element, credential).map(|(placement, secret)| placement.carrier(secret))
-}
-
-/// Where a credential goes, and its text.
-pub fn placement_of<'a, 'c>(element: &'a Element, credential: &'c Credential) -> Option<(&'a Placement, &'c Secret)> {
-    match credential {
-        Credential::OAuth2 { access_token, .. } => {
-            Some((&element.authentication.oauth2.as_ref()?.placement, access_token))
-        }
-        Credential::ApiKey { key, .. } => {
-            Some((&form_of(element.authentication.api_key.as_ref()?, key)?.placement, key))
-        }
-    }
 }

@@ -11,9 +11,8 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
 use super::content::{self, media_type};
-use super::credential::Credential;
-use super::fault::{Seen, VendorFault};
-use super::placement::{Carrier, basic, placement_of};
+use super::fault::Seen;
+use super::placement::{Carrier, basic};
 use super::words;
 use crate::catalog::element::{Element, Placement};
 use crate::catalog::oauth2::BodyEncoding;
@@ -78,12 +77,14 @@ impl VendorRequest {
     /// Puts a credential where the vendor wants it.
     pub fn place(&mut self, placement: &Placement, credential: &Secret) {
         match placement.carrier(credential) {
-            Carrier::Header { name, value } => {
+            // The element's file was checked, and the name looked for.
+            None => return,
+            Some(Carrier::Header { name, value }) => {
                 // What Basic encodes is a secret of its own.
                 self.secrets.extend(value.expose().strip_prefix("Basic ").map(Secret::new));
                 self.set_header(name, value);
             }
-            Carrier::Query { name, value } => {
+            Some(Carrier::Query { name, value }) => {
                 self.url.query_pairs_mut().append_pair(name, value.expose());
             }
         }
@@ -91,14 +92,6 @@ impl VendorRequest {
             self.secrets.push(Secret::new(password));
         }
         self.secrets.push(credential.clone());
-    }
-
-    /// The credential of an instance, where its element wants it.
-    pub fn place_credential(&mut self, element: &Element, credential: &Credential) -> Result<(), VendorFault> {
-        let (placement, secret) = placement_of(element, credential)
-            .ok_or(VendorFault::Malformed("the element no longer offers the credential's type"))?;
-        self.place(placement, secret);
-        Ok(())
     }
 
     /// `Authorization: Basic` (RFC 7617).

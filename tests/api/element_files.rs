@@ -85,7 +85,7 @@ fn a_directory_adds_an_element() {
         let anonymous = server.anonymous();
         let keys = anonymous.get("/elements/keys").await.ok();
         assert_eq!(keys.as_array().unwrap().last(), Some(&json!("acmebooks")));
-        assert_eq!(keys.as_array().unwrap().len(), 8);
+        assert_eq!(keys.as_array().unwrap().len(), 10);
         let element = anonymous.get("/elements/10001").await.ok();
         assert_eq!((&element["name"], &element["hub"]), (&json!("Acme Books"), &json!("finance")));
         assert_eq!(element["image"], json!(null));
@@ -131,6 +131,6 @@ fn a_directory_replaces_an_element_and_keeps_its_id() {
         assert_eq!((&element["id"], &element["name"]), (&json!(146), &json!("Our Close")));
         assert_eq!(anonymous.get("/elements/146").await.ok(), element);
         anonymous.get("/elements/10146").await.fails(404, "element_not_found");
-        assert_eq!(anonymous.get("/elements").await.ok().as_array().unwrap().len(), 7);
+        assert_eq!(anonymous.get("/elements").await.ok().as_array().unwrap().len(), 9);
     });
 }

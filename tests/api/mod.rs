@@ -49,6 +49,7 @@ mod parameters;
 mod pasted;
 mod pkce;
 mod platform_calls;
+mod private_elements;
 mod provisioning;
 mod refresh;
 mod refresh_due;

@@ -23,8 +23,8 @@ fn desk() -> String {
 
 #[test]
 fn elements_check_counts_the_good_and_names_the_place_of_the_bad() {
-    assert_eq!(Ligand::new().run(&["elements", "check"]).succeeds(), "7 elements are fine\n");
-    assert_eq!(with_element(&desk()).run(&["elements", "check"]).succeeds(), "8 elements are fine\n");
+    assert_eq!(Ligand::new().run(&["elements", "check"]).succeeds(), "9 elements are fine\n");
+    assert_eq!(with_element(&desk()).run(&["elements", "check"]).succeeds(), "10 elements are fine\n");
     let misspelt = desk().replace("hub = \"helpdesk\"", "hubb = \"helpdesk\"");
     let line = misspelt.lines().position(|line| line.starts_with("hubb")).expect("a line") + 1;
     let ligand = with_element(&misspelt);
@@ -94,7 +94,7 @@ fn a_broken_element_stops_the_start_with_the_same_text() {
 #[test]
 fn serve_check_looks_at_everything_and_leaves_nothing_behind() {
     let ligand = Ligand::new();
-    assert_eq!(ligand.run(&["serve", "--check"]).succeeds(), "settings, keys and 7 elements are fine\n");
+    assert_eq!(ligand.run(&["serve", "--check"]).succeeds(), "settings, keys and 9 elements are fine\n");
     assert_eq!(ligand.files(), Vec::<String>::new());
     for (name, value, reason) in [
         ("LIGAND_LISTEN", "localhost", "--listen"),

@@ -129,6 +129,37 @@ const FAULTS: &[Fault] = &[
         "withoutEffect",
         "`x` is not one of its values",
     ),
+    // What hangs on a choice, and what is an app's to say.
+    Behind(
+        TOKEN,
+        "clientAuthenticationBy = \"desk\"\n",
+        "clientAuthenticationBy",
+        "the configuration key `desk` must be a COMBO with a default",
+    ),
+    Instead(
+        "{ in = \"header\", name = \"X-Api-Key\" }",
+        "{ in = \"headerNamed\", by = \"nothing\" }",
+        "headerNamed",
+        "the configuration key `nothing` must be declared, required, and neither internal nor secret",
+    ),
+    Instead(
+        "[[authentication.apiKey.forms]]\n",
+        "[[authentication.apiKey.forms]]\nwhen = { key = \"desk\", is = [\"x\"] }\n",
+        "when =",
+        "`desk` must be a COMBO with `groupControl`",
+    ),
+    Behind(
+        "description = \"The client ID of the app.\"\n",
+        "when = { key = \"authentication.type\", is = [\"basic\"] }\n",
+        "when =",
+        "`basic` is none of the values of `authentication.type`",
+    ),
+    Behind(
+        "description = \"The client ID of the app.\"\n",
+        "app = true\nsecret = true\n",
+        "app = true",
+        "what an app says is neither internal nor secret",
+    ),
 ];
 
 fn example() -> String {

@@ -228,14 +228,20 @@ fn check_api_key(element: &Element, api_key: &ApiKey, findings: &mut Findings) {
         let reason = format!("the configuration key `{username}` must be declared, required and not internal");
         findings.demand(fits, format!("{AT}/username"), reason);
     }
-    let paired = api_key.forms.iter().all(|form| (form.placement == Placement::Pair) == api_key.username.is_some());
-    findings.demand(paired, format!("{AT}/forms"), "the placement `pair` and `username` need each other");
+    let pairs = api_key.forms.iter().any(|form| form.placement == Placement::Pair);
+    findings.demand(
+        pairs == api_key.username.is_some(),
+        format!("{AT}/forms"),
+        "the placement `pair` and `username` need each other",
+    );
     let last = api_key.forms.len().saturating_sub(1);
     findings.demand(!api_key.forms.is_empty(), format!("{AT}/forms"), "a key has no way to travel");
     for (at, form) in api_key.forms.iter().enumerate() {
         check_placement(&format!("{AT}/forms/{at}/placement"), &form.placement, findings);
-        let reason = "the last form, and no other, must do without a prefix: it takes the keys that fit no other";
-        findings.demand(form.prefix.is_none() == (at == last), format!("{AT}/forms/{at}"), reason);
+        let reason =
+            "the last form, and no other, must do without a prefix and `when`: it takes the keys that fit no other";
+        let any = form.prefix.is_none() && form.when.is_none();
+        findings.demand(any == (at == last), format!("{AT}/forms/{at}"), reason);
     }
 }
 
@@ -255,7 +261,8 @@ fn check_placement(at: &str, placement: &Placement, findings: &mut Findings) {
             findings.demand(holders == 1, at, "exactly one of `username` and `password` must hold `{credential}`");
             findings.demand(!username.contains(':'), at, "a colon in `username` would end it");
         }
-        Placement::Pair => {}
+        // `choices` looks at those.
+        Placement::Pair | Placement::HeaderNamed { .. } | Placement::QueryNamed { .. } => {}
     }
 }
 

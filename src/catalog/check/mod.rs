@@ -3,6 +3,7 @@
 mod authentication;
 mod callback;
 mod calls;
+mod choices;
 mod configuration;
 mod granted;
 mod paging;
@@ -64,6 +65,7 @@ pub fn check_element(element: &Element) -> Vec<Finding> {
     suffixes::check(element, &mut findings);
     authentication::check(element, &mut findings);
     configuration::check(element, &mut findings);
+    choices::check(element, &mut findings);
     resources::check(element, &mut findings);
     calls::check(element, &mut findings);
     findings.0

@@ -27,7 +27,7 @@ fn a_directory_adds_and_replaces() {
     let directory =
         directory(&[("added.toml", &added), ("replacing.toml", &replacing), (".hidden.toml", "?"), ("x.md", "?")]);
     let catalog = Catalog::load(Some(directory.path())).unwrap();
-    assert_eq!(check(Some(directory.path())), Ok(8));
+    assert_eq!(check(Some(directory.path())), Ok(10));
     assert_eq!(catalog.get("10000").unwrap().key, "mycrm");
     let close = catalog.get("closeio").unwrap();
     assert_eq!((close.id, close.name.as_str()), (146, "Ours"));

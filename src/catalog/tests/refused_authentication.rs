@@ -33,7 +33,8 @@ fn authentication_is_checked() {
 fn the_key_of_an_api_key_is_checked() {
     let undeclared = "the configuration key `x` is not declared";
     refused(FRESHDESK, "configuration = \"freshdesk.api.key\"", "configuration = \"x\"", undeclared);
-    let prefix = "the last form, and no other, must do without a prefix: it takes the keys that fit no other";
+    let prefix =
+        "the last form, and no other, must do without a prefix and `when`: it takes the keys that fit no other";
     refused_at(FRESHDESK, "placement =", "prefix = \"a\"\nplacement =", "[[authentication.apiKey.forms]]", prefix);
     let secret = "the configuration key `freshdesk.api.key` must be required, secret, not internal, and for apiKey";
     refused_at(FRESHDESK, "secret = true\n", "", "configuration = \"freshdesk.api.key\"", secret);

@@ -59,7 +59,7 @@ fn urls_and_variables_are_checked() {
     refused(CLOSEIO, base, "baseUrl = \"https://{x}.close.com\"", "the variable `x` is not declared");
     for host in ["localhost", "127.0.0.9:8081", "[::1]:8081"] {
         let text = CLOSEIO.replace(base, &format!("baseUrl = \"http://{host}\""));
-        assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(7), "{host}");
+        assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(9), "{host}");
     }
     let unlisted = "the variable `api_domain` chooses the host, so `hosts` must say which are allowed";
     refused_at(PIPEDRIVE, "hosts = [\".pipedrive.com\"]", "", "baseUrl", unlisted);
@@ -152,12 +152,12 @@ fn a_suffix_below_which_customers_run_servers_is_refused() {
         ["acme.herokuapp.com", ".acme.herokuapp.com", ".acme.azurewebsites.net", ".zendesk.com", ".acme.example"]
     {
         let text = PIPEDRIVE.replace(hosts, &format!("hosts = [\".pipedrive.com\", \"{fine}\"]"));
-        assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(7), "{fine}");
+        assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(9), "{fine}");
     }
     let claimed = "hosts = [\".myshopify.com\"]\ncustomersRunServers = false";
     let source = "sources = { customersRunServers = \"https://shopify.dev/hosts\" }";
     let text = PIPEDRIVE.replace(hosts, &format!("{claimed}\n{source}"));
-    assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(7));
+    assert_eq!(check(Some(directory(&[("a.toml", &text)]).path())), Ok(9));
     let page = |claim: &str| format!("`{claim}` needs a source: name the vendor's page as `sources.{claim}`");
     refused_at(PIPEDRIVE, hosts, claimed, "customersRunServers", &page("customersRunServers"));
     let line = "oneAppForAllHosts = \"https://developer.salesforce.com";

@@ -101,7 +101,7 @@ fn request(
         request.set_header(name, Secret::new(value));
     }
     let secret = Some(&client.secret).filter(|secret| !secret.is_empty());
-    match call.client_authentication {
+    match oauth2.chosen_authentication(values.configuration).unwrap_or(call.client_authentication) {
         ClientAuthentication::Post => {
             fields.push(("client_id", client.id.clone()));
             // An empty one is left out (RFC 6749 section 2.3.1).

@@ -56,8 +56,17 @@ impl Services {
         let (element, owner) = (self.element_of(actor.owner(), key_or_id)?, actor.owner());
         let oauth2 = oauth2_of(&element)?;
         let value = |name: &str| given.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
-        let parameter = |name: &str| value(name).map(str::to_owned);
-        let values = Values { element: &element, parameters: &parameter, configuration: &parameter, replied: None };
+        let app = self.usable_app(owner, &element).await?;
+        let said = |key: &str| app.as_ref().and_then(|app| app.configuration.get(key).cloned());
+        let sent = |name: &str| value(name).map(str::to_owned);
+        let configured = |key: &str| said(key).or_else(|| sent(key));
+        // What the app says is not the caller's.
+        let of_app = |name: &str| {
+            let mut variables = element.variables.values().filter(|it| it.parameter.as_deref() == Some(name));
+            variables.any(|it| it.configuration.as_deref().and_then(said).is_some())
+        };
+        let parameter = |name: &str| sent(name).filter(|_| !of_app(name));
+        let values = Values { element: &element, parameters: &parameter, configuration: &configured, replied: None };
         let mut missing: Vec<_> = ["callbackUrl"].into_iter().filter(|name| value(name).is_none()).collect();
         missing.extend(values.missing(&oauth2.authorize.url));
         let (Some(callback_url), true) = (value("callbackUrl"), missing.is_empty()) else {
@@ -69,7 +78,7 @@ impl Services {
         let wishes = wishes((&element, oauth2), &given)?;
         let state = value("state");
         check_state(state)?;
-        let app = self.usable_app(owner, &element).await?.ok_or_else(|| no_app(&element))?;
+        let app = app.as_ref().ok_or_else(|| no_app(&element))?;
         app.client(oauth2)
             .refuse_foreign_host(oauth2, values)
             .map_err(|fault| fault.into_error(&element.name, "the parameters"))?;
@@ -79,7 +88,7 @@ impl Services {
             preset: value("preset"),
         };
         scope_choice::check(&element, call)?;
-        let choice = scope_choice::choose(&element, &[call, Layer::of_app(&app)]);
+        let choice = scope_choice::choose(&element, &[call, Layer::of_app(app)]);
         let secret = url_token(self.entropy.as_ref());
         let waiting = Waiting::Default(DefaultWaiting {
             callback_url: callback_url.into(),

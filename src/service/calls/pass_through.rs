@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::catalog::element::{Element, Placement};
+use crate::catalog::element::Placement;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
@@ -25,7 +25,7 @@ use crate::protocol::content;
 use crate::protocol::end_to_end::folds_to;
 use crate::protocol::instance_token::{self, FoundAt};
 use crate::protocol::path::{below, can_climb};
-use crate::protocol::placement::{Carrier, carrier_of};
+use crate::protocol::placement::Carrier;
 use crate::service::Services;
 use crate::service::people::authenticate::Presented;
 use crate::service::process::traffic::Purpose;
@@ -225,22 +225,26 @@ fn request(live: &LiveInstance, call: &Call<'_>, body: Upload) -> Result<Request
     let mut headers = (call.headers)();
     let mut query = call.query.as_deref().map(Cow::Borrowed);
     // Every place of a credential is ours: a token that stood in a second one must not travel on.
-    for placement in live.element.placements() {
+    for placement in live.placements() {
         match placement {
             Placement::Header { name } => drop(headers.remove(name)),
             Placement::Query { name } => {
                 query = query.and_then(|query| instance_token::without(&query, name).map(Cow::Owned))
             }
-            Placement::Authorization { .. } | Placement::Basic { .. } | Placement::Pair => {}
+            Placement::Authorization { .. }
+            | Placement::Basic { .. }
+            | Placement::Pair
+            | Placement::HeaderNamed { .. }
+            | Placement::QueryNamed { .. } => {}
         }
     }
-    without_twins(&mut headers, &live.element);
+    without_twins(&mut headers, live);
     for (name, value) in &live.element.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.entry(name).or_insert(value);
         }
     }
-    let uri = match carrier_of(&live.element, &live.credential) {
+    let uri = match live.carrier() {
         Some(Carrier::Header { name, value }) => {
             let name = HeaderName::try_from(name).map_err(|error| ApiError::internal(error))?;
             let mut value = HeaderValue::try_from(value.expose()).map_err(|_| unfit(live))?;
@@ -262,12 +266,12 @@ fn request(live: &LiveInstance, call: &Call<'_>, body: Upload) -> Result<Request
 }
 
 /// Takes out headers that a vendor could take for those of its element.
-fn without_twins(headers: &mut HeaderMap, element: &Element) {
-    let placed = element.placements().filter_map(|placement| match placement {
+fn without_twins(headers: &mut HeaderMap, live: &LiveInstance) {
+    let placed = live.placements().filter_map(|placement| match placement {
         Placement::Header { name } => Some(name),
         _ => None,
     });
-    for ours in placed.chain(element.headers.keys()) {
+    for ours in placed.chain(live.element.headers.keys()) {
         let twin = |headers: &HeaderMap| headers.keys().find(|name| folds_to(name.as_str(), ours)).cloned();
         while let Some(twin) = twin(headers) {
             headers.remove(twin);
@@ -334,7 +338,7 @@ fn finished(live: &LiveInstance, outcome: Result<Answer, ExchangeFault>) -> Resu
 /// A vendor may repeat the query, and with it the key: in an address the parameter goes, so that who follows it can add it
 /// anew, and elsewhere the key is masked.
 fn without_key(live: &LiveInstance, mut answer: Answer) -> Answer {
-    let Some(Carrier::Query { name, value }) = carrier_of(&live.element, &live.credential) else { return answer };
+    let Some(Carrier::Query { name, value }) = live.carrier() else { return answer };
     let pair = instance_token::with(None, name, &value);
     for (name, said) in answer.headers.iter_mut() {
         let mut shown = None;

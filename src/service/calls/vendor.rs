@@ -64,7 +64,10 @@ async fn call_with(
 ) -> Result<Answered, ApiError> {
     let mut request = build(&live)?;
     let fault = |fault: VendorFault| fault.into_error(&live.element.name, "the call");
-    request.place_credential(&live.element, &live.credential).map_err(fault)?;
+    let (placement, secret) = live
+        .placed()
+        .ok_or_else(|| fault(VendorFault::Malformed("the element no longer offers the credential's type")))?;
+    request.place(placement, secret);
     let reply = traffic.observe(&live.element, Purpose::Hub, line.call(&request)).await.map_err(fault)?;
     Ok(Answered { request, reply, live })
 }

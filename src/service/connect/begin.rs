@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Offer;
 use super::finish::{Attempt, Refusal};
+use super::{Field, Offer};
 use crate::catalog::element::AuthenticationType;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -71,7 +71,9 @@ impl Services {
         self.link_limits.note_start(link.row.id)?;
         // Only what was asked for, because a form can be forged; and all of it. A mask would mean what is stored.
         let mut missing = Vec::new();
-        for field in fields {
+        let entered = |key: &str| chosen.fields.get(key).map(|text| text.trim().to_owned());
+        let needed = |field: &&Field| field.when.as_ref().is_none_or(|when| when.holds(&entered));
+        for field in fields.iter().filter(needed) {
             let value = chosen.fields.get(&field.key).map(|text| text.trim());
             match value.filter(|text| !text.is_empty() && *text != MASK) {
                 Some(value) => drop(given.insert(field.key.clone(), Value::from(value))),

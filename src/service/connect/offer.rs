@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::link_input::is_scope_key;
+use crate::catalog::choice::Condition;
 use crate::catalog::element::{AuthenticationType, ChoiceOption, ConfigurationEntry, Element};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
@@ -61,6 +62,8 @@ pub struct Field {
     pub description: String,
     pub secret: bool,
     pub options: Vec<ChoiceOption>,
+    /// What the person chooses beside it says whether it is needed.
+    pub when: Option<Condition>,
 }
 
 impl Services {
@@ -73,7 +76,9 @@ impl Services {
         let mut apps = self.partner_apps(owner).await?;
         let fits = |element: &&Arc<Element>| {
             let wanted = settings.authentication_type;
-            element.active && wanted.is_none_or(|it| element.authentication_types().contains(&it))
+            element.active
+                && element.offered_unnamed
+                && wanted.is_none_or(|it| element.authentication_types().contains(&it))
         };
         let mut offered = Vec::new();
         for element in self.elements_of(owner).iter().filter(fits) {
@@ -180,6 +185,9 @@ impl Services {
                 self.app_of_offer(element, &configuration, &mut given, app)?
             }
         };
+        for (key, value) in app.iter().flat_map(|app| &app.configuration) {
+            given.insert(key.clone(), value.as_str().into());
+        }
         configuration.merge(element, given.clone())?;
         let of_link = Layer {
             scopes: settings.scopes.as_deref(),
@@ -246,12 +254,16 @@ fn fields(
     let is_key = |entry: &ConfigurationEntry| {
         key.is_some_and(|key| key.configuration == entry.key || key.username.as_ref() == Some(&entry.key))
     };
+    let given = |key: &str| configuration.get(key).map(str::to_owned);
     let asked = element.configuration.iter().filter(|entry| {
-        let ours = matches!(entry.key.as_str(), CLIENT_ID | CLIENT_SECRET | REDIRECT_URI | AUTHENTICATION_TYPE);
+        let ours = matches!(entry.key.as_str(), CLIENT_ID | CLIENT_SECRET | REDIRECT_URI | AUTHENTICATION_TYPE)
+            || entry.is_for_app_alone();
+        // Of a choice that was made, what belongs to it; else the person makes it.
+        let other = entry.when.as_ref().is_some_and(|when| given(&when.key).is_some() && !when.holds(&given));
         let needed = (entry.required || is_key(entry)) && !entry.internal && entry.applies_to(authentication);
         let by_link = settings.configuration.get(&entry.key).is_some_and(|value| !value.is_null());
         let known = by_link || (!is_key(entry) && configuration.get(&entry.key).is_some());
-        needed && !ours && !known
+        needed && !ours && !known && !other
     });
     asked
         .map(|entry| Field {
@@ -260,6 +272,7 @@ fn fields(
             description: entry.description.clone(),
             secret: entry.is_secret(),
             options: entry.options.clone(),
+            when: entry.when.clone().filter(|when| given(&when.key).is_none()),
         })
         .collect()
 }

@@ -1,7 +1,8 @@
 //! The hosts that an organization's OAuth app was stored for: where these are the customer's to name, its secret goes nowhere else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::app_input::with_said;
 use super::partner_app::{PartnerApp, own_client};
 use super::provision::{Provisioning, with_values};
 use crate::catalog::element::{AuthenticationType, Element};
@@ -17,11 +18,11 @@ use crate::store::instances::{self, Filter, Stored};
 
 const MOST_HOSTS: usize = 1000;
 
-/// What a change of an app says about its hosts. `before`: the app that is stored; `secret`: the one that was sent.
+/// What a change of an app says about its hosts. `said`: the addresses that it names itself. `before`: the app that is stored; `secret`: the one that was sent.
 pub(super) fn hosts_of(
     element: &Element,
     oauth2: &OAuth2,
-    sent: Option<&[String]>,
+    (sent, said): (Option<&[String]>, &BTreeMap<String, String>),
     (before, secret): (Option<&PartnerApp>, Option<&Secret>),
 ) -> Result<Option<Vec<String>>, ApiError> {
     let refused = |message: String| Err(ApiError::new(Code::BadBody, message));
@@ -33,7 +34,16 @@ pub(super) fn hosts_of(
     }
     let example = oauth2.token.url.as_str();
     let known = before.and_then(|app| app.hosts.clone()).unwrap_or_default();
-    if sent.map_or(before.is_none(), <[String]>::is_empty) && !has_own_host(element, oauth2) {
+    let own = with_said(element, said, |values| {
+        let urls = oauth2.client_urls().filter(|url| url.has_variable_host()).filter_map(|url| values.url(url).ok());
+        urls.map(|url| element.hosts.server_of(&url)).collect::<Vec<_>>()
+    });
+    // An app that names its addresses is for these.
+    let sent = match sent {
+        Some(sent) => Some([sent, own.as_slice()].concat()),
+        None => (!said.is_empty()).then_some(own),
+    };
+    if sent.as_deref().map_or(before.is_none(), <[String]>::is_empty) && !has_own_host(element, oauth2) {
         return refused(format!("hosts is missing: name the hosts that the app was made for, as in {example}."));
     }
     let Some(sent) = sent else { return Ok(Some(known)) };

@@ -1,6 +1,7 @@
 //! How a credential comes to be and ends: exchanges, checks, apps, revocations.
 
 mod app_hosts;
+mod app_input;
 mod code_use;
 mod follow_up;
 pub(in crate::service) mod introspect;

@@ -6,14 +6,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::app_hosts::hosts_of;
 use super::scope_choice::{self, Layer, PresetView, ScopeChoice};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
-use crate::kernel::pasted::trimmed;
 use crate::kernel::secret::{self, MASK, Secret};
 use crate::protocol::oauth2::client::{Client, Hosts};
 use crate::service::Services;
@@ -31,8 +29,6 @@ use crate::vault::Document;
 
 /// An app of before apps had hosts: nobody changes it, and the log says to which hosts it is bound.
 const BOUND_BY_ITSELF: &str = "bound to the hosts at which it is in use";
-const LONGEST_ID: usize = 500;
-const LONGEST_SECRET: usize = 4000;
 
 /// The app as it is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +41,9 @@ pub struct PartnerApp {
     pub scopes: Option<String>,
     pub optional_scopes: Option<String>,
     pub preset: Option<String>,
+    /// What every instance that uses the app is given: entries that the element's file leaves to it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configuration: BTreeMap<String, String>,
     /// Where the client may authenticate, where that is the customer's to name; none before apps had hosts.
     pub hosts: Option<Vec<String>>,
     /// For which secret places of the element the secret was given; none before apps said so.
@@ -71,9 +70,14 @@ pub struct PartnerAppInput {
     pub optional_scopes: Option<String>,
     /// A set of scopes that the element names.
     pub preset: Option<String>,
+    /// What every instance that uses the app is given, by configuration key, where the element leaves that to its app (`privateoauth`:
+    /// the vendor's addresses). Instances keep what the app said when they were connected. Absent: the stored one stays.
+    #[schema(nullable = false)]
+    pub configuration: Option<BTreeMap<String, String>>,
     /// The hosts that the app was made for (`acme.acmedesk.example`), where every customer of the vendor has a host of its
     /// own: id and secret are sent to these alone. Where customers run servers of their own, with the port (`git.acme.example:8443`). A
-    /// further host wants the secret anew. Absent: the stored ones stay.
+    /// further host wants the secret anew. Absent: the stored ones stay; where `configuration` names the addresses, the app is for their
+    /// hosts.
     #[schema(nullable = false)]
     pub hosts: Option<Vec<String>>,
 }
@@ -100,6 +104,8 @@ pub struct PartnerAppView {
     pub optional_scopes: Option<String>,
     #[schema(required)]
     pub preset: Option<String>,
+    /// What every instance that uses the app is given.
+    pub configuration: BTreeMap<String, String>,
     /// The hosts that the app was stored for. Null: it serves all of the vendor's.
     #[schema(required)]
     pub hosts: Option<Vec<String>>,
@@ -130,53 +136,6 @@ impl PartnerApp {
 
 impl Document for PartnerApp {
     const KIND: &'static str = "partnerApp";
-}
-
-impl PartnerAppInput {
-    /// The app as it is to be. `before`: what is stored, whose secret may stay.
-    fn checked(
-        &self,
-        element: &Element,
-        before: Option<&PartnerApp>,
-        now: DateTime<Utc>,
-    ) -> Result<PartnerApp, ApiError> {
-        let refused = |message: &str| ApiError::new(Code::BadBody, message);
-        let plain = |text: &str, longest: usize| text.len() <= longest && !text.chars().any(char::is_control);
-        let client_id = self.client_id.as_deref().map(trimmed).filter(|id| !id.is_empty() && id != MASK);
-        let client_id =
-            client_id.ok_or_else(|| refused("clientId is missing: it is on the app's page at the vendor."))?;
-        let oauth2 = oauth2_of(element)?;
-        let sent = self.client_secret.as_ref().map(|secret| Secret::new(trimmed(secret.expose())));
-        let sent = sent.as_ref().filter(|secret| !secret.is_empty() && secret.expose() != MASK);
-        let stored = before.map(|app| &app.client_secret).filter(|secret| !secret.is_empty());
-        let client_secret = match (oauth2.has_public_clients(), sent.or(stored)) {
-            (true, _) if sent.is_some() => return Err(refused("The clients are public: leave out clientSecret.")),
-            (true, _) => Secret::default(),
-            (false, Some(secret)) => secret.clone(),
-            (false, None) => return Err(refused("clientSecret is missing: it is on the app's page at the vendor.")),
-        };
-        if !plain(&client_id, LONGEST_ID) || !plain(client_secret.expose(), LONGEST_SECRET) {
-            return Err(refused("clientId or clientSecret is too long, or holds control characters."));
-        }
-        let filled =
-            |text: &Option<String>| text.as_deref().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned);
-        let same_client = before.filter(|app| *app.client_id.expose() == *client_id);
-        let app = PartnerApp {
-            client_since: same_client.and_then(|app| app.client_since).or(Some(now)),
-            client_id: Secret::new(client_id),
-            client_secret,
-            scopes: filled(&self.scopes),
-            optional_scopes: self.optional_scopes.as_deref().map(|text| text.trim().to_owned()),
-            preset: filled(&self.preset),
-            hosts: hosts_of(element, oauth2, self.hosts.as_deref(), (before, sent))?,
-            given_for: match (sent, before) {
-                (None, Some(before)) if !oauth2.has_public_clients() => before.given_for.clone(),
-                _ => Some(element.secret_places.clone()),
-            },
-        };
-        scope_choice::check(element, Layer::of_app(&app))?;
-        Ok(app)
-    }
 }
 
 impl Services {
@@ -357,6 +316,7 @@ impl Services {
             scopes: app.and_then(|app| app.scopes.clone()),
             optional_scopes: app.and_then(|app| app.optional_scopes.clone()),
             preset: app.and_then(|app| app.preset.clone()),
+            configuration: app.map(|app| app.configuration.clone()).unwrap_or_default(),
             hosts: oauth2.binds_apps_to_hosts().then(|| app.and_then(|app| app.hosts.clone()).unwrap_or_default()),
             redirect_url: self.redirect_url(),
             config_description: element.config_description.clone(),

@@ -307,18 +307,6 @@ impl Provisioning {
         self.element.authentication.api_key.as_ref().ok_or_else(|| Code::BadAuthenticationType.into())
     }
 
-    /// The key as it is kept: behind a user name, where the element has one.
-    pub(super) fn key(&self, declared: &ApiKey) -> Secret {
-        let key = self.configuration.get(&declared.configuration).unwrap_or_default();
-        match &declared.username {
-            None => Secret::new(key),
-            Some(username) => {
-                let username = self.configuration.get(username).unwrap_or_default();
-                Secret::new(format!("{username}:{key}"))
-            }
-        }
-    }
-
     /// With the organization's app: the secret of `oauth/url/default`.
     fn default_secret(&self) -> Option<Secret> {
         self.app.as_ref().and_then(|_| self.provider_data.secret("secret"))

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::provision::with_values;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::{self, Secret};
 use crate::protocol::Credential;
-use crate::protocol::variables::Replied;
+use crate::protocol::variables::{Replied, Values};
 use crate::service::Services;
 use crate::service::instance::configuration::Configuration;
 use crate::store::instances::{self, Stored};
@@ -85,7 +86,13 @@ impl Services {
         credential: &Credential,
         configuration: &Configuration,
     ) -> Option<GrantToEnd> {
-        self.element_by_id(owner, element)?.authentication.oauth2.as_ref()?.revoke.as_ref()?;
+        let element = self.element_by_id(owner, element)?;
+        let address = &element.authentication.oauth2.as_ref()?.revoke.as_ref()?.url;
+        // Where an app or a customer says it, there may be none.
+        let known = |values: Values<'_>| Ok(values.missing(address).is_empty());
+        if !with_values(&element, configuration, Some(credential.replied()), known).unwrap_or_default() {
+            return None;
+        }
         let Credential::OAuth2 { access_token, refresh_token, replied, .. } = credential else {
             return None;
         };

@@ -180,8 +180,11 @@ impl Configuration {
 
     /// Fails with the names of all required keys that have no value, `except` some.
     pub fn require(&self, element: &Element, of: AuthenticationType, except: &[&str]) -> Result<(), ApiError> {
-        let needed =
-            element.configuration.iter().filter(|entry| entry.required && !entry.internal && entry.applies_to(of));
+        let given = |key: &str| self.get(key).map(str::to_owned);
+        let needed = element
+            .configuration
+            .iter()
+            .filter(|entry| entry.required && !entry.internal && entry.applies_to(of) && entry.is_chosen(&given));
         let missing: Vec<_> = needed
             .map(|entry| entry.key.as_str())
             .filter(|key| !except.contains(key) && self.get(key).is_none_or(|value| value == MASK))
@@ -227,7 +230,7 @@ fn alone(element: &Element, key: &str, text: &str) -> Result<String, Unfit> {
     let is_variable = || element.variables.values().any(|variable| variable.configuration.as_deref() == Some(key));
     match api_key.filter(|declared| declared.configuration == key) {
         Some(declared) => pasted::api_key(declared, text),
-        None if api_key.is_some_and(|declared| declared.username.as_deref() == Some(key)) => pasted::one_line(text),
+        None if api_key.is_some_and(|declared| declared.keys().any(|its| its == key)) => pasted::one_line(text),
         None if matches!(key, CLIENT_ID | CLIENT_SECRET) || is_variable() => pasted::one_line(text),
         None => Ok(text.to_owned()),
     }

@@ -213,6 +213,9 @@ impl Services {
         // What was connected with the organization's app can be renamed when that is gone.
         let brings_tokens = brought.is_some_and(|brought| !brought.is_empty());
         let asks = input.has_code() || brings_tokens;
+        if let Some(app) = app.as_ref().filter(|_| asks) {
+            app.fill(&mut configuration);
+        }
         let replied_before = brings_tokens.then(|| self.replied_before(stored));
         let served = app.is_some() || (own_client(&before).is_none() && own_client(&configuration).is_none() && !asks);
         configuration.require(&element, authentication, &needless(external && !input.has_code(), served))?;
@@ -258,11 +261,8 @@ impl Services {
             AuthenticationType::ApiKey => {
                 let differing = change.configuration.differing(&change.before);
                 let declared = change.element.authentication.api_key.as_ref();
-                let mut keys = declared.into_iter().flat_map(|it| it.username.iter().chain([&it.configuration]));
-                switched
-                    || reauthenticate
-                    || keys.any(|key| differing.contains_key(key.as_str()))
-                    || change.moves_address()
+                let mut keys = declared.into_iter().flat_map(|it| it.keys());
+                switched || reauthenticate || keys.any(|key| differing.contains_key(key)) || change.moves_address()
             }
         };
         if !asked {

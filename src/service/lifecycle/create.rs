@@ -224,6 +224,9 @@ impl Services {
         let brought = brought.filter(|_| authentication == AuthenticationType::OAuth2);
         let owner = actor.owner();
         let app = self.app_for(owner, &element, authentication, &configuration).await?;
+        if let Some(app) = &app {
+            app.fill(&mut configuration);
+        }
         let provider_data = input.provider_data.unwrap_or_default();
         if app.is_some() && brought.is_none() && provider_data.text("secret").is_some() {
             configuration.set(CALLBACK_URL, Some(self.redirect_url()));

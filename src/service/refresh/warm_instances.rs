@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::catalog::element::Element;
+use crate::catalog::element::{Element, Placement};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::SystemEntropy;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
+use crate::protocol::api_key::form_of;
 use crate::protocol::destination::Destination;
+use crate::protocol::placement::Carrier;
 use crate::protocol::variables::Replied;
 use crate::service::credentials::provision::with_values;
 use crate::service::instance::configuration::Configuration;
@@ -36,6 +38,8 @@ pub struct LiveInstance {
     pub owner: Owner,
     pub element: Arc<Element>,
     pub credential: Credential,
+    /// How a key travels; none where the element has no place for it (its file changed since).
+    key_placement: Option<Box<Placement>>,
     /// Where the vendor is; or why nobody knows, because the element's file changed since.
     destination: Result<Arc<Destination>, Arc<ApiError>>,
     /// Of the credential.
@@ -111,6 +115,26 @@ impl LiveInstance {
 
     pub fn destination(&self) -> Result<&Arc<Destination>, ApiError> {
         self.destination.as_ref().map_err(|error| error.copy())
+    }
+
+    /// Where the credential goes, and its text; none where the element has no place for it.
+    pub fn placed(&self) -> Option<(&Placement, &Secret)> {
+        match &self.credential {
+            Credential::OAuth2 { access_token, .. } => {
+                Some((&self.element.authentication.oauth2.as_ref()?.placement, access_token))
+            }
+            Credential::ApiKey { key, .. } => Some((self.key_placement.as_deref()?, key)),
+        }
+    }
+
+    /// What carries the credential.
+    pub fn carrier(&self) -> Option<Carrier<'_>> {
+        self.placed().and_then(|(placement, secret)| placement.carrier(secret))
+    }
+
+    /// Every place where a credential of the element travels, the one that the configuration names among them.
+    pub fn placements(&self) -> impl Iterator<Item = &Placement> {
+        self.element.placements().chain(self.key_placement.as_deref())
     }
 
     /// A configuration value that calls to the vendor need.
@@ -303,6 +327,13 @@ impl Services {
         let filter_nulls = [FILTER_NULLS].into_iter().filter(|key| configuration.get(key) == Some("false"));
         let called = element.called_configuration().into_iter().chain(filter_nulls);
         let called = called.filter_map(|key| Some((key.into(), configuration.get(key)?.into())));
+        let given = |key: &str| configuration.get(key).map(str::to_owned);
+        let key_placement = match (&credential, &element.authentication.api_key) {
+            (Credential::ApiKey { key, .. }, Some(declared)) => {
+                form_of(declared, key, &given).and_then(|form| form.placement.resolved(&given)).map(Box::new)
+            }
+            _ => None,
+        };
         let refreshable = kept.refreshable && element.refresh().is_some();
         let expires_at = stored.expires_at();
         Ok(LiveInstance {
@@ -312,6 +343,7 @@ impl Services {
                 .and_then(|()| self.destination(&element, &configuration, credential.replied()))
                 .map_err(Arc::new),
             credential,
+            key_placement,
             version: kept.version,
             refreshable,
             expires_at,

@@ -254,9 +254,9 @@ fn input(number: usize, field: &Field, entered: &BTreeMap<String, String>) -> Ma
             label for=(id) { (field.name) }
             @if field.options.is_empty() {
                 input #(id) name=(name) type=(if field.secret { "password" } else { "text" }) value=(value)
-                    required autocomplete="off" spellcheck="false" autocapitalize="none" aria-describedby=(hint);
+                    required[field.when.is_none()] autocomplete="off" spellcheck="false" autocapitalize="none" aria-describedby=(hint);
             } @else {
-                select #(id) name=(name) required aria-describedby=(hint) {
+                select #(id) name=(name) required[field.when.is_none()] aria-describedby=(hint) {
                     option value="" { (texts::SELECT) }
                     @for option in &field.options {
                         option value=(option.value) selected[option.value == value] { (option.description) }

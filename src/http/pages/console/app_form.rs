@@ -1,15 +1,18 @@
 //! The form of an organization's OAuth app. The secret is never shown; an empty field keeps it.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use super::elements::HERE;
 use super::session::Operator;
 use super::{parts, texts};
+use crate::catalog::element::{ConfigurationEntry, Element};
 use crate::http::extract::Parameters;
 use crate::kernel::secret::Secret;
 use crate::service::credentials::partner_app::{PartnerAppInput, PartnerAppView};
 
-pub fn render(operator: &Operator, app: &PartnerAppView, entered: Option<&Parameters>) -> Markup {
+pub fn render(operator: &Operator, element: &Element, app: &PartnerAppView, entered: Option<&Parameters>) -> Markup {
     let here = format!("{HERE}/{}", app.element);
     let own = |name: &str, stored: &Option<String>| {
         entered.and_then(|form| form.given(name)).or(stored.as_deref()).unwrap_or_default().to_owned()
@@ -31,7 +34,11 @@ pub fn render(operator: &Operator, app: &PartnerAppView, entered: Option<&Parame
             @if app.secret_needed {
                 (parts::Input { kind: "password", ..parts::Input::text("clientSecret", "Client secret", "") }.hint(kept).render())
             }
-            @if let Some(hosts) = &app.hosts {
+            @for entry in element.app_entries() {
+                (said(entry, &own(&field(&entry.key), &app.configuration.get(&entry.key).cloned())))
+            }
+            // Where the app names its addresses, it is for these.
+            @if let Some(hosts) = app.hosts.as_ref().filter(|_| element.app_entries().next().is_none()) {
                 @let shown = entered.and_then(|form| form.get("hosts")).map_or_else(|| hosts.join("\n"), str::to_owned);
                 (parts::lines("hosts", "Hosts", &shown, texts::APP_HOSTS_HINT))
             }
@@ -51,6 +58,26 @@ pub fn render(operator: &Operator, app: &PartnerAppView, entered: Option<&Parame
             }
         }
     }
+}
+
+/// Before the names of fields, so that no configuration key can be taken for one of the form's own.
+const SAID: &str = "configuration.";
+
+fn field(key: &str) -> String {
+    format!("{SAID}{key}")
+}
+
+/// What the app says for every instance.
+fn said(entry: &ConfigurationEntry, value: &str) -> Markup {
+    let name = field(&entry.key);
+    if entry.options.is_empty() {
+        let input = parts::Input::text(&name, &entry.name, value).hint(&entry.description);
+        let needed = entry.required && entry.is_for_app_alone();
+        return if needed { input.required().render() } else { input.render() };
+    }
+    let shown = if value.is_empty() { entry.default.as_deref().unwrap_or_default() } else { value };
+    let options = entry.options.iter().map(|option| (option.value.as_str(), option.description.as_str()));
+    parts::choice_with_hint(&name, &entry.name, shown, options, &entry.description)
 }
 
 /// What comes of all that: the scopes of the next authorization.
@@ -78,6 +105,14 @@ pub fn read(form: &Parameters) -> PartnerAppInput {
         scopes: text("scopes"),
         optional_scopes,
         preset: text("preset"),
+        configuration: said_in(form),
         hosts: form.get("hosts").map(|text| text.split_whitespace().map(str::to_owned).collect()),
     }
+}
+
+/// None: the element leaves nothing to its app.
+fn said_in(form: &Parameters) -> Option<BTreeMap<String, String>> {
+    let said = form.pairs().filter_map(|(name, value)| Some((name.strip_prefix(SAID)?.to_owned(), value.to_owned())));
+    let said: BTreeMap<String, String> = said.collect();
+    (!said.is_empty()).then_some(said)
 }

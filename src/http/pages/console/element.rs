@@ -115,7 +115,7 @@ async fn page(
             section aria-labelledby="app" {
                 h2 #app { "OAuth app" }
                 @if operator.actor.may(Action::ChangeApps) {
-                    (app_form::render(operator, app, entered))
+                    (app_form::render(operator, &element, app, entered))
                 } @else {
                     p.soft { (Action::OpenPage.refusal()) }
                 }
