@@ -156,6 +156,11 @@ impl UnderWay {
         self.found_by.as_ref().is_none_or(|found_by| found_by.fits(state, browser))
     }
 
+    /// Whether this browser began it.
+    pub fn is_of_browser(&self, browser: &Secret) -> bool {
+        self.found_by.as_ref().is_some_and(|found_by| found_by.browser == Some(digest(browser)))
+    }
+
     pub fn started(&self, grant: Option<i64>) -> Started {
         Started {
             grant,

@@ -194,6 +194,23 @@ pub fn is_begun(conn: &mut AnyConn, owner: Owner, link: i64, now: DateTime<Utc>)
     Ok(open.select(dsl::id).first::<i64>(conn).optional()?.is_some())
 }
 
+/// The link that this browser began last, with the grant, whoever's it is. `hashes`: of its cookie, under every generation of the
+/// look-up key.
+pub fn newest_of_browser(
+    conn: &mut AnyConn,
+    hashes: &[Vec<u8>],
+    now: DateTime<Utc>,
+) -> Result<Option<(Owner, Grant)>, StoreFault> {
+    let row: Option<Row> = dsl::oauth_grant
+        .filter(dsl::browser_hash.eq_any(hashes))
+        .filter(dsl::link_id.is_not_null())
+        .filter(dsl::expires_at.gt(UtcTime(now)))
+        .order((dsl::created_at.desc(), dsl::id.desc()))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(Row::split))
+}
+
 /// A grant is used once.
 pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(), StoreFault> {
     let row = dsl::oauth_grant

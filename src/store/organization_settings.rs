@@ -42,6 +42,9 @@ pub struct Choices {
     /// Where browsers may be sent back to, and which pages may open ours.
     pub allowed_origins: Vec<String>,
     pub brand: Brand,
+    /// Where people go who come from a vendor without a link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_url: Option<String>,
 }
 
 /// What customers see on our pages.

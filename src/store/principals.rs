@@ -320,3 +320,12 @@ pub fn record_login(conn: &mut AnyConn, user: i64, now: DateTime<Utc>, trail: &T
 pub fn organization_name(conn: &mut AnyConn, id: i64) -> Result<String, StoreFault> {
     Ok(organization::table.find(id).select(organization::name).get_result(conn)?)
 }
+
+/// The owner to whom everybody belongs, where there is one alone.
+pub fn only_owner(conn: &mut AnyConn) -> Result<Option<Owner>, StoreFault> {
+    let found: Vec<(i64, i64)> = account::table.select((account::organization_id, account::id)).limit(2).load(conn)?;
+    Ok(match found.as_slice() {
+        [(organization, account)] => Some(Owner { organization: *organization, account: *account }),
+        _ => None,
+    })
+}

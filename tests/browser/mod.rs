@@ -6,6 +6,7 @@ mod connecting;
 mod console;
 mod detours;
 mod documents;
+mod form_post;
 mod gallery;
 mod others;
 mod popup;

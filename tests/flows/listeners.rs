@@ -19,6 +19,7 @@ const BESIDE: &[(&str, &str, usize)] = &[
     ("POST", "/console/sign-out", MAIN),
     ("GET", "/console/organization", MAIN),
     ("GET", "/connector/callback", PUBLIC),
+    ("POST", "/connector/callback", PUBLIC),
     ("GET", "/connect/ligand.js", PUBLIC),
     ("GET", "/connect/ligand.d.ts", PUBLIC),
     ("GET", "/connect/assets/page.css", PUBLIC),

@@ -10,6 +10,7 @@ mod offer;
 pub mod presentation;
 mod renew;
 mod settle;
+pub mod strays;
 
 pub use super::links::Link;
 pub use super::links::outcome::{Outcome, Reason};

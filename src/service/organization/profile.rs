@@ -44,6 +44,10 @@ pub struct OrganizationView {
     #[schema(example = json!(["https://app.example.com", "http://localhost:*"]))]
     pub allowed_origins: Vec<String>,
     pub brand: BrandView,
+    /// Where people go on who began at the vendor, or come back from there without a link: a page of your application from which accounts are
+    /// connected. Null: they are told to open the application.
+    #[schema(required, example = "https://app.example.com/connections")]
+    pub application_url: Option<String>,
     /// What the organization may have, as the operator says, and how much of it is in use: instances (with those whose grants
     /// wait to be revoked, and with links while somebody is at the vendor), connect links, idempotencyKeys (with codes) of the
     /// last 24 hours, users (with those who were removed), authorizations under way, bytes, and requests a minute to each process of
@@ -82,6 +86,10 @@ pub struct OrganizationPatch {
     /// Members that are absent stay as they are.
     #[schema(nullable = false)]
     pub brand: Option<BrandPatch>,
+    /// `https`, or `http` for localhost; `null` removes it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub application_url: Patch<String>,
 }
 
 /// `null` removes a member.
@@ -119,6 +127,7 @@ impl Services {
         let (id, now) = (actor.organization(), self.now());
         let origins = patch.allowed_origins.map(|origins| checked_origins(&origins)).transpose()?;
         let brand = patch.brand.map(BrandPatch::checked).transpose()?;
+        let application = patch.application_url.change().map(checked_application).transpose()?;
         let trail = self.audit(actor, Deed::OrganizationChanged, id).await?;
         let changed = self.store.write_for(Whose::of(id), move |conn| {
             let mut settings = organization_settings::find_to_change(conn, id)?;
@@ -129,6 +138,9 @@ impl Services {
             }
             if let Some(brand) = brand {
                 brand.apply(&mut settings.choices.brand);
+            }
+            if let Some(application) = application {
+                settings.choices.application_url = application;
             }
             organization_settings::save(conn, id, &settings, now, &trail)?;
             Ok((principals::organization_name(conn, id)?, settings))
@@ -215,6 +227,25 @@ impl BrandPatch {
     }
 }
 
+fn checked_application(address: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(text) = address else { return Ok(None) };
+    let local = |url: &Url| url.scheme() == "http" && is_localhost(url.host());
+    match Url::parse(&text) {
+        Ok(url)
+            if (url.scheme() == "https" || local(&url))
+                && url.username().is_empty()
+                && url.password().is_none()
+                && text.len() <= LONGEST_URL =>
+        {
+            Ok(Some(url.into()))
+        }
+        _ => {
+            let message = "applicationUrl must be an address that begins with https://, or with http://localhost.";
+            Err(ApiError::new(Code::BadBody, message))
+        }
+    }
+}
+
 /// Each as browsers write it, once.
 fn checked_origins(origins: &[String]) -> Result<Vec<String>, ApiError> {
     if origins.len() > MOST_ORIGINS {
@@ -260,7 +291,7 @@ fn view(
     limits: BTreeMap<String, LimitView>,
 ) -> OrganizationView {
     let OrganizationSettings { vendor_bearer, users_see_tokens, choices, .. } = settings;
-    let Choices { allowed_origins, brand } = choices;
+    let Choices { allowed_origins, brand, application_url } = choices;
     OrganizationView {
         id,
         name,
@@ -268,6 +299,7 @@ fn view(
         users_see_tokens,
         allowed_origins,
         brand: BrandView { display_name: brand.display_name, logo_url: brand.logo_url, colour: brand.colour },
+        application_url,
         limits,
     }
 }

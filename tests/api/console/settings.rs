@@ -165,6 +165,7 @@ on_both!(an_organization_chooses_origins_and_brand, |server| async move {
         ("displayName", "Acme Shop"),
         ("logoUrl", ""),
         ("colour", "#2A5BD7"),
+        ("applicationUrl", "https://app.example.com/connections"),
     ];
     let page = person.does("/console/organization", &fields).await;
     assert_says(
@@ -173,6 +174,7 @@ on_both!(an_organization_chooses_origins_and_brand, |server| async move {
     );
     let shown = server.caller().get("/organizations/me").await.ok();
     assert_eq!(shown["vendorBearer"], false);
+    assert_eq!(shown["applicationUrl"], "https://app.example.com/connections");
     assert_eq!(shown["brand"], json!({ "displayName": "Acme Shop", "logoUrl": null, "colour": "#2a5bd7" }));
     let page = person.fails("/console/organization", &[("do", "save"), ("allowedOrigins", "example.com")], 400).await;
     assert_says(&page, &["role=\"alert\"", "is no origin", ">\nexample.com</textarea>"]);

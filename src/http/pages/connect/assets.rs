@@ -10,9 +10,10 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 
 /// By name: media type and text.
-const ASSETS: [(&str, &str, &str); 2] = [
+const ASSETS: [(&str, &str, &str); 3] = [
     ("page.css", "text/css; charset=utf-8", include_str!("../page.css")),
     ("result.js", "text/javascript; charset=utf-8", include_str!("result.js")),
+    ("send_on.js", "text/javascript; charset=utf-8", include_str!("send_on.js")),
 ];
 
 pub async fn asset(request: HttpRequest) -> Result<HttpResponse, ApiError> {

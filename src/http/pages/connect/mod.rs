@@ -10,14 +10,16 @@ mod problems;
 mod result;
 pub mod script;
 mod start;
+mod strays;
 pub mod texts;
 mod visitor;
 
 use actix_web::web;
 
 pub use cookie::browser;
-pub use problems::{lost, other_browser, trouble};
+pub use problems::{other_browser, trouble};
 pub use result::address_of as result_address;
+pub use strays::{Stray, send_on, sent_again};
 
 /// The pages. They come behind the API: `/connect/links` is no token.
 pub fn routes(config: &mut web::ServiceConfig) {

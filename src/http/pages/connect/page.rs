@@ -10,6 +10,7 @@ use crate::http::pages::frame::{STYLE, document, headers};
 use crate::service::connect::presentation::Presentation;
 
 pub const RESULT_SCRIPT: &str = "/connect/assets/result.js";
+pub const SEND_ON_SCRIPT: &str = "/connect/assets/send_on.js";
 
 /// What stands in the frame.
 pub struct Page<'a> {

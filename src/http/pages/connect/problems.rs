@@ -27,11 +27,6 @@ pub fn notice_of<'a>(
     Page { of: Some((presentation, token)), ..notice(text, status) }
 }
 
-/// The callback has nothing under this state.
-pub fn lost(public_url: &Url) -> HttpResponse {
-    notice(&texts::LOST_SESSION, StatusCode::BAD_REQUEST).respond(public_url)
-}
-
 pub fn other_browser(public_url: &Url) -> HttpResponse {
     notice(&texts::OTHER_BROWSER, StatusCode::BAD_REQUEST).respond(public_url)
 }

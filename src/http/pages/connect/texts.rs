@@ -34,6 +34,23 @@ pub const LOST_SESSION: Notice = Notice {
     happened: "It took too long, was finished already, or was never begun here. Nothing was changed.",
     advice: "Open the link that was sent to you again, and start anew.",
 };
+pub const REFUSED_THERE: Notice = Notice {
+    title: "No access was given",
+    happened: "You came back from the other system without an access: you did not agree there, or it refused. Nothing was \
+               connected.",
+    advice: "If that was a mistake, begin once more.",
+};
+pub const BEGUN_THERE: Notice = Notice {
+    title: "Now connect from the application",
+    happened: "You began in the other system, and what it sent was not used: a connection begins in the application that it is \
+               for, which knows you. Nothing is connected yet.",
+    advice: "Open the application, and connect your account there.",
+};
+pub const SENDING_ON: Notice = Notice {
+    title: "One moment",
+    happened: "You come back from the other system, and go on by yourself.",
+    advice: "If nothing happens, press the button.",
+};
 pub const OTHER_BROWSER: Notice = Notice {
     title: "Go on in the browser where you began",
     happened: "You came back from the other system, but not in the browser that you left from, or its cookies are gone. \
@@ -82,6 +99,8 @@ pub const TRY_AGAIN: &str = "Try again";
 pub const CLOSE: &str = "Close this window";
 pub const CLOSE_BY_HAND: &str = "You can close this window.";
 pub const CHECK_AGAIN: &str = "Start again";
+pub const OPEN_THE_LINK: &str = "Open the link again";
+pub const GO_ON: &str = "Continue";
 pub const SELECT: &str = "Choose …";
 
 pub fn connect_to(element: &str, organization: &str) -> String {
@@ -126,6 +145,10 @@ pub fn goes_on(element: &str) -> String {
 
 pub fn go_to(element: &str) -> String {
     format!("Continue to {element}")
+}
+
+pub fn go_on_at(organization: &str) -> String {
+    format!("Go to {organization}")
 }
 
 pub fn back_to(organization: &str) -> String {

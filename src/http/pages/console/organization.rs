@@ -68,6 +68,7 @@ fn read(form: &Parameters) -> OrganizationPatch {
             logo_url: member("logoUrl"),
             colour: member("colour"),
         }),
+        application_url: member("applicationUrl"),
     }
 }
 
@@ -107,6 +108,7 @@ fn form(operator: &Operator, view: &OrganizationView, entered: Option<&Parameter
     let (name, logo) = (own("displayName", brand.display_name.as_deref()), own("logoUrl", brand.logo_url.as_deref()));
     let origins = own("allowedOrigins", Some(&view.allowed_origins.join("\n")));
     let colour = own("colour", brand.colour.as_deref());
+    let application = own("applicationUrl", view.application_url.as_deref());
     let bearer = entered.map_or(view.vendor_bearer, |form| form.get("vendorBearer").is_some());
     let tokens = entered.map_or(view.users_see_tokens, |form| form.get("usersSeeTokens").is_some());
     html! {
@@ -116,6 +118,8 @@ fn form(operator: &Operator, view: &OrganizationView, entered: Option<&Parameter
             (parts::Input::text("displayName", "Name on the pages of connect links", &name).hint(texts::BRAND_HINT).render())
             (parts::Input { kind: "url", ..parts::Input::text("logoUrl", "Logo", &logo) }.hint(texts::LOGO_HINT).render())
             (parts::Input::text("colour", "Colour", &colour).hint(texts::COLOUR_HINT).render())
+            (parts::Input { kind: "url", ..parts::Input::text("applicationUrl", "Address of the application", &application) }
+                .hint(texts::APPLICATION_HINT).render())
             (parts::check("vendorBearer", texts::VENDOR_BEARER, bearer))
             (parts::check("usersSeeTokens", texts::USERS_SEE_TOKENS, tokens))
             div.buttons { button.main type="submit" { "Save" } }

@@ -113,6 +113,8 @@ pub const ORIGINS_HINT: &str =
     "One on each line, such as https://app.example.com. http only for localhost; http://localhost:* allows every port.";
 pub const BRAND_HINT: &str = "What customers see. Empty: the organization’s name.";
 pub const LOGO_HINT: &str = "An address that begins with https://.";
+pub const APPLICATION_HINT: &str =
+    "Where people go on who began at a vendor instead of with a link: your page from which accounts are connected.";
 pub const COLOUR_HINT: &str = "Written as #rrggbb. It is made darker or lighter where it could not be read.";
 pub const VENDOR_BEARER: &str =
     "Calls to /vendor may carry an instance’s token where the vendor’s credential would travel";

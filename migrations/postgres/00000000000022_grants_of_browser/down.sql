@@ -1,0 +1,1 @@
+DROP INDEX oauth_grant_by_browser;
