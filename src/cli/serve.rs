@@ -24,7 +24,7 @@ use super::{Ended, database, first_login, key_ring, sockets, told};
 use crate::catalog::Catalog;
 use crate::catalog::source::Complaint;
 use crate::config::{Serve, Storage, unknown_variables};
-use crate::http::{self, CorsOrigins, Group, Lifetime, Listener, Listeners, Shared};
+use crate::http::{self, CorsOrigins, Group, Lifetime, Listener, Listeners, Shared, public_path};
 use crate::jobs::Jobs;
 use crate::kernel::clock::{Clock, SystemClock};
 use crate::kernel::entropy::{Entropy, SystemEntropy, bytes};
@@ -140,6 +140,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
     }
     // Before anything is made.
     key_ring::check(&settings.storage)?;
+    let public_url = public_path::checked(&settings.public_url())?;
     if settings.check {
         return super::print(&format!("settings, keys and {} elements are fine", catalog.iter().len()));
     }
@@ -183,7 +184,7 @@ pub async fn serve(mut settings: Serve) -> Ended {
         proxy: settings.outbound.proxy().map(|proxy| proxy.expose().to_owned()),
         clock,
         entropy: Arc::clone(&entropy),
-        public_url: settings.public_url().parse().map_err(|error| format!("LIGAND_PUBLIC_URL: {error}"))?,
+        public_url,
         anonymous_catalog: settings.anonymous_catalog,
         audit_kept_for: settings.audit_kept_for(),
     };

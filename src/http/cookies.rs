@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderValue};
 use url::Url;
 
+use super::public_path;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
 
@@ -12,9 +13,14 @@ use crate::kernel::secret::Secret;
 pub struct Cookie(pub &'static str);
 
 impl Cookie {
-    /// `__Host-` cookies are Secure, of this host alone and for all its paths (RFC 6265bis section 4.1.3.2).
+    /// `__Host-` cookies are Secure, of this host alone and for all its paths (RFC 6265bis section 4.1.3.2). Below a path of a host that
+    /// others have too, the cookie is for that path alone.
     fn name(self, public_url: &Url) -> String {
-        let prefix = if public_url.scheme() == "https" { "__Host-" } else { "" };
+        let prefix = match (public_url.scheme(), public_path::of(public_url)) {
+            ("https", "") => "__Host-",
+            ("https", _) => "__Secure-",
+            _ => "",
+        };
         format!("{prefix}{}", self.0)
     }
 
@@ -37,7 +43,8 @@ impl Cookie {
 
     fn header(self, value: &str, more: &str, public_url: &Url) -> Result<HeaderValue, ApiError> {
         let secure = if public_url.scheme() == "https" { "; Secure" } else { "" };
-        let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}", self.name(public_url));
+        let path = Some(public_path::of(public_url)).filter(|path| !path.is_empty()).unwrap_or("/");
+        let text = format!("{}={value}; Path={path}; HttpOnly; SameSite=Lax{secure}{more}", self.name(public_url));
         let mut header = HeaderValue::from_str(&text).map_err(|error| ApiError::internal(error))?;
         header.set_sensitive(true);
         Ok(header)

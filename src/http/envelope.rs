@@ -18,7 +18,7 @@ use super::error::{of_framework, render};
 use super::extract::Reader;
 use super::lifetime::Open;
 use super::request_counts::RequestCounts;
-use super::{ELEMENTS_ERROR, Shared, head, own_names, security_headers, unrouted, urls};
+use super::{ELEMENTS_ERROR, Shared, head, own_names, public_path, security_headers, unrouted, urls};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::{Entropy, SystemEntropy};
 use crate::kernel::error::ApiError;
@@ -46,6 +46,9 @@ async fn answered(
     head::detach(&mut request);
     let open = request.app_data::<web::Data<Shared>>().cloned().map(|shared| Open::begin(shared, id));
     let shared = open.as_ref().map(Open::shared);
+    if let Some(shared) = shared {
+        public_path::take_from(&mut request, &shared.services.public_url);
+    }
     // The vendor's business from here on: its paths and methods stay as they are.
     let to_vendor = vendor::is_vendors(request.path());
     if !to_vendor {
@@ -65,7 +68,7 @@ async fn answered(
         shared.is_none_or(|shared| shared.listeners.serve(request.app_config().local_addr(), request.path()));
     let mut response = match preflight {
         _ if !is_served => {
-            let failure = unrouted::not_there(request.method());
+            let failure = unrouted::not_there(request.method(), shared);
             request.error_response(failure).map_into_boxed_body()
         }
         Some(allowed) => {
@@ -100,6 +103,7 @@ async fn answered(
         let https = shared.services.public_url.scheme() == "https";
         let policy = security_headers::policy_of(response.request().path());
         security_headers::add(response.headers_mut(), policy, https);
+        public_path::put_before_location(response.headers_mut(), &shared.services.public_url);
     }
     // actix ends such a connection with its reply, and would say `upgrade` there: clients that reuse it would fail.
     // Nor does one stay open to a server that stops: the next call on it would meet its end (RFC 9112 section 9.6).
@@ -130,6 +134,11 @@ fn canonicalize(request: &mut ServiceRequest) {
     }
     let (mark, query) = request.uri().query().map_or(("", ""), |query| ("?", query));
     let target = [base, trimmed, mark, query].concat();
+    send_to(request, &target);
+}
+
+/// The request is one for another path and query from here on.
+pub fn send_to(request: &mut ServiceRequest, target: &str) {
     let mut parts = request.uri().clone().into_parts();
     let Ok(target) = target.parse() else { return };
     parts.path_and_query = Some(target);

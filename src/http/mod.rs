@@ -18,6 +18,7 @@ mod own_names;
 mod pages;
 mod path;
 mod plain_body;
+pub mod public_path;
 mod request_counts;
 mod security_headers;
 mod unrouted;

@@ -3,8 +3,9 @@
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::openapi;
+use super::extract::shared;
 use super::urls::{DOCS, READ_ONLY};
+use super::{Shared, openapi, public_path};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 
@@ -13,14 +14,15 @@ pub async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let page = READ_ONLY.contains(&request.path());
     let allowed = if page { vec![Method::GET] } else { openapi::methods_of(request.path()) };
     if allowed.is_empty() {
-        return Err(not_there(request.method()));
+        return Err(not_there(request.method(), shared(&request).ok().map(|shared| shared.get_ref())));
     }
     let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
     Err(wrong_method(&request, &allowed.join(", ")))
 }
 
-pub fn not_there(method: &Method) -> ApiError {
-    let message = format!("There is no {method} at this address: see {DOCS}.");
+pub fn not_there(method: &Method, shared: Option<&Shared>) -> ApiError {
+    let path = shared.map_or("", |shared| public_path::of(&shared.services.public_url));
+    let message = format!("There is no {method} at this address: see {path}{DOCS}.");
     ApiError::new(Code::RouteNotFound, message)
 }
 

@@ -21,6 +21,11 @@ pub const READ_ONLY: [&str; 8] = [LIVE, READY, METRICS, DOCUMENT, DOCUMENT_30, D
 const BESIDE: [&str; 9] =
     ["vendor", "connector", "connect", "console", "docs", "health", "metrics", "openapi.json", "openapi-3.0.json"];
 
+/// Whether this is the first segment of something beside the API.
+pub fn is_beside(first: &str) -> bool {
+    BESIDE.contains(&first)
+}
+
 /// Whether the base path must be put before it: the API is there for people who leave it out, too.
 pub fn lacks_base(path: &str) -> bool {
     // Decoded, as the router reads it: another spelling of such a segment is no resource.

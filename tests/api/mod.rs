@@ -51,6 +51,7 @@ mod pkce;
 mod platform_calls;
 mod private_elements;
 mod provisioning;
+mod public_path;
 mod refresh;
 mod refresh_due;
 mod replies_told;

@@ -319,7 +319,7 @@ on_both!(the_documents_and_their_page_are_served, |server| async move {
     let page = get("/docs/").await;
     assert_eq!(page.status, 200);
     assert!(!page.text.contains("https://"), "the page needs the network: {}", page.text);
-    assert!(get("/docs/swagger-initializer.js").await.text.contains("\"/openapi.json\""));
+    assert!(get("/docs/swagger-initializer.js").await.text.contains("\"../openapi.json\""));
     for path in [
         "/docs/",
         "/openapi.json",

@@ -2,6 +2,7 @@
 //! `tests/parts/browser`; what comes of it is asserted here.
 
 mod attacks;
+mod below_a_path;
 mod connecting;
 mod console;
 mod detours;

@@ -40,13 +40,30 @@ impl ReverseProxy {
 
     /// At a port that was chosen before, because a server must know it.
     pub fn nginx_at(port: u16, servers: &[&str; 2]) -> Option<Self> {
+        Self::nginx_with(port, servers, &[])
+    }
+
+    /// The server has a path of the host, as the file says in its comments; `strips`: nginx takes it away.
+    pub fn nginx_below(port: u16, server: &str, path: &str, strips: bool) -> Option<Self> {
+        let to = if strips { "proxy_pass http://ligand/;" } else { "proxy_pass http://ligand;" };
+        let metrics = format!("location ~ ^({path})*/metrics/*$ {{");
+        let changes = [
+            ("location / {", format!("location {path}/ {{")),
+            ("proxy_pass http://ligand;", to.to_owned()),
+            ("location ~ ^/metrics/*$ {", metrics),
+        ];
+        Self::nginx_with(port, &[server, server], &changes)
+    }
+
+    fn nginx_with(port: u16, servers: &[&str; 2], changes: &[(&str, String)]) -> Option<Self> {
         let Some(program) = find_program("nginx") else {
             missing("no nginx on this machine");
             return None;
         };
         let directory = tempfile::Builder::new().prefix("ligand-nginx-").tempdir().expect("a directory");
         let (listen, [one, two]) = (format!("listen 127.0.0.1:{port};"), servers.map(str::to_owned));
-        let addresses = [("listen 80;", listen), ("127.0.0.1:8080", one), ("127.0.0.1:8082", two)];
+        let mut addresses = vec![("listen 80;", listen), ("127.0.0.1:8080", one), ("127.0.0.1:8082", two)];
+        addresses.extend_from_slice(changes);
         let path = directory.path().display().to_string();
         let text = format!(
             "daemon off; worker_processes 2; pid {path}/pid; error_log stderr warn;

@@ -6,8 +6,8 @@ use serde_json::json;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::http::extract::{Anonymous, shared};
-use crate::http::openapi;
 use crate::http::urls::{DOCS, DOCUMENT, DOCUMENT_30, LIVE, METRICS, READY};
+use crate::http::{openapi, public_path};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 
@@ -16,13 +16,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route(LIVE, web::get().to(live))
         .route(READY, web::get().to(ready))
         .route(METRICS, web::get().to(metrics))
-        .route(DOCUMENT, web::get().to(|| async { json_text(openapi::text()) }))
-        .route(DOCUMENT_30, web::get().to(|| async { json_text(openapi::text_30()) }))
+        .route(DOCUMENT, web::get().to(|request: HttpRequest| async move { document(&request, openapi::text()) }))
+        .route(DOCUMENT_30, web::get().to(|request: HttpRequest| async move { document(&request, openapi::text_30()) }))
         .route(
             DOCS,
             web::get().to(|| async { HttpResponse::Found().insert_header((header::LOCATION, "/docs/")).finish() }),
         )
-        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new([DOCUMENT])));
+        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new([["..", DOCUMENT].concat()])));
 }
 
 /// The process runs.
@@ -47,6 +47,7 @@ async fn ready(request: HttpRequest, anonymous: Anonymous) -> Result<HttpRespons
     Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
 }
 
-fn json_text(text: &'static str) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(text)
+fn document(request: &HttpRequest, text: &'static str) -> Result<HttpResponse, ApiError> {
+    let text = openapi::below(public_path::of(&shared(request)?.services.public_url), text);
+    Ok(HttpResponse::Ok().content_type("application/json").body(text))
 }

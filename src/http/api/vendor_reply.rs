@@ -12,7 +12,7 @@ use futures_util::Stream as _;
 use url::{Position, Url};
 
 use crate::http::extract::shared;
-use crate::http::{ELEMENTS_ERROR, Shared};
+use crate::http::{ELEMENTS_ERROR, Shared, public_path};
 use crate::kernel::error::ApiError;
 use crate::outbound::{AnswerBody, Flow};
 use crate::protocol::VendorFault;
@@ -69,13 +69,15 @@ fn put_headers(
             continue;
         }
         if name == http::header::SET_COOKIE {
-            let bound = cookies::outward(value.as_bytes(), live.id, live.destination()?.prefix());
+            let path = public_path::of(&shared(request)?.services.public_url);
+            let bound = cookies::outward(value.as_bytes(), live.id, (live.destination()?.prefix(), path));
             bound.iter().for_each(|bound| append(headers, known, bound));
         } else if let Some(shape) = Shape::of(known) {
             let shared = shared(request)?;
             let public = &shared.services.public_url;
             let here = here(request, shared, public);
-            let places = Places { vendor: live.destination()?, asked: path, here: &here, public };
+            let places =
+                Places { vendor: live.destination()?, asked: path, here: &here, public, path: public_path::of(public) };
             match places.header(shape, value.as_bytes()) {
                 Rewritten::AsItIs => append(headers, known, value.as_bytes()),
                 Rewritten::Changed { text, dropped } => {

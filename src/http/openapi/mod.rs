@@ -6,6 +6,7 @@ mod links;
 pub mod queries;
 mod version_30;
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use actix_web::App;
@@ -27,6 +28,15 @@ use super::urls::BASE;
 use crate::kernel::code::Code;
 
 /// OpenAPI 3.1, as `/openapi.json` serves it and `openapi/openapi.json` keeps it.
+/// A document for readers below a path of the host.
+pub fn below(path: &str, document: &'static str) -> Cow<'static, str> {
+    if path.is_empty() {
+        return Cow::Borrowed(document);
+    }
+    let server = |path: &str| format!("\"url\": \"{path}{BASE}\"");
+    Cow::Owned(document.replacen(&server(""), &server(path), 1))
+}
+
 pub fn text() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| pretty(&json()));
     &TEXT
@@ -204,6 +214,12 @@ pub fn methods_of(path: &str) -> Vec<Method> {
     let below = path.strip_prefix(BASE).unwrap_or(path);
     let first = ROUTES.iter().find(|(pattern, _)| pattern.is_match(below));
     first.map(|(_, methods)| methods.clone()).unwrap_or_default()
+}
+
+/// Whether an operation's address has this first segment.
+pub fn begins_with(first: &str) -> bool {
+    let begins = |path: &str| path.split('/').nth(1) == Some(first);
+    !first.is_empty() && ROUTES.iter().filter_map(|(route, _)| route.pattern()).any(begins)
 }
 
 fn all_routes() -> Vec<(ResourceDef, Vec<Method>)> {

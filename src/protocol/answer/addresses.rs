@@ -54,6 +54,8 @@ pub struct Places<'a> {
     pub here: &'a str,
     /// The same as `LIGAND_PUBLIC_URL` has it.
     pub public: &'a Url,
+    /// Its path, without a slash at the end.
+    pub path: &'a str,
 }
 
 /// Schemes of addresses that act within the page that has them.
@@ -124,7 +126,7 @@ impl Places<'_> {
         let path = below(url.path(), self.vendor.prefix()).filter(|path| !can_climb(path))?;
         let query = url.query().map(|query| ["?", query].concat()).unwrap_or_default();
         let fragment = url.fragment().map(|fragment| ["#", fragment].concat()).unwrap_or_default();
-        Some(["/vendor", path, &query, &fragment].concat())
+        Some([self.path, "/vendor", path, &query, &fragment].concat())
     }
 }
 
@@ -180,6 +182,7 @@ mod tests {
             asked,
             here: "http://ligand.internal:8080",
             public: &"https://ligand.example".parse().unwrap(),
+            path: "",
         };
         places.header(shape, value.as_bytes())
     }
@@ -281,7 +284,7 @@ mod tests {
         let places = |here: &str, said: &str| {
             let vendor = Destination::of(&"http://127.0.0.1:9090".parse().unwrap());
             let public = "http://localhost:8080".parse().unwrap();
-            Places { vendor: &vendor, asked: "/", here, public: &public }.header(Shape::One, said.as_bytes())
+            Places { vendor: &vendor, asked: "/", here, public: &public, path: "" }.header(Shape::One, said.as_bytes())
         };
         let dropped = Rewritten::Changed { text: None, dropped: true };
         for host in [
@@ -308,7 +311,7 @@ mod tests {
     fn bytes_that_are_no_text_go_nowhere() {
         let vendor = Destination::of(&"https://api.vendor.example".parse().unwrap());
         let public = "https://ligand.example".parse().unwrap();
-        let places = Places { vendor: &vendor, asked: "/", here: "http://x", public: &public };
+        let places = Places { vendor: &vendor, asked: "/", here: "http://x", public: &public, path: "" };
         assert_eq!(places.header(Shape::One, b"/\xff"), Rewritten::Changed { text: None, dropped: true });
     }
 }

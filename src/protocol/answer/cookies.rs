@@ -9,8 +9,9 @@ fn prefix(instance: i64) -> String {
 }
 
 /// A `Set-Cookie` (RFC 6265 section 4.1) as the caller gets it: under the instance's name, for this host alone, with a path
-/// that leads here. Nothing where no call through the instance would send it. `base`: the path of the element's base address.
-pub fn outward(set_cookie: &[u8], instance: i64, base: &str) -> Option<Vec<u8>> {
+/// that leads here. Nothing where no call through the instance would send it. `base`: the path of the element's base address; `here`: that of
+/// this server's.
+pub fn outward(set_cookie: &[u8], instance: i64, (base, here): (&str, &str)) -> Option<Vec<u8>> {
     let mut parts = set_cookie.split(|byte| *byte == b';');
     let pair = parts.next().unwrap_or_default().trim_ascii();
     // Without `=` all of it is the value of a cookie that has no name.
@@ -36,14 +37,13 @@ pub fn outward(set_cookie: &[u8], instance: i64, base: &str) -> Option<Vec<u8>> 
     // What does not begin with a slash stands for the directory of the address (section 5.1.4), which the caller knows.
     let path = path.map(<[u8]>::trim_ascii).filter(|path| path.starts_with(b"/"));
     if let Some(path) = path {
-        bound.extend_from_slice(b"; Path=/vendor");
-        bound.extend_from_slice(here(path, base)?);
+        bound.extend([b"; Path=", here.as_bytes(), b"/vendor", behind(path, base)?].concat());
     }
     Some(bound)
 }
 
 /// What follows `/vendor` for a path of the vendor.
-fn here<'a>(path: &'a [u8], base: &str) -> Option<&'a [u8]> {
+fn behind<'a>(path: &'a [u8], base: &str) -> Option<&'a [u8]> {
     let text = std::str::from_utf8(path).ok()?;
     let covers_base = text == "/" || below(base, text.trim_end_matches('/')).is_some();
     if covers_base { Some(b"") } else { below(text, base).map(str::as_bytes) }
@@ -88,9 +88,11 @@ mod tests {
             ("ligand-console", "", Some("lv7-=ligand-console")),
             (" lv8-a = x=y ; Max-Age=0", "", Some("lv7-lv8-a=x=y; Max-Age=0")),
         ] {
-            let told = outward(set.as_bytes(), 7, base).map(|text| String::from_utf8(text).unwrap());
+            let told = outward(set.as_bytes(), 7, (base, "")).map(|text| String::from_utf8(text).unwrap());
             assert_eq!(told.as_deref(), kept, "{set}");
         }
+        let below = outward(b"a=1; Path=/x", 7, ("", "/ligand"));
+        assert_eq!(below.as_deref(), Some(&b"lv7-a=1; Path=/ligand/vendor/x"[..]));
         for (sent, goes) in [
             ("lv7-a=1", Some("a=1")),
             ("lv7-a=1; b=2;lv7-c=x=y; lv8-a=1; __Host-ligand-console=ey; LV7-d=1", Some("a=1; c=x=y")),

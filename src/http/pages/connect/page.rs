@@ -7,6 +7,7 @@ use url::Url;
 
 use super::texts;
 use crate::http::pages::frame::{STYLE, document, headers};
+use crate::http::public_path::text_of;
 use crate::service::connect::presentation::Presentation;
 
 pub const RESULT_SCRIPT: &str = "/connect/assets/result.js";
@@ -66,7 +67,7 @@ impl<'a> Page<'a> {
         if let Some(seconds) = self.refresh {
             response.insert_header(("refresh", seconds.to_string()));
         }
-        response.content_type("text/html; charset=utf-8").body(body.into_string())
+        response.content_type("text/html; charset=utf-8").body(text_of(body, public_url))
     }
 
     fn render(&self) -> Markup {

@@ -10,6 +10,7 @@ use super::assets::{SCRIPT, STYLE};
 use super::session::{FORM_TOKEN, Operator};
 use super::{ROOT, me, texts};
 use crate::http::pages::frame::{self, document};
+use crate::http::public_path::text_of;
 use crate::service::actor::action::Action;
 
 /// Scripts may ask here alone; everything else is as on the customers' pages, but nothing is loaded from elsewhere.
@@ -90,7 +91,7 @@ pub fn respond(public_url: &Url, operator: Option<&Operator>, screen: &Screen) -
     }
     // With `no-referrer` browsers would send our own forms with `Origin: null` (Fetch, "append a request Origin header").
     response.insert_header((REFERRER_POLICY, "same-origin"));
-    response.content_type("text/html; charset=utf-8").body(markup.into_string())
+    response.content_type("text/html; charset=utf-8").body(text_of(markup, public_url))
 }
 
 fn navigation(operator: &Operator, place: Option<&str>) -> Markup {
