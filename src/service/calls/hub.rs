@@ -21,7 +21,6 @@ use crate::kernel::owner::Owner;
 use crate::kernel::plain_text::shortened;
 use crate::outbound::{Line, wait_asked};
 use crate::protocol::VendorReply;
-use crate::protocol::placement::placement_of;
 use crate::protocol::verification::{self, Meaning};
 use crate::service::Services;
 use crate::service::instance::list::nothing_found;
@@ -134,7 +133,7 @@ impl Services {
             let (from, size) = walk.ask();
             let Answered { request, mut reply, live } = self.ask(access, plan, from, size).await?;
             let headers = std::mem::take(&mut reply.headers);
-            let (body, base) = (reply.into_text(), live.with_values(|values| plan::base_url(values))?);
+            let (body, base) = (reply.into_text(), live.with_values(plan::base_url)?);
             let parameter = query_parameter(&live);
             let places = Places { asked: &request.url, base: &base, secrets: &request.secrets, parameter };
             let reply = Reply { body: &body, headers: &headers, places };
@@ -266,7 +265,7 @@ impl Services {
 
 /// The parameter that carries the instance's credential. Vendors repeat it in the address of the next page.
 fn query_parameter(live: &LiveInstance) -> Option<&str> {
-    match placement_of(&live.element, &live.credential) {
+    match live.placed() {
         Some((Placement::Query { name }, _)) => Some(name),
         _ => None,
     }

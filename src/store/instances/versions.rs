@@ -123,6 +123,9 @@ impl Question {
     }
 }
 
+/// Id, organization and account, the two versions, how the grant stands.
+type Row = (i64, (i64, i64), i64, i64, Option<String>);
+
 fn of_each(conn: &mut AnyConn, ids: BTreeSet<i64>) -> Result<BTreeMap<i64, Versions>, StoreFault> {
     let rows = instance::table.inner_join(credential::table).select((
         instance::id,
@@ -132,7 +135,7 @@ fn of_each(conn: &mut AnyConn, ids: BTreeSet<i64>) -> Result<BTreeMap<i64, Versi
         credential::standing,
     ));
     let mut one = ids.iter();
-    let found: Vec<(i64, (i64, i64), i64, i64, Option<String>)> = match (one.next(), one.next()) {
+    let found: Vec<Row> = match (one.next(), one.next()) {
         // SQLite plans a list anew at every call.
         (Some(id), None) => {
             let row = rows.filter(instance::id.eq(*id));
