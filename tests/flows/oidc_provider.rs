@@ -36,7 +36,7 @@ pub fn secret_of(client: &str) -> String {
 }
 
 /// As a contributor would write it: endpoints, client authentication, and `login_hint` for the user who says no.
-fn element(id: usize, key: &str, issuer: &str, authentication: &str, pkce: &str, hint: &str) -> String {
+pub fn element(id: usize, key: &str, issuer: &str, authentication: &str, pkce: &str, hint: &str) -> String {
     format!(
         r#"
 id = {id}

@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod forward_proxy;
 pub mod freezing_proxy;
 pub mod interpreters;
+pub mod judge;
 pub mod key_change;
 pub mod losing_proxy;
 pub mod oidc_provider;

@@ -6,7 +6,9 @@ import { adapter, countLive, makeGrants } from './many.mjs';
 
 const seconds = (name, fallback) => Number(process.env[name] ?? fallback);
 const anyPort = 'http://localhost/connector/callback';
-const redirectUris = ['http://localhost:9090/callback', 'https://www.mycoolapp.com/auth', anyPort];
+const redirectUris = [
+  'http://localhost:9090/callback', 'https://www.mycoolapp.com/auth', 'https://ligand.example/connector/callback', anyPort,
+];
 
 const client = (id, authentication, { pkce = false, rotates = true, secret = `secret-of-${id}` } = {}) => ({
   client_id: id,
@@ -25,6 +27,7 @@ const clients = [
   client('pkce-basic-client', 'client_secret_basic', { pkce: true }),
   client('steady-post-client', 'client_secret_post', { rotates: false }),
   client('steady-basic-client', 'client_secret_basic', { rotates: false }),
+  client('strict-client', 'client_secret_post', { pkce: true }),
   // RFC 6749 section 2.3.1: id and secret are form-encoded before base64, which only such a secret shows.
   client('odd-basic-client', 'client_secret_basic', { secret: 'a:b c+d%2Fe&f=g' }),
 ];
@@ -71,6 +74,8 @@ function configuration() {
     loadExistingGrant: consent,
     features: {
       devInteractions: { enabled: false },
+      dPoP: { enabled: false },
+      jwtResponseModes: { enabled: false },
       introspection: { enabled: true },
       revocation: { enabled: true },
     },
