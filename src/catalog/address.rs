@@ -2,6 +2,8 @@
 //! `base.url`, `oauth.authorization.url`, `oauth.token.url`. These are derived, so that each address is written in one place only.
 
 use super::element::{AuthenticationType, ConfigurationEntry, ConfigurationType, Element};
+use super::resource::Source;
+use super::variable::Variable;
 use crate::kernel::template::Template;
 
 /// Keys that no element file declares and that no instance shows (docs/api.md, Configuration entries).
@@ -72,5 +74,28 @@ impl Element {
         for template in templates {
             *template = template.at_origin(origin);
         }
+    }
+
+    /// The configuration keys whose values calls through an instance need: behind addresses and headers, and in parameters.
+    pub fn called_configuration(&self) -> Vec<&str> {
+        let of_variable = |name: &str| self.variables.get(name)?.configuration.as_deref();
+        let members = self.resources.iter().flat_map(|resource| &resource.members);
+        let asked = self.verification.iter().filter_map(|call| call.url.as_ref());
+        let addresses = [&self.base_url].into_iter().chain(asked).flat_map(|url| url.variables());
+        let headers = self.headers.values().flat_map(|header| header.variables());
+        let named = addresses.chain(headers).chain(members.filter_map(|member| member.variable.as_deref()));
+        let parameters = self.collections.values().flat_map(|it| &it.operations).flat_map(|it| &it.parameters);
+        let configured = parameters.filter(|it| it.from == Source::Configuration).map(|it| it.name.as_str());
+        let mut keys: Vec<&str> = named.filter_map(of_variable).chain(configured).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Variables that calls to the vendor cannot do without: those of addresses, and those of headers that it tells itself.
+    pub fn needs(&self, name: &str) -> bool {
+        let told = self.variables.get(name).is_some_and(Variable::is_told);
+        let in_header = || self.headers.values().any(|header| header.variables().any(|used| used == name));
+        self.templates().iter().any(|(_, url)| url.variables().any(|used| used == name)) || (told && in_header())
     }
 }

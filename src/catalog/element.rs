@@ -14,6 +14,7 @@ use super::variable::Variable;
 use super::verification::Verification;
 use crate::kernel::allowed_hosts::AllowedHosts;
 use crate::kernel::template::Template;
+use crate::kernel::text_template::TextTemplate;
 
 /// One element. Unknown members are refused, so that a misspelt quirk cannot pass unnoticed.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -61,9 +62,9 @@ pub struct Element {
     /// Where the vendor says what the file claims, by member.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sources: BTreeMap<String, String>,
-    /// Headers that every call to the vendor carries.
+    /// Headers that every call to the vendor carries; one whose variable has no value yet is left out.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, TextTemplate>,
     /// Where the vendor's failures have their words: the first JSON pointer that leads to a text counts.
     #[serde(default = "messages")]
     pub messages: Vec<String>,

@@ -9,6 +9,7 @@ pub mod events;
 pub mod load;
 pub mod oauth2;
 pub mod paging;
+pub mod refusals;
 pub mod resource;
 pub mod scopes;
 pub mod secret_places;

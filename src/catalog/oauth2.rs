@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::element::Placement;
+pub use super::refusals::{Errors, ExpirySign};
 use super::scopes::{Preset, Scopes};
 use crate::kernel::template::Template;
+use crate::kernel::text_template::TextTemplate;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -169,7 +171,7 @@ pub struct TokenEndpoint {
     pub method: TokenMethod,
     /// Headers of token requests only.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, TextTemplate>,
     /// Further fields of token requests (`audience`, the `resource` of RFC 8707); a `grant_type` takes the place of the standard's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
@@ -231,10 +233,14 @@ pub struct Reply {
     pub refresh_token_expires_in: Vec<String>,
     /// Granted scopes, as text or list.
     pub scope: Vec<String>,
-    /// The vendor's account: what identifies it, as text or number, also in the claims of a JWT (`/id_token/sub`) …
+    /// The vendor's account: what identifies it, as text or number, also in the claims of a JWT (`/id_token/sub`) and among the
+    /// segments of an address (`/id/1`) …
     pub account: Vec<String>,
     /// … and what people call it.
     pub account_name: Vec<String>,
+    /// What an earlier version of the file called `account`: an instance that is known by it is of the same account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub account_before: Vec<String>,
 }
 
 impl Default for Reply {
@@ -254,6 +260,7 @@ impl Default for Reply {
             scope: at("/scope"),
             account: Vec::new(),
             account_name: Vec::new(),
+            account_before: Vec::new(),
         }
     }
 }
@@ -330,48 +337,8 @@ pub struct Introspection {
     pub account: Vec<String>,
     #[serde(default)]
     pub account_name: Vec<String>,
-}
-
-/// An answer to an API call that says "the token has expired".
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct ExpirySign {
-    pub status: u16,
-    /// JSON pointer into the body; absent: the status is enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<String>,
-    /// What stands there, as text.
-    #[serde(default)]
-    pub is: Vec<String>,
-}
-
-/// What the vendor's refusals mean. Compared with what stands at `code`, a text, a number, or an object or a list that holds
-/// one; letters of any case, and what follows a colon left aside.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Errors {
-    /// In the redirect: the person said no.
-    pub denied: Vec<String>,
-    /// The grant is gone for good: the user must authorise again.
-    pub terminal: Vec<String>,
-    /// The OAuth app is set up wrongly: the operator must act, the grant lives.
-    pub configuration: Vec<String>,
-    /// JSON pointers to the vendor's code and words, tried in order.
-    pub code: Vec<String>,
-    pub message: Vec<String>,
-}
-
-impl Default for Errors {
-    fn default() -> Self {
-        let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        Self {
-            denied: all(&["access_denied"]),
-            terminal: all(&["invalid_grant"]),
-            configuration: all(&["invalid_client", "unauthorized_client"]),
-            code: all(&["/error"]),
-            message: all(&["/error_description", "/message"]),
-        }
-    }
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub account_before: Vec<String>,
 }
 
 fn yes() -> bool {

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::element::Element;
 use super::oauth2::BodyEncoding;
 use super::paging::Paging;
 
@@ -362,21 +361,6 @@ impl Operation {
             Some(below_base) => format!("/{below_base}"),
             None => format!("{}{}", collection.vendor_path, self.vendor_path),
         }
-    }
-}
-
-impl Element {
-    /// The configuration keys whose values calls through an instance need: behind the base URL, and in parameters.
-    pub fn called_configuration(&self) -> Vec<&str> {
-        let of_variable = |name: &str| self.variables.get(name)?.configuration.as_deref();
-        let members = self.resources.iter().flat_map(|resource| &resource.members);
-        let named = self.base_url.variables().chain(members.filter_map(|member| member.variable.as_deref()));
-        let parameters = self.collections.values().flat_map(|it| &it.operations).flat_map(|it| &it.parameters);
-        let configured = parameters.filter(|it| it.from == Source::Configuration).map(|it| it.name.as_str());
-        let mut keys: Vec<&str> = named.filter_map(of_variable).chain(configured).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
     }
 }
 

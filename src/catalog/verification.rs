@@ -27,6 +27,9 @@ pub struct Verification {
     /// Answers that mean "this credential is refused"; any other failure is the vendor's trouble, or the host's.
     #[serde(default = "unauthorized")]
     pub refused: Vec<Refusal>,
+    /// Signs of an outage, whatever the status: they say nothing of the credential, and come before all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unavailable: Vec<ExpirySign>,
     /// What a success says, one of these at least. Absent: anything but a page for people, `"ok": false` and `"success": false`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<Accepted>,
@@ -35,6 +38,9 @@ pub struct Verification {
     pub account: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub account_name: Vec<String>,
+    /// As in `reply`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub account_before: Vec<String>,
 }
 
 /// A status, or a sign in the body as `expired` has them.

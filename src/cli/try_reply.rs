@@ -12,7 +12,7 @@ use crate::kernel::clock::{Clock as _, SystemClock, api_date};
 use crate::outbound::recorded;
 use crate::protocol::account::{self, VendorAccount};
 use crate::protocol::oauth2::{introspection, reply};
-use crate::protocol::variables::{Replied, given_by_verification};
+use crate::protocol::variables::{Replied, Values, given_by_verification};
 use crate::protocol::{VendorFault, VendorReply, VendorRequest, verification};
 
 /// Bytes of a recorded reply that are unpacked at most.
@@ -40,7 +40,7 @@ fn read(
     let oauth2 = element.authentication.oauth2.as_ref();
     // Where the element's address is a customer's nothing hangs on the name.
     let url = Url::parse("https://vendor.invalid/").map_err(|error| error.to_string())?;
-    let request = VendorRequest::new(element, "POST", url);
+    let request = VendorRequest::new(Values::none(element), "POST", url).map_err(|fault| fault.to_string())?;
     let call = call.unwrap_or(if oauth2.is_some() { Call::Token } else { Call::Verification });
     let none = |what: &str| format!("{} has no {what}", element.key);
     let told = |fault: VendorFault, what| refused(element, fault, what);
@@ -68,7 +68,7 @@ fn read(
             };
             match read {
                 Ok(body) => {
-                    let account = account::read(&rules.account, &rules.account_name, Some(&body));
+                    let account = account::read(rules.account(), Some(&body));
                     let mut lines = vec!["the key is accepted".to_owned(), of_account(account.as_ref())];
                     lines.extend(variables(element, &given_by_verification(element, &body)));
                     Ok(lines)

@@ -22,4 +22,5 @@ mod statement;
 mod taking;
 #[cfg(test)]
 mod tests;
+mod vendor_request;
 pub mod walk;

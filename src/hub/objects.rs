@@ -8,6 +8,7 @@ use super::families::Form;
 use super::json::{Scanner, pointer, text_of};
 use super::plan::{LARGEST_REPLY, vendor_url};
 use super::route::{Route, find};
+use super::vendor_request::vendor_request;
 use crate::catalog::element::Element;
 use crate::catalog::resource::{Collection, FieldType, Metadata, Resource, segments, variable};
 use crate::kernel::error::ApiError;
@@ -131,7 +132,7 @@ fn offers(resource: &Resource, collection: &Collection, operation: &str) -> bool
 /// The call that asks the vendor for the fields.
 pub fn request(route: &Route<'_>, metadata: &Metadata, values: Values<'_>) -> Result<VendorRequest, ApiError> {
     let url = vendor_url(values, &metadata.vendor_path, &route.values)?;
-    let mut request = VendorRequest::new(values.element, "GET", url);
+    let mut request = vendor_request(values, "GET", url)?;
     request.largest_reply = LARGEST_REPLY;
     Ok(request)
 }

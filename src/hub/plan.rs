@@ -19,6 +19,7 @@ use super::route::{self, Route, segment_text};
 use super::shape::{self, Shape};
 use super::slots::Slots;
 use super::statement;
+use super::vendor_request::vendor_request;
 use crate::catalog::element::Element;
 use crate::catalog::oauth2::BodyEncoding;
 use crate::catalog::resource::{Dialect, Filter, Place, ReplyShape, Source, Statement};
@@ -169,7 +170,7 @@ impl<'a> Plan<'a> {
                 url
             }
         };
-        let mut request = VendorRequest::new(self.element, operation.vendor_method(), url);
+        let mut request = vendor_request(values, operation.vendor_method(), url)?;
         request.largest_reply = LARGEST_REPLY;
         for (name, value) in slots.headers {
             request.set_header(&name, Secret::new(value));

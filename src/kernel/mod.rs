@@ -16,3 +16,4 @@ pub mod request_id;
 pub mod secret;
 pub mod stored;
 pub mod template;
+pub mod text_template;

@@ -1,6 +1,8 @@
 //! The vendor's account behind a credential, as the vendor's replies tell it.
 
 use super::claims;
+use crate::catalog::oauth2::{Introspection, Reply};
+use crate::catalog::verification::Verification;
 use crate::kernel::plain_text::limited;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,12 +19,50 @@ pub struct VendorAccount {
     /// What people call it.
     #[schema(required, example = "acme.example.com")]
     pub name: Option<String>,
+    /// What an earlier version of the element's file took for its id, where the reply tells that too. Kept nowhere.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub before: Option<String>,
 }
 
-/// The account, where the reply names one. `id` and `name`: JSON pointers, tried in order.
-pub fn read(id: &[String], name: &[String], reply: Option<&Value>) -> Option<VendorAccount> {
+/// Where a reply names the account: JSON pointers, tried in order.
+#[derive(Debug, Clone, Copy)]
+pub struct Pointers<'a> {
+    pub id: &'a [String],
+    pub name: &'a [String],
+    pub before: &'a [String],
+}
+
+impl VendorAccount {
+    /// Whether it is the same account as one that was written down, now or by an earlier version of the element's file.
+    pub fn is(&self, other: &Self) -> bool {
+        let was = |one: &Self, other: &Self| one.before.as_ref() == Some(&other.id);
+        self.id == other.id || was(self, other) || was(other, self)
+    }
+}
+
+impl Reply {
+    pub fn account(&self) -> Pointers<'_> {
+        Pointers { id: &self.account, name: &self.account_name, before: &self.account_before }
+    }
+}
+
+impl Introspection {
+    pub fn account(&self) -> Pointers<'_> {
+        Pointers { id: &self.account, name: &self.account_name, before: &self.account_before }
+    }
+}
+
+impl Verification {
+    pub fn account(&self) -> Pointers<'_> {
+        Pointers { id: &self.account, name: &self.account_name, before: &self.account_before }
+    }
+}
+
+/// The account, where the reply names one.
+pub fn read(pointers: Pointers<'_>, reply: Option<&Value>) -> Option<VendorAccount> {
     let first = |pointers: &[String]| pointers.iter().find_map(|pointer| text(claims::at(reply?, pointer)?.as_ref()));
-    Some(VendorAccount { id: first(id)?, name: first(name) })
+    Some(VendorAccount { id: first(pointers.id)?, name: first(pointers.name), before: first(pointers.before) })
 }
 
 /// People see it, so it is one short line.

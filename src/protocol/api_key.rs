@@ -41,7 +41,7 @@ pub fn verification_call(verification: &Verification, values: Values<'_>) -> Res
             url
         }
     };
-    let mut request = VendorRequest::new(element, &verification.method, url);
+    let mut request = VendorRequest::new(values, &verification.method, url)?;
     if let Some(body) = &verification.body {
         request.set_header("Content-Type", Secret::new("application/json"));
         request.body = Some(Secret::new(body));

@@ -1,12 +1,15 @@
-//! Pointers that go on inside a JSON Web Token: `/id_token/sub` is the claim `sub` of the ID token.
+//! Pointers that go on inside a JSON Web Token, `/id_token/sub` is the claim `sub` of the ID token, and inside an address: `/id/1` is
+//! the second segment of its path.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use url::Url;
 
-/// What stands at a pointer (RFC 6901). Below a text that is a JWT (RFC 7519 section 3) its claims are meant.
+/// What stands at a pointer (RFC 6901). Below a text that is a JWT (RFC 7519 section 3) its claims are meant,
+/// below one that is an absolute URL the segments of its path, counted from 0.
 ///
 /// Signatures are not looked at: only replies are read that the vendor itself gave over TLS, which vouches for them in the place of
 /// a signature (OpenID Connect Core 1.0, section 3.1.3.7, point 6).
@@ -15,10 +18,21 @@ pub fn at<'a>(reply: &'a Value, pointer: &str) -> Option<Cow<'a, Value>> {
         return Some(Cow::Borrowed(value));
     }
     pointer.match_indices('/').skip(1).find_map(|(end, _)| {
-        let (token, claim) = pointer.split_at_checked(end)?;
-        let claims = claims(reply.pointer(token)?.as_str()?)?;
-        claims.pointer(claim).cloned().map(Cow::Owned)
+        let (at, below) = pointer.split_at_checked(end)?;
+        let text = reply.pointer(at)?.as_str()?;
+        let found = match claims(text) {
+            Some(claims) => claims.pointer(below).cloned(),
+            None => segment(text, below.strip_prefix('/')?).map(Value::String),
+        };
+        found.map(Cow::Owned)
     })
+}
+
+/// A segment of an address's path, as it is written there.
+fn segment(text: &str, at: &str) -> Option<String> {
+    let at = at.parse().ok()?;
+    let url = Url::parse(text).ok()?;
+    url.path_segments()?.nth(at).filter(|segment| !segment.is_empty()).map(str::to_owned)
 }
 
 fn claims(token: &str) -> Option<Value> {
@@ -48,7 +62,8 @@ mod tests {
         let reply = json!({
             "id_token": jwt(&json!({ "sub": "ü", "https://vendor.example/tenant": "t" })),
             "authed_user": { "id_token": inner },
-            "encrypted": "a.b.c.d.e", "text": "a.b.c", "list": jwt(&json!(["x"])), "plain": { "sub": "p" },
+            "id": "https://login.salesforce.com/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", "gid": "gid://shopify/Shop/1",
+            "mail": "mailto:a@b.example", "encrypted": "a.b.c.d.e", "text": "a.b.c", "list": jwt(&json!(["x"])), "plain": { "sub": "p" },
         });
         for (pointer, expected) in [
             ("/id_token/sub", Some(json!("ü"))),
@@ -57,6 +72,14 @@ mod tests {
             ("/authed_user/id_token/sub", Some(json!("7"))),
             ("/authed_user/id_token/org/id", Some(json!(3))),
             ("/plain/sub", Some(json!("p"))),
+            // Salesforce Help, "OpenID Connect Token Introspection" and "Identity URLs": `/id/<organization>/<user>`.
+            ("/id/1", Some(json!("00Dx0000000BV7zEAG"))),
+            ("/id/2", Some(json!("005x00000012Q9PAAU"))),
+            ("/id/3", None),
+            ("/id/x", None),
+            // Shopify.dev, "Global IDs in Shopify APIs".
+            ("/gid/1", Some(json!("1"))),
+            ("/mail/0", None),
             ("/id_token/none", None),
             ("/encrypted/sub", None),
             ("/text/sub", None),

@@ -1,6 +1,7 @@
 //! A request to a vendor, and its reply, as values.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,13 +12,15 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
 use super::content::{self, media_type};
-use super::fault::Seen;
+use super::fault::{Seen, VendorFault};
 use super::placement::{Carrier, basic};
+use super::variables::Values;
 use super::words;
 use crate::catalog::element::{Element, Placement};
 use crate::catalog::oauth2::BodyEncoding;
 use crate::kernel::plain_text::limited;
 use crate::kernel::secret::Secret;
+use crate::kernel::text_template::TextTemplate;
 
 /// Token replies and profiles are small.
 const LARGEST_REPLY: usize = 1 << 20;
@@ -51,8 +54,9 @@ pub struct VendorReply {
 }
 
 impl VendorRequest {
-    /// A request with the element's fixed headers.
-    pub fn new(element: &Element, method: &str, url: Url) -> Self {
+    /// A request with the element's headers.
+    pub fn new(values: Values<'_>, method: &str, url: Url) -> Result<Self, VendorFault> {
+        let element = values.element;
         let mut request = Self {
             method: method.to_owned(),
             url,
@@ -63,10 +67,24 @@ impl VendorRequest {
             secrets: Vec::new(),
         };
         request.set_header("Accept", Secret::new("application/json"));
-        for (name, value) in &element.headers {
-            request.set_header(name, Secret::new(value));
+        request.set_headers(&element.headers, values)?;
+        Ok(request)
+    }
+
+    /// Headers of the element's file, with the values of their variables.
+    pub fn set_headers(
+        &mut self,
+        headers: &BTreeMap<String, TextTemplate>,
+        values: Values<'_>,
+    ) -> Result<(), VendorFault> {
+        for header in values.headers(headers) {
+            let (name, value) = header?;
+            self.set_header(name, Secret::new(value));
         }
-        request
+        let named = headers.values().flat_map(|header| header.variables());
+        self.secrets
+            .extend(named.filter(|name| values.is_secret(name)).filter_map(|name| values.value(name)).map(Secret::new));
+        Ok(())
     }
 
     pub fn set_header(&mut self, name: &str, value: Secret) {

@@ -1,5 +1,6 @@
 //! The values behind a template's variables, from their sources.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -9,9 +10,11 @@ use url::Url;
 
 use super::claims;
 use super::fault::VendorFault;
-use crate::catalog::element::Element;
-use crate::catalog::variable::Variable;
-use crate::kernel::template::Template;
+use crate::catalog::element::{ConfigurationEntry, Element};
+use crate::catalog::variable::{Kept, Variable};
+use crate::kernel::pasted;
+use crate::kernel::template::{Template, TemplateFault};
+use crate::kernel::text_template::TextTemplate;
 
 /// Bytes of a value at most: what is longer is none.
 const LONGEST: usize = 16 * 1024;
@@ -89,6 +92,36 @@ impl<'a> Values<'a> {
 
     pub fn url(&self, template: &Template) -> Result<Url, VendorFault> {
         Ok(template.url(|name| self.value(name), &self.element.hosts)?)
+    }
+
+    /// Headers with their values. One whose variable has no value yet is left out.
+    pub fn headers(
+        self,
+        headers: &'a BTreeMap<String, TextTemplate>,
+    ) -> impl Iterator<Item = Result<(&'a str, Cow<'a, str>), VendorFault>> {
+        headers.iter().filter_map(move |(name, template)| {
+            let value = template.filled(|name| self.value(name).map(|value| pasted::trimmed(&value).into_owned()))?;
+            // What is fixed was checked with the file.
+            let fits = matches!(value, Cow::Borrowed(_)) || value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            Some(match fits {
+                true => Ok((name.as_str(), value)),
+                false => Err(TemplateFault::Segment(name.clone()).into()),
+            })
+        })
+    }
+
+    /// Whether a variable's value is not to be shown.
+    pub fn is_secret(&self, name: &str) -> bool {
+        let Some(variable) = self.element.variables.get(name) else { return false };
+        let entry = variable.configuration.as_deref().and_then(|key| self.element.entry(key));
+        variable.kept == Some(Kept::Secret) || entry.is_some_and(ConfigurationEntry::is_secret)
+    }
+
+    /// The variable of a header that the vendor was to tell and did not.
+    pub fn untold_header(&self) -> Option<&'a str> {
+        let named = self.element.headers.values().flat_map(|header| header.variables());
+        let mut told = named.filter(|name| self.element.needs(name));
+        told.find(|name| self.value(name).is_none())
     }
 
     /// As it is written, for what is no address.

@@ -58,6 +58,9 @@ pub fn meaning(rules: &Verification, reply: &VendorReply, body: Option<&Value>) 
     if reply.status == 403 && reply.retry_after.is_some() {
         return Meaning::Busy;
     }
+    if rules.unavailable.iter().any(|sign| signs::has(sign, reply.status, body)) {
+        return Meaning::Busy;
+    }
     if refuses(rules, reply.status, body) {
         return Meaning::Refused;
     }
@@ -79,16 +82,17 @@ fn told(
     reply: &VendorReply,
 ) -> Result<Value, VendorFault> {
     let (status, body) = (reply.status, reply.json());
-    let message = words::of(&element.messages, request, reply);
+    // Of an answer that is taken nobody reads them.
+    let message = || words::of(&element.messages, request, reply);
     let refused = |hint: Option<String>| {
-        Err(VendorFault::Refused { status, code: None, message: message.clone(), hint, terminal: true })
+        Err(VendorFault::Refused { status, code: None, message: message(), hint, terminal: true })
     };
     match meaning(rules, reply, body.as_ref()) {
         Meaning::Accepted => return Ok(body.unwrap_or_default()),
         Meaning::Refused => return refused(hints.refused.map(str::to_owned)),
         Meaning::Page => return refused(Some(astray(element, "a web page"))),
         Meaning::Busy => {
-            let (retry_after, message) = (reply.retry_after, message.clone());
+            let (retry_after, message) = (reply.retry_after, message());
             return Err(VendorFault::Unavailable { status, retry_after, message });
         }
         Meaning::Unknown => {}

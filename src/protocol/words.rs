@@ -33,6 +33,10 @@ const SHORT: usize = 80;
 /// Characters of a word that may be a secret.
 const LONG_WORD: usize = 20;
 
+/// Letters of a part of a name at most, and in the mean at least.
+const LONGEST_PART: usize = 16;
+const MEAN_PART: usize = 3;
+
 /// Without anything of ours. `pointers`: where the element says.
 pub fn of(pointers: &[String], request: &VendorRequest, reply: &VendorReply) -> Option<String> {
     let body = reply.json();
@@ -66,7 +70,8 @@ pub fn names(members: &Map<String, Value>) -> Option<String> {
     if members.values().all(is_bare) {
         return None;
     }
-    let shown = |name: &String| if may_be_secret(name) { "***".to_owned() } else { shortened(name) };
+    let hidden = |name: &str| may_be_secret(name) && !is_made_of_words(name);
+    let shown = |name: &String| if hidden(name) { "***".to_owned() } else { shortened(name) };
     Some(members.keys().take(NAMED).map(shown).collect::<Vec<_>>().join(", "))
 }
 
@@ -74,6 +79,28 @@ fn may_be_secret(word: &str) -> bool {
     let length = word.chars().count();
     let mixed = word.contains(|c: char| c.is_ascii_digit()) && word.contains(|c: char| c.is_ascii_alphabetic());
     length > LONG_WORD || (length >= 8 && mixed)
+}
+
+/// Whether a name is of words (`refresh_token_expires_in`, `userPrincipalName`): letters alone, and none of its parts as long as a
+/// token or, in the middle, as short as what random capitals leave.
+fn is_made_of_words(name: &str) -> bool {
+    let mut parts: Vec<usize> = Vec::new();
+    let mut begins = true;
+    for c in name.chars() {
+        if matches!(c, '_' | '-' | '.') {
+            begins = true;
+        } else if c.is_ascii_alphabetic() {
+            match parts.last_mut() {
+                Some(length) if !begins && !c.is_ascii_uppercase() => *length = length.saturating_add(1),
+                _ => parts.push(1),
+            }
+            begins = false;
+        } else {
+            return false;
+        }
+    }
+    let letters: usize = parts.iter().sum();
+    parts.iter().all(|part| *part <= LONGEST_PART) && letters >= parts.len().saturating_mul(MEAN_PART)
 }
 
 fn is_markup_for_people(text: &str) -> bool {
@@ -184,6 +211,15 @@ mod tests {
             ("{\"token\":\"at\",\"user\":1}", Some("token, user")),
             ("{\"user\":null}", Some("user")),
             ("{\"4f9d8e7c6b5a\":1,\"id\":2}", Some("***, id")),
+            // Intuit, "OAuth 2.0": the reply of its token endpoint; Microsoft Graph, "user resource type"; RFC 9457's members beside a
+            // vendor's own in kebab case.
+            ("{\"x_refresh_token_expires_in\":1,\"id\":2}", Some("x_refresh_token_expires_in, id")),
+            ("{\"onPremisesDistinguishedName\":1}", Some("onPremisesDistinguishedName")),
+            ("{\"rate-limit-remaining-requests\":1}", Some("rate-limit-remaining-requests")),
+            // What is random has capitals everywhere, digits, or no parts.
+            ("{\"aGVsbGJXbUxkVGhKcXNaQ\":1,\"id\":2}", Some("***, id")),
+            ("{\"qwmzrtplkjhgfdsxcvbnmq\":1,\"id\":2}", Some("***, id")),
+            ("{\"refresh_token_4f9d8e7c6b5a49\":1}", Some("***")),
         ] {
             let reply = VendorReply {
                 content_type: "text/plain".to_owned(),

@@ -15,7 +15,7 @@ use crate::support::database::runtime;
 use crate::support::server::{Setup, run_with};
 use crate::support::vendor::{Vendor, elements};
 use crate::support::wire::{self, Arrived, Step, WireVendor};
-use crate::support::{Caller, TestServer, on_both};
+use crate::support::{Caller, Database, TestServer, on_both};
 
 const TOKEN: &str = "/oauth/2026-03/token";
 const INTROSPECT: &str = "/oauth/2026-03/token/introspect";
@@ -119,21 +119,41 @@ on_both!(an_account_that_is_asked_for_is_known, in |database| {
     });
 });
 
-// Salesforce tells the account by the host of its API, and gives no refresh token where the app's policy holds it back.
-on_both!(an_account_is_known_by_its_host, in |database| {
+// Salesforce tells the organization in the identity URL (Salesforce Help, "Identity URLs"), and gives no refresh token where the app's policy
+// holds it back. An organization that was renamed is the same one (tprouvot/Salesforce-Inspector-reloaded #167).
+on_both!(a_renamed_organization_is_the_same_account, in |database| {
     let vendor = Vendor::start();
     let token = format!("http://{}{TOKEN}", vendor.address);
     let directory = elements(&[("sfdc", &[("https://{site_address}/services/oauth2/token", &token)])]);
     run_with(database, setup(&directory), |server| async move {
         let caller = server.caller();
         let [host, other] = ["acme", "other"].map(|name| format!("https://{name}.my.salesforce.com"));
-        for (code, instance_url, kept) in [("same", &host, Some("rt")), ("moved", &other, None)] {
-            vendor.answers(TOKEN, 200, json!({ "access_token": "at", "refresh_token": "rt", "instance_url": host }));
+        let id = |org: &str| format!("https://login.salesforce.com/id/{org}/005x00000012Q9PAAU");
+        let [org, foreign] = ["00Dx0000000BV7zEAG", "00Dx0000000FOREIGN"];
+        // Stored by the version before, which knew an organization by its address.
+        let old = format!("{{\"account\": {{\"id\": \"{host}\", \"name\": \"{host}\"}}, \"grantedScopes\": null}}");
+        let database = Database::at(server.database.url.clone());
+        for (code, was, instance_url, now, kept) in [
+            ("same", None, &host, org, Some("rt")),
+            ("renamed", None, &other, org, Some("rt")),
+            ("another", None, &host, foreign, None),
+            ("old", Some(&old), &host, org, Some("rt")),
+            ("old and another", Some(&old), &other, foreign, None),
+        ] {
+            let reply = json!({ "access_token": "at", "refresh_token": "rt", "instance_url": host, "id": id(org) });
+            vendor.answers(TOKEN, 200, reply);
             let mut body = with_code("Sales", code);
             body["element"]["key"] = "sfdc".into();
-            let path = format!("/instances/{}", caller.post("/instances", &body).await.ok()["id"]);
-            vendor.answers(TOKEN, 200, json!({ "access_token": "newer", "instance_url": instance_url }));
-            again(&caller, "PATCH", &path, &format!("again {code}")).await;
+            let created = caller.post("/instances", &body).await.ok();
+            assert_eq!(created["vendorAccount"], json!({ "id": org, "name": host }));
+            let path = format!("/instances/{}", created["id"]);
+            if let Some(was) = was {
+                database.execute(&format!("UPDATE instance SET connected = '{was}' WHERE id = {}", created["id"]));
+            }
+            let reply = json!({ "access_token": "newer", "instance_url": instance_url, "id": id(now) });
+            vendor.answers(TOKEN, 200, reply);
+            let renewed = again(&caller, "PATCH", &path, &format!("again {code}")).await;
+            assert_eq!(renewed["vendorAccount"], json!({ "id": now, "name": instance_url }), "{code}");
             assert_eq!(sent_by_refresh(&server, &vendor, &path).await.as_deref(), kept, "{code}");
         }
     });

@@ -82,6 +82,7 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
         ("reply/scope", &reply.scope),
         ("reply/account", &reply.account),
         ("reply/accountName", &reply.account_name),
+        ("reply/accountBefore", &reply.account_before),
         ("errors/code", &oauth2.errors.code),
         ("errors/message", &oauth2.errors.message),
     ];
@@ -90,6 +91,7 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
             ("introspection/scope", &it.scope),
             ("introspection/account", &it.account),
             ("introspection/accountName", &it.account_name),
+            ("introspection/accountBefore", &it.account_before),
         ]
     });
     for (member, pointers) in pointers.into_iter().chain(introspection) {
@@ -97,9 +99,19 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
             check_pointer(&format!("{AT}/{member}/{at}"), pointer, findings);
         }
     }
-    check_account_name(&format!("{AT}/reply"), &reply.account, &reply.account_name, findings);
+    check_beside_account(
+        &format!("{AT}/reply"),
+        &reply.account,
+        (&reply.account_name, &reply.account_before),
+        findings,
+    );
     if let Some(it) = &oauth2.introspection {
-        check_account_name(&format!("{AT}/introspection"), &it.account, &it.account_name, findings);
+        check_beside_account(
+            &format!("{AT}/introspection"),
+            &it.account,
+            (&it.account_name, &it.account_before),
+            findings,
+        );
     }
     let claims = [
         ("accessToken", &reply.access_token),
@@ -120,6 +132,13 @@ fn check_oauth2(oauth2: &OAuth2, findings: &mut Findings) {
     for code in oauth2.errors.terminal.iter().filter(|code| oauth2.errors.configuration.contains(code)) {
         findings
             .add(format!("{AT}/errors/terminal"), format!("`{code}` is both terminal and a fault of configuration"));
+    }
+    let errors = &oauth2.errors;
+    for code in &errors.unavailable {
+        let refuses = [&errors.denied, &errors.terminal, &errors.configuration].iter().any(|list| list.contains(code));
+        let at = format!("{AT}/errors/unavailable");
+        findings.demand(!refuses, &at, format!("`{code}` is unavailable and a refusal, too"));
+        findings.demand(!code.trim().is_empty(), at, "`unavailable` names nothing");
     }
     let lifetimes = [("defaultLifetime", oauth2.refresh.default_lifetime), ("idleLimit", oauth2.refresh.idle_limit)];
     for (member, _) in lifetimes.iter().filter(|(_, seconds)| *seconds == Some(0)) {
@@ -267,13 +286,21 @@ fn check_placement(at: &str, placement: &Placement, findings: &mut Findings) {
 }
 
 fn check_verification(element: &Element, verification: &Verification, findings: &mut Findings) {
-    let Verification { method, path, url, refused, accepted, account, account_name, .. } = verification;
-    for (member, pointers) in [("account", account), ("accountName", account_name)] {
+    let Verification {
+        method, path, url, refused, unavailable, accepted, account, account_name, account_before, ..
+    } = verification;
+    for (member, pointers) in [("account", account), ("accountName", account_name), ("accountBefore", account_before)] {
         for (at, pointer) in pointers.iter().enumerate() {
             check_pointer(&format!("verification/{member}/{at}"), pointer, findings);
         }
     }
-    check_account_name("verification", account, account_name, findings);
+    check_beside_account("verification", account, (account_name, account_before), findings);
+    for (at, sign) in unavailable.iter().enumerate() {
+        let at = format!("verification/unavailable/{at}");
+        check_expiry_sign(&at, sign, findings);
+        let every = sign.at.is_none() && (200..300).contains(&sign.status);
+        findings.demand(!every, at, "without `at` every success would be an outage");
+    }
     match url {
         None => {
             findings.demand(path.starts_with('/'), "verification/path", format!("`{path}` does not begin with `/`"))
@@ -317,10 +344,12 @@ fn check_verification(element: &Element, verification: &Verification, findings: 
     findings.demand(method != "HEAD" || accepted.is_empty(), "verification/accepted", "no reply to HEAD has a body");
 }
 
-/// Without the account nobody asks what it is called.
-fn check_account_name(at: &str, account: &[String], name: &[String], findings: &mut Findings) {
-    if account.is_empty() && !name.is_empty() {
-        findings.without_effect(format!("{at}/accountName"), "`accountName` is read beside `account` alone");
+/// Without the account nobody asks what it is called, or was.
+fn check_beside_account(at: &str, account: &[String], (name, before): (&[String], &[String]), findings: &mut Findings) {
+    for (member, pointers) in [("accountName", name), ("accountBefore", before)] {
+        if account.is_empty() && !pointers.is_empty() {
+            findings.without_effect(format!("{at}/{member}"), format!("`{member}` is read beside `account` alone"));
+        }
     }
 }
 

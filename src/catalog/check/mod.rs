@@ -12,7 +12,10 @@ mod suffixes;
 mod templates;
 mod token_requests;
 
+use std::collections::BTreeMap;
+
 use super::element::Element;
+use crate::kernel::text_template::TextTemplate;
 
 /// Path segments of the API that share the place of an element's key (docs/api.md, Elements), and `api-v2` of its base path.
 const RESERVED_KEYS: [&str; 5] = ["keys", "metadata", "api-v2", "oauthProxies", "convert"];
@@ -119,12 +122,13 @@ fn is_private_address(text: &str) -> bool {
 /// Headers that the credential or the transport sets.
 const OWN_HEADERS: [&str; 5] = ["authorization", "connection", "content-length", "host", "transfer-encoding"];
 
-fn check_headers(at: &str, headers: &std::collections::BTreeMap<String, String>, findings: &mut Findings) {
+fn check_headers(at: &str, headers: &BTreeMap<String, TextTemplate>, findings: &mut Findings) {
     for (name, value) in headers {
         let at = format!("{at}/{name}");
         findings.demand(is_token(name), &at, format!("`{name}` is no header name"));
         let own = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
         findings.demand(!own, &at, format!("the header `{name}` is not the element's to set"));
+        let value = value.as_str();
         let fits = value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.trim() == value;
         findings.demand(fits, &at, format!("the value of the header `{name}` is not plain visible ASCII"));
     }

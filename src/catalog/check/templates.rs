@@ -34,14 +34,28 @@ pub fn check(element: &Element, findings: &mut Findings) {
         used.extend(issuer.variables());
         check_template(element, "authentication/oauth2/authorize/issuer", issuer, findings);
     }
+    // Nothing of a header is shown, unlike what stands in an address.
+    let mut sent = BTreeSet::new();
+    let of_tokens = element.authentication.oauth2.as_ref().map(|oauth2| &oauth2.token.headers);
+    let headers = [("headers", Some(&element.headers)), ("authentication/oauth2/token/headers", of_tokens)];
+    for (at, name, header) in headers
+        .iter()
+        .flat_map(|(at, all)| all.iter().flat_map(move |all| all.iter().map(move |(name, it)| (at, name, it))))
+    {
+        for variable in header.variables() {
+            let declared = element.variables.contains_key(variable);
+            findings.demand(declared, format!("{at}/{name}"), format!("the variable `{variable}` is not declared"));
+            sent.insert(variable);
+        }
+    }
     let members = element.resources.iter().flat_map(|resource| &resource.members);
     used.extend(members.filter_map(|member| member.variable.as_deref()));
     for (name, variable) in &element.variables {
         let at = format!("variables/{name}");
         findings.demand(
-            used.contains(name.as_str()) || variable.kept.is_some(),
+            used.contains(name.as_str()) || sent.contains(name.as_str()) || variable.kept.is_some(),
             &at,
-            format!("the variable `{name}` is used by no URL and no resource, and not `kept`"),
+            format!("the variable `{name}` is used by no URL, no header and no resource, and not `kept`"),
         );
         let shown = variable.kept == Some(Kept::Secret) && used.contains(name.as_str());
         findings.demand(

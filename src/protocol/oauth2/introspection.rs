@@ -36,6 +36,6 @@ pub fn read(
     }
     Ok(Introspected {
         scopes: first_at(&body, &rules.scope).and_then(granted::names),
-        account: account::read(&rules.account, &rules.account_name, Some(&body)),
+        account: account::read(rules.account(), Some(&body)),
     })
 }

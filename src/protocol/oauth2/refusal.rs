@@ -31,7 +31,7 @@ pub(super) fn refusal(
     let message = message(oauth2, body).map(|text| request.mask(text)).or_else(|| codes.first().cloned());
     let message = message.or_else(|| words::of(&[], request, reply));
     let listed = |list: &[String]| codes.iter().find(|code| list.iter().any(|known| means(code, known))).cloned();
-    let outage = codes.iter().any(|code| is_outage(code));
+    let outage = codes.iter().any(|code| is_outage(code, oauth2));
     let (configuration, terminal) = (listed(&oauth2.errors.configuration), listed(&oauth2.errors.terminal));
     // A fault of the server that names a refusal is one (micronaut-security #235); that it is asked too often is not.
     let named = (500..600).contains(&status) && (configuration.is_some() || terminal.is_some());
@@ -62,9 +62,10 @@ pub fn means(code: &str, known: &str) -> bool {
     [code, head].into_iter().any(|said| plain(said) == plain(known))
 }
 
-/// Whether a code tells of trouble at the vendor, and nothing of what was sent.
-pub fn is_outage(code: &str) -> bool {
-    OUTAGES.iter().any(|known| means(code, known))
+/// Whether a code tells of trouble at the vendor, and nothing of what was sent: by the standard, or as the element knows.
+pub fn is_outage(code: &str, oauth2: &OAuth2) -> bool {
+    let listed = oauth2.errors.unavailable.iter().map(String::as_str);
+    OUTAGES.into_iter().chain(listed).any(|known| means(code, known))
 }
 
 /// What stands where the element looks for it; in an envelope, where nothing does.
@@ -127,13 +128,19 @@ mod tests {
 
     #[test]
     fn codes_are_compared_as_what_they_mean() {
+        let element =
+            crate::catalog::Catalog::load(None).unwrap().get("hubspotcrm").unwrap().authentication.oauth2.clone();
+        let mut oauth2 = element.unwrap();
         for code in ["access_denied", "Access_Denied", "access-denied", " ACCESS DENIED ", "access_denied: by the user"]
         {
-            assert!(means(code, "access_denied") && !is_outage(code), "{code}");
+            assert!(means(code, "access_denied") && !is_outage(code, &oauth2), "{code}");
         }
         for code in ["temporarily_unavailable", "server_error", "Server-Error", "slow_down"] {
-            assert!(is_outage(code) && !means(code, "access_denied"), "{code}");
+            assert!(is_outage(code, &oauth2) && !means(code, "access_denied"), "{code}");
         }
-        assert!(!is_outage("") && !is_outage("invalid_request"));
+        assert!(!is_outage("", &oauth2) && !is_outage("invalid_request", &oauth2));
+        oauth2.errors.unavailable = vec!["internal_error".to_owned(), "-1".to_owned()];
+        assert!(["Internal-Error", "-1", "server_error"].iter().all(|code| is_outage(code, &oauth2)));
+        assert!(!is_outage("1", &oauth2));
     }
 }

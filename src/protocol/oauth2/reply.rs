@@ -63,7 +63,7 @@ pub fn read(
         expires_at: lifetime.and_then(|seconds| expiry(now, seconds)),
         ends_at: told(&oauth2.reply.refresh_token_expires_in).and_then(|seconds| expiry(now, seconds)),
         scopes: first_at(&body, &oauth2.reply.scope).and_then(granted::names),
-        account: account::read(&oauth2.reply.account, &oauth2.reply.account_name, Some(&body)),
+        account: account::read(oauth2.reply.account(), Some(&body)),
         replied: variables::given_by_reply(element, &body),
     })
 }

@@ -89,7 +89,7 @@ fn a_refresh_may_go_elsewhere_and_a_revocation_may_authenticate_differently() {
     let elsewhere = "https://login.example/refresh";
     let bent = element("hubspotcrm", |oauth2| {
         oauth2.refresh.url = Some(serde_json::from_value(json!(elsewhere)).unwrap());
-        oauth2.token.headers.insert("X-Own".to_owned(), "yes".to_owned());
+        oauth2.token.headers.insert("X-Own".to_owned(), "yes".into());
     });
     let client = Client { id: Secret::new("id"), secret: Secret::new("secret"), hosts: Hosts::Any };
     let refresh_token = Secret::new("the refresh token");

@@ -96,10 +96,8 @@ fn request(
         TokenMethod::Post => "POST",
         TokenMethod::Get => "GET",
     };
-    let mut request = VendorRequest::new(values.element, method, client.url(url, values)?);
-    for (name, value) in &oauth2.token.headers {
-        request.set_header(name, Secret::new(value));
-    }
+    let mut request = VendorRequest::new(values, method, client.url(url, values)?)?;
+    request.set_headers(&oauth2.token.headers, values)?;
     let secret = Some(&client.secret).filter(|secret| !secret.is_empty());
     match oauth2.chosen_authentication(values.configuration).unwrap_or(call.client_authentication) {
         ClientAuthentication::Post => {

@@ -185,6 +185,9 @@ impl Services {
             }
         };
         let answer = finished(&live, outcome)?;
+        if answer.status.is_success() && !may_mean_expired(&live, answer.status, || self.now()) {
+            live.refused_calls.end();
+        }
         Ok(Passed { answer, live, path: call.path })
     }
 
@@ -239,11 +242,15 @@ fn request(live: &LiveInstance, call: &Call<'_>, body: Upload) -> Result<Request
         }
     }
     without_twins(&mut headers, live);
-    for (name, value) in &live.element.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            headers.entry(name).or_insert(value);
+    live.with_values(|values| {
+        for header in values.headers(&live.element.headers) {
+            let (name, value) = header.map_err(|fault| call_error(live, fault))?;
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(&*value)) {
+                headers.entry(name).or_insert(value);
+            }
         }
-    }
+        Ok::<_, ApiError>(())
+    })?;
     let uri = match live.carrier() {
         Some(Carrier::Header { name, value }) => {
             let name = HeaderName::try_from(name).map_err(|error| ApiError::internal(error))?;

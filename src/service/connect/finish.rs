@@ -299,12 +299,14 @@ impl Refusal {
 /// The vendor sent the person back with an error instead of a code (RFC 6749 section 4.1.2.1).
 fn refused_by_redirect(element: &Element, error: &str, description: Option<String>) -> (Status, Refusal) {
     let vendor = &element.name;
-    let denied = element.authentication.oauth2.as_ref().map(|oauth2| oauth2.errors.denied.as_slice());
+    let oauth2 = element.authentication.oauth2.as_ref();
+    let denied = oauth2.map(|oauth2| oauth2.errors.denied.as_slice());
     if denied.unwrap_or_default().iter().any(|known| means(error, known)) {
         return (Status::Denied, Refusal::of(Reason::AccessDenied, format!("Access to {vendor} was not granted.")));
     }
     let words = description.unwrap_or_else(|| error.to_owned());
-    let reason = if is_outage(error) { Reason::VendorUnavailable } else { Reason::VendorError };
+    let is_outage = oauth2.is_some_and(|oauth2| is_outage(error, oauth2));
+    let reason = if is_outage { Reason::VendorUnavailable } else { Reason::VendorError };
     (Status::Failed, Refusal::of(reason, format!("{vendor} said: {}", ended(&words))))
 }
 
@@ -319,13 +321,15 @@ mod tests {
 
     #[test]
     fn a_redirects_error_is_compared_as_what_it_means() {
-        let element = Element::clone(Catalog::load(None).unwrap().get("hubspotcrm").unwrap());
+        let mut element = Element::clone(Catalog::load(None).unwrap().get("hubspotcrm").unwrap());
+        element.authentication.oauth2.as_mut().unwrap().errors.unavailable = vec!["fatal_error".to_owned()];
         for (error, expected) in [
             ("access_denied", (Status::Denied, Reason::AccessDenied)),
             ("Access_Denied", (Status::Denied, Reason::AccessDenied)),
             ("access-denied", (Status::Denied, Reason::AccessDenied)),
             ("temporarily_unavailable", (Status::Failed, Reason::VendorUnavailable)),
             ("server_error", (Status::Failed, Reason::VendorUnavailable)),
+            ("fatal_error", (Status::Failed, Reason::VendorUnavailable)),
             ("invalid_scope", (Status::Failed, Reason::VendorError)),
         ] {
             let (status, Refusal(outcome)) = refused_by_redirect(&element, error, None);

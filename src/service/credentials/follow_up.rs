@@ -15,8 +15,8 @@ use crate::protocol::{Credential, VendorFault, verification};
 use crate::service::Services;
 use crate::service::process::traffic::Purpose;
 
-/// A spent code waits for its commit meanwhile.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Somebody waits meanwhile, after an exchange with a spent code.
+pub(in crate::service) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the call is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Services {
             Ok(told) => {
                 let known = std::mem::take(replied);
                 *replied = known.renewed(given_by_verification(&input.element, &told));
-                let told = account::read(&call.account, &call.account_name, Some(&told));
+                let told = account::read(call.account(), Some(&told));
                 connected.account = completed(connected.account.take(), told);
                 Ok(())
             }
@@ -87,13 +87,11 @@ impl Provisioning {
         let told = self.element.variables.iter().filter(|(_, variable)| variable.verification.is_some());
         let untold: Vec<&str> =
             told.map(|(name, _)| name.as_str()).filter(|name| replied.get(name).is_none()).collect();
-        let templates = self.element.templates();
-        // What is kept, and no URL needs, may be missing.
-        let needed = |name: &str| templates.iter().any(|(_, url)| url.variables().any(|used| used == name));
         let known = |name: &str| {
             with_values(&self.element, &self.configuration, Some(replied), |values| Ok(values.value(name).is_some()))
         };
-        if untold.iter().any(|name| needed(name) && !known(name).unwrap_or_default()) {
+        // What is kept, and no call needs, may be missing.
+        if untold.iter().any(|name| self.element.needs(name) && !known(name).unwrap_or_default()) {
             return Open::Variable;
         }
         let unnamed = |account: &VendorAccount| account.name.is_none() && !call.account_name.is_empty();
@@ -108,6 +106,6 @@ impl Provisioning {
 /// What is known stays, with the name that the call tells.
 fn completed(known: Option<VendorAccount>, told: Option<VendorAccount>) -> Option<VendorAccount> {
     let Some(known) = known else { return told };
-    let name = told.filter(|told| told.id == known.id).and_then(|told| told.name);
+    let name = told.filter(|told| told.is(&known)).and_then(|told| told.name);
     Some(VendorAccount { name: known.name.or(name), ..known })
 }

@@ -24,7 +24,7 @@ impl Services {
             let hint = form.refused_hint.as_deref();
             let told = reply.and_then(|reply| verification::read(&input.element, call, hint, &request, &reply));
             let told = told.map_err(|fault| fault.into_error(&input.element.name, "the API key"))?;
-            connected.account = account::read(&call.account, &call.account_name, Some(&told));
+            connected.account = account::read(call.account(), Some(&told));
             replied = given_by_verification(&input.element, &told);
         }
         let credential = Credential::ApiKey { key, replied, given_for: input.given_for() };

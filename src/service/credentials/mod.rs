@@ -3,7 +3,7 @@
 mod app_hosts;
 mod app_input;
 mod code_use;
-mod follow_up;
+pub(in crate::service) mod follow_up;
 pub(in crate::service) mod introspect;
 mod key_check;
 pub mod partner_app;

@@ -14,6 +14,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
+use crate::kernel::template::TemplateFault;
 use crate::protocol::oauth2::client::Client;
 use crate::protocol::oauth2::code::suspicion;
 use crate::protocol::oauth2::lifetime;
@@ -116,7 +117,7 @@ impl Services {
             (AuthenticationType::ApiKey, _) => (self.verify_key(input).await?, Ok(())),
         };
         // A reply that names a foreign host must not be stored, let alone called.
-        if let Err(error) = asked.and_then(|()| input.url_of_vendor(provisioned.credential.replied())) {
+        if let Err(error) = asked.and_then(|()| input.is_callable(provisioned.credential.replied())) {
             // An outage ends no grant that somebody has: neither what a caller brought, nor what an instance may share with it.
             let is_outage = error.code.status() >= 500;
             match is_outage && (input.brought.is_some() || lateness.instance().is_some()) {
@@ -326,9 +327,12 @@ impl Provisioning {
         with_values(&self.element, &self.configuration, None, build)
     }
 
-    fn url_of_vendor(&self, replied: &Replied) -> Result<(), ApiError> {
-        with_values(&self.element, &self.configuration, Some(replied), |values| values.url(&self.element.base_url))
-            .map(drop)
+    /// Whether the vendor could be called: its address, and what it told for headers.
+    fn is_callable(&self, replied: &Replied) -> Result<(), ApiError> {
+        with_values(&self.element, &self.configuration, Some(replied), |values| {
+            values.url(&self.element.base_url)?;
+            values.untold_header().map_or(Ok(()), |name| Err(TemplateFault::Missing(name.to_owned()).into()))
+        })
     }
 
     fn brought(&self, access_token: Secret, refresh_token: Option<Secret>) -> Credential {

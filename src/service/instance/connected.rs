@@ -42,10 +42,13 @@ impl Connected {
     /// With what a later reply says; what it leaves out stays.
     pub fn renewed(&self, token: &Token) -> Self {
         let told = Self::of(token);
-        let same = |account: &VendorAccount| self.account.as_ref().is_some_and(|known| known.id == account.id);
+        // A reply tells less than introspection did: not the name. By its id of today the account is known from now on.
+        let renewed = |told: VendorAccount| match &self.account {
+            Some(known) if told.is(known) => VendorAccount { name: known.name.clone().or(told.name), ..told },
+            _ => told,
+        };
         Self {
-            // A reply tells less than introspection did: not the name.
-            account: told.account.filter(|account| !same(account)).or_else(|| self.account.clone()),
+            account: told.account.map(renewed).or_else(|| self.account.clone()),
             granted_scopes: told.granted_scopes.or_else(|| self.granted_scopes.clone()),
         }
     }

@@ -9,6 +9,7 @@ use super::token_sight::TokensRead;
 use crate::catalog::element::Element;
 use crate::catalog::variable::Kept;
 use crate::kernel::error::ApiError;
+use crate::kernel::owner::Owner;
 use crate::kernel::secret::MASK;
 use crate::protocol::variables::Replied;
 use crate::service::Services;
@@ -49,6 +50,12 @@ impl Services {
             .collect();
         let count = values.iter().filter(|value| value.secret && sees).count();
         Ok((values, (count > 0).then_some(TokensRead { instance: id, count })))
+    }
+
+    /// Those that are no secrets, of one that is stored.
+    pub async fn shown_vendor_values(&self, owner: Owner, id: i64) -> Result<BTreeMap<String, String>, ApiError> {
+        let stored = self.stored_instance(owner, id).await?;
+        Ok(self.plain_vendor_values(&stored.instance, &stored.credential))
     }
 
     /// Those that are no secrets, of a credential that is still to be stored. What does not open tells nothing.

@@ -30,7 +30,7 @@ impl Services {
         let refreshes = change.element.refresh().is_some() && !provisioned.external;
         let is_refused = stored.instance.invalid_reason.is_some();
         let before = Connected::of_row_or_unknown(&stored.instance).account;
-        let same_account = before.zip(provisioned.connected.account.as_ref()).is_some_and(|(a, b)| a.id == b.id);
+        let same_account = before.zip(provisioned.connected.account.as_ref()).is_some_and(|(a, b)| a.is(b));
         if !refreshes || is_refused || !same_account || change.moves_host(input) {
             return Cow::Borrowed(provisioned);
         }

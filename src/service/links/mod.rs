@@ -60,7 +60,7 @@ pub(in crate::service) fn ended_with(link: &LinkRow, account: Option<&VendorAcco
 
 /// Whether both are known and are not the same.
 pub(in crate::service) fn differ(one: Option<&VendorAccount>, other: Option<&VendorAccount>) -> bool {
-    one.zip(other).is_some_and(|(one, other)| one.id != other.id)
+    one.zip(other).is_some_and(|(one, other)| !one.is(other))
 }
 
 #[track_caller]

@@ -74,9 +74,15 @@ impl Services {
     ) -> Result<Option<Arc<LiveInstance>>, ApiError> {
         let oauth2 = refused.element.authentication.oauth2.as_ref();
         if !refused.may_expire(self.now()) || !oauth2.is_some_and(|oauth2| means_expired(oauth2, status, body)) {
+            if (200..300).contains(&status) {
+                refused.refused_calls.end();
+            }
             return Ok(None);
         }
         if !refused.refreshable {
+            if !Box::pin(self.is_over(refused)).await {
+                return Ok(None);
+            }
             return match self.end_refused(refused).await {
                 Err(error) if error.code == Code::ReauthorizationRequired => Err(error),
                 _ => Ok(None),

@@ -7,5 +7,6 @@ pub mod fresh_token;
 mod kept;
 mod outcomes;
 mod refusals;
+pub mod refused_calls;
 pub mod single_flight;
 pub mod warm_instances;

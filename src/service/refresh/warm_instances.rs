@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::refused_calls::RefusedCalls;
 use crate::catalog::element::{Element, Placement};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::SystemEntropy;
@@ -58,6 +59,7 @@ pub struct LiveInstance {
     token_hash: Box<[u8]>,
     /// The hour (since 1970) in which its use was noted last.
     pub noted_hour: AtomicI64,
+    pub refused_calls: RefusedCalls,
 }
 
 /// How far a credential is from its end.
@@ -244,16 +246,23 @@ impl WarmInstances {
 impl Services {
     /// The owner's instance with this id, from memory when warm.
     pub async fn live_instance(&self, owner: Owner, id: i64) -> Result<Arc<LiveInstance>, ApiError> {
-        if let Some(known) = self.warm.by_id.get(&id).filter(|_| self.warm.trust.holds(self.now().timestamp())) {
-            return if known.owner == owner {
-                Ok(known)
-            } else {
-                Err(crate::service::of_instance(id)(StoreFault::NotFound))
-            };
-        }
+        let known = match self.warm.by_id.get(&id) {
+            Some(known) if self.warm.trust.holds(self.now().timestamp()) => {
+                return if known.owner == owner {
+                    Ok(known)
+                } else {
+                    Err(crate::service::of_instance(id)(StoreFault::NotFound))
+                };
+            }
+            stale => stale,
+        };
         let generation = self.warm.by_id.generation();
         let stored = self.stored_instance(owner, id).await?;
-        Ok(self.warm.by_id.remember(id, self.live(&stored)?, generation))
+        let mut live = self.live(&stored)?;
+        if let Some(before) = known.filter(|known| known.version == live.version) {
+            live.refused_calls = before.refused_calls.carried();
+        }
+        Ok(self.warm.by_id.remember(id, live, generation))
     }
 
     /// The owner's instance that an Element token names.
@@ -357,6 +366,7 @@ impl Services {
             configuration: called.collect(),
             token_hash: row.token_hash.as_slice().into(),
             noted_hour: AtomicI64::new(0),
+            refused_calls: RefusedCalls::default(),
             element,
         })
     }

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{Own, creation, fresh_code, key, setup_of};
+use crate::api::console::person::Person;
 use crate::api::users::{draft, made};
 use crate::support::on_both;
 use crate::support::receiver::Receiver;
@@ -67,6 +68,7 @@ on_both!(named_members_of_the_reply_are_kept, in |database| {
     let (_directory, setup) = setup_of(&cases.iter().map(|case| &case.0).zip(&vendors).collect::<Vec<_>>());
     run_with(database, setup, |server| async move {
         let caller = server.caller();
+        let mut person = Person::admin(&server).await;
         let receiver = Receiver::start().await;
         caller.put("/notifications/webhook", &json!({ "url": receiver.url() })).await.ok();
         for (number, ((_, reply, values), vendor)) in cases.into_iter().zip(&vendors).enumerate() {
@@ -77,6 +79,11 @@ on_both!(named_members_of_the_reply_are_kept, in |database| {
             let created = caller.post("/instances", &body).await;
             let path = format!("/instances/{}", created.ok()["id"]);
             assert_eq!(caller.get(&format!("{path}/vendor-values")).await.ok(), values);
+            let page = person.shown(&format!("/console/{}", path.trim_start_matches('/'))).await;
+            for value in values.as_array().expect("a list") {
+                let told = value["value"].as_str().expect("a text");
+                assert_eq!(page.contains(told), value["secret"] == false, "{told}: {page}");
+            }
             // By a call of its own alone.
             for text in [&created.text, &caller.get(&path).await.text] {
                 assert!(!text.contains("xoxp-1") && !text.contains("hooks.slack"), "{text}");

@@ -1,9 +1,13 @@
 //! What an element's file can say of a vendor's OAuth, and what is sent and read then.
 
+mod accounts;
 mod callback;
 mod follow_up;
+mod headers;
 mod kept;
+mod outages;
 mod own_servers;
+mod refused_calls;
 mod token_requests;
 
 use serde_json::{Value, json};

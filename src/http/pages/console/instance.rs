@@ -52,6 +52,7 @@ pub async fn page(operator: &Operator, id: i64, told: &Told) -> Result<HttpRespo
     let services = &operator.services;
     let view = services.get_instance(operator.owner(), id).await?;
     let usage = services.instance_usage(operator.owner(), id).await?;
+    let told_by_vendor = services.shown_vendor_values(operator.owner(), id).await?;
     let element = services.element_by_id(operator.owner(), view.element_id);
     let problem = told.problem.as_ref().map(|error| error.message.as_str());
     let moves = told.problem.as_ref().is_some_and(|error| error.code == Code::SecretNeededForNewHost);
@@ -65,6 +66,10 @@ pub async fn page(operator: &Operator, id: i64, told: &Told) -> Result<HttpRespo
             h2 #details { "Details" }
             (details(operator, &view))
             p.soft { (texts::INSTANCE_TOKEN) }
+            @if !told_by_vendor.is_empty() {
+                h3 { (texts::TOLD_BY_VENDOR) }
+                dl { @for (name, value) in &told_by_vendor { (row(name, html! { (value) })) } }
+            }
             p { a href={ (deliveries::HERE) "?instanceId=" (view.id) } { (texts::DELIVERIES_OF_IT) } }
         }
         @if let Some(element) = &element {

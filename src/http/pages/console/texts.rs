@@ -32,6 +32,7 @@ pub const AUDIT: &str = "Each change to people, apps, instances, links, webhooks
 
 pub const INSTANCE_TOKEN: &str =
     "The instance’s token is not shown here: GET /instances/{id} of the API gives it to callers.";
+pub const TOLD_BY_VENDOR: &str = "Told by the vendor";
 pub const DELIVERIES_OF_IT: &str = "What was told of it";
 pub const REFRESH_NOT_NEEDED: &str = "This connection has no token that is refreshed.";
 pub const SECRET_KEPT: &str = "One is stored. Leave this empty to keep it.";
