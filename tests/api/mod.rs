@@ -7,6 +7,7 @@ mod body_bytes;
 mod change_instance;
 mod changed_element;
 mod closing_connections;
+mod code_ends;
 mod code_once;
 mod configuration;
 mod connect_attacks;

@@ -1,9 +1,10 @@
 //! A code goes to the vendor once (RFC 6749 section 4.1.2): whoever brings it, by whichever call, to whichever process. Strict
 //! vendors answer a second time by ending what the first one brought.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::provision::Provisioning;
 use crate::kernel::code::Code;
@@ -15,7 +16,7 @@ use crate::service::Services;
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::organization::rooms::Taken;
 use crate::service::process::flight::Lateness;
-use crate::service::process::leases::while_beating;
+use crate::service::process::leases::signs_of_life;
 use crate::service::process::liveness::{Death, Watch};
 use crate::store::leases::Seen;
 use crate::store::limits::Limit;
@@ -33,6 +34,10 @@ pub(super) struct HeldCode {
     again: bool,
     _room: Option<Taken>,
 }
+
+/// While this is there, its code is seen to be in use.
+#[derive(Clone)]
+pub struct CodeAlive(#[expect(dead_code, reason = "it is dropped")] Arc<DropGuard>);
 
 /// Who is first with a code.
 pub(super) enum First {
@@ -182,11 +187,19 @@ impl Services {
         }
     }
 
-    /// Runs the token call of a code with signs of life for whoever comes with the same one.
-    pub(super) async fn while_code_is_held<T>(&self, held: &HeldCode, work: impl Future<Output = T>) -> T {
-        let (id, process) = (held.used.id, self.process);
+    /// Signs of life for whoever comes with the same code, from its token call to the commit of what it brings.
+    pub(super) fn keep_code_alive(&self, held: &HeldCode) -> CodeAlive {
+        let (id, process, store) = (held.used.id, self.process, self.store.clone());
         let beat = move |conn: &mut AnyConn| spent_codes::beat(conn, id, process);
-        while_beating(&self.store, "a code", beat, work).await
+        let over = CancellationToken::new();
+        let alive = over.clone().drop_guard();
+        self.detached.start(async move {
+            tokio::select! {
+                () = signs_of_life(&store, "a code", beat) => {}
+                () = over.cancelled() => {}
+            }
+        });
+        CodeAlive(Arc::new(alive))
     }
 
     /// Writes down what a token call left of its code.

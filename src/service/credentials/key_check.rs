@@ -37,6 +37,7 @@ impl Services {
             refreshed_at: None,
             grant: None,
             code: None,
+            code_alive: None,
             external: false,
             connected,
         })

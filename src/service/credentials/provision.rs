@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::code_use::{Fate, First, HeldCode};
+use super::code_use::{CodeAlive, Fate, First, HeldCode};
 use super::partner_app::{PartnerApp, oauth2_of, own_client};
 use super::token_call::Asker;
 use crate::catalog::element::{ApiKey, AuthenticationType, Element};
@@ -48,6 +48,8 @@ pub struct Provisioned {
     pub grant: Option<i64>,
     /// The use of the code that this came from; it ends with the commit, or when this is let go.
     pub code: Option<CodeUse>,
+    /// Of that code, until this is stored or let go.
+    pub code_alive: Option<CodeAlive>,
     /// The caller brought the tokens.
     pub external: bool,
     /// What is known of the vendor's account.
@@ -155,12 +157,16 @@ impl Services {
             let asked = self.follow_up(input, &mut provisioned).await;
             Ok::<_, ApiError>((provisioned, asked))
         };
-        let spent = self.while_code_is_held(&held, spending).await;
+        let alive = self.keep_code_alive(&held);
+        let spent = spending.await;
         if spent.is_err() {
             self.end_code(input.owner, &held.used, fate, lateness).await;
         }
         let (provisioned, asked) = spent?;
-        Ok(Exchanged::Now(Box::new(Provisioned { code: Some(held.used), ..provisioned }), asked))
+        Ok(Exchanged::Now(
+            Box::new(Provisioned { code: Some(held.used), code_alive: Some(alive), ..provisioned }),
+            asked,
+        ))
     }
 
     /// `fate`: of the code, where it fails.
@@ -228,6 +234,7 @@ impl Services {
                     refreshed_at: Some(since),
                     grant: None,
                     code: None,
+                    code_alive: None,
                     external: true,
                     connected: Connected::default(),
                 })
@@ -273,6 +280,7 @@ impl Services {
             refreshed_at: Some(self.now()),
             grant,
             code: None,
+            code_alive: None,
             external: false,
         }
     }

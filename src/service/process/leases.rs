@@ -115,26 +115,32 @@ pub(in crate::service) async fn while_beating<T, B>(
 where
     B: Fn(&mut AnyConn) -> Result<bool, StoreFault> + Clone + Send + 'static,
 {
-    let beats = async {
-        let (mut pause, mut lost) = (BEAT, false);
-        loop {
-            tokio::time::sleep(pause).await;
-            let beaten = store.write(beat.clone()).await;
-            let at_once = beaten.is_err() && pause == BEAT;
-            pause = if at_once { BEAT_AGAIN } else { BEAT };
-            match beaten {
-                // What was begun is finished all the same: its write compares versions.
-                Ok(false) if !lost => {
-                    tracing::warn!(lease = what, "another process has taken over");
-                    lost = true;
-                }
-                Err(fault) if !at_once => tracing::warn!(lease = what, %fault, "no sign of life could be given"),
-                Ok(_) | Err(_) => {}
-            }
-        }
-    };
-    match select(pin!(work), pin!(beats)).await {
+    match select(pin!(work), pin!(signs_of_life(store, what, beat))).await {
         Either::Left((done, _)) => done,
-        Either::Right((never, _)) => match never {},
+        // What was begun is finished all the same: its write compares versions.
+        Either::Right(((), work)) => {
+            tracing::warn!(lease = what, "another process has taken over");
+            work.await
+        }
+    }
+}
+
+/// Gives signs of life until the lease is not this process's any more.
+pub(in crate::service) async fn signs_of_life<B>(store: &Store, what: &str, beat: B)
+where
+    B: Fn(&mut AnyConn) -> Result<bool, StoreFault> + Clone + Send + 'static,
+{
+    let mut pause = BEAT;
+    loop {
+        tokio::time::sleep(pause).await;
+        let beaten = store.write(beat.clone()).await;
+        let at_once = beaten.is_err() && pause == BEAT;
+        pause = if at_once { BEAT_AGAIN } else { BEAT };
+        match beaten {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(fault) if !at_once => tracing::warn!(lease = what, %fault, "no sign of life could be given"),
+            Err(_) => {}
+        }
     }
 }
