@@ -20,6 +20,7 @@ pub mod leases;
 pub mod limits;
 pub mod links;
 mod migrate;
+pub mod newer_tokens;
 pub mod notices;
 pub mod organization_settings;
 pub mod partner_apps;

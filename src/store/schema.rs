@@ -468,6 +468,7 @@ diesel::table! {
         outcome -> Nullable<Text>,
         attempts -> BigInt,
         created_at -> UtcTimestamp,
+        newer_sealed -> Nullable<Binary>,
     }
 }
 

@@ -48,6 +48,7 @@ pub const CONFIGURATION: Column = Column::new("instance", "configuration_sealed"
 pub const CREDENTIAL: Column = Column::new("credential", "sealed", "instance_id", OWNER);
 pub const GRANT: Column = Column::new("oauth_grant", "sealed", "id", OWNER);
 pub const ANSWER: Column = Column::new("idempotency", "reply_sealed", "id", OWNER);
+pub const NEWER_TOKEN: Column = Column::new("spent_code", "newer_sealed", "id", OWNER);
 pub const REVOCATION: Column = Column::new("revocation", "sealed", "id", OWNER);
 pub const PARTNER_APP: Column = Column::new("partner_app", "sealed", "id", OWNER);
 pub const LINK_TOKEN: Column = Column::new("connect_link", "token_sealed", "id", OWNER);
@@ -57,7 +58,7 @@ pub const WEBHOOK_SECRETS: Column = Column::new("webhook", "secrets_sealed", "id
 pub const AUDIT_NAMES: Column = Column::new("audit_log", "names_sealed", "id", OWNER);
 
 /// All of them.
-pub const SEALED: [Column; 16] = [
+pub const SEALED: [Column; 17] = [
     // First: without them no server starts.
     DATA_KEY,
     ORGANIZATION_SECRET,
@@ -68,6 +69,7 @@ pub const SEALED: [Column; 16] = [
     CREDENTIAL,
     GRANT,
     ANSWER,
+    NEWER_TOKEN,
     REVOCATION,
     PARTNER_APP,
     LINK_TOKEN,

@@ -26,6 +26,8 @@ struct Row {
     outcome: Option<String>,
     attempts: i64,
     created_at: UtcTime,
+    /// Of no code (`newer_tokens`).
+    newer_sealed: Option<Vec<u8>>,
 }
 
 /// The use of a code that one process has: the row, and that it is this use's.
@@ -55,7 +57,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Kept => "kept",
             Self::Refused => "refused",
@@ -159,6 +161,7 @@ pub fn claim(conn: &mut AnyConn, who: Claimant, hashes: &[CodeHashes]) -> Result
         outcome: None,
         attempts: 1,
         created_at: UtcTime(now),
+        newer_sealed: None,
     };
     diesel::insert_into(spent_code::table).values(&row).execute(conn)?;
     taken(conn)?;

@@ -9,9 +9,10 @@ use ligand::kernel::owner::Owner;
 use ligand::kernel::secret::Secret;
 use ligand::service::actor::Actor;
 use ligand::service::people::bootstrap::{CreatedUser, UserInput};
-use ligand::store::principals;
-use ligand::store::sealed::{ORGANIZATION_SECRET, REVOCATION, SEALED};
+use ligand::store::newer_tokens::{self, Newer};
+use ligand::store::sealed::{NEWER_TOKEN, ORGANIZATION_SECRET, REVOCATION, SEALED};
 use ligand::store::users::By;
+use ligand::store::{AnyConn, principals};
 use ligand::vault::{Form, VaultFault, password};
 use serde_json::{Value, json};
 
@@ -46,6 +47,12 @@ async fn fill(server: &TestServer, caller: &Caller) -> Value {
     read(once.header("idempotency-key", "once").body(with_key("Once").to_string())).await.ok();
     caller.post("/connect/links", &json!({ "elements": ["hubspotcrm"] })).await.ok();
     caller.get_with("/elements/hubspotcrm/oauth/url/default", &[("callbackUrl", SITE)]).await.ok();
+    let (services, now) = (&server.services, server.services.now());
+    let owner = owner_of(server, "admin@example.com").await;
+    let place = NEWER_TOKEN.place(owner.organization, 7);
+    let newer = Newer { id: 7, sealed: services.vault.seal(place, b"newer").expect("it is sealed") };
+    let keep = move |conn: &mut AnyConn| newer_tokens::keep(conn, owner, b"hash", &newer, now);
+    services.store.write(keep).await.expect("the database");
     caller.create_with_code(server.sandbox(), "Moved").await
 }
 

@@ -6,6 +6,7 @@ mod code_use;
 pub(in crate::service) mod follow_up;
 pub(in crate::service) mod introspect;
 mod key_check;
+mod newer_token;
 pub mod partner_app;
 pub mod provision;
 pub mod revocations;

@@ -123,7 +123,10 @@ impl Services {
             // An outage ends no grant that somebody has: neither what a caller brought, nor what an instance may share with it.
             let is_outage = error.code.status() >= 500;
             match is_outage && (input.brought.is_some() || lateness.instance().is_some()) {
-                true => self.let_code_go(input.owner, provisioned.code.as_ref(), lateness).await,
+                true => {
+                    self.let_code_go(input.owner, provisioned.code.as_ref(), lateness).await;
+                    self.keep_newer(input, &provisioned, lateness).await;
+                }
                 false => self.let_grant_go(input, &provisioned, lateness).await,
             }
             return Err(error);
@@ -239,7 +242,8 @@ impl Services {
                     connected: Connected::default(),
                 })
             }
-            (_, Some(refresh_token)) => {
+            (_, Some(brought)) => {
+                let refresh_token = &self.newest(input, brought).await?;
                 let client = input.client();
                 let told = input.told_by_caller().unwrap_or_default();
                 input.refuse_untold(&told, false)?;

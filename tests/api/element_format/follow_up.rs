@@ -125,6 +125,53 @@ on_both!(without_the_variable_nothing_is_stored_and_the_grant_is_let_go, in |dat
     });
 });
 
+// What a refresh token that is brought has become is lost to its caller otherwise. Atlassian's, Xero's and DocuSign's rotate, and each tells by another
+// call what calls need (Atlassian Developer, "OAuth 2.0 (3LO) apps", "Use a refresh token"; Xero Developer, "The standard authorization code flow", "Refreshing
+// access tokens"; DocuSign, "How to get an access token with Authorization Code Grant", step 4 and "Refresh tokens").
+on_both!(a_brought_token_that_was_renewed_is_not_lost, in |database| {
+    let xero = Own {
+        top: "headers = { Xero-tenant-id = \"{tenant}\" }",
+        tables: "[variables.tenant]\nverification = \"/0/id\"\n[verification]\nurl = \"ORIGIN/oauth/token/accessible-resources\"",
+        ..Own::default()
+    };
+    let docusign = Own {
+        base: "{base_uri}/restapi",
+        top: "hosts = \"any\"",
+        tables: "[variables.base_uri]\nverification = \"/0/uri\"\n[verification]\nurl = \"ORIGIN/oauth/token/accessible-resources\"",
+        ..Own::default()
+    };
+    let cases = [atlassian(), xero, docusign];
+    let vendors: Vec<Vendor> = cases.iter().map(|_| Vendor::start()).collect();
+    let (_directory, setup) = setup_of(&cases.iter().zip(&vendors).collect::<Vec<_>>());
+    run_with(database, setup, |server| async move {
+        let caller = server.caller();
+        for (number, vendor) in vendors.iter().enumerate() {
+            let mut body = creation(&json!({ "refresh_token": "rt-0" }));
+            body["element"]["key"] = json!(key(number));
+            body["externalAuthentication"] = json!("initial");
+            for round in 1..4 {
+                issues(vendor, &json!({ "refresh_token": format!("rt-{round}") }));
+                let away = round < 3;
+                vendor.answers(RESOURCES, if away { 503 } else { 200 }, json!([{ "id": "site-1", "uri": "https://acme.example" }]));
+                let reply = caller.post("/instances", &body).await;
+                if away { drop(reply.fails(502, "vendor_unreachable")) } else { drop(reply.ok()) }
+                let sent = sent_to(vendor, "/token").last().expect("a call").field("refresh_token");
+                assert_eq!(sent, Some(format!("rt-{}", round - 1)), "{number}");
+            }
+            assert!(sent_to(vendor, "/revoke").is_empty());
+            // Another one that is brought is its own.
+            body["providerData"]["refresh_token"] = json!("another");
+            caller.post("/instances", &body).await.ok();
+            assert_eq!(sent_to(vendor, "/token").last().expect("a call").field("refresh_token").as_deref(), Some("another"));
+        }
+        let mut other = creation(&json!({ "refresh_token": "rt-0" }));
+        other["externalAuthentication"] = json!("initial");
+        server.stranger().await.post("/instances", &other).await.ok();
+        let sent = sent_to(&vendors[0], "/token").last().expect("a call").field("refresh_token");
+        assert_eq!(sent.as_deref(), Some("rt-0"), "another organization's");
+    });
+});
+
 // The account alone is no reason to lose a good token.
 on_both!(a_vendor_that_does_not_say_whose_it_is_is_no_obstacle, in |database| {
     let vendor = Vendor::start();

@@ -1,0 +1,1 @@
+ALTER TABLE spent_code DROP COLUMN newer_sealed;
