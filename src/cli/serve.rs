@@ -110,6 +110,7 @@ impl Build {
             work_counted: Arc::default(),
             metrics,
             large_bodies: Arc::default(),
+            imports: Arc::default(),
             changes: Arc::default(),
             password_gate: Arc::new(Semaphore::new(hashes_at_once())),
             public_url: self.public_url,

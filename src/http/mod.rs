@@ -12,6 +12,7 @@ mod error;
 mod extract;
 mod head;
 mod lifetime;
+mod line_body;
 mod listeners;
 pub mod openapi;
 mod own_names;

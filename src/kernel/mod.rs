@@ -5,6 +5,7 @@ pub mod clock;
 pub mod code;
 pub mod entropy;
 pub mod error;
+pub mod lines;
 pub mod loopback;
 pub mod owner;
 pub mod paging;

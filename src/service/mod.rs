@@ -123,6 +123,8 @@ pub struct Parts {
     pub rooms: Arc<Rooms>,
     pub rates: Arc<Rates>,
     pub large_bodies: Arc<LargeBodies>,
+    /// One import of an organization at a time.
+    pub imports: Arc<Queues<i64>>,
     /// One change of a row at a time, by its id.
     pub changes: Arc<Queues<i64>>,
     /// Password hashing is slow on purpose: this many at a time.

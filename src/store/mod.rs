@@ -14,6 +14,7 @@ pub mod grants;
 pub mod idempotency;
 pub mod identity;
 mod ids;
+pub mod imports;
 pub mod instances;
 mod lanes;
 pub mod leases;

@@ -472,7 +472,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+
+    instance_import (organization_id, account_id, import_id) {
+        organization_id -> BigInt,
+        account_id -> BigInt,
+        import_id -> Text,
+        instance_id -> BigInt,
+    }
+}
+
 diesel::joinable!(credential -> instance (instance_id));
+diesel::joinable!(instance_import -> instance (instance_id));
 diesel::joinable!(instance_usage -> instance (instance_id));
 diesel::joinable!(instance -> app_user (created_by));
 diesel::joinable!(app_user -> organization (organization_id));
@@ -485,6 +497,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     app_user,
     credential,
     instance,
+    instance_import,
     instance_tag,
     instance_usage,
     organization,

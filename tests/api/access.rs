@@ -59,6 +59,7 @@ const OPERATIONS: &[(For, &[&str])] = &[
             "delete_element_instance",
             "list_instances",
             "create_instance",
+            "import_instances",
             "count_instances",
             "get_instance",
             "replace_instance",

@@ -87,8 +87,109 @@ on_both!(an_access_token_with_its_expiry_is_taken_as_it_is, |server| async move 
     assert!(server.sandbox().calls().is_empty(), "no vendor call");
 });
 
-on_both!(an_expiry_that_is_none_means_a_refresh, |server| async move {
-    for interval in [json!(0), json!(-1), json!("soon"), json!(null), json!("")] {
+on_both!(a_time_in_any_spelling_is_read_and_asks_no_vendor, |server| async move {
+    let caller = server.caller();
+    let (access_token, refresh_token) = own_tokens(&server).await;
+    // The clock stands at 2026-03-01T12:00:00Z.
+    for (told, ends) in [
+        // RFC 6749 section 5.1.
+        (json!({ "expires_in": 600 }), "2026-03-01T12:10:00Z"),
+        // Nango's `credentials.expires_at` (npm @nangohq/types, OAuth2Credentials), as JSON has a `Date`.
+        (json!({ "expires_at": "2026-03-01T12:20:00.000Z" }), "2026-03-01T12:20:00Z"),
+        // Strava and requests-oauthlib: seconds since 1970 (oauthlib/oauth2/rfc6749/parameters.py, `expires_at`).
+        (json!({ "expires_at": 1_772_367_600 }), "2026-03-01T12:20:00Z"),
+        (json!({ "expires_at": "1772367600.25" }), "2026-03-01T12:20:00Z"),
+        // simple-oauth2 and googleapis (google-auth-library `Credentials.expiry_date`): milliseconds.
+        (json!({ "expires_at": 1_772_367_600_000_i64 }), "2026-03-01T12:20:00Z"),
+        // golang.org/x/oauth2 `Token.Expiry`: RFC 3339 with the zone of the machine.
+        (json!({ "expires_at": "2026-03-01T13:20:00+01:00" }), "2026-03-01T12:20:00Z"),
+        // What is over stays over: the first use renews it.
+        (json!({ "expires_at": "2026-02-28T12:00:00Z" }), "2026-02-28T12:00:00Z"),
+        // A count is from when the token was got.
+        (json!({ "expires_in": "1800", "refresh_time": "2026-03-01T11:50:00Z" }), "2026-03-01T12:20:00Z"),
+        (json!({ "expires_in": 1800, "expires_at": 1_772_367_600 }), "2026-03-01T12:20:00Z"),
+    ] {
+        let mut body = external(json!({}));
+        body["providerData"] = told.clone();
+        let data = body["providerData"].as_object_mut().expect("an object");
+        data.extend([
+            ("access_token".to_owned(), json!(access_token)),
+            ("refresh_token".to_owned(), json!(refresh_token)),
+        ]);
+        assert_eq!(caller.post("/instances", &body).await.ok()["expiresAt"], ends, "{told}");
+    }
+    for (keys, got, ends) in [
+        // Cloud Elements shows both as texts, the second in seconds since 1970.
+        (
+            json!({ "oauth.user.refresh_interval": "1800", "oauth.user.refresh_time": "1772366300" }),
+            "11:58:20",
+            "12:28:20",
+        ),
+        (
+            json!({ "oauth.user.refresh_interval": 1800.0, "oauth.user.refresh_time": 1_772_366_300_000_i64 }),
+            "11:58:20",
+            "12:28:20",
+        ),
+        (
+            json!({ "oauth.user.refresh_interval": 600, "oauth.user.refresh_time": "Sun, 01 Mar 2026 11:58:20 GMT" }),
+            "11:58:20",
+            "12:08:20",
+        ),
+        (json!({ "oauth.user.expires_at": "2026-03-01 12:28:20 UTC" }), "12:00:00", "12:28:20"),
+        // The element says for how long.
+        (json!({ "oauth.user.refresh_time": 1_772_366_300 }), "11:58:20", "12:28:20"),
+    ] {
+        let mut body = external(json!({ "oauth.user.token": access_token, "oauth.user.refresh_token": refresh_token }));
+        body["configuration"].as_object_mut().expect("an object").extend(keys.as_object().expect("an object").clone());
+        let instance = caller.post("/instances", &body).await.ok();
+        assert_eq!(instance["lastRefreshAt"], format!("2026-03-01T{got}Z"), "{keys}");
+        assert_eq!(instance["expiresAt"], format!("2026-03-01T{ends}Z"), "{keys}");
+    }
+    assert!(server.sandbox().calls().is_empty(), "a refresh token that was not spent");
+});
+
+on_both!(a_time_that_is_none_is_refused_and_spends_nothing, |server| async move {
+    let caller = server.caller();
+    let (access_token, refresh_token) = own_tokens(&server).await;
+    let tokens = || json!({ "oauth.user.token": access_token, "oauth.user.refresh_token": refresh_token });
+    for (key, value) in [
+        ("oauth.user.refresh_interval", json!(0)),
+        ("oauth.user.refresh_interval", json!(-1)),
+        ("oauth.user.refresh_interval", json!("soon")),
+        ("oauth.user.refresh_interval", json!({ "seconds": 1800 })),
+        ("oauth.user.refresh_time", json!("yesterday")),
+        // A count is no time at which something was, and a time to come neither.
+        ("oauth.user.refresh_time", json!(1800)),
+        ("oauth.user.refresh_time", json!("2026-03-02T12:00:00Z")),
+        ("oauth.user.expires_at", json!(true)),
+        ("expires_in", json!([])),
+    ] {
+        let mut body = external(tokens());
+        body["configuration"][key] = value.clone();
+        let said = caller.post("/instances", &body).await.fails(400, "bad_configuration");
+        assert!(said.starts_with(key), "{value}: {said}");
+    }
+    // `Expiry` of golang.org/x/oauth2 where nothing is known: the zero of Go's time.
+    for (member, value) in
+        [("expires_at", json!("0001-01-01T00:00:00Z")), ("expires_in", json!("3600s")), ("expires_at", json!(false))]
+    {
+        let mut body = external(json!({}));
+        body["providerData"] = json!({ "access_token": access_token, "refresh_token": refresh_token, member: value });
+        let said = caller.post("/instances", &body).await.fails(400, "bad_configuration");
+        assert!(said.starts_with(member), "{value}: {said}");
+    }
+    // A change that brings tokens reads them by the same rules.
+    let mut body = external(tokens());
+    body["configuration"]["oauth.user.refresh_interval"] = 1800.into();
+    let instance = caller.post("/instances", &body).await.ok();
+    body["configuration"]["oauth.user.refresh_interval"] = "soon".into();
+    caller.patch(&format!("/instances/{}", instance["id"]), &body).await.fails(400, "bad_configuration");
+    assert!(server.sandbox().calls().is_empty(), "the vendor was asked");
+    assert_eq!(server.count().await, 1);
+});
+
+on_both!(without_a_time_a_refresh_token_is_proven, |server| async move {
+    for interval in [json!(null), json!("")] {
         let (access_token, refresh_token) = own_tokens(&server).await;
         let body = external(json!({
             "oauth.user.token": access_token, "oauth.user.refresh_token": refresh_token,

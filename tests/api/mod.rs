@@ -35,6 +35,7 @@ mod hub_story;
 mod hubs;
 mod idempotency;
 mod identity;
+pub mod imports;
 mod kept_refresh_token;
 mod key_generations;
 mod limits;

@@ -176,7 +176,7 @@ fn ids_are_64_bit_and_configuration_is_a_plain_map() {
         let name = way.rsplit('/').next().unwrap_or_default();
         let is_id = way.contains("/properties/") && (name == "id" || name.ends_with("Id"));
         // What others call something is a text.
-        let is_text = matches!(name, "requestId" | "externalId" | "clientId" | "operationId")
+        let is_text = matches!(name, "requestId" | "externalId" | "importId" | "clientId" | "operationId")
             || way.contains("/VendorAccount/")
             || way.contains("/Session/");
         if is_id && !is_text {

@@ -7,6 +7,7 @@ use std::path::Path;
 const AUDITED: &[&str] = &[
     "data_keys",
     "forgetting",
+    "imports",
     "instances",
     "links",
     "organization_settings",

@@ -7,6 +7,7 @@ pub mod documents;
 mod element_instances;
 mod elements;
 pub mod hubs;
+mod imports;
 mod instance_configuration;
 mod instances;
 mod links;
@@ -59,6 +60,7 @@ pub const AREAS: &[Area] = &[
     Area { first: "elements", tag: "apps", callers: Callers::Known, routes: apps::routes },
     Area { first: "elements", tag: "instances", callers: Callers::Known, routes: element_instances::routes },
     Area { first: "instances", tag: "own-instance", callers: Callers::WithElement, routes: own_instance::routes },
+    Area { first: "instances", tag: "instances", callers: Callers::Known, routes: imports::routes },
     Area { first: "instances", tag: "instances", callers: Callers::Known, routes: instances::routes },
     Area { first: "instances", tag: "instances", callers: Callers::Known, routes: instance_configuration::routes },
     Area { first: "connect", tag: "connect", callers: Callers::Known, routes: links::routes },

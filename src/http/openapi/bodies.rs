@@ -42,6 +42,11 @@ pub struct CreateInstance {
     external_id: Option<String>,
 }
 
+/// Instances, one JSON object to a line.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary, example = "{\"importId\":\"crm-7\",\"name\":\"Acme\",\"element\":{\"key\":\"hubspotcrm\"}}")]
+pub struct ImportLines(String);
+
 /// A change: what is absent stays as it is.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({ "name": "Renamed", "tags": ["Docs"] }))]

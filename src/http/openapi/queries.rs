@@ -159,6 +159,14 @@ pub struct ChangeQuery {
 }
 
 #[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ImportQuery {
+    /// Look at every line, and store nothing
+    #[param(default = false)]
+    dry_run: Option<bool>,
+}
+
+#[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RefreshQuery {
     /// Renew the access token first, unless that happened in the last ten seconds. When the vendor cannot be reached and

@@ -11,13 +11,40 @@ const MILLISECONDS: f64 = 1e11;
 /// The last millisecond of the calendar. What is above it means "never".
 const END_OF_TIME: f64 = 253_402_300_799_999.0;
 
+/// What somebody writes of a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelled {
+    /// So many seconds, from when the token was got.
+    Lifetime(i64),
+    /// At this time, which may be over.
+    At(DateTime<Utc>),
+}
+
+impl Spelled {
+    /// None: for ever. `since`: when the token was got.
+    pub fn end(self, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Lifetime(seconds) => expiry(since, seconds),
+            Self::At(end) => Some(end),
+        }
+    }
+}
+
 /// Seconds from now; nothing from zero, negatives, the past and nonsense.
 pub fn read(value: &Value, now: DateTime<Utc>) -> Option<i64> {
+    match spelled(value)? {
+        Spelled::Lifetime(seconds) => Some(seconds),
+        Spelled::At(end) => until(end, now),
+    }
+}
+
+/// As it is written; nothing from zero, negatives and nonsense.
+pub fn spelled(value: &Value) -> Option<Spelled> {
     match value {
-        Value::Number(number) => of_number(number.as_f64()?, now),
+        Value::Number(number) => of_number(number.as_f64()?),
         Value::String(text) => match text.trim().parse() {
-            Ok(number) => of_number(number, now),
-            Err(_) => until(date(text.trim())?, now),
+            Ok(number) => of_number(number),
+            Err(_) => date(text.trim()).map(Spelled::At),
         },
         _ => None,
     }
@@ -29,14 +56,14 @@ pub fn expiry(since: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
     end.filter(|end| end.year() <= 9999)
 }
 
-fn of_number(number: f64, now: DateTime<Utc>) -> Option<i64> {
+fn of_number(number: f64) -> Option<Spelled> {
     #[expect(clippy::as_conversions, reason = "the cast saturates, which is what a lifetime of 1e300 seconds means")]
     let whole = number as i64;
     match number {
-        1.0..=LONGEST => Some(whole),
-        LONGEST..MILLISECONDS => until(DateTime::from_timestamp(whole, 0)?, now),
-        MILLISECONDS..=END_OF_TIME => until(DateTime::from_timestamp_millis(whole)?, now),
-        END_OF_TIME.. => Some(whole),
+        1.0..=LONGEST => Some(Spelled::Lifetime(whole)),
+        LONGEST..MILLISECONDS => DateTime::from_timestamp(whole, 0).map(Spelled::At),
+        MILLISECONDS..=END_OF_TIME => DateTime::from_timestamp_millis(whole).map(Spelled::At),
+        END_OF_TIME.. => Some(Spelled::Lifetime(whole)),
         _ => None,
     }
 }
@@ -101,6 +128,16 @@ mod tests {
             let read = read(&hour, now()).unwrap_or_else(|| panic!("{hour}"));
             assert!((3600..=3601).contains(&read), "{hour}: {read}");
         }
+    }
+
+    #[test]
+    fn a_time_that_is_over_is_one_all_the_same() {
+        let over = DateTime::from_timestamp(1_772_366_399, 0).unwrap();
+        for value in [json!(1_772_366_399), json!("1772366399000"), json!("2026-03-01T11:59:59Z")] {
+            assert_eq!(spelled(&value), Some(Spelled::At(over)), "{value}");
+        }
+        assert_eq!(spelled(&json!("600")).and_then(|it| it.end(over)), DateTime::from_timestamp(1_772_366_999, 0));
+        assert_eq!(spelled(&json!(1e18)).map(|it| it.end(over)), Some(None), "for ever");
     }
 
     #[test]

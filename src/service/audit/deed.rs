@@ -128,6 +128,7 @@ actions! {
     OrganizationCreated "organization.created" Organization "POST" "Organization created";
     OrganizationChanged "organization.changed" Organization "PATCH" "Organization settings changed";
     OrganizationSecretReset "organization.secretReset" Organization "POST" "Organization secret reset";
+    InstancesExported "instances.exported" Organization "GET" "Instances exported by the operator";
     OrganizationLimitsSet "organization.limitsSet" Organization "PATCH" "Limits set by the operator";
     AppSaved "app.saved" App "PUT" "OAuth app saved";
     AppDeleted "app.deleted" App "DELETE" "OAuth app deleted";

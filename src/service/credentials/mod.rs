@@ -19,3 +19,4 @@ pub mod token_hosts;
 pub(in crate::service) mod token_turns;
 mod told_by_redirect;
 pub(in crate::service) mod told_hosts;
+mod unproven;

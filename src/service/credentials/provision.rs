@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::code_use::{CodeAlive, Fate, First, HeldCode};
 use super::partner_app::{PartnerApp, oauth2_of, own_client};
 use super::token_call::Asker;
+use super::unproven::no_tokens;
 use crate::catalog::element::{ApiKey, AuthenticationType, Element};
 use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
@@ -17,7 +18,6 @@ use crate::kernel::secret::Secret;
 use crate::kernel::template::TemplateFault;
 use crate::protocol::oauth2::client::Client;
 use crate::protocol::oauth2::code::suspicion;
-use crate::protocol::oauth2::lifetime;
 use crate::protocol::oauth2::reply::Token;
 use crate::protocol::oauth2::token;
 use crate::protocol::variables::{Replied, Values};
@@ -25,9 +25,10 @@ use crate::protocol::{Credential, VendorFault};
 use crate::service::Services;
 use crate::service::grants::Started;
 use crate::service::ground::{PATIENCE, waits_for_database};
+use crate::service::instance::brought::Brought;
 use crate::service::instance::configuration::{CALLBACK_URL, CLIENT_ID, CLIENT_SECRET, Configuration};
 use crate::service::instance::connected::Connected;
-use crate::service::instance::input::{Brought, ProviderData};
+use crate::service::instance::input::ProviderData;
 use crate::service::process::flight::Lateness;
 use crate::store::grants;
 use crate::store::spent_codes::CodeUse;
@@ -216,7 +217,7 @@ impl Services {
         Ok(Provisioned { connected, ..self.provisioned(input, token, None, *grant) })
     }
 
-    /// Tokens that the caller obtained itself: an access token with its lifetime is taken as it is, a refresh token is
+    /// Tokens that the caller obtained itself: an access token with its time is taken as it is, a refresh token is
     /// proven first.
     async fn take_over(
         &self,
@@ -226,21 +227,8 @@ impl Services {
     ) -> Result<Provisioned, ApiError> {
         let oauth2 = input.oauth2()?;
         match (&brought.access_token, &brought.refresh_token) {
-            (Some(access_token), refresh_token) if refresh_token.is_none() || brought.lifetime.is_some() => {
-                let since = brought.since.unwrap_or_else(|| self.now());
-                Ok(Provisioned {
-                    credential: input.brought(access_token.clone(), refresh_token.clone()),
-                    lifetime: brought.lifetime,
-                    lifetime_named: brought.lifetime.is_some(),
-                    expires_at: brought.lifetime.and_then(|seconds| lifetime::expiry(since, seconds)),
-                    ends_at: None,
-                    refreshed_at: Some(since),
-                    grant: None,
-                    code: None,
-                    code_alive: None,
-                    external: true,
-                    connected: Connected::default(),
-                })
+            (Some(access_token), refresh_token) if refresh_token.is_none() || brought.is_dated() => {
+                Ok(input.as_brought(oauth2, brought, access_token.clone(), self.now()))
             }
             (_, Some(brought)) => {
                 let refresh_token = &self.newest(input, brought).await?;
@@ -257,11 +245,7 @@ impl Services {
                 token.replied = told.renewed(token.replied);
                 Ok(Provisioned { external: true, ..self.provisioned(input, token, Some(refresh_token.clone()), None) })
             }
-            (_, None) => {
-                let message = "externalAuthentication is `initial`: the configuration needs oauth.user.refresh_token, \
-                               or oauth.user.token with oauth.user.refresh_interval.";
-                Err(ApiError::new(Code::MissingConfiguration, message))
-            }
+            (_, None) => Err(no_tokens()),
         }
     }
 
@@ -312,7 +296,7 @@ impl Provisioning {
         Asker { owner: self.owner, what, lateness, turn: None }
     }
 
-    fn oauth2(&self) -> Result<&OAuth2, ApiError> {
+    pub(super) fn oauth2(&self) -> Result<&OAuth2, ApiError> {
         oauth2_of(&self.element)
     }
 
@@ -340,16 +324,11 @@ impl Provisioning {
     }
 
     /// Whether the vendor could be called: its address, and what it told for headers.
-    fn is_callable(&self, replied: &Replied) -> Result<(), ApiError> {
+    pub(super) fn is_callable(&self, replied: &Replied) -> Result<(), ApiError> {
         with_values(&self.element, &self.configuration, Some(replied), |values| {
             values.url(&self.element.base_url)?;
             values.untold_header().map_or(Ok(()), |name| Err(TemplateFault::Missing(name.to_owned()).into()))
         })
-    }
-
-    fn brought(&self, access_token: Secret, refresh_token: Option<Secret>) -> Credential {
-        let (replied, given_for) = (self.told_by_caller().unwrap_or_default(), self.given_for());
-        Credential::OAuth2 { access_token, refresh_token, replied, scopes: None, given_for }
     }
 
     pub(super) fn given_for(&self) -> Option<String> {

@@ -4,15 +4,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::configuration::text_of;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::pasted::trimmed;
 use crate::kernel::patch::Patch;
 use crate::kernel::plain_text::limited;
 use crate::kernel::plain_text::plain_text;
-use crate::kernel::secret::{MASK, Secret};
-use crate::protocol::pasted;
+use crate::kernel::secret::Secret;
 
 const LONGEST_NAME: usize = 255;
 /// Bytes of a name or tag with its markup: more is not even looked at.
@@ -96,6 +94,15 @@ impl ProviderData {
         }
     }
 
+    /// A member as it was sent, unless it is absent, null or empty.
+    pub fn given(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| is_given(value))
+    }
+
+    pub fn set(&mut self, name: &str, value: Value) {
+        self.0.insert(name.to_owned(), value);
+    }
+
     pub fn secret(&self, name: &str) -> Option<Secret> {
         self.text(name).map(Secret::new)
     }
@@ -103,23 +110,6 @@ impl ProviderData {
     /// `debug: true` asks for an `elements-trace-id`.
     pub fn debug(&self) -> bool {
         self.0.get("debug").is_some_and(|value| value == &Value::Bool(true) || value == "true")
-    }
-}
-
-/// Tokens that the caller obtained itself: external authentication (docs/api.md, Creating an instance).
-#[derive(Clone, Default)]
-pub struct Brought {
-    pub access_token: Option<Secret>,
-    pub refresh_token: Option<Secret>,
-    /// Seconds that the access token lives.
-    pub lifetime: Option<i64>,
-    /// When it was issued.
-    pub since: Option<DateTime<Utc>>,
-}
-
-impl Brought {
-    pub fn is_empty(&self) -> bool {
-        self.access_token.is_none() && self.refresh_token.is_none()
     }
 }
 
@@ -187,35 +177,6 @@ impl InstanceInput {
         Ok(Some(change))
     }
 
-    /// What the caller brings instead of a code, under the keys that are otherwise ours or in `providerData`. A masked
-    /// token is none.
-    pub fn brought(&self) -> Result<Option<Brought>, ApiError> {
-        match self.external_authentication.as_deref() {
-            None | Some("" | "none") => return Ok(None),
-            Some("initial") => {}
-            Some(_) => return Err(ApiError::new(Code::BadBody, "externalAuthentication must be `none` or `initial`.")),
-        }
-        let configured = |key: &str| self.configuration.as_ref()?.get(key).cloned().and_then(text_of);
-        let text = |member: &str, key: &str| {
-            let provided = self.provider_data.as_ref().and_then(|data| data.text(member));
-            provided.or_else(|| configured(key)).filter(|text| !text.is_empty() && text != MASK)
-        };
-        let token = |member: &str, key: &str| {
-            let cleaned = text(member, key).map(|text| pasted::token(&text)).transpose();
-            let refused = |unfit| ApiError::new(Code::BadConfiguration, format!("{key} {unfit}."));
-            Ok::<_, ApiError>(cleaned.map_err(refused)?.filter(|text| !text.is_empty()).map(Secret::new))
-        };
-        let lifetime = text("expires_in", "oauth.user.refresh_interval").and_then(|text| text.parse().ok());
-        let since = configured("oauth.user.refresh_time").and_then(|text| text.parse().ok());
-        Ok(Some(Brought {
-            access_token: token("access_token", "oauth.user.token")?,
-            refresh_token: token("refresh_token", "oauth.user.refresh_token")?,
-            lifetime: lifetime.filter(|seconds| *seconds > 0),
-            // From 1970 on: what lies before is no time of a token, and not every database has it.
-            since: since.filter(|seconds| *seconds >= 0).and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
-        }))
-    }
-
     /// Whether it brings what can be spent only once: a code, or tokens of the caller's own.
     pub fn spends(&self) -> bool {
         self.has_code() || self.external_authentication.as_deref() == Some("initial")
@@ -223,8 +184,8 @@ impl InstanceInput {
 
     /// Whether it brings what a new OAuth credential comes from. An instance that is sent back as it was returned says
     /// `initial` too, and brings nothing.
-    pub fn renews(&self) -> Result<bool, ApiError> {
-        Ok(self.has_code() || self.brought()?.is_some_and(|brought| !brought.is_empty()))
+    pub fn renews(&self, now: DateTime<Utc>) -> Result<bool, ApiError> {
+        Ok(self.has_code() || self.brought(now)?.is_some_and(|brought| !brought.is_empty()))
     }
 
     pub fn has_code(&self) -> bool {
@@ -239,6 +200,11 @@ impl InstanceInput {
         let message = format!("The authorization was not given: {}", said.trim_end_matches('.'));
         Err(ApiError::new(Code::AuthorizationDenied, format!("{message}.")).with_provider_message(Some(said)))
     }
+}
+
+/// Null and an empty text are as if they were absent.
+pub(super) fn is_given(value: &Value) -> bool {
+    !value.is_null() && value.as_str().is_none_or(|text| !text.trim().is_empty())
 }
 
 impl Tag {

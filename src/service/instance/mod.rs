@@ -1,6 +1,7 @@
 //! What an instance is, as it is stored and as callers see it.
 
 pub mod answer;
+pub mod brought;
 pub mod changed_element;
 pub mod configuration;
 pub mod connected;

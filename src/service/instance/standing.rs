@@ -58,6 +58,11 @@ impl Standing {
         Self { of, ends_at: Some(ends_at), failing: None }
     }
 
+    /// As it was where it comes from.
+    pub fn failing(self, of: Option<DateTime<Utc>>, failing: Failing) -> Self {
+        Self { of, failing: Some(failing), ..self }
+    }
+
     /// After one more refusal.
     #[must_use]
     pub fn refused(self, said: String, now: DateTime<Utc>) -> Self {

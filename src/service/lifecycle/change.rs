@@ -100,7 +100,7 @@ impl Services {
             if got.is_none() && input.version.is_some_and(|meant| meant != stored.instance.version) {
                 return Err(Code::InstanceChanged.into());
             }
-            change.refuse_secrets_of_old_host(input, input.renews()?)?;
+            change.refuse_secrets_of_old_host(input, input.renews(self.now())?)?;
             let growth = change.stored.instance.bytes().saturating_sub(stored.instance.bytes());
             let _room = match growth {
                 0 => None,
@@ -112,7 +112,7 @@ impl Services {
                 && let Some(provisioning) = self.new_credential(&stored, &change, input, reauthenticate)?
             {
                 if self.refuse_element_changed_since(&change.element, &stored).is_err() {
-                    change.refuse_kept_secrets(input, input.renews()?, FILE_CHANGED)?;
+                    change.refuse_kept_secrets(input, input.renews(self.now())?, FILE_CHANGED)?;
                 }
                 // Others need not wait for the vendor; what they change meanwhile is read again.
                 drop(turn);
@@ -202,7 +202,7 @@ impl Services {
         let mut configuration = before.clone();
         let without_effect = configuration.merge(&element, input.configuration.clone().unwrap_or_default())?;
         let authentication = configuration.authentication_type(&element)?;
-        let brought = input.brought()?;
+        let brought = input.brought(self.now())?;
         let external = stored.instance.brings_tokens() || brought.is_some();
         let owner = Owner { organization: stored.instance.organization_id, account: stored.instance.account_id };
         let app = self.app_for(owner, &element, authentication, &configuration).await?;
@@ -248,11 +248,11 @@ impl Services {
         reauthenticate: bool,
     ) -> Result<Option<Provisioning>, ApiError> {
         // An instance that is sent back as it was returned says `initial` too, and brings nothing.
-        let brought = input.brought()?.filter(|brought| !brought.is_empty());
+        let brought = input.brought(self.now())?.filter(|brought| !brought.is_empty());
         let switched = stored.instance.authentication_type != change.authentication.as_str();
         let asked = match change.authentication {
             AuthenticationType::OAuth2 => {
-                let brings = input.renews()?;
+                let brings = input.renews(self.now())?;
                 if (switched || reauthenticate) && !brings {
                     return Err(missing_code(&change.element));
                 }

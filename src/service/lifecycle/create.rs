@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rows::Draft;
+use super::rows::{Draft, Wanted};
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
@@ -11,10 +11,10 @@ use crate::kernel::owner::Owner;
 use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::audit::Deed;
-use crate::service::credentials::provision::{Got, Provisioned, Provisioning, needless};
+use crate::service::credentials::provision::{Got, Provisioned};
 use crate::service::ground::{PATIENCE, waits_for_database};
 use crate::service::instance::answer::Answer;
-use crate::service::instance::configuration::{CALLBACK_URL, Configuration};
+use crate::service::instance::configuration::CALLBACK_URL;
 use crate::service::instance::idempotency::{Begun, Claimed, IdempotencyKey};
 use crate::service::instance::input::{ElementReference, InstanceInput};
 use crate::service::organization::rooms::Taken;
@@ -212,57 +212,31 @@ impl Services {
     ) -> Result<Draft, ApiError> {
         let caller = actor.principal()?;
         let element = self.named_element(actor.owner(), element_in_path, input.element.as_ref())?;
-        let name =
-            input.plain_name()?.ok_or_else(|| ApiError::new(Code::BadName, "The name of the instance is missing."))?;
-        let tags = input.plain_tags()?.unwrap_or_else(|| vec![name.clone()]);
-        let external_id = input.checked_external_id()?.flatten();
-        let brought = input.brought()?;
-        input.refuse_denial()?;
-        let mut configuration = Configuration::of(&element);
-        let without_effect = configuration.merge(&element, input.configuration.unwrap_or_default())?;
-        let authentication = configuration.authentication_type(&element)?;
-        let brought = brought.filter(|_| authentication == AuthenticationType::OAuth2);
+        let mut wanted = Wanted::of(element, input, self.now())?;
         let owner = actor.owner();
-        let app = self.app_for(owner, &element, authentication, &configuration).await?;
+        let app = self.app_for(owner, &wanted.element, wanted.authentication, &wanted.configuration).await?;
         if let Some(app) = &app {
-            app.fill(&mut configuration);
+            app.fill(&mut wanted.configuration);
         }
-        let provider_data = input.provider_data.unwrap_or_default();
-        if app.is_some() && brought.is_none() && provider_data.text("secret").is_some() {
-            configuration.set(CALLBACK_URL, Some(self.redirect_url()));
+        if app.is_some() && wanted.brought.is_none() && wanted.provider_data.text("secret").is_some() {
+            wanted.configuration.set(CALLBACK_URL, Some(self.redirect_url()));
         }
-        configuration.require(&element, authentication, &needless(brought.is_some(), app.is_some()))?;
-        if authentication == AuthenticationType::OAuth2 && brought.is_none() && provider_data.code().is_none() {
-            return Err(crate::service::credentials::provision::missing_code(&element));
+        wanted.require(app.is_some())?;
+        if wanted.authentication == AuthenticationType::OAuth2
+            && wanted.brought.is_none()
+            && wanted.provider_data.code().is_none()
+        {
+            return Err(crate::service::credentials::provision::missing_code(&wanted.element));
         }
-        let trace = provider_data.debug();
-        let creator = Creator {
-            id: caller.user,
-            email: caller.email.clone(),
-            first_name: caller.first_name.clone(),
-            last_name: caller.last_name.clone(),
-        };
-        let (secret, state) = (provider_data.text("secret"), provider_data.text("state"));
-        let request = (&name, &tags, &external_id, &configuration, secret, state);
+        let creator = Creator::from(&**caller);
+        let (secret, state) = (wanted.provider_data.text("secret"), wanted.provider_data.text("state"));
+        let request = (&wanted.name, &wanted.tags, &wanted.external_id, &wanted.configuration, secret, state);
         let request = serde_json::to_vec(&request).map_err(|error| ApiError::internal(error))?;
-        let (started, dead) = (None, None);
-        let provisioning = Provisioning {
-            owner,
-            element,
-            authentication,
-            configuration,
-            app,
-            provider_data,
-            brought,
-            started,
-            request,
-            dead,
-        };
-        Ok(Draft { name, tags, external_id, provisioning, without_effect, trace, creator, trail: None })
+        Ok(wanted.into_draft(owner, app, creator, request))
     }
 
     /// The element that path and body name. Both may, if they agree.
-    fn named_element(
+    pub(super) fn named_element(
         &self,
         owner: Owner,
         in_path: Option<&str>,

@@ -1,13 +1,21 @@
 //! The rows that an instance is made of.
 
-use crate::catalog::element::Element;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::catalog::element::{AuthenticationType, Element};
+use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::owner::Owner;
 use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::service::Services;
-use crate::service::credentials::provision::{Provisioned, Provisioning};
+use crate::service::credentials::partner_app::PartnerApp;
+use crate::service::credentials::provision::{Provisioned, Provisioning, needless};
+use crate::service::instance::brought::Brought;
 use crate::service::instance::configuration::Configuration;
+use crate::service::instance::input::{InstanceInput, ProviderData};
 use crate::service::instance::schedule::{due_at, tell_end_at};
 use crate::service::instance::standing::Standing;
 use crate::store::audit::Record;
@@ -28,6 +36,72 @@ pub(in crate::service) struct Draft {
     pub creator: Creator,
     /// What its commit leaves in the audit log, made before anything is spent.
     pub trail: Option<Box<Record>>,
+}
+
+/// What a caller sent, as far as it can be judged without the database.
+pub(in crate::service) struct Wanted {
+    pub element: Arc<Element>,
+    pub name: String,
+    pub tags: Vec<String>,
+    pub external_id: Option<String>,
+    pub authentication: AuthenticationType,
+    pub configuration: Configuration,
+    without_effect: Vec<String>,
+    pub brought: Option<Brought>,
+    pub provider_data: ProviderData,
+}
+
+impl Wanted {
+    pub fn of(element: Arc<Element>, input: InstanceInput, now: DateTime<Utc>) -> Result<Self, ApiError> {
+        let name =
+            input.plain_name()?.ok_or_else(|| ApiError::new(Code::BadName, "The name of the instance is missing."))?;
+        let tags = input.plain_tags()?.unwrap_or_else(|| vec![name.clone()]);
+        let external_id = input.checked_external_id()?.flatten();
+        let brought = input.brought(now)?;
+        input.refuse_denial()?;
+        let mut configuration = Configuration::of(&element);
+        let without_effect = configuration.merge(&element, input.configuration.unwrap_or_default())?;
+        let authentication = configuration.authentication_type(&element)?;
+        let brought = brought.filter(|_| authentication == AuthenticationType::OAuth2);
+        let provider_data = input.provider_data.unwrap_or_default();
+        Ok(Self {
+            element,
+            name,
+            tags,
+            external_id,
+            authentication,
+            configuration,
+            without_effect,
+            brought,
+            provider_data,
+        })
+    }
+
+    /// `app`: whether the organization has one that serves.
+    pub fn require(&self, app: bool) -> Result<(), ApiError> {
+        self.configuration.require(&self.element, self.authentication, &needless(self.brought.is_some(), app))
+    }
+
+    /// `request`: what makes two uses of one code the same.
+    pub fn into_draft(self, owner: Owner, app: Option<PartnerApp>, creator: Creator, request: Vec<u8>) -> Draft {
+        let Self { element, name, tags, external_id, authentication, configuration, .. } = self;
+        let (brought, provider_data, trace) = (self.brought, self.provider_data.clone(), self.provider_data.debug());
+        let (started, dead) = (None, None);
+        let provisioning = Provisioning {
+            owner,
+            element,
+            authentication,
+            configuration,
+            app,
+            provider_data,
+            brought,
+            started,
+            request,
+            dead,
+        };
+        let without_effect = self.without_effect;
+        Draft { name, tags, external_id, provisioning, without_effect, trace, creator, trail: None }
+    }
 }
 
 impl Services {

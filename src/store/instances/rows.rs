@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::versions::Versions;
 use crate::kernel::owner::Owner;
 use crate::kernel::stored::{self, Unreadable};
+use crate::store::principals::Principal;
 use crate::store::schema::{credential, instance};
 use crate::store::time::UtcTime;
 
 #[derive(Debug, Clone, Queryable, Insertable, Serialize, Deserialize)]
-#[diesel(table_name = instance)]
+// With defaults for what is none, SQLite would take many rows one by one, in a transaction of diesel's own.
+#[diesel(table_name = instance, treat_none_as_default_value = false)]
 pub struct InstanceRow {
     pub id: i64,
     pub organization_id: i64,
@@ -57,7 +59,7 @@ impl InstanceRow {
 }
 
 #[derive(Debug, Clone, Queryable, Insertable, AsChangeset, Serialize, Deserialize)]
-#[diesel(table_name = credential, primary_key(instance_id), treat_none_as_null = true)]
+#[diesel(table_name = credential, primary_key(instance_id), treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct CredentialRow {
     pub instance_id: i64,
     pub organization_id: i64,
@@ -93,6 +95,17 @@ pub struct Creator {
     pub email: String,
     pub first_name: String,
     pub last_name: String,
+}
+
+impl From<&Principal> for Creator {
+    fn from(user: &Principal) -> Self {
+        Self {
+            id: user.user,
+            email: user.email.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+        }
+    }
 }
 
 /// An instance with its credential and creator.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::actions_of;
 use crate::api::console::person::Person;
+use crate::api::imports;
 use crate::api::users::draft;
 use crate::support::caller::with_key;
 use crate::support::server::PASSWORD;
@@ -101,6 +102,9 @@ on_both!(every_operation_that_changes_something_leaves_its_row, |server| async m
     let one = played.leaves("create_instance", made, &["instance.created"]).await.json();
     let made = admin.post("/elements/hubspotcrm/instances", &with_key("Two")).await;
     let two = played.leaves("create_element_instance", made, &["instance.created"]).await.json();
+    let line = imports::text_of(&[imports::key_line(1)]);
+    let imported = imports::sent(&admin, "", line).await;
+    played.leaves("import_instances", imported, &["instance.created"]).await;
     let (one_path, named) = (format!("/instances/{}", one["id"]), json!({ "name": "New" }));
     let two_path = format!("/elements/hubspotcrm/instances/{}", two["id"]);
     played.leaves("update_instance", admin.patch(&one_path, &named).await, &["instance.changed"]).await;

@@ -10,7 +10,7 @@ use ligand::store::principals;
 use crate::support::TestServer;
 
 /// What the rows of one request say was done, in alphabetical order.
-async fn actions_of(server: &TestServer, request: &str) -> Vec<String> {
+pub async fn actions_of(server: &TestServer, request: &str) -> Vec<String> {
     server.services.chain_audit_log().await.expect("they are chained");
     let admin = server.admin.email.clone();
     let found = server.services.store.read(move |conn| principals::find_by_email(conn, &admin)).await;
