@@ -1,6 +1,7 @@
 //! Settings: every flag is also an environment variable, and `--help` is their documentation.
 
 mod audit;
+mod moving;
 mod organizations;
 mod outbound;
 pub mod secret_source;
@@ -22,6 +23,7 @@ use crate::kernel::secret::Secret;
 use secret_source::SecretFile;
 
 pub use audit::Audit;
+pub use moving::{Export, Import, Mapping, System};
 pub use organizations::{NewLimit, Organizations};
 pub use outbound::Outbound;
 pub use storage::Storage;
@@ -95,6 +97,14 @@ pub enum Command {
     /// Beside running servers, or without any; with their settings. Says what was erased, in numbers. Backups, logs, and what your
     /// receivers of notices keep, it does not reach.
     Forget(Box<Forget>),
+    /// Bring instances in, with the tokens that they have elsewhere: JSON lines, encrypted with age or not
+    ///
+    /// Beside running servers, or without any. Asks no vendor. Prints what became of each line as a JSON line, and ends with status 1
+    /// where one failed. May be interrupted at any moment, and repeated: a line that made an instance finds it.
+    Import(Box<Import>),
+    /// Write the instances of an organization, with every secret of theirs, as JSON lines that `ligand import` reads, encrypted with
+    /// age
+    Export(Box<Export>),
     /// The audit log: who changed what
     #[command(subcommand)]
     Audit(Audit),

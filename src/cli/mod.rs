@@ -1,15 +1,19 @@
 //! The command line: what an operator can do beside the API.
 
+mod age_file;
 mod audit;
 mod backup;
 mod data_lock;
 mod database;
 mod elements;
+mod export;
 mod first_login;
 mod forget;
+mod import;
 mod key_ring;
 mod keys;
 pub mod memory_image;
+mod nango;
 mod organizations;
 mod port;
 mod postgres_tools;
@@ -84,6 +88,8 @@ async fn carry_out(command: Command) -> Ended {
         Command::Users(command) => users::run(command).await,
         Command::Revoke(command) => revoke::run(*command).await,
         Command::Forget(command) => forget::run(*command).await,
+        Command::Import(command) => import::run(*command).await,
+        Command::Export(command) => export::run(*command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Organizations(command) => organizations::run(command).await,
         Command::Elements(Elements::Check { catalogue }) => {

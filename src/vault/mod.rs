@@ -1,5 +1,7 @@
-//! Floor 1: how secrets rest. Sealing under the key ring, keyed look-up hashes, passwords, session tokens. No I/O.
+//! Floor 1: how secrets rest. Sealing under the key ring, keyed look-up hashes, passwords, session tokens, files for other servers. No
+//! I/O.
 
+pub mod age;
 pub mod audit_key;
 pub mod document;
 pub mod generations;

@@ -205,6 +205,8 @@ fn help_documents_every_variable_of_a_command_and_shows_no_secret() {
         (&["backup"], STORAGE.to_vec()),
         (&["restore"], [STORAGE, &["LIGAND_ELEMENTS_DIR"]].concat()),
         (&["resume"], STORAGE.to_vec()),
+        (&["import"], [STORAGE, &["LIGAND_ELEMENTS_DIR"]].concat()),
+        (&["export"], [STORAGE, &["LIGAND_ELEMENTS_DIR"]].concat()),
         (&["openapi"], vec![]),
     ] {
         let secret = "hunter2-hunter2";
@@ -220,7 +222,9 @@ fn help_documents_every_variable_of_a_command_and_shows_no_secret() {
         assert!(!help.contains(secret), "{help}");
     }
     let help = Ligand::new().run(&["--help"]);
-    for command in ["serve", "migrate", "backup", "restore", "resume", "keys", "users", "elements", "openapi"] {
+    for command in
+        ["serve", "migrate", "backup", "restore", "resume", "import", "export", "keys", "users", "elements", "openapi"]
+    {
         assert!(help.succeeds().contains(command), "{command}");
     }
 }

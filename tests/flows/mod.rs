@@ -23,6 +23,7 @@ mod kill;
 mod listeners;
 mod liveness;
 mod metrics;
+mod moving;
 mod nginx;
 mod notices;
 pub mod oidc_provider;

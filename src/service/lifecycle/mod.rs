@@ -5,6 +5,7 @@ mod change_entry;
 pub mod create;
 pub mod delete;
 pub mod end_grants;
+pub mod export;
 pub mod forget;
 pub mod import;
 pub mod import_line;
