@@ -65,6 +65,7 @@ impl Jobs {
         jobs.every(AUDIT_HEAD_EVERY, services, |services| async move { services.log_audit_head().await });
         jobs.every(Duration::from_secs(5), services, |services| async move { services.write_usage().await });
         jobs.every(LINKS_EVERY, services, |services| async move { services.expire_links().await.map(drop) });
+        jobs.every(LINKS_EVERY, services, |services| async move { services.lapse_held().await.map(drop) });
         jobs.every(ENDS_EVERY, services, |services| async move { services.tell_token_ends().await.map(drop) });
         jobs.every(Duration::from_secs(600), services, |services| async move {
             services.sign_in_limits.sweep();

@@ -78,6 +78,7 @@ codes! {
     AppNotFound "app_not_found" 404 "The organization has no OAuth app for this element.";
     InstanceNotFound "instance_not_found" 404 "No such instance.";
     LinkNotFound "link_not_found" 404 "No such connect link.";
+    HandleNotFound "handle_not_found" 404 "The connect link has no such handle.";
     ConfigurationNotFound "configuration_not_found" 404 "No such configuration entry.";
     ResourceNotFound "resource_not_found" 404 "The element has no such resource.";
     VendorNotFound "vendor_not_found" 404 "The vendor has no such object.";
@@ -91,9 +92,11 @@ codes! {
     RoleGranted "role_granted" 409 "The user has this role already.";
     LastAdministrator "last_administrator" 409 "This is the organization's last administrator who can sign in: make somebody else an administrator first.";
     LinkEnded "link_ended" 409 "The connect link does not work any more.";
+    LinkFailed "link_failed" 409 "The vendor gave what was confirmed, and no connection came of it: the link says why.";
     InstanceChanged "instance_changed" 409 "The instance was changed meanwhile, so nothing was saved: look at its current values, and save again.";
     SecretNeededForNewHost "secret_needed_for_new_host" 409 "The vendor is reached at another host than what is stored was given for, so nothing stored is sent there: send every secret anew in the same request.";
     AppNotForHost "app_not_for_host" 409 "The organization's OAuth app was not stored for this host of the vendor: name another host, or add this one to the app's `hosts`.";
+    HandleLapsed "handle_lapsed" 410 "What the handle stood for is over: it waits five minutes, and for one confirmation that the vendor answers. Send the person to the link again.";
     InstanceDeleted "instance_deleted" 410 "The instance that this Idempotency-Key made was deleted since: send a new key to make another one.";
     IdempotencyConflict "idempotency_conflict" 409 "The Idempotency-Key was used with another request, or its first call is still under way.";
     WebhookSecrets "webhook_secrets" 409 "One or two webhook secrets are active, no fewer and no more.";

@@ -83,10 +83,14 @@ impl Services {
             under_way.told = told;
             // Without a code no code fits.
             under_way.came_back = Some(redirected.code.as_ref().map(digest).unwrap_or_default());
+            let hold = self.hold_redirect(owner, &mut under_way, &redirected).await?;
             let id = grant.id;
             let sealed = self.vault.seal_document(GRANT.place(owner.organization, id), &under_way)?;
             let before = grant.sealed.clone();
-            let used = move |conn: &mut AnyConn| grants::replace_document(conn, owner, id, (&before, &sealed));
+            let used = move |conn: &mut AnyConn| match &hold {
+                Some((hold, kept)) => grants::hold(conn, owner, id, (&before, &sealed), (hold, *kept)),
+                None => grants::replace_document(conn, owner, id, (&before, &sealed)),
+            };
             match self.store.write_for(owner, used).await {
                 // Somebody was quicker, or a rotation sealed the document anew: look again.
                 Err(StoreFault::Conflict(_)) => {

@@ -1,5 +1,8 @@
 //! Authorizations under way: what is kept from the address to which a user is sent until the vendor sends the user back.
 
+mod found_by;
+mod held;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,7 +10,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::catalog::element::Element;
+use crate::catalog::element::{AuthenticationType, Element};
 use crate::catalog::oauth2::{OAuth2, Pkce};
 use crate::kernel::entropy::url_token;
 use crate::kernel::error::ApiError;
@@ -24,6 +27,9 @@ use crate::store::grants::{self, Grant};
 use crate::store::sealed::GRANT;
 use crate::vault::document::{self, Document};
 use crate::vault::lookup::Purpose;
+
+pub use found_by::FoundBy;
+pub use held::{Held, Stage};
 
 /// How long a user may take at the vendor.
 pub(in crate::service) const OPEN_FOR: TimeDelta = TimeDelta::hours(1);
@@ -50,11 +56,18 @@ pub struct LinkWaiting {
     pub popup: bool,
     /// What the instance's configuration is given: by the link, by the person, and the OAuth app.
     pub configuration: Map<String, Value>,
+    /// With a key there is no vendor to come back from: it waits for a confirmation from the beginning.
+    #[serde(default = "by_oauth")]
+    pub authentication: AuthenticationType,
     /// Scopes without which there is no connection.
     pub scopes: Vec<String>,
     /// What was asked for beside them; none before grants said so.
     #[serde(default)]
     pub further_scopes: Vec<String>,
+}
+
+fn by_oauth() -> AuthenticationType {
+    AuthenticationType::OAuth2
 }
 
 /// A caller of `oauth/url/default`, to whose own callback URL code and state are forwarded.
@@ -88,6 +101,9 @@ pub struct UnderWay {
     /// Who may answer. None: it was begun by an older version.
     #[serde(default)]
     pub issuer: Option<Issuer>,
+    /// Of a link whose end is to be confirmed: what came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// What it is found by, digested: whoever writes to the database can put the hash of a state of theirs into any row. None: it
     /// was begun by an older version.
     #[serde(default)]
@@ -123,26 +139,6 @@ impl Document for Proof {
 #[serde(default)]
 struct OfCallback {
     waiting: Option<serde::de::IgnoredAny>,
-}
-
-/// Digests of the state, and of the cookie of the browser that alone may end the authorization.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundBy {
-    state: String,
-    #[serde(default)]
-    browser: Option<String>,
-}
-
-impl FoundBy {
-    pub fn of(state: &Secret, browser: Option<&Secret>) -> Self {
-        Self { state: digest(state), browser: browser.map(digest) }
-    }
-
-    /// Whether it was begun with this state, and in this browser where it was begun in one.
-    pub fn fits(&self, state: &Secret, browser: Option<&Secret>) -> bool {
-        let same = self.browser.as_ref().is_none_or(|begun| browser.is_some_and(|cookie| digest(cookie) == *begun));
-        same && self.state == digest(state)
-    }
 }
 
 impl UnderWay {
@@ -257,6 +253,7 @@ impl Services {
             came_back: None,
             told: Told::default(),
             issuer: Some(issuer),
+            held: None,
             found_by: Some(FoundBy::of(&state, browser)),
         };
         let grant = Grant {
@@ -267,6 +264,7 @@ impl Services {
             expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
             link_id,
             browser_hash: browser.map(|cookie| self.lookup.hash(Purpose::Browser, cookie)),
+            hold: None,
         };
         self.store.write_for(owner, move |conn| grants::insert(conn, owner, grant, &[], now)).await?;
         Ok(Begun { grant: id, state, challenge })
@@ -376,21 +374,4 @@ impl Redirected {
 /// Enough to know a code again; it opens nothing.
 pub(in crate::service) fn digest(code: &Secret) -> String {
     pkce::challenge(code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_is_found_by_its_own_state_in_its_own_browser_alone() {
-        let [state, browser, other] = ["state", "browser", "other"].map(Secret::new);
-        let bound = FoundBy::of(&state, Some(&browser));
-        assert!(bound.fits(&state, Some(&browser)));
-        for (state, browser) in [(&other, Some(&browser)), (&state, Some(&other)), (&state, None)] {
-            assert!(!bound.fits(state, browser));
-        }
-        let anywhere = FoundBy::of(&state, None);
-        assert!(anywhere.fits(&state, None) && anywhere.fits(&state, Some(&browser)) && !anywhere.fits(&other, None));
-    }
 }

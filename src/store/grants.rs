@@ -23,6 +23,8 @@ struct Row {
     expires_at: UtcTime,
     link_id: Option<i64>,
     browser_hash: Option<Vec<u8>>,
+    handle_hash: Option<Vec<u8>>,
+    held_until: Option<UtcTime>,
 }
 
 impl Row {
@@ -36,6 +38,7 @@ impl Row {
             expires_at: self.expires_at.into(),
             link_id: self.link_id,
             browser_hash: self.browser_hash,
+            hold: self.handle_hash.map(|handle_hash| Hold { handle_hash, until: self.held_until.map(Into::into) }),
         };
         (owner, grant)
     }
@@ -53,10 +56,21 @@ pub struct Grant {
     pub link_id: Option<i64>,
     /// The browser that it belongs to: nobody else may end it.
     pub browser_hash: Option<Vec<u8>>,
+    /// Of a connect link: what came back, and waits to be confirmed.
+    pub hold: Option<Hold>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Hold {
+    pub handle_hash: Vec<u8>,
+    /// When it lapses, or its confirmation counts as lost; none: it came to an end.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// How many authorizations of one link may be under way: whoever has the link can begin as many as they like.
 pub const MOST_OF_A_LINK: usize = 20;
+/// More than anybody has tabs of one link.
+const MOST_SHOWN: i64 = 20;
 
 /// Fails with `Conflict` when the owner has an open grant with this state. `others`: the state under other generations of
 /// the look-up key than the one that `grant` is stored under.
@@ -89,17 +103,16 @@ pub fn insert(
         expires_at: UtcTime(grant.expires_at),
         link_id: grant.link_id,
         browser_hash: grant.browser_hash,
+        held_until: grant.hold.as_ref().and_then(|hold| hold.until).map(UtcTime),
+        handle_hash: grant.hold.map(|hold| hold.handle_hash),
     };
     diesel::insert_into(oauth_grant::table).values(&row).execute(conn)?;
     link.map_or(Ok(()), |link| drop_oldest(conn, owner, link))
 }
 
-/// Makes room for a link's newest grants.
+/// Makes room for a link's newest grants. What waits to be confirmed goes by its own time, so that its end can be told.
 fn drop_oldest(conn: &mut AnyConn, owner: Owner, link: i64) -> Result<(), StoreFault> {
-    let of_link = dsl::oauth_grant
-        .filter(dsl::link_id.eq(link))
-        .filter(dsl::organization_id.eq(owner.organization))
-        .filter(dsl::account_id.eq(owner.account));
+    let of_link = of_link(owner, link).filter(dsl::held_until.is_null());
     // Ids of several processes are in no order of time.
     let newest_first = of_link.select(dsl::id).order((dsl::created_at.desc(), dsl::id.desc()));
     let ids: Vec<i64> = newest_first.load(conn)?;
@@ -173,24 +186,67 @@ pub fn replace_document(
     id: i64,
     (before, after): (&[u8], &[u8]),
 ) -> Result<(), StoreFault> {
-    let unchanged = dsl::oauth_grant
-        .filter(dsl::id.eq(id))
-        .filter(dsl::organization_id.eq(owner.organization))
-        .filter(dsl::account_id.eq(owner.account))
-        .filter(dsl::sealed.eq(before));
-    match diesel::update(unchanged).set(dsl::sealed.eq(after)).execute(conn)? {
-        0 => Err(StoreFault::Conflict("oauth_grant.sealed".to_owned())),
-        _ => Ok(()),
-    }
+    replaced(diesel::update(unchanged(owner, id, before)).set(dsl::sealed.eq(after)).execute(conn)?)
+}
+
+/// As `replace_document`, with what came back: from now on it is found by its handle too, and stays until `expires_at` at least.
+pub fn hold(
+    conn: &mut AnyConn,
+    owner: Owner,
+    id: i64,
+    (before, after): (&[u8], &[u8]),
+    (hold, expires_at): (&Hold, DateTime<Utc>),
+) -> Result<(), StoreFault> {
+    let values = (
+        dsl::sealed.eq(after),
+        dsl::handle_hash.eq(Some(&hold.handle_hash)),
+        dsl::held_until.eq(hold.until.map(UtcTime)),
+        dsl::expires_at.eq(UtcTime(expires_at)),
+    );
+    replaced(diesel::update(unchanged(owner, id, before)).set(values).execute(conn)?)
+}
+
+/// As `replace_document`, of what is held; `until`: none when it came to its end.
+pub fn replace_held(
+    conn: &mut AnyConn,
+    owner: Owner,
+    id: i64,
+    (before, after): (&[u8], &[u8]),
+    until: Option<DateTime<Utc>>,
+) -> Result<(), StoreFault> {
+    let values = (dsl::sealed.eq(after), dsl::held_until.eq(until.map(UtcTime)));
+    replaced(diesel::update(unchanged(owner, id, before)).set(values).execute(conn)?)
+}
+
+/// What this handle stands for at this link. `hashes`: under every generation of the look-up key.
+pub fn find_held(conn: &mut AnyConn, owner: Owner, link: i64, hashes: &[Vec<u8>]) -> Result<Option<Grant>, StoreFault> {
+    let row: Option<Row> = of_link(owner, link).filter(dsl::handle_hash.eq_any(hashes)).first(conn).optional()?;
+    Ok(row.map(|row| row.split().1))
+}
+
+/// What this browser left at the link and has not come to an end, the newest first. `hashes`: of its cookie.
+pub fn held_of_browser(
+    conn: &mut AnyConn,
+    owner: Owner,
+    link: i64,
+    hashes: &[Vec<u8>],
+    now: DateTime<Utc>,
+) -> Result<Vec<Grant>, StoreFault> {
+    let held = of_link(owner, link).filter(dsl::held_until.gt(UtcTime(now))).filter(dsl::browser_hash.eq_any(hashes));
+    let rows: Vec<Row> = held.order((dsl::created_at.desc(), dsl::id.desc())).limit(MOST_SHOWN).load(conn)?;
+    Ok(rows.into_iter().map(|row| row.split().1).collect())
+}
+
+/// What nobody confirmed in time. For a background job, so for all owners.
+pub fn lapsing(conn: &mut AnyConn, now: DateTime<Utc>, most: i64) -> Result<Vec<(Owner, Grant)>, StoreFault> {
+    let due = dsl::oauth_grant.filter(dsl::held_until.le(UtcTime(now)));
+    let rows: Vec<Row> = due.order(dsl::held_until).limit(most).load(conn)?;
+    Ok(rows.into_iter().map(Row::split).collect())
 }
 
 /// Whether somebody who has this link is at the vendor.
 pub fn is_begun(conn: &mut AnyConn, owner: Owner, link: i64, now: DateTime<Utc>) -> Result<bool, StoreFault> {
-    let open = dsl::oauth_grant
-        .filter(dsl::link_id.eq(link))
-        .filter(dsl::organization_id.eq(owner.organization))
-        .filter(dsl::account_id.eq(owner.account))
-        .filter(dsl::expires_at.gt(UtcTime(now)));
+    let open = of_link(owner, link).filter(dsl::expires_at.gt(UtcTime(now)));
     Ok(open.select(dsl::id).first::<i64>(conn).optional()?.is_some())
 }
 
@@ -221,7 +277,32 @@ pub fn delete(conn: &mut AnyConn, owner: Owner, id: i64) -> Result<(), StoreFaul
     Ok(())
 }
 
-/// Users who never came back.
+/// Users who never came back. The end of what is held is told first.
 pub fn purge(conn: &mut AnyConn, now: DateTime<Utc>) -> Result<usize, StoreFault> {
-    Ok(diesel::delete(dsl::oauth_grant.filter(dsl::expires_at.le(UtcTime(now)))).execute(conn)?)
+    let old = dsl::oauth_grant.filter(dsl::expires_at.le(UtcTime(now))).filter(dsl::held_until.is_null());
+    Ok(diesel::delete(old).execute(conn)?)
+}
+
+fn replaced(rows: usize) -> Result<(), StoreFault> {
+    match rows {
+        0 => Err(StoreFault::Conflict("oauth_grant.sealed".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+#[diesel::dsl::auto_type]
+fn of_link(owner: Owner, link: i64) -> _ {
+    dsl::oauth_grant
+        .filter(dsl::link_id.eq::<i64>(link))
+        .filter(dsl::organization_id.eq::<i64>(owner.organization))
+        .filter(dsl::account_id.eq::<i64>(owner.account))
+}
+
+#[diesel::dsl::auto_type]
+fn unchanged<'a>(owner: Owner, id: i64, sealed: &'a [u8]) -> _ {
+    dsl::oauth_grant
+        .filter(dsl::id.eq::<i64>(id))
+        .filter(dsl::organization_id.eq::<i64>(owner.organization))
+        .filter(dsl::account_id.eq::<i64>(owner.account))
+        .filter(dsl::sealed.eq::<&'a [u8]>(sealed))
 }

@@ -157,6 +157,8 @@ diesel::table! {
         expires_at -> UtcTimestamp,
         link_id -> Nullable<BigInt>,
         browser_hash -> Nullable<Binary>,
+        handle_hash -> Nullable<Binary>,
+        held_until -> Nullable<UtcTimestamp>,
     }
 }
 

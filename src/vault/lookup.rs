@@ -21,6 +21,8 @@ pub enum Purpose {
     LinkToken,
     /// The cookie that binds an authorization to a browser.
     Browser,
+    /// What a browser carries to the organization's back end, to end a connect link.
+    Handle,
     /// What a form of the console carries, so that no other site can send it: made of the session.
     Form,
     IdempotencyKey,
@@ -77,6 +79,7 @@ impl LookupKey {
             Purpose::State => "state",
             Purpose::LinkToken => "link token",
             Purpose::Browser => "browser",
+            Purpose::Handle => "handle",
             Purpose::Form => "form",
             Purpose::IdempotencyKey => "idempotency key",
             Purpose::Code => "code",

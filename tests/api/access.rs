@@ -77,6 +77,7 @@ const OPERATIONS: &[(For, &[&str])] = &[
             "list_links",
             "create_link",
             "get_link",
+            "confirm_link",
             "revoke_link",
             "list_deliveries",
             "get_delivery",

@@ -119,8 +119,9 @@ on_sqlite!(nobody_is_led_elsewhere, |server| async move {
     let to_vendor = browser.submit(&made, &[]).await;
     caller.patch("/organizations/me", &json!({ "allowedOrigins": ["https://new.example"] })).await.ok();
     let end = browser.follow(to_vendor).await;
-    end.says(200, "Hubspot CRM is connected");
-    assert!(!end.text().contains(APP), "{end:?}");
+    end.says(200, "example.com was not told");
+    assert!(!end.text().contains(APP) && !end.text().contains("handle"), "{end:?}");
+    assert_eq!(server.count().await, 0);
     let state = browser.get(&format!("{url}/status")).await;
     assert_eq!(state.reply.header("access-control-allow-origin"), None);
 });
@@ -247,7 +248,7 @@ on_sqlite!(markup_stays_text, |server| async move {
 
 on_sqlite!(who_guesses_is_told_to_wait, |server| async move {
     let caller = set_up(&server).await;
-    let made = link(&caller, json!({ "origin": APP })).await;
+    let made = link(&caller, json!({})).await;
     let browser = Browser::new(&server);
     let url = made["url"].as_str().unwrap();
     let guess = |number: usize| format!("/connect/{number:043}");
@@ -311,7 +312,7 @@ on_both!(no_secret_reaches_a_page, |server| async move {
         &caller,
         json!({
             "configuration": { "oauth.api.key": "sandbox-client", "oauth.api.secret": "sandbox-secret" },
-            "externalId": "customer-42", "notifyUrl": "https://app.example/secret-notices",
+            "notifyUrl": "https://app.example/secret-notices",
         }),
     )
     .await;
@@ -327,7 +328,7 @@ on_both!(no_secret_reaches_a_page, |server| async move {
     let state = browser.get(&format!("{url}/status")).await;
     let cookie = browser.cookie().expect("a cookie");
     for page in [start, end, spent, state] {
-        for secret in ["sandbox-secret", "sandbox-client", token, "customer-42", "secret-notices", &cookie] {
+        for secret in ["sandbox-secret", "sandbox-client", token, "secret-notices", &cookie] {
             assert!(!page.text().contains(secret), "{secret}: {page:?}");
         }
     }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use ligand::sandbox::{Consent, EndOfGrant, Failure, Portal, TOKEN_ROUTES};
 use serde_json::{Value, json};
 
-use crate::support::browser::{APP, Browser, Page, link, set_up, shown};
+use crate::support::browser::{APP, Browser, Page, confirm, confirm_handle, link, set_up, shown};
 use crate::support::{Caller, on_both, on_sqlite};
 
 on_both!(a_customer_connects_an_account, |server| async move {
@@ -23,10 +23,10 @@ on_both!(a_customer_connects_an_account, |server| async move {
     assert_eq!(to_vendor.parameter("scope").as_deref(), Some("contacts"));
     assert_eq!(to_vendor.parameter("optional_scope").as_deref(), Some("content reports e-commerce forms"));
     let end = browser.follow(to_vendor).await;
-    let after = shown(&caller, &made).await;
+    assert!(end.location().unwrap().starts_with(&format!("{APP}/connected?step=2&status=confirm&handle=")), "{end:?}");
+    let after = confirm(&caller, &made, &end).await.ok();
     assert_eq!(after["status"], "authorised", "{after}");
     let id = after["instanceId"].as_i64().expect("an instance");
-    assert_eq!(end.location().unwrap(), format!("{APP}/connected?step=2&status=authorised&instanceId={id}"));
     let instance = instance(&caller, &after).await;
     assert_eq!((&instance["name"], &instance["tags"]), (&json!("Acme"), &json!(["a", "b"])));
     assert_eq!(instance["externalId"], "customer-42");
@@ -71,13 +71,17 @@ on_both!(denied_and_failed_are_not_the_end, |server| async move {
         switches.consent = Consent::Grant;
         switches.failure = Some(Failure::of(TOKEN_ROUTES, 500, 1));
     });
-    browser.connect(&made).await.says(200, "Hubspot CRM does not answer");
+    let back = browser.connect(&made).await;
+    let told = json!({ "status": "opened", "instanceId": null, "reason": null, "away": false });
+    assert_eq!(state(&browser, &made).await, told, "it waits");
+    confirm(&caller, &made, &back).await.fails(502, "vendor_unreachable");
     assert_eq!(state(&browser, &made).await["reason"], "vendor_unavailable");
+    let page = browser.get(&format!("{}/result", made["url"].as_str().unwrap())).await;
+    page.says(200, "Hubspot CRM does not answer");
     let to_vendor = browser.submit(&made, &[]).await;
     let told = json!({ "status": "opened", "instanceId": null, "reason": null, "away": true });
     assert_eq!(state(&browser, &made).await, told);
-    assert!(browser.follow(to_vendor).await.location().unwrap().starts_with(APP));
-    let after = shown(&caller, &made).await;
+    let after = confirm(&caller, &made, &browser.follow(to_vendor).await).await.ok();
     let told = json!({ "status": "authorised", "instanceId": after["instanceId"], "reason": null, "away": false });
     assert_eq!(state(&browser, &made).await, told);
     assert_eq!(server.count().await, 1);
@@ -197,7 +201,7 @@ on_sqlite!(an_instance_that_is_gone_cannot_be_renewed, |server| async move {
 
 on_both!(a_key_connects_at_once, |server| async move {
     let caller = set_up(&server).await;
-    let made = link(&caller, json!({ "authenticationType": "apiKey", "redirectUrl": format!("{APP}/done") })).await;
+    let made = link(&caller, json!({ "authenticationType": "apiKey" })).await;
     let browser = Browser::new(&server);
     let page = browser.get(made["url"].as_str().unwrap()).await;
     page.says(200, "Connect Hubspot CRM to example.com");
@@ -215,7 +219,7 @@ on_both!(a_key_connects_at_once, |server| async move {
     let end = browser.follow(end).await;
     let after = shown(&caller, &made).await;
     assert_eq!(after["status"], "authorised", "{after}");
-    assert!(end.location().unwrap().starts_with(&format!("{APP}/done?status=authorised&instanceId=")));
+    end.says(200, "Hubspot CRM is connected");
     let instance = instance(&caller, &after).await;
     assert_eq!(instance["configuration"]["authentication.type"], "apiKey");
     assert_ne!(instance["configuration"]["create.bulk.properties"], "true", "only what was asked for is taken");
@@ -298,9 +302,18 @@ on_sqlite!(a_popup_tells_the_page_that_opened_it, |server| async move {
     assert!(page.text().contains("name=\"display\" value=\"popup\""), "{page:?}");
     let page = browser.send_form(&page, &[]).await;
     let end = browser.follow(page).await;
-    end.says(200, "Hubspot CRM is connected");
+    end.says(200, "Almost done");
     assert!(end.text().contains("<script src=\"/connect/assets/result.js\" defer></script>"), "{end:?}");
-    let id = &shown(&caller, &made).await["instanceId"];
+    let handle = end.text().split("data-handle=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a handle");
+    let back = format!("{APP}/done?status=confirm&amp;handle={handle}");
+    let told = format!(
+        "<div id=\"result\" data-link=\"{}\" data-status=\"confirm\" data-handle=\"{handle}\" data-back=\"{back}\" \
+         data-origin=\"{APP}\"></div>",
+        made["id"]
+    );
+    assert!(end.text().contains(&told), "{told}: {end:?}");
+    let id = &confirm_handle(&caller, &made, handle).await.ok()["instanceId"];
+    let end = browser.get(end.url.as_str()).await;
     let told = format!(
         "<div id=\"result\" data-link=\"{}\" data-status=\"authorised\" data-instance=\"{id}\" data-origin=\"{APP}\"></div>",
         made["id"]

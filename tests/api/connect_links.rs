@@ -75,6 +75,7 @@ on_sqlite!(what_no_link_can_be_made_of_is_refused, |server| async move {
         (json!({ "elements": ["hubspot"], "instanceId": instance }), 400, "id_mismatch"),
         (json!({ "instanceId": instance, "externalId": "b" }), 400, "id_mismatch"),
         (json!({ "allowOtherAccount": true }), 400, "bad_link"),
+        (json!({ "confirm": true }), 400, "bad_link"),
     ] {
         let mut body = json!({ "elements": ["hubspotcrm"] });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

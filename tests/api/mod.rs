@@ -11,6 +11,7 @@ mod code_ends;
 mod code_once;
 mod configuration;
 mod connect_attacks;
+mod connect_confirm;
 mod connect_flow;
 mod connect_links;
 mod connected_account;

@@ -24,6 +24,9 @@ fn a_customer_connects_and_comes_back_by_redirect() {
         assert!(back.starts_with(&format!("{}/back?order=7&", text(&facts, "shop"))), "{back}");
         assert_back_with_an_instance(&stage, back).await;
         assert_eq!(stage.server.sandbox().live_grants(), 1);
+        // From the vendor to the shop, whose back end confirms: one redirect more than where nobody does.
+        let way: Vec<&str> = facts["way"].as_array().expect("a way").iter().filter_map(Value::as_str).collect();
+        assert!(matches!(way.as_slice(), [_, result, "/back", "/back"] if result.ends_with("/result")), "{way:?}");
 
         let cookies = facts["cookies"].as_array().expect("cookies");
         let ours: Vec<&Value> = cookies.iter().filter(|cookie| cookie["name"] == "ligand-connect").collect();

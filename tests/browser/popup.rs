@@ -31,7 +31,7 @@ fn the_window_comes_back_with_the_instance() {
 #[test]
 fn a_vendor_that_cuts_the_opener_off_does_no_harm() {
     staged(|stage| async move {
-        let facts = stage.play("popup", json!({ "opener": "same-origin" })).await;
+        let facts = stage.play("popup", json!({ "opener": "same-origin", "back": true })).await;
         assert_eq!(facts["openerAtVendor"], false);
         assert_connected(&stage, &facts).await;
     });
@@ -41,7 +41,7 @@ fn a_vendor_that_cuts_the_opener_off_does_no_harm() {
 fn a_shop_that_cuts_its_windows_off_does_no_harm() {
     staged(|stage| async move {
         let headers = json!({ "cross-origin-opener-policy": "same-origin" });
-        let facts = stage.play("popup", json!({ "shopHeaders": headers })).await;
+        let facts = stage.play("popup", json!({ "shopHeaders": headers, "back": true })).await;
         assert_connected(&stage, &facts).await;
     });
 }

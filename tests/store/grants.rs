@@ -21,6 +21,7 @@ async fn db_grant(store: &Store, owner: Owner, state: &str, age: TimeDelta) -> R
         expires_at: started + TimeDelta::hours(1),
         link_id: None,
         browser_hash: None,
+        hold: None,
     };
     store.write(move |conn| grants::insert(conn, owner, grant, &[], started)).await?;
     Ok(id)
@@ -69,6 +70,7 @@ on_both_databases!(a_state_is_free_again_when_its_grant_has_run_out, |database| 
         expires_at,
         link_id: None,
         browser_hash: None,
+        hold: None,
     };
     let again = store.write(move |conn| grants::insert(conn, owner, grant, &[b"old".to_vec()], now())).await;
     assert!(matches!(again, Err(StoreFault::Conflict(_))), "{again:?}");
@@ -89,6 +91,7 @@ on_both_databases!(a_link_keeps_its_newest_grants, |database| async move {
             expires_at: now() + TimeDelta::hours(1),
             link_id: Some(link),
             browser_hash: None,
+            hold: None,
         };
         store.write(move |conn| grants::insert(conn, owner, grant, &[], started)).await.unwrap();
     };

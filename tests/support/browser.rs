@@ -184,6 +184,16 @@ pub async fn link(caller: &Caller, more: Value) -> Value {
     caller.post("/connect/links", &body).await.ok()
 }
 
+/// What a browser brought back to the integrator's page, sent by the integrator's back end.
+pub async fn confirm(caller: &Caller, link: &Value, back: &Page) -> Reply {
+    assert_eq!(back.parameter("status").as_deref(), Some("confirm"), "{back:?}");
+    confirm_handle(caller, link, &back.parameter("handle").expect("a handle")).await
+}
+
+pub async fn confirm_handle(caller: &Caller, link: &Value, handle: &str) -> Reply {
+    caller.post(&format!("/connect/links/{}/confirm", link["id"]), &json!({ "handle": handle })).await
+}
+
 /// The link as it is now.
 pub async fn shown(caller: &Caller, link: &Value) -> Value {
     caller.get(&format!("/connect/links/{}", link["id"])).await.ok()

@@ -9,13 +9,13 @@ use crate::http::extract::{Caller, Parameters};
 use crate::http::openapi::queries::{LinkListQuery, PageQuery};
 use crate::http::path::LinkPath;
 use crate::kernel::error::ApiError;
-use crate::service::connect::link_input::LinkInput;
+use crate::service::connect::link_input::{ConfirmLink, LinkInput};
 use crate::service::connect::link_view::LinkView;
 use crate::service::connect::links::LinkQuery;
 use crate::service::instance::list::nothing_found;
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(create_link).service(list_links).service(get_link).service(revoke_link);
+    config.service(create_link).service(list_links).service(get_link).service(confirm_link).service(revoke_link);
 }
 
 /// Make a connect link
@@ -56,6 +56,27 @@ async fn list_links(caller: Caller, parameters: Parameters) -> Result<HttpRespon
 #[get("/connect/links/{linkId}")]
 async fn get_link(caller: Caller, path: web::Path<LinkPath>) -> Result<web::Json<LinkView>, ApiError> {
     caller.services.show_link(caller.owner(), path.id()?).await.map(web::Json)
+}
+
+/// Confirm what a customer brought back
+///
+/// For your back end, once the browser that it knows by its own session has brought a handle: to `redirectUrl` as
+/// `?status=confirm&handle=…`, or to the page that opened the popup. Send it to the link that **your session** made, never to one that the
+/// browser names: so nobody's account is connected for somebody else. Only now the code, or the key, goes to the vendor, and what the vendor
+/// says is answered as by `POST /instances`. A handle is good for five minutes and for its own link; sent again it gets the same answer.
+/// What nobody confirms is never sent to the vendor, and told as `link.lapsed`.
+#[utoipa::path(params(LinkPath), request_body = ConfirmLink,
+    responses((status = 200, description = "The link, with its instance", body = LinkView)),
+    extensions(("x-failures" = json!([
+        "body", "connection", "link_not_found", "handle_not_found", "link_ended", "link_failed", "handle_lapsed"
+    ]))))]
+#[post("/connect/links/{linkId}/confirm")]
+async fn confirm_link(
+    caller: Caller,
+    path: web::Path<LinkPath>,
+    body: JsonBody<ConfirmLink>,
+) -> Result<web::Json<LinkView>, ApiError> {
+    caller.services.confirm_handle(&caller.actor, path.id()?, body.value.handle).await.map(web::Json)
 }
 
 /// Withdraw a connect link

@@ -123,6 +123,7 @@ impl Services {
             expires_at: now.checked_add_signed(OPEN_FOR).unwrap_or(now),
             link_id: None,
             browser_hash: None,
+            hold: None,
         };
         let _room = self.claim(owner.organization, Limit::Authorizations, 1).await?;
         let (mut before, mut races) = (None, Races::default());

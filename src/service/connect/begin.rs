@@ -92,6 +92,20 @@ impl Services {
             element.authentication.oauth2.as_ref().filter(|_| authentication == AuthenticationType::OAuth2)
         else {
             let room = self.room_for_link(link, configuration.bytes()).await?;
+            if link.settings.confirm {
+                let further_scopes = Vec::new();
+                let popup = chosen.popup;
+                let waiting = LinkWaiting {
+                    link: id,
+                    popup,
+                    configuration: given,
+                    authentication,
+                    scopes: mandatory,
+                    further_scopes,
+                };
+                self.hold_key(link, element, waiting, browser).await?;
+                return Ok(Next::Result);
+            }
             self.settle_link(owner, id, (Status::Opened, &Outcome::default()), Some(element.id)).await?;
             let attempt = Attempt {
                 actor: Actor::visitor(owner, id, self.request_id(), address),
@@ -103,6 +117,7 @@ impl Services {
                 started: None,
                 mandatory,
                 further: Vec::new(),
+                handle: None,
             };
             let services = self.clone();
             return self
@@ -126,7 +141,8 @@ impl Services {
         let client_id = client.id;
         let further_scopes = scopes.as_ref().map(|scopes| scopes.optional.clone()).unwrap_or_default();
         let popup = chosen.popup;
-        let waiting = LinkWaiting { link: id, popup, configuration: given, scopes: mandatory, further_scopes };
+        let waiting =
+            LinkWaiting { link: id, popup, configuration: given, authentication, scopes: mandatory, further_scopes };
         let (waiting, issuer) = (Waiting::Link(waiting), Issuer::of(oauth2, values));
         let begun = self.begin_callback(owner, element, client_id.clone(), waiting, issuer, Some(browser)).await?;
         let joined = |list: fn(&ScopeChoice) -> &Vec<String>| scopes.as_ref().map(|choice| list(choice).join(" "));

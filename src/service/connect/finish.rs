@@ -9,6 +9,7 @@ use crate::catalog::element::{AuthenticationType, Element};
 use crate::kernel::code::Code;
 use crate::kernel::entropy::base64_token;
 use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
 use crate::protocol::Credential;
 use crate::protocol::oauth2::granted::{self, Lacking};
 use crate::protocol::oauth2::refusal::{is_outage, means};
@@ -16,7 +17,7 @@ use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::service::audit::Deed;
 use crate::service::credentials::provision::{Got, Provisioned, Provisioning};
-use crate::service::grants::{Redirected, Started, UnderWay, Waiting};
+use crate::service::grants::{LinkWaiting, Redirected, Started, UnderWay, Waiting};
 use crate::service::ground::Races;
 use crate::service::instance::configuration::Configuration;
 use crate::service::instance::connected::Connected;
@@ -47,6 +48,8 @@ pub(super) struct Attempt {
     pub mandatory: Vec<String>,
     /// What was asked for beside them.
     pub further: Vec<String>,
+    /// The handle that confirmed it, digested.
+    pub handle: Option<String>,
 }
 
 /// Why there is no connection.
@@ -69,34 +72,19 @@ impl Services {
             // Revoked, expired or connected meanwhile: the code is not spent.
             return Ok(());
         }
+        if let Some(held) = &under_way.held {
+            return self.note_held(owner, waiting.link, held.until, None).await;
+        }
         let (status, refusal) = match (element, redirected.code) {
             (None, _) => (Status::Failed, Refusal::of(Reason::NotOffered, "The element is no longer offered.")),
             (Some(element), Some(code)) => {
-                let attempt = Attempt {
-                    actor: actor.clone(),
-                    link: waiting.link,
-                    element,
-                    authentication: AuthenticationType::OAuth2,
-                    given: waiting.configuration.clone(),
-                    provider_data: ProviderData::of_code(&code),
-                    started: Some(Started { redirect: Some(redirected.parameters.into()), ..under_way.started(None) }),
-                    mandatory: waiting.scopes.clone(),
-                    further: waiting.further_scopes.clone(),
+                let started = Started { redirect: Some(redirected.parameters.into()), ..under_way.started(None) };
+                let attempt = Attempt::of(actor, element, waiting, Some((&code, started)));
+                let concluded = self.conclude_told(&attempt, lateness).await;
+                return match concluded {
+                    Err(error) if Refusal::of_error(&error).is_none() => Err(error),
+                    _ => Ok(()),
                 };
-                match self.conclude(&attempt, lateness).await {
-                    Ok(None) => return Ok(()),
-                    Ok(Some(refusal)) => (Status::Failed, refusal),
-                    Err(error) => match Refusal::of_error(&error) {
-                        Some(refusal) => (Status::Failed, refusal),
-                        None => {
-                            // Who waits must not wait for ever.
-                            let outcome = Outcome::of(Reason::ServerError, "Something went wrong here.");
-                            let failed = (Status::Failed, &outcome);
-                            self.settle_surely(owner, waiting.link, failed, lateness).await?;
-                            return Err(error);
-                        }
-                    },
-                }
             }
             (Some(element), None) => {
                 let error = redirected.error.as_deref().unwrap_or_default();
@@ -107,6 +95,28 @@ impl Services {
             }
         };
         self.settle_surely(owner, waiting.link, (status, &refusal.0), lateness).await.map(drop)
+    }
+
+    /// As `conclude`; and the link says why there is no connection, also where that is a failure of ours: who waits must not wait for ever.
+    pub(super) async fn conclude_told(
+        &self,
+        attempt: &Attempt,
+        lateness: &Lateness,
+    ) -> Result<Option<Refusal>, ApiError> {
+        let concluded = self.conclude(attempt, lateness).await;
+        let outcome = match &concluded {
+            Ok(None) => return concluded,
+            // The same was confirmed a moment before, and comes to an end there.
+            Err(error) if attempt.handle.is_some() && is_under_way(error) => return concluded,
+            Ok(Some(Refusal(outcome))) => outcome.clone(),
+            Err(error) => match Refusal::of_error(error) {
+                Some(Refusal(outcome)) => outcome,
+                None => Outcome::of(Reason::ServerError, "Something went wrong here."),
+            },
+        };
+        let (owner, failed) = (attempt.actor.owner(), (Status::Failed, &outcome));
+        self.settle_surely(owner, attempt.link, failed, lateness).await?;
+        concluded
     }
 
     /// Spends the code or the key and commits. `Some`: there is no connection. Runs detached.
@@ -235,6 +245,28 @@ impl Services {
 }
 
 impl Attempt {
+    /// `code`: with how its authorization was begun; none: a key, which stands in the configuration.
+    pub(super) fn of(
+        actor: &Actor,
+        element: Arc<Element>,
+        waiting: &LinkWaiting,
+        code: Option<(&Secret, Started)>,
+    ) -> Self {
+        let (code, started) = code.unzip();
+        Self {
+            actor: actor.clone(),
+            link: waiting.link,
+            element,
+            authentication: waiting.authentication,
+            given: waiting.configuration.clone(),
+            provider_data: code.map(ProviderData::of_code).unwrap_or_default(),
+            started,
+            mandatory: waiting.scopes.clone(),
+            further: waiting.further_scopes.clone(),
+            handle: None,
+        }
+    }
+
     /// How the link will be once it is authorised.
     pub(super) fn authorised(&self, instance: i64, outcome: &Outcome, trail: Trail) -> Result<LinkEnd, ApiError> {
         let outcome = serde_json::to_string(outcome).map_err(|error| ApiError::internal(error))?;
@@ -260,7 +292,7 @@ impl Attempt {
         let warning = if lasts { None } else { ends_by_itself(&self.element, provisioned.expires_at) };
         let said: Vec<String> = outcome.message.take().into_iter().chain(warning).collect();
         let message = (!said.is_empty()).then(|| said.join(" "));
-        Outcome { unconfirmed_scopes, message, ..outcome }
+        Outcome { unconfirmed_scopes, message, confirmed: self.handle.clone(), ..outcome }
     }
 
     /// A vendor that says nothing of scopes grants what it was asked for (RFC 6749 section 5.1).
@@ -272,12 +304,12 @@ impl Attempt {
 }
 
 impl Refusal {
-    fn of(reason: Reason, message: impl Into<String>) -> Self {
+    pub(super) fn of(reason: Reason, message: impl Into<String>) -> Self {
         Self(Outcome::of(reason, message))
     }
 
     /// The vendor's part of a failure is the link's outcome; none for a failure of ours.
-    fn of_error(error: &ApiError) -> Option<Self> {
+    pub(super) fn of_error(error: &ApiError) -> Option<Self> {
         let reason = match error.code {
             Code::VendorRefused
             | Code::CodeUsed
@@ -294,6 +326,11 @@ impl Refusal {
         };
         Some(Self::of(reason, error.message.clone()))
     }
+}
+
+/// Another call uses the code at this moment.
+pub(super) fn is_under_way(error: &ApiError) -> bool {
+    error.code == Code::CodeUsed && error.retry_after.is_some()
 }
 
 /// The vendor sent the person back with an error instead of a code (RFC 6749 section 4.1.2.1).

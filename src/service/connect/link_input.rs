@@ -13,6 +13,7 @@ use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::patch::Patch;
 use crate::kernel::plain_text::shortened;
+use crate::kernel::secret::Secret;
 use crate::service::instance::input::{InstanceInput, Tag, Tags};
 
 /// Seconds: seven days unless said otherwise.
@@ -20,6 +21,7 @@ const DEFAULT_LIFETIME: i64 = 7 * 24 * 3600;
 const LIFETIMES: std::ops::RangeInclusive<i64> = 60..=90 * 24 * 3600;
 const LONGEST_ADDRESS: usize = 2000;
 const LONGEST_SCOPES: usize = 4000;
+const LONGEST_CUSTOMER: usize = 200;
 
 /// A connect link to be: an invitation for one customer to connect one account.
 #[derive(Clone, Default, Deserialize, ToSchema)]
@@ -67,9 +69,19 @@ pub struct LinkInput {
     /// Configuration of the instance, by the keys that the element declares: what is given here the person is not asked.
     #[schema(nullable = false, value_type = Option<std::collections::HashMap<String, Value>>)]
     pub configuration: Option<Map<String, Value>>,
-    /// Where the person goes in the end, with `status` and `instanceId` added. On one of the organization's allowed origins.
+    /// Where the person goes in the end, with `status=confirm` and `handle` added, or, without `confirm`, with `status` and `instanceId`. On
+    /// one of the organization's allowed origins.
     #[schema(nullable = false)]
     pub redirect_url: Option<String>,
+    /// Nothing is connected before your back end has looked at its own session and sent the handle to `POST
+    /// /connect/links/{linkId}/confirm`, within five minutes. Absent: true where there is a `redirectUrl` or an `origin`, by which the handle
+    /// comes. With false whoever gets hold of the link's address can connect an account for your customer, and your customer can have somebody
+    /// else connect theirs.
+    #[schema(nullable = false)]
+    pub confirm: Option<bool>,
+    /// For whom the link is, in words that the person knows. Pages of a link without `confirm` say so. Absent: `externalId`.
+    #[schema(nullable = false, max_length = 200)]
+    pub customer_name: Option<String>,
     /// Where notices of this link are sent: a public https address.
     #[schema(nullable = false)]
     pub notify_url: Option<String>,
@@ -85,6 +97,14 @@ pub struct LinkInput {
     /// Of the console alone: the person comes back there.
     #[serde(skip)]
     pub to_console: bool,
+}
+
+/// What a browser brought back.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({ "handle": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" }))]
+pub struct ConfirmLink {
+    #[schema(value_type = String)]
+    pub handle: Secret,
 }
 
 impl LinkInput {
@@ -108,6 +128,11 @@ impl LinkInput {
         }
     }
 
+    /// Whether what comes back waits for the organization's back end, which must have a way to hear of it.
+    pub fn is_confirmed(&self) -> bool {
+        self.confirm.unwrap_or_else(|| self.redirect_url.is_some() || self.origin.is_some())
+    }
+
     /// What can be checked without the organization and the elements.
     pub fn check(&self) -> Result<(), ApiError> {
         let refused = |message: &str| Err(ApiError::new(Code::BadLink, message));
@@ -116,6 +141,15 @@ impl LinkInput {
         }
         if self.allow_other_account == Some(true) && self.instance_id.is_none() {
             return refused("allowOtherAccount belongs to instanceId: without one every account is a new one.");
+        }
+        if self.confirm == Some(true) && self.redirect_url.is_none() && self.origin.is_none() {
+            return refused(
+                "confirm wants a redirectUrl or an origin: without one nobody brings the handle to your back end.",
+            );
+        }
+        let fits = |text: &String| text.len() <= LONGEST_CUSTOMER && !text.chars().any(char::is_control);
+        if !self.customer_name.as_ref().is_none_or(fits) {
+            return refused("customerName must not be longer than 200 bytes, nor hold control characters.");
         }
         for (member, address) in [("redirectUrl", &self.redirect_url), ("notifyUrl", &self.notify_url)] {
             let Some(text) = address else { continue };
@@ -130,7 +164,7 @@ impl LinkInput {
             };
             if member == "redirectUrl" && url.fragment().is_some() {
                 return refused(
-                    "redirectUrl must have no fragment (#…): status and instanceId are added as its query.",
+                    "redirectUrl must have no fragment (#…): what the person comes back with is added to its query.",
                 );
             }
         }

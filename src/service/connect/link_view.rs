@@ -48,6 +48,10 @@ pub struct LinkView {
     pub authorize: BTreeMap<String, String>,
     #[schema(required)]
     pub redirect_url: Option<String>,
+    /// What comes back waits for `POST /connect/links/{linkId}/confirm`.
+    pub confirm: bool,
+    #[schema(required)]
+    pub customer_name: Option<String>,
     #[schema(required)]
     pub notify_url: Option<String>,
     pub allow_other_account: bool,
@@ -60,8 +64,8 @@ pub struct LinkView {
     /// Why it was denied, or failed.
     #[schema(required)]
     pub reason: Option<Reason>,
-    /// The reason in a sentence, with the vendor's words where it had some; or that the vendor did not tell which account was
-    /// connected.
+    /// The reason in a sentence, with the vendor's words where it had some; that the vendor did not tell which account was connected; or
+    /// that something came back, and until when it waits to be confirmed.
     #[schema(required)]
     pub message: Option<String>,
     /// Mandatory scopes that the vendor refused.
@@ -113,11 +117,13 @@ impl Services {
             optional_scopes: settings.optional_scopes,
             authorize: settings.authorize,
             redirect_url: settings.redirect_url,
+            confirm: settings.confirm,
+            customer_name: settings.customer_name,
             notify_url: settings.notify_url,
             allow_other_account: settings.allow_other_account,
             element_key,
             instance_id: row.instance_id,
-            reason: outcome.reason,
+            reason: outcome.reason(),
             message: outcome.message,
             missing_scopes: outcome.missing_scopes,
             unconfirmed_scopes: outcome.unconfirmed_scopes,
@@ -135,7 +141,7 @@ impl Link {
         LinkState {
             status: self.status,
             instance_id,
-            reason: self.outcome.reason,
+            reason: self.outcome.reason(),
             away: self.status == Status::Opened && self.outcome.away,
         }
     }

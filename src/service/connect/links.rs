@@ -144,6 +144,8 @@ impl Services {
             authorize: input.authorize.clone().unwrap_or_default(),
             configuration: input.configuration.clone().unwrap_or_default(),
             redirect_url: input.redirect_url.clone(),
+            confirm: input.is_confirmed(),
+            customer_name: input.customer_name.clone().filter(|name| !name.trim().is_empty()),
             notify_url: input.notify_url.clone(),
             allow_other_account: input.allow_other_account.unwrap_or(false),
             instance_id: input.instance_id,

@@ -1,7 +1,10 @@
 //! Connect links: one customer's invitation to connect one account, from the integrator's call to the vendor and back.
 
 mod begin;
+mod confirm;
 mod finish;
+mod hold;
+mod lapse;
 pub mod limits;
 pub mod link_input;
 pub mod link_view;

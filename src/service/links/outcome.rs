@@ -29,6 +29,8 @@ pub enum Reason {
     NotOffered,
     /// A failure of this server: the connection could not be stored.
     ServerError,
+    /// Nobody confirmed in time what came back.
+    NotConfirmed,
 }
 
 impl Reason {
@@ -43,6 +45,7 @@ impl Reason {
             Self::InstanceGone => "instance_gone",
             Self::NotOffered => "not_offered",
             Self::ServerError => "server_error",
+            Self::NotConfirmed => "not_confirmed",
         }
     }
 }
@@ -52,6 +55,10 @@ impl Reason {
 pub struct Outcome {
     /// The person was sent to the vendor and is not back.
     pub away: bool,
+    /// Nobody confirmed in time what came back. Not stored as a reason, which an older version could not read.
+    pub lapsed: bool,
+    /// The handle that ended the link, digested: who sends it again gets the same answer.
+    pub confirmed: Option<String>,
     pub reason: Option<Reason>,
     /// One sentence: why there is no connection, where the vendor's own words may be part of it, or what is not known of one.
     pub message: Option<String>,
@@ -64,6 +71,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    pub fn reason(&self) -> Option<Reason> {
+        if self.lapsed { Some(Reason::NotConfirmed) } else { self.reason }
+    }
+
+    /// What came back lapsed.
+    pub fn lapsed() -> Self {
+        let message = "What the person agreed to was not confirmed in time, so it was not used.";
+        Self { lapsed: true, message: Some(message.to_owned()), ..Self::default() }
+    }
+
     /// The person is on the way to the vendor.
     pub fn under_way() -> Self {
         Self { away: true, ..Self::default() }

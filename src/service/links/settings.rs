@@ -29,6 +29,10 @@ pub struct LinkSettings {
     pub authorize: BTreeMap<String, String>,
     pub configuration: Map<String, Value>,
     pub redirect_url: Option<String>,
+    /// What comes back is held until the organization's back end confirms it; false before links said so.
+    pub confirm: bool,
+    /// For whom the link was made, for the pages.
+    pub customer_name: Option<String>,
     pub notify_url: Option<String>,
     pub allow_other_account: bool,
     /// Leads back to the console, whatever the organization allows.

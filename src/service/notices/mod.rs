@@ -36,6 +36,8 @@ pub enum Kind {
     LinkAuthorised,
     LinkDenied,
     LinkFailed,
+    /// Nobody confirmed in time what came back.
+    LinkLapsed,
     LinkExpired,
     LinkRevoked,
 }
@@ -52,6 +54,7 @@ impl Kind {
             Self::LinkAuthorised => "link.authorised",
             Self::LinkDenied => "link.denied",
             Self::LinkFailed => "link.failed",
+            Self::LinkLapsed => "link.lapsed",
             Self::LinkExpired => "link.expired",
             Self::LinkRevoked => "link.revoked",
         }

@@ -13,9 +13,11 @@ impl Services {
     /// Tells who listens that a link changed. Inside the transaction that changes it, after the row.
     pub(in crate::service) fn tell_link(&self, conn: &mut AnyConn, row: &LinkRow) -> Result<(), StoreFault> {
         let status = stored_status(row);
-        let Some(kind) = kind_of(status) else { return Ok(()) };
-        let element = row.element_id.and_then(|id| self.element_by_id(row.owner(), id));
         let outcome = stored_outcome(row)?;
+        let lapsed = outcome.lapsed && status == Status::Failed;
+        let kind = if lapsed { Some(notices::Kind::LinkLapsed) } else { kind_of(status) };
+        let Some(kind) = kind else { return Ok(()) };
+        let element = row.element_id.and_then(|id| self.element_by_id(row.owner(), id));
         let event = Event {
             kind,
             instance_id: row.instance_id.filter(|_| status == Status::Authorised),
@@ -23,7 +25,7 @@ impl Services {
             element_key: element.map(|element| element.key.clone()),
             external_id: row.external_id.clone(),
             status: status.as_str(),
-            reason: outcome.reason.map(|reason| reason.as_str().to_owned()),
+            reason: outcome.reason().map(|reason| reason.as_str().to_owned()),
             vendor_values: BTreeMap::new(),
         };
         let notify = self.open_link(row.clone()).is_ok_and(|link| link.settings.notify_url.is_some());

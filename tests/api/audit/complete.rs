@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ligand::http::openapi;
+use ligand::sandbox::Consent;
 use serde_json::{Value, json};
 
 use super::actions_of;
 use crate::api::console::person::Person;
 use crate::api::imports;
 use crate::api::users::draft;
+use crate::support::browser::{APP, Browser, confirm};
 use crate::support::caller::with_key;
 use crate::support::server::PASSWORD;
 use crate::support::{Caller, Reply, TestServer, on_both};
@@ -139,6 +141,14 @@ on_both!(every_operation_that_changes_something_leaves_its_row, |server| async m
     let link = played.leaves("create_link", made, &["link.created"]).await.json();
     let revoked = admin.delete(&format!("/connect/links/{}", link["id"])).await;
     played.leaves("revoke_link", revoked, &["link.revoked"]).await;
+
+    admin.patch("/organizations/me", &json!({ "allowedOrigins": [APP] })).await.ok();
+    server.sandbox().set(|switches| switches.consent = Consent::Grant);
+    let body = json!({ "elements": ["hubspotcrm"], "redirectUrl": APP });
+    let made = admin.post("/connect/links", &body).await.ok();
+    let back = Browser::new(&server).connect(&made).await;
+    let confirmed = confirm(&admin, &made, &back).await;
+    played.leaves("confirm_link", confirmed, &["instance.created", "link.authorised"]).await;
 
     let hook = "/notifications/webhook";
     let set = admin.put(hook, &json!({ "url": "https://receiver.example/hook" })).await;

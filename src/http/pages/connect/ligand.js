@@ -1,7 +1,7 @@
 // Connects a customer's account: opens a connect link in a window and tells how it ended. Types: /connect/ligand.d.ts
 (() => {
   'use strict';
-  const OVER = ['authorised', 'expired', 'revoked'];
+  const OVER = ['confirm', 'authorised', 'expired', 'revoked'];
   // Turns of a second that a window may be gone before that counts: while the link is at the vendor, whose page may have
   // cut us off (Cross-Origin-Opener-Policy), and else.
   const PATIENCE = { away: 30, here: 3 };
@@ -36,41 +36,40 @@
     return reply?.ok ? reply.json().catch(() => null) : null;
   }
 
-  // A second, or until something may have happened. A message only makes us ask: who forges one gains nothing.
-  function turn(origin, signal) {
-    return new Promise((resolve) => {
-      const stop = new AbortController();
-      const listen = (target, name, until = () => true) =>
-        target?.addEventListener(name, (event) => until(event) && end(), { signal: stop.signal });
-      const timer = setTimeout(end, 1000);
-      function end() {
-        stop.abort();
-        clearTimeout(timer);
-        resolve();
-      }
-      listen(window, 'message', (event) => event.origin === origin && event.data?.source === 'ligand');
-      listen(window, 'focus');
-      listen(signal, 'abort');
+  // Hears the window, and waits for turns. A message only makes us ask, so who forges one gains nothing; the handle alone is taken from
+  // it, which ends no other link than its own.
+  function listenTo(url, signal) {
+    const heard = { handle: null, stop: new AbortController(), wake() {} };
+    const listen = (target, name, told) => target?.addEventListener(name, told, { signal: heard.stop.signal });
+    listen(window, 'message', ({ origin, data }) => {
+      if (origin !== url.origin || data?.source !== 'ligand') return;
+      if (data.path === url.pathname) heard.handle = data.handle ?? null;
+      heard.wake();
     });
+    listen(window, 'focus', () => heard.wake());
+    listen(signal, 'abort', () => heard.wake());
+    // A second, or until something may have happened.
+    heard.turn = () => new Promise((resolve) => setTimeout(heard.wake = resolve, 1000));
+    return heard;
   }
 
-  async function follow(url, popup, signal) {
-    let gone = 0;
-    let last = null;
+  async function follow(url, popup, signal, heard) {
+    let [gone, last] = [0, null];
     for (;;) {
       const closed = popup.closed;
       const link = await ask(url, signal);
       signal?.throwIfAborted();
       last = link ?? last;
-      const end = { status: last?.status, instanceId: last?.instanceId ?? null, reason: last?.reason ?? null };
-      if (OVER.includes(end.status)) return end;
+      const { status, instanceId = null, reason = null } = heard.handle ? { status: 'confirm' } : last ?? {};
+      const end = { status, handle: heard.handle, instanceId, reason };
+      if (OVER.includes(status)) return end;
       // While this page is not in front, the person may be at the vendor in a window that we cannot see any more.
       gone = closed ? gone + (document.hasFocus() ? 1 : 0.1) : 0;
       if (gone > (last && !last.away ? PATIENCE.here : PATIENCE.away)) {
         if (last) return end;
         throw fault(`the link's status cannot be read: make the link with the origin ${location.origin}.`);
       }
-      await turn(url.origin, signal);
+      await heard.turn();
     }
   }
 
@@ -82,8 +81,9 @@
         return await new Promise(() => {});
       }
       if (typeof link === 'function') popup.location.replace(inPopup(url));
-      const end = await follow(url, popup, signal);
-      if (end.status === 'authorised') popup.close();
+      const heard = listenTo(url, signal);
+      const end = await follow(url, popup, signal, heard).finally(() => heard.stop.abort());
+      if (['authorised', 'confirm'].includes(end.status)) popup.close();
       return end;
     } catch (error) {
       popup?.close();

@@ -3,18 +3,19 @@
   "use strict";
   var result = document.getElementById("result");
   if (!result) return;
-  var status = result.dataset.status;
-  var instance = result.dataset.instance;
+  var facts = result.dataset;
 
   function tell() {
-    if (window.opener && result.dataset.origin) {
+    if (window.opener && facts.origin) {
       var told = {
         source: "ligand",
-        linkId: Number(result.dataset.link),
-        status: status,
-        instanceId: instance ? Number(instance) : null
+        linkId: Number(facts.link),
+        path: location.pathname.replace(/\/result$/, ""),
+        status: facts.status,
+        instanceId: facts.instance ? Number(facts.instance) : null,
+        handle: facts.handle || null
       };
-      window.opener.postMessage(told, result.dataset.origin);
+      window.opener.postMessage(told, facts.origin);
     }
     window.close();
   }
@@ -24,6 +25,8 @@
     close.hidden = false;
     close.addEventListener("click", tell);
   }
+  // Somebody on the way may have cut this window off (Cross-Origin-Opener-Policy): then it carries the handle itself.
+  if (facts.back && !window.opener) location.replace(facts.back);
   // Denied and failed are not the end: the person may try again.
-  if (status === "authorised") tell();
+  else if (facts.handle || facts.status === "authorised") tell();
 })();

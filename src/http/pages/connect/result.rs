@@ -10,16 +10,19 @@ use super::parts::Mark;
 use super::problems::trouble;
 use super::texts::{self, Said};
 use super::visitor::Visitor;
-use super::{parts, start};
+use super::{cookie, parts, start};
 use crate::catalog::element::Element;
 use crate::http::extract::services;
 use crate::http::pages::account::account_name;
 use crate::http::pages::frame::{headers, lead_to};
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
+use crate::kernel::secret::Secret;
 use crate::service::connect::presentation::Presentation;
 use crate::service::connect::{Link, Reason, Status};
 
+/// The status with which a browser comes back that carries a handle.
+const CONFIRM: &str = "confirm";
 /// Seconds until a page that waits looks again.
 const LOOK_AGAIN: u32 = 3;
 
@@ -43,13 +46,17 @@ async fn shown(request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let link = visitor.link(request).await?;
     let popup = visitor.popup();
     let back = link.settings.redirect_url.as_deref().filter(|_| !popup);
+    let handle = services.handle_for(&link, cookie::browser(request, &services.public_url).as_ref()).await?;
+    if let (Some(handle), Some(back)) = (&handle, back) {
+        return Ok(lead_to(&with_handle(back, handle)?, &services.public_url));
+    }
     // Success is all that the integrator's page waits for; everything else is explained here first.
     if let (Status::Authorised, Some(back)) = (link.status, back) {
         return Ok(lead_to(&with_result(back, &link)?, &services.public_url));
     }
     let presentation = services.presentation(link.owner()).await?;
     let element = link.row.element_id.and_then(|id| services.element_by_id(link.owner(), id));
-    let result = Shown { link: &link, presentation: &presentation, element: element.as_deref(), popup };
+    let result = Shown { link: &link, presentation: &presentation, element: element.as_deref(), popup, handle };
     Ok(result.page()?.respond(&services.public_url))
 }
 
@@ -89,33 +96,45 @@ fn with_result(address: &str, link: &Link) -> Result<String, ApiError> {
     Ok(url.into())
 }
 
+/// The integrator's address with what its back end confirms.
+fn with_handle(address: &str, handle: &Secret) -> Result<String, ApiError> {
+    let mut url = Url::parse(address).map_err(|error| ApiError::internal(error))?;
+    url.query_pairs_mut().append_pair("status", CONFIRM).append_pair("handle", handle.expose());
+    Ok(url.into())
+}
+
 struct Shown<'a> {
     link: &'a Link,
     presentation: &'a Presentation,
     element: Option<&'a Element>,
     popup: bool,
+    /// What this browser left waits to be confirmed.
+    handle: Option<Secret>,
 }
 
 impl<'a> Shown<'a> {
     fn page(&self) -> Result<Page<'a>, ApiError> {
         let link = self.link;
+        let held = self.handle.is_some();
         let (text, between, again) = match link.status {
+            _ if held && self.popup => (texts::almost_done(&self.presentation.name), html! {}, false),
+            _ if held => (texts::untold(self.vendor(), &self.presentation.name), html! {}, true),
             Status::Authorised => (self.connected(), html! {}, false),
             Status::Denied | Status::Failed => {
                 let (text, between) = self.failed();
-                (text, between, link.outcome.reason != Some(Reason::InstanceGone))
+                (text, between, link.outcome.reason() != Some(Reason::InstanceGone))
             }
             Status::Pending | Status::Opened => (texts::under_way(self.vendor()), html! {}, true),
             Status::Expired | Status::Revoked => {
                 let page = start::ended(link, self.presentation);
-                return Ok(if self.popup { self.telling(page) } else { page });
+                return if self.popup { self.telling(page) } else { Ok(page) };
             }
         };
-        let waits = matches!(link.status, Status::Pending | Status::Opened);
+        let waits = !held && matches!(link.status, Status::Pending | Status::Opened);
         let content = html! {
             @if link.status == Status::Authorised { (parts::done()) }
             (parts::said(&text, &between))
-            (self.told())
+            (self.told()?)
             div.buttons {
                 @if again {
                     a.button.main href=(self.again()) { (if waits { texts::CHECK_AGAIN } else { texts::TRY_AGAIN }) }
@@ -132,20 +151,24 @@ impl<'a> Shown<'a> {
     }
 
     /// A page of another module, with what the script needs.
-    fn telling(&self, page: Page<'a>) -> Page<'a> {
-        let content = html! { (page.content) (self.told()) div.buttons { button #close type="button" hidden { (texts::CLOSE) } } };
-        Page { content, script: Some(RESULT_SCRIPT), ..page }
+    fn telling(&self, page: Page<'a>) -> Result<Page<'a>, ApiError> {
+        let content = html! { (page.content) (self.told()?) div.buttons { button #close type="button" hidden { (texts::CLOSE) } } };
+        Ok(Page { content, script: Some(RESULT_SCRIPT), ..page })
     }
 
     /// What the script tells the page that opened this one, and nobody else.
-    fn told(&self) -> Markup {
-        let state = self.link.state();
-        html! {
+    fn told(&self) -> Result<Markup, ApiError> {
+        let (state, settings, handle) = (self.link.state(), &self.link.settings, self.handle.as_ref());
+        let status = if handle.is_some() { CONFIRM } else { state.status.as_str() };
+        // Where the window was cut off from that page, it goes the way of those that are no popups.
+        let back = handle.zip(settings.redirect_url.as_deref()).map(|(handle, back)| with_handle(back, handle));
+        let back = back.transpose()?;
+        Ok(html! {
             @if self.popup {
-                div #result data-link=(self.link.row.id) data-status=(state.status.as_str())
-                    data-instance=[state.instance_id] data-origin=[self.link.settings.origin.as_deref()] {}
+                div #result data-link=(self.link.row.id) data-status=(status) data-instance=[state.instance_id]
+                    data-handle=[handle.map(Secret::expose)] data-back=[back] data-origin=[settings.origin.as_deref()] {}
             }
-        }
+        })
     }
 
     fn vendor(&self) -> &str {
@@ -164,7 +187,7 @@ impl<'a> Shown<'a> {
     fn failed(&self) -> (Said, Markup) {
         let (vendor, outcome) = (self.vendor(), &self.link.outcome);
         let words = html! { @if let Some(message) = &outcome.message { blockquote { (message) } } };
-        match outcome.reason {
+        match outcome.reason() {
             Some(Reason::AccessDenied) => (texts::denied(vendor, &self.presentation.name), html! {}),
             Some(Reason::MissingScope) => {
                 let missing = match self.element {
@@ -181,6 +204,7 @@ impl<'a> Shown<'a> {
             Some(Reason::VendorConfiguration) => (texts::vendor_configuration(vendor), words),
             Some(Reason::VendorUnavailable) => (texts::vendor_unavailable(vendor), words),
             Some(Reason::InstanceGone) => ((&texts::GONE).into(), html! {}),
+            Some(Reason::NotConfirmed) => (texts::not_confirmed(&self.presentation.name), html! {}),
             Some(Reason::VendorError | Reason::NotOffered | Reason::ServerError) | None => {
                 (texts::vendor_error(vendor), words)
             }

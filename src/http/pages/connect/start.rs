@@ -148,6 +148,15 @@ impl<'a> Ask<'a> {
         (self.presentation, self.link.token.expose())
     }
 
+    /// For whom the link was made, where nobody confirms whose account it was in the end.
+    fn whose(&self) -> Markup {
+        let settings = &self.link.settings;
+        let customer = settings.customer_name.as_deref().or(self.link.row.external_id.as_deref());
+        html! {
+            @if !settings.confirm && !settings.to_console { p { (texts::made_for(customer, &self.presentation.name)) } }
+        }
+    }
+
     fn here(&self) -> String {
         format!("/connect/{}", self.link.token.expose())
     }
@@ -160,6 +169,7 @@ impl<'a> Ask<'a> {
         let display = if self.popup { "&display=popup" } else { "" };
         let content = html! {
             h1 { (title) }
+            (self.whose())
             p #question { (texts::CHOOSE) }
             ul.choice aria-labelledby="question" {
                 @for element in &self.elements {
@@ -191,6 +201,7 @@ impl<'a> Ask<'a> {
         };
         let content = html! {
             h1 { (title) }
+            (self.whose())
             @if let Some(problem) = problem { p.problem role="alert" { (problem) } }
             @match offer.account.as_ref().map(account_name) {
                 Some(account) => p { (texts::choose_account(&account)) },

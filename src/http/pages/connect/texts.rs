@@ -166,6 +166,53 @@ pub fn connected_account(element: &str, account: Option<&str>, organization: &st
     }
 }
 
+/// In a window whose opener is told.
+pub fn almost_done(organization: &str) -> Said {
+    Said {
+        title: "Almost done".to_owned(),
+        happened: format!("{organization} finishes the connection now."),
+        advice: format!(
+            "If this window stays open, close it, and look at the page of {organization} whether it is done."
+        ),
+    }
+}
+
+/// What came back waits for the organization, and there is no way to tell it.
+pub fn untold(element: &str, organization: &str) -> Said {
+    Said {
+        title: format!("{organization} was not told"),
+        happened: format!(
+            "You agreed at {element}, but from this window there is no way back to {organization}, which was to finish the \
+             connection. Nothing was connected."
+        ),
+        advice: format!(
+            "Start again from the page of {organization}, and let it open windows. If that does not help, tell {organization} \
+             what is written here."
+        ),
+    }
+}
+
+pub fn not_confirmed(organization: &str) -> Said {
+    Said {
+        title: "The connection was not confirmed".to_owned(),
+        happened: format!(
+            "You agreed, but {organization} did not confirm in time that it was you. Nothing was connected."
+        ),
+        advice: format!("Sign in to {organization} in this browser first, and try again from there."),
+    }
+}
+
+/// Whoever opens a link that nobody confirms must know whose it is.
+pub fn made_for(customer: Option<&str>, organization: &str) -> String {
+    match customer {
+        Some(customer) => format!(
+            "This link was made for {customer}. Go on only if that is you: the account that you choose will belong to \
+             {customer} at {organization}."
+        ),
+        None => format!("Go on only if {organization} itself sent you this link, and nobody else did."),
+    }
+}
+
 pub fn denied(element: &str, organization: &str) -> Said {
     Said {
         title: "You did not agree".to_owned(),

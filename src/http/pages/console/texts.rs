@@ -65,8 +65,8 @@ pub const LINK_HINT: &str = "Send it to one customer only: whoever has it can co
 pub const EVERY_ELEMENT: &str = "Elements to choose from. None means all.";
 pub const NAME_HINT: &str = "Of the instance. Empty: the element’s name.";
 pub const CUSTOMER_HINT: &str = "Your own name for the customer: it is kept on the instance.";
-pub const REDIRECT_HINT: &str = "Where the customer goes in the end, on one of the organization’s allowed origins. Empty: our own page says \
-     how it went.";
+pub const REDIRECT_HINT: &str = "Where the customer goes in the end, on one of the organization’s allowed origins: your server then confirms \
+     that it was the customer. Empty: our own page says how it went, and whoever has the link can connect an account.";
 
 pub const ADMINISTRATOR: &str = "Administrator";
 pub const USER: &str = "User";

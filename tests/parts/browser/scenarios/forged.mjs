@@ -15,7 +15,7 @@ evil.unref();
 const frame = `<iframe src="http://localhost:${evil.address().port}"></iframe>`;
 const shop = await integrator({ page: (link) => usual(link) + frame });
 const link = await makeLink({ origin: shop.origin });
-shop.use(link.url);
+shop.use(link);
 
 await browse(async (context) => {
   const page = await context.newPage();

@@ -4,7 +4,7 @@ import { browse, makeLink, say } from '../stage.mjs';
 
 const shop = await integrator({ page: (link) => `<!doctype html><title>Trap</title><iframe src="${link}"></iframe>` });
 const link = await makeLink({ origin: shop.origin });
-shop.use(link.url);
+shop.use(link);
 
 await browse(async (context) => {
   const page = await context.newPage();

@@ -71,6 +71,15 @@ async function endings(page) {
   await page.goto(link.url);
   await seen(page, 'spent');
 
+  const told = await makeLink({ origin: 'http://localhost:1' });
+  await page.goto(`${told.url}?display=popup`);
+  await goToVendor(page);
+  await decide(page, 'Connect app');
+  await toResult(page);
+  await seen(page, 'almost-done');
+  await page.goto(`${told.url}/result`);
+  await seen(page, 'untold');
+
   const popup = await makeLink({ origin: 'http://localhost:1' });
   await page.goto(`${popup.url}?display=popup`);
   await goToVendor(page);

@@ -1,11 +1,12 @@
-// The script's window, opened by a page of another origin. With `opener` the vendor's pages carry that policy.
+// The script's window, opened by a page of another origin. With `opener` the vendor's pages carry that policy, with `back` the link has an
+// address of the shop, too.
 import { integrator, outcome } from '../integrator.mjs';
 import { browse, flip, given, makeLink, say } from '../stage.mjs';
 import { decide, goToVendor } from '../walk.mjs';
 
 const shop = await integrator({ headers: given.shopHeaders });
-const link = await makeLink({ origin: shop.origin });
-shop.use(link.url);
+const link = await makeLink({ origin: shop.origin, redirectUrl: given.back ? `${shop.origin}/back` : undefined });
+shop.use(link);
 await flip({ crossOriginOpenerPolicy: given.opener ?? null });
 
 await browse(async (context) => {
@@ -22,7 +23,7 @@ await browse(async (context) => {
   say({ meanwhile: await page.locator('output').textContent() });
   await decide(popup, 'Connect app');
   say({ result: await outcome(page) });
-  // A window that was cut off can only be closed by the person.
-  if (!given.opener && !popup.isClosed()) await popup.waitForEvent('close');
+  // A window that was cut off goes to the shop itself, and only the person closes it.
+  if (!given.back && !popup.isClosed()) await popup.waitForEvent('close');
   say({ closed: popup.isClosed(), shopStayed: page.url() === `${shop.origin}/` });
 });

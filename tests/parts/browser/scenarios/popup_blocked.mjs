@@ -10,7 +10,7 @@ const page = (link) => `<!doctype html>
 <script>setTimeout(() => Ligand.connect({ link: ${JSON.stringify(link)} }))</script>`;
 const shop = await integrator({ page });
 const link = await makeLink({ origin: shop.origin, redirectUrl: `${shop.origin}/back` });
-shop.use(link.url);
+shop.use(link);
 
 await browse(async (context) => {
   const tab = await context.newPage();

@@ -5,7 +5,7 @@ import { decide, forward, goToVendor } from '../walk.mjs';
 
 const shop = await integrator();
 const link = await makeLink({ origin: shop.origin });
-shop.use(link.url);
+shop.use(link);
 
 await browse(async (context) => {
   const page = await context.newPage();

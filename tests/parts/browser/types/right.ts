@@ -5,7 +5,11 @@ export async function connect(link: string): Promise<number | null> {
   const result = await Ligand.connect({ link, signal: stop.signal });
   const instanceId: number | null = result.instanceId;
   const reason: string | null = result.reason;
+  const handle: string | null = result.handle;
   switch (result.status) {
+    case 'confirm':
+      await fetch('/confirm', { method: 'POST', body: handle });
+      return null;
     case 'authorised':
       return instanceId;
     case 'denied':
