@@ -204,7 +204,7 @@ fn oauth2(
     if let Some(scopes) = scope.and_then(granted::names) {
         line.insert("grantedScopes".to_owned(), scopes.into());
     }
-    if let Some(account) = account::read(&oauth2.reply.account, &oauth2.reply.account_name, Some(raw)) {
+    if let Some(account) = account::read(oauth2.reply.account(), Some(raw)) {
         let account = serde_json::to_value(account).map_err(|error| ApiError::internal(error))?;
         line.insert("vendorAccount".to_owned(), account);
     }

@@ -16,7 +16,7 @@ use super::fault::{Seen, VendorFault};
 use super::placement::{Carrier, basic};
 use super::variables::Values;
 use super::words;
-use crate::catalog::element::{Element, Placement};
+use crate::catalog::element::Placement;
 use crate::catalog::oauth2::BodyEncoding;
 use crate::kernel::plain_text::limited;
 use crate::kernel::secret::Secret;

@@ -154,7 +154,7 @@ impl UnderWay {
 
     /// Whether this browser began it.
     pub fn is_of_browser(&self, browser: &Secret) -> bool {
-        self.found_by.as_ref().is_some_and(|found_by| found_by.browser == Some(digest(browser)))
+        self.found_by.as_ref().is_some_and(|found_by| found_by.is_of_browser(browser))
     }
 
     pub fn started(&self, grant: Option<i64>) -> Started {

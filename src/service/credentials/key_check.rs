@@ -46,7 +46,7 @@ impl Services {
 
 impl Provisioning {
     /// How the key travels, and the key as it is kept: behind a user name, where it travels so.
-    fn key<'a>(&self, declared: &'a ApiKey) -> Result<(&'a ApiKeyForm, Placement, Secret), ApiError> {
+    pub(super) fn key<'a>(&self, declared: &'a ApiKey) -> Result<(&'a ApiKeyForm, Placement, Secret), ApiError> {
         let given = |key: &str| self.configuration.get(key).map(str::to_owned);
         let refused = |message: String| ApiError::new(Code::BadConfiguration, message);
         let key = Secret::new(given(&declared.configuration).unwrap_or_default());

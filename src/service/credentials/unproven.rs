@@ -9,8 +9,8 @@ use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
 use crate::kernel::error::ApiError;
 use crate::kernel::secret::Secret;
+use crate::protocol::Credential;
 use crate::protocol::oauth2::lifetime;
-use crate::protocol::{Credential, api_key};
 use crate::service::Services;
 use crate::service::instance::brought::Brought;
 use crate::service::instance::connected::Connected;
@@ -31,12 +31,7 @@ impl Services {
 
 impl Provisioning {
     fn unproven_key(&self) -> Result<Provisioned, ApiError> {
-        let declared = self.api_key()?;
-        let key = self.key(declared);
-        if api_key::form_of(declared, &key).is_none() {
-            let message = format!("{} knows no keys of this form.", self.element.name);
-            return Err(ApiError::new(Code::BadConfiguration, message));
-        }
+        let (_, _, key) = self.key(self.api_key()?)?;
         let replied = told_by_caller(&self.element, Some(&self.provider_data));
         Ok(Provisioned {
             credential: Credential::ApiKey { key, replied, given_for: self.given_for() },

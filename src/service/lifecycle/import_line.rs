@@ -182,6 +182,7 @@ impl ImportLine {
         let account = self.further.vendor_account.clone().map(|account| VendorAccount {
             id: limited(&account.id, LONGEST_TEXT),
             name: account.name.map(|name| limited(&name, LONGEST_TEXT)),
+            before: None,
         });
         let granted = self.further.granted_scopes.clone();
         if granted.as_ref().is_some_and(|scopes| scopes.len() > MOST_SCOPES) {

@@ -87,7 +87,8 @@ impl Services {
             return Ok(false);
         };
         let mut request = live.with_values(|values| verification_call(call, values))?;
-        request.place_credential(&live.element, &live.credential)?;
+        let Some((placement, secret)) = live.placed() else { return Ok(false) };
+        request.place(placement, secret);
         request.timeout = request.timeout.min(PATIENCE);
         let reply = self.metrics.traffic.observe(&live.element, Purpose::Check, self.sender.send(&request)).await?;
         let body = reply.json();
