@@ -86,7 +86,7 @@ fn urls_and_variables_are_checked() {
         PIPEDRIVE,
         "[variables.api_domain]",
         "[variables.spare]\ndefault = \"a\"\n[variables.api_domain]",
-        "the variable `spare` is used by no URL and no resource, and not `kept`",
+        "the variable `spare` is used by no URL, no header and no resource, and not `kept`",
     );
     refused_at(
         PIPEDRIVE,
