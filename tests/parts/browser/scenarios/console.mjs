@@ -95,7 +95,7 @@ async function rest(page) {
   await at(page, '/links');
   await seen(page, 'links');
   await at(page, '/organization');
-  await page.getByRole('textbox', { name: 'Address' }).fill('https://app.example.com/notices');
+  await page.getByRole('textbox', { name: 'Address', exact: true }).fill('https://app.example.com/notices');
   await page.getByRole('button', { name: 'Save the address' }).click();
   await page.getByText('it is not shown again').waitFor();
   await seen(page, 'organization');
