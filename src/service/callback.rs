@@ -1,4 +1,4 @@
-//! `/connector/callback`: one redirect URI for all elements. The state finds the grant, and what the authorization under way
+//! `/connector/callback`: one redirect URI for each app, and one that all had before. The state finds the grant, and what the authorization under way
 //! must remember is sealed in it, so any replica can end what another began, also after a restart.
 
 use std::net::IpAddr;
@@ -33,6 +33,8 @@ pub enum CallbackEnd {
     Unknown,
     /// It was begun in another browser, or this one has lost its cookie.
     OtherBrowser,
+    /// It came to the address of another app than the one that was asked for it.
+    OtherApp,
 }
 
 impl Services {
@@ -74,6 +76,13 @@ impl Services {
                     "oauth_grant.state_hash or browser_hash was altered: it is not what was begun"
                 );
                 return Ok(CallbackEnd::Unknown);
+            }
+            if !under_way.is_answered_at(redirected.callback.as_deref()) {
+                tracing::warn!(
+                    grant = grant.id,
+                    "a vendor's answer came to the address of another app: nothing was exchanged"
+                );
+                return Ok(CallbackEnd::OtherApp);
             }
             if under_way.came_back.is_some() {
                 return self.came_back_before(owner, &under_way).await;

@@ -34,6 +34,9 @@ pub use held::{Held, Stage};
 /// How long a user may take at the vendor.
 pub(in crate::service) const OPEN_FOR: TimeDelta = TimeDelta::hours(1);
 
+/// The path of every redirect URI of ours.
+const CALLBACK: &str = "/connector/callback";
+
 /// Bytes of the vendor's own words that are kept at most.
 const LONGEST_WORDS: usize = 500;
 
@@ -147,6 +150,13 @@ impl UnderWay {
         self.came_back.as_deref() == Some(digest(code).as_str())
     }
 
+    /// Whether the vendor was told to answer at this address: what comes to another app's may be another app's code (RFC 9700 section
+    /// 4.4.2.2).
+    pub fn is_answered_at(&self, callback: Option<&str>) -> bool {
+        let own = self.redirect_uri.rsplit_once(CALLBACK).map(|(_, own)| own.trim_start_matches('/'));
+        own == Some(callback.unwrap_or_default())
+    }
+
     /// Whether this is what the state leads to, from this browser.
     pub fn is_found_by(&self, state: &Secret, browser: Option<&Secret>) -> bool {
         self.found_by.as_ref().is_none_or(|found_by| found_by.fits(state, browser))
@@ -224,6 +234,8 @@ pub struct Redirected {
     pub parameters: Vec<(String, String)>,
     /// The error is what was found here, and not what the vendor said.
     pub found_here: bool,
+    /// The app to whose own address it came; none: to the one that all had before.
+    pub callback: Option<String>,
 }
 
 impl Services {
@@ -232,7 +244,7 @@ impl Services {
         &self,
         owner: Owner,
         element: &Element,
-        client_id: Secret,
+        (client_id, redirect_uri): (Secret, String),
         waiting: Waiting,
         issuer: Issuer,
         browser: Option<&Secret>,
@@ -247,7 +259,7 @@ impl Services {
         };
         let under_way = UnderWay {
             client_id,
-            redirect_uri: self.redirect_url(),
+            redirect_uri,
             verifier,
             waiting,
             came_back: None,

@@ -126,9 +126,17 @@ impl Services {
         format!("{}/{path}", self.public_url.as_str().trim_end_matches('/'))
     }
 
-    /// Where vendors send users back to, whatever the element: what is registered with every partner app.
+    /// Where vendors send users back to, as apps of before registered it and clients that callers bring do.
     pub fn redirect_url(&self) -> String {
         format!("{}/connector/callback", self.public_url.as_str().trim_end_matches('/'))
+    }
+
+    /// The address of one app's own; none: the one above.
+    pub fn redirect_url_of(&self, callback: Option<&str>) -> String {
+        match callback {
+            Some(own) => format!("{}/{own}", self.redirect_url()),
+            None => self.redirect_url(),
+        }
     }
 
     pub fn kept_secret(&self, purpose: Purpose, place: Place, secret: &Secret) -> Result<KeptSecret, ApiError> {

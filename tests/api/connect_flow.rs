@@ -19,7 +19,8 @@ on_both!(a_customer_connects_an_account, |server| async move {
     assert_eq!(shown(&caller, &made).await["status"], "opened");
     let to_vendor = browser.submit(&made, &[]).await;
     assert_eq!(to_vendor.reply.status, 303);
-    assert_eq!(to_vendor.parameter("redirect_uri").as_deref(), Some("https://ligand.example/connector/callback"));
+    let redirect_uri = caller.get("/elements/hubspotcrm/app").await.ok()["redirectUrl"].clone();
+    assert_eq!(to_vendor.parameter("redirect_uri").as_deref(), redirect_uri.as_str());
     assert_eq!(to_vendor.parameter("scope").as_deref(), Some("contacts"));
     assert_eq!(to_vendor.parameter("optional_scope").as_deref(), Some("content reports e-commerce forms"));
     let end = browser.follow(to_vendor).await;
@@ -31,7 +32,7 @@ on_both!(a_customer_connects_an_account, |server| async move {
     assert_eq!((&instance["name"], &instance["tags"]), (&json!("Acme"), &json!(["a", "b"])));
     assert_eq!(instance["externalId"], "customer-42");
     assert_eq!(instance["valid"], true);
-    assert_eq!(instance["configuration"]["oauth.callback.url"], "https://ligand.example/connector/callback");
+    assert_eq!(instance["configuration"]["oauth.callback.url"], redirect_uri);
     let account = json!({ "id": "62515", "name": Portal::Main.domain() });
     assert_eq!((&instance["vendorAccount"], &after["vendorAccount"]), (&account, &account));
     assert_eq!(instance["grantedScopes"], after["grantedScopes"]);

@@ -13,6 +13,11 @@ use crate::support::{Caller, Reply, TestServer, on_both};
 const URL: &str = "/elements/hubspotcrm/oauth/url/default";
 const CALLBACK: &str = "https://www.mycoolapp.com/auth?from=hubspot";
 
+/// What is registered at the vendor for the organization's app.
+async fn redirect_url(caller: &Caller) -> String {
+    caller.get("/elements/hubspotcrm/app").await.ok()["redirectUrl"].as_str().expect("an address").to_owned()
+}
+
 /// The organization has an app, and may be called back at its own site.
 async fn set_up(caller: &Caller) {
     caller.patch("/organizations/me", &json!({ "allowedOrigins": ["https://www.mycoolapp.com"] })).await.ok();
@@ -54,7 +59,7 @@ async fn open(server: &TestServer, at: &Url) -> Reply {
 async fn decided(server: &TestServer, asked: &Value, consent: Consent) -> Url {
     server.sandbox().set(|switches| switches.consent = consent);
     let redirect = location(&open(server, &address(asked)).await).expect("a redirect");
-    assert!(redirect.as_str().starts_with("https://ligand.example/connector/callback?"), "{redirect}");
+    assert!(redirect.as_str().starts_with("https://ligand.example/connector/callback/"), "{redirect}");
     redirect
 }
 
@@ -84,9 +89,10 @@ on_both!(the_whole_story_with_the_organizations_app, |server| async move {
     assert_eq!(asked["element"], "hubspotcrm");
     assert_eq!(asked.as_object().expect("an object").len(), 3, "{asked}");
     let url = address(&asked);
+    let redirect_url = redirect_url(&caller).await;
     for (name, value) in [
         ("client_id", "sandbox-client"),
-        ("redirect_uri", "https://ligand.example/connector/callback"),
+        ("redirect_uri", redirect_url.as_str()),
         ("response_type", "code"),
         ("scope", "contacts"),
         ("optional_scope", "content reports e-commerce forms"),
@@ -101,7 +107,7 @@ on_both!(the_whole_story_with_the_organizations_app, |server| async move {
     let reply = caller.post("/instances", &creation(&code, secret(&asked))).await;
     let instance = reply.ok();
     assert_eq!(instance["vendorAccount"]["id"], "62515");
-    assert_eq!(instance["configuration"]["oauth.callback.url"], "https://ligand.example/connector/callback");
+    assert_eq!(instance["configuration"]["oauth.callback.url"], redirect_url);
     assert!(instance["configuration"]["oauth.api.key"].is_null(), "the app is not copied");
     assert!(!reply.text.contains(secret(&asked)));
     server.advance(TimeDelta::hours(1));
@@ -221,8 +227,10 @@ on_both!(a_code_of_another_flow_is_refused, |server| async move {
     // Nor does one go without the secret, by naming our callback as one's own.
     let mut bare = creation(&of_attacker, "");
     caller.post("/instances", &bare).await.fails(400, "missing_configuration");
-    bare["configuration"] = json!({ "oauth.callback.url": "https://ligand.example/connector/callback" });
-    caller.post("/instances", &bare).await.fails(400, "unknown_grant");
+    for ours in ["https://ligand.example/connector/callback", &redirect_url(&caller).await] {
+        bare["configuration"] = json!({ "oauth.callback.url": ours });
+        caller.post("/instances", &bare).await.fails(400, "unknown_grant");
+    }
     bare["configuration"]["oauth.api.key"] = "sandbox-client".into();
     bare["configuration"]["oauth.api.secret"] = "sandbox-secret".into();
     caller.post("/instances", &bare).await.fails(400, "unknown_grant");

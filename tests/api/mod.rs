@@ -4,6 +4,7 @@ mod apps;
 mod audit;
 mod bad_input;
 mod body_bytes;
+mod callback_addresses;
 mod change_instance;
 mod changed_element;
 mod closing_connections;

@@ -328,6 +328,7 @@ on_both!(the_documents_and_their_page_are_served, |server| async move {
         "/elements/api-v2/elements",
         "/nothing",
         "/connector/callback",
+        "/connector/callback/{app}",
     ] {
         let reply = get(path).await;
         for (name, value) in [

@@ -52,7 +52,11 @@ on_both!(everything_is_there_with_the_path_and_without_it, in |database| {
         assert!(unknown.fails(404, "route_not_found").ends_with("see /apps/ligand/docs."), "{unknown:?}");
         // What is said of addresses.
         let app = caller.get("/elements/hubspotcrm/app").await.ok();
-        assert_eq!(app["redirectUrl"], format!("{PUBLIC}/connector/callback"));
+        let redirect_url = app["redirectUrl"].as_str().expect("an address");
+        assert!(redirect_url.starts_with(&format!("{PUBLIC}/connector/callback/")), "{redirect_url}");
+        let body = json!({ "clientId": "a", "clientSecret": "b", "redirectUrl": format!("{PUBLIC}/connector/callback") });
+        let of_all = caller.put("/elements/closeio/app", &body).await.ok();
+        assert_eq!(of_all["redirectUrl"], body["redirectUrl"]);
         let link = caller.post("/connect/links", &json!({ "elements": ["hubspotcrm"] })).await.ok();
         let url = link["url"].as_str().expect("an address");
         assert!(url.starts_with(&format!("{PUBLIC}/connect/")), "{url}");
@@ -93,10 +97,15 @@ on_both!(pages_redirects_and_cookies_stay_below_the_path, in |database| {
             let away = read(sent).await;
             let vendor = Url::parse(away.header("location").expect("an address")).expect("an address");
             let redirect = vendor.query_pairs().find(|(name, _)| name == "redirect_uri").expect("one").1;
-            assert_eq!(redirect, format!("{PUBLIC}/connector/callback"));
+            assert_eq!(redirect, caller.get("/elements/hubspotcrm/app").await.ok()["redirectUrl"].as_str().expect("one"));
             let back = server.anonymous();
             let state = vendor.query_pairs().find(|(name, _)| name == "state").expect("one").1.into_owned();
-            let denied = format!("{PATH}/connector/callback?error=access_denied&state={state}");
+            let elsewhere = format!("{PATH}/connector/callback?error=access_denied&state={state}");
+            let elsewhere = read(back.request_at_root("GET", &elsewhere).header("cookie", cookie)).await;
+            assert_eq!(elsewhere.status, 409, "{elsewhere:?}");
+            let own = Url::parse(&redirect).expect("an address");
+            assert!(own.path().starts_with(&format!("{PATH}/connector/callback/")), "{own}");
+            let denied = format!("{}?error=access_denied&state={state}", own.path());
             let end = read(back.request_at_root("GET", &denied).header("cookie", cookie)).await;
             let result = end.header("location").expect("an address").to_owned();
             assert!(result.starts_with("/apps/ligand/connect/") && result.ends_with("/result"), "{result}");

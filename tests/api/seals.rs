@@ -277,7 +277,7 @@ on_both!(the_hash_of_ones_own_state_in_another_row_leads_nowhere, |server| async
     exchange(&server, "oauth_grant", "state_hash", rows.each_ref().map(String::as_str));
     let back = |state: &str| {
         let anybody = server.anonymous();
-        let path = format!("/connector/callback?state={state}&code=a-code");
+        let path = crate::support::redirect_uris::answered(&format!("state={state}&code=a-code"));
         async move { read(anybody.request_at_root("GET", &path)).await }
     };
     for state in &states {

@@ -84,7 +84,7 @@ on_both!(an_authorization_of_another_version_is_none_that_is_not_known, |server|
         rewrite_grant(&server, id, change).await;
         let url: url::Url = asked["oauthUrl"].as_str().expect("an address").parse().expect("a URL");
         let state = url.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned();
-        let back = format!("/connector/callback?state={state}&code=a-code");
+        let back = crate::support::redirect_uris::answered(&format!("state={state}&code=a-code"));
         let reply = crate::support::caller::read(server.anonymous().request_at_root("GET", &back)).await;
         assert_eq!(reply.status, status, "{number}: {reply:?}");
     }

@@ -157,9 +157,10 @@ def moved_instances():
 
 
 def come_back(customer, headers):
-    state = urllib.parse.parse_qs(urllib.parse.urlsplit(headers.get("Location") or "").query).get("state")
-    if state:
-        customer.open(f"/connector/callback?code=c-code&state={urllib.parse.quote(state[0])}")
+    asked = urllib.parse.parse_qs(urllib.parse.urlsplit(headers.get("Location") or "").query)
+    if "state" in asked:
+        path = urllib.parse.urlsplit(asked["redirect_uri"][0]).path
+        customer.open(f"{path}?code=c-code&state={urllib.parse.quote(asked['state'][0])}")
 
 
 def the_organizations_app():

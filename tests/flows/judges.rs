@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::oidc_provider::db_tokens;
-use crate::support::browser::{Browser, set_up, shown};
+use crate::support::browser::{Browser, PUBLIC, set_up, shown};
 use crate::support::caller::{CALLBACK, read};
 use crate::support::judge::{self, Judge};
 use crate::support::server::{Setup, run_with};
@@ -123,7 +123,9 @@ fn judged(judge: Option<&'static Judge>, facts: &Facts) {
         let setup = Setup { elements: Some(directory.path().to_owned()), ..Setup::default() };
         run_with(database, setup, |server| async move {
             let caller = set_up(&server).await;
-            caller.put("/elements/judge/app", &json!({ "clientId": CLIENT, "clientSecret": SECRET })).await.ok();
+            let registered = format!("{PUBLIC}/connector/callback");
+            let app = json!({ "clientId": CLIENT, "clientSecret": SECRET, "redirectUrl": registered });
+            caller.put("/elements/judge/app", &app).await.ok();
             let story = Story { server, caller, judge, facts };
             let id = story.by_link(json!({ "elements": ["judge"] })).await;
             story.refreshes(id).await;

@@ -20,6 +20,8 @@ const BESIDE: &[(&str, &str, usize)] = &[
     ("GET", "/console/organization", MAIN),
     ("GET", "/connector/callback", PUBLIC),
     ("POST", "/connector/callback", PUBLIC),
+    ("GET", "/connector/callback/{app}", PUBLIC),
+    ("POST", "/connector/callback/{app}", PUBLIC),
     ("GET", "/connect/ligand.js", PUBLIC),
     ("GET", "/connect/ligand.d.ts", PUBLIC),
     ("GET", "/connect/assets/page.css", PUBLIC),

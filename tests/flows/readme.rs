@@ -16,8 +16,18 @@ use crate::support::part::{Part, Signal, missing};
 const LIGAND: &str = env!("CARGO_BIN_EXE_ligand");
 const PASSWORD: &str = "correct horse battery";
 /// Members whose values differ from run to run.
-const VOLATILE: [&str; 9] =
-    ["url", "id", "vid", "token", "createdDate", "expiresAt", "requestId", "userSecret", "organizationSecret"];
+const VOLATILE: [&str; 10] = [
+    "redirectUrl",
+    "url",
+    "id",
+    "vid",
+    "token",
+    "createdDate",
+    "expiresAt",
+    "requestId",
+    "userSecret",
+    "organizationSecret",
+];
 
 /// A fenced block: what stands behind the fence, and the text inside.
 struct Block {

@@ -97,7 +97,7 @@ on_both!(lines_of_a_callback_have_the_id_of_the_redirect, in |database| {
         fleet.vendor_says_nothing();
         let back = browser.get(&at_vendor.location().expect("the callback")).await;
         fleet.says(&id_of(&back.reply), &[DETACHED]).await;
-        fleet.says(&id_of(&back.reply), &["route=\"/connector/callback\""]).await;
+        fleet.says(&id_of(&back.reply), &["route=\"/connector/callback/{app}\""]).await;
         assert_ne!(id_of(&back.reply), id_of(&begun.reply));
     });
 });

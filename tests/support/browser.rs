@@ -8,6 +8,7 @@ use url::Url;
 
 use super::{Caller, TestServer};
 use crate::support::caller::Reply;
+use crate::support::redirect_uris;
 
 pub const PUBLIC: &str = "https://ligand.example";
 /// Where the integrator's page is.
@@ -53,12 +54,26 @@ impl Browser {
         self.cookies.lock().expect("no test panicked here").get(COOKIE).cloned()
     }
 
-    /// One request, no redirect followed.
+    /// One request, no redirect followed. Of a vendor's redirect that a test plays by hand the query is enough: it comes to the address that
+    /// the vendor was told.
     pub async fn get(&self, url: &str) -> Page {
+        let told = url.strip_prefix("/connector/callback?").map(redirect_uris::answered);
+        self.get_at(told.as_deref().unwrap_or(url)).await
+    }
+
+    /// As `get`, at this very address.
+    pub async fn get_at(&self, url: &str) -> Page {
         self.send("GET", url, None).await
     }
 
+    /// A vendor's form that a test plays by hand goes where `get` would go.
     pub async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Page {
+        let state = || fields.iter().find(|(name, _)| *name == "state").map(|(_, state)| *state);
+        let told = (url == "/connector/callback").then(|| redirect_uris::told_with(state()));
+        self.post_at(told.as_deref().unwrap_or(url), fields).await
+    }
+
+    pub async fn post_at(&self, url: &str, fields: &[(&str, &str)]) -> Page {
         self.send("POST", url, Some(fields)).await
     }
 

@@ -173,7 +173,9 @@ pub fn with_code(name: &str, code: &str) -> Value {
 pub async fn read(request: reqwest::RequestBuilder) -> Reply {
     let response = request.send().await.expect("a reply");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Reply { status, headers, text: response.text().await.expect("a whole body") }
+    let reply = Reply { status, headers, text: response.text().await.expect("a whole body") };
+    super::redirect_uris::note(&reply);
+    reply
 }
 
 impl Reply {

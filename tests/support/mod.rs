@@ -21,6 +21,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod program;
 pub mod receiver;
+pub mod redirect_uris;
 pub mod reverse_proxy;
 pub mod server;
 pub mod small_disk;

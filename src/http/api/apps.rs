@@ -10,7 +10,8 @@ use crate::http::openapi::queries::DefaultOAuthUrlQuery;
 use crate::http::path::ElementPath;
 use crate::kernel::error::ApiError;
 use crate::service::authorize::default_url::DefaultOAuthUrl;
-use crate::service::credentials::partner_app::{PartnerAppInput, PartnerAppView};
+use crate::service::credentials::app_view::PartnerAppView;
+use crate::service::credentials::partner_app::PartnerAppInput;
 
 pub fn routes(config: &mut ServiceConfig) {
     config

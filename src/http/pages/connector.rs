@@ -1,8 +1,8 @@
-//! `/connector/callback`: where every vendor sends browsers back to.
+//! `/connector/callback`, and `/connector/callback/{app}`: where vendors send browsers back to.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::connect::{Stray, browser, other_browser, result_address, send_on, sent_again, trouble};
+use super::connect::{Stray, browser, other_app, other_browser, result_address, send_on, sent_again, trouble};
 use crate::http::body::{LARGEST_PUBLIC_FORM, RawBody};
 use crate::http::extract::{Parameters, address, services};
 use crate::http::pages::frame::lead_to;
@@ -11,7 +11,9 @@ use crate::service::callback::CallbackEnd;
 use crate::service::grants::Redirected;
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.route("/connector/callback", web::get().to(callback)).route("/connector/callback", web::post().to(posted));
+    for path in ["/connector/callback", "/connector/callback/{app}"] {
+        config.route(path, web::get().to(callback)).route(path, web::post().to(posted));
+    }
 }
 
 async fn callback(request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -35,13 +37,15 @@ async fn posted(request: HttpRequest, body: RawBody) -> Result<HttpResponse, Api
 async fn came_back(request: &HttpRequest, parameters: Vec<(String, String)>) -> Result<HttpResponse, ApiError> {
     let services = services(request)?;
     let public_url = &services.public_url;
-    let redirected = Redirected::of(parameters);
+    let app = request.match_info().get("app").map(str::to_owned);
+    let redirected = Redirected { callback: app, ..Redirected::of(parameters) };
     let (stray, said) = (Stray::of(&redirected), redirected.error.clone());
     let end = services.finish_callback(browser(request, public_url), address(request), redirected).await;
     Ok(match end {
         Ok(CallbackEnd::Forward(address)) => lead_to(&address, public_url),
         Ok(CallbackEnd::Link { token, popup }) => lead_to(&result_address(token.expose(), popup), public_url),
         Ok(CallbackEnd::OtherBrowser) => other_browser(public_url),
+        Ok(CallbackEnd::OtherApp) => other_app(public_url),
         Ok(CallbackEnd::Unknown) => match strayed(request, stray, said.as_deref()).await {
             Ok(page) => page,
             Err(error) => trouble(&error, public_url),

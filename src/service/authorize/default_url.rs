@@ -97,11 +97,13 @@ impl Services {
         });
         let issuer = Issuer::of(oauth2, values);
         let _room = self.claim(owner.organization, Limit::Authorizations, 1).await?;
-        let begun = self.begin_callback(owner, &element, app.client_id.clone(), waiting, issuer, None).await?;
+        let redirect_uri = self.redirect_url_of(app.callback.as_deref());
+        let client = (app.client_id.clone(), redirect_uri.clone());
+        let begun = self.begin_callback(owner, &element, client, waiting, issuer, None).await?;
         let (scope, optional_scope) = (choice.mandatory.join(" "), choice.optional.join(" "));
         let authorization = Authorization {
             client_id: app.client_id.expose(),
-            redirect_uri: &self.redirect_url(),
+            redirect_uri: &redirect_uri,
             state: begun.state.expose(),
             // An empty one would mean another set of the element's.
             scope: Some(scope.as_str()).filter(|scope| !scope.is_empty()),

@@ -144,11 +144,12 @@ impl Services {
         let waiting =
             LinkWaiting { link: id, popup, configuration: given, authentication, scopes: mandatory, further_scopes };
         let (waiting, issuer) = (Waiting::Link(waiting), Issuer::of(oauth2, values));
-        let begun = self.begin_callback(owner, element, client_id.clone(), waiting, issuer, Some(browser)).await?;
+        let redirect_uri = self.redirect_url_of(app.as_ref().and_then(|app| app.callback.as_deref()));
+        let client = (client_id.clone(), redirect_uri.clone());
+        let begun = self.begin_callback(owner, element, client, waiting, issuer, Some(browser)).await?;
         let joined = |list: fn(&ScopeChoice) -> &Vec<String>| scopes.as_ref().map(|choice| list(choice).join(" "));
         let scope = joined(|choice| &choice.mandatory).filter(|text| !text.is_empty());
         let optional = joined(|choice| &choice.optional).filter(|text| !text.is_empty());
-        let redirect_uri = self.redirect_url();
         let authorization = Authorization {
             client_id: client_id.expose(),
             redirect_uri: &redirect_uri,

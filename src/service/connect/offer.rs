@@ -181,8 +181,10 @@ impl Services {
         let app = match authentication {
             AuthenticationType::ApiKey => None,
             AuthenticationType::OAuth2 => {
-                given.insert(REDIRECT_URI.to_owned(), self.redirect_url().into());
-                self.app_of_offer(element, &configuration, &mut given, app)?
+                let app = self.app_of_offer(element, &configuration, &mut given, app)?;
+                let callback = app.as_ref().and_then(|app| app.callback.as_deref());
+                given.insert(REDIRECT_URI.to_owned(), self.redirect_url_of(callback).into());
+                app
             }
         };
         for (key, value) in app.iter().flat_map(|app| &app.configuration) {

@@ -64,6 +64,7 @@ impl PartnerAppInput {
                 (None, Some(before)) if !oauth2.has_public_clients() => before.given_for.clone(),
                 _ => Some(element.secret_places.clone()),
             },
+            callback: before.and_then(|app| app.callback.clone()),
         };
         scope_choice::check(element, Layer::of_app(&app))?;
         Ok(app)

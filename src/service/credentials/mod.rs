@@ -1,7 +1,9 @@
 //! How a credential comes to be and ends: exchanges, checks, apps, revocations.
 
+mod app_address;
 mod app_hosts;
 mod app_input;
+pub mod app_view;
 mod code_use;
 pub(in crate::service) mod follow_up;
 pub(in crate::service) mod introspect;

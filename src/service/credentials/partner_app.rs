@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::scope_choice::{self, Layer, PresetView, ScopeChoice};
+use super::app_view::PartnerAppView;
 use crate::catalog::element::{AuthenticationType, Element};
 use crate::catalog::oauth2::OAuth2;
 use crate::kernel::code::Code;
@@ -50,6 +50,9 @@ pub struct PartnerApp {
     pub given_for: Option<String>,
     /// Since when the client id is this one; none before apps said so.
     pub client_since: Option<DateTime<Utc>>,
+    /// The end of the redirect URI that is registered for it; none: the one that all apps had before each had its own.
+    #[serde(default)]
+    pub callback: Option<String>,
 }
 
 /// What is to be stored.
@@ -80,48 +83,10 @@ pub struct PartnerAppInput {
     /// hosts.
     #[schema(nullable = false)]
     pub hosts: Option<Vec<String>>,
-}
-
-/// The organization's OAuth app for an element, and what must be known to register it at the vendor.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = PartnerApp)]
-pub struct PartnerAppView {
-    /// The element's key.
-    #[schema(example = "hubspotcrm")]
-    pub element: String,
-    /// Null: there is no app yet.
-    #[schema(required)]
-    pub client_id: Option<String>,
-    /// `********` where one is stored.
-    #[schema(required)]
-    pub client_secret: Option<String>,
-    /// False: the vendor's clients are public, and none is asked for.
-    pub secret_needed: bool,
-    #[schema(required)]
-    pub scopes: Option<String>,
-    #[schema(required)]
-    pub optional_scopes: Option<String>,
-    #[schema(required)]
-    pub preset: Option<String>,
-    /// What every instance that uses the app is given.
-    pub configuration: BTreeMap<String, String>,
-    /// The hosts that the app was stored for. Null: it serves all of the vendor's.
-    #[schema(required)]
-    pub hosts: Option<Vec<String>>,
-    /// To be registered at the vendor, exactly so.
-    #[schema(example = "https://ligand.example/connector/callback")]
-    pub redirect_url: String,
-    /// What must be done at the vendor.
-    pub config_description: String,
-    /// The sets of scopes that the element names.
-    pub presets: Vec<PresetView>,
-    /// What is asked for where neither call nor link says otherwise.
-    pub requested_scopes: Vec<String>,
-    pub requested_optional_scopes: Vec<String>,
-    /// Scopes among them that do not go together, and what to do about it.
-    #[schema(required)]
-    pub warning: Option<String>,
+    /// Which of this server's two addresses is registered at the vendor: the app's own (`…/connector/callback/17-hubspotcrm`), or the one of
+    /// all apps of before (`…/connector/callback`). Absent: it stays as it is, and a new app has its own.
+    #[schema(nullable = false)]
+    pub redirect_url: Option<String>,
 }
 
 impl PartnerApp {
@@ -201,14 +166,6 @@ impl Services {
         Ok(self.vault.open_document(PARTNER_APP.place(owner.organization, stored.id), &stored.sealed)?)
     }
 
-    /// The app, or what must be known before there is one.
-    pub async fn show_partner_app(&self, owner: Owner, key_or_id: &str) -> Result<PartnerAppView, ApiError> {
-        let element = self.element_of(owner, key_or_id)?;
-        let oauth2 = oauth2_of(&element)?;
-        let app = self.partner_app(owner, &element).await?;
-        Ok(self.partner_app_view(&element, oauth2, app.as_ref()))
-    }
-
     /// For administrators of the organization.
     pub async fn save_partner_app(
         &self,
@@ -224,11 +181,13 @@ impl Services {
         loop {
             let (before, stored) = self.stored_app(owner, &element).await?.unzip();
             let app = input.checked(&element, stored.as_ref(), self.now())?;
+            let callback = self.registered_callback(owner, &element, input.redirect_url.as_deref(), stored.as_ref())?;
+            let app = PartnerApp { callback, ..app };
             // What keeps an old secret is of no use.
             self.refuse_changed_element(&element, app.given_for.as_deref())?;
             let trail = self.audit_with(trail, actor, Deed::AppSaved, element.id)?;
             if self.replace_app(owner, &element, before, &app, trail).await?.is_some() {
-                return Ok(self.partner_app_view(&element, oauth2, Some(&app)));
+                return Ok(self.partner_app_view(owner, &element, oauth2, Some(&app)));
             }
             races.lost()?;
         }
@@ -303,28 +262,6 @@ impl Services {
             );
             ApiError::new(Code::MissingConfiguration, message)
         })
-    }
-
-    fn partner_app_view(&self, element: &Element, oauth2: &OAuth2, app: Option<&PartnerApp>) -> PartnerAppView {
-        let layers: Vec<_> = app.map(Layer::of_app).into_iter().collect();
-        let ScopeChoice { mandatory, optional, warning } = scope_choice::choose(element, &layers);
-        PartnerAppView {
-            element: element.key.clone(),
-            client_id: app.map(|app| app.client_id.expose().to_owned()),
-            client_secret: app.filter(|app| !app.client_secret.is_empty()).map(|_| MASK.to_owned()),
-            secret_needed: !oauth2.has_public_clients(),
-            scopes: app.and_then(|app| app.scopes.clone()),
-            optional_scopes: app.and_then(|app| app.optional_scopes.clone()),
-            preset: app.and_then(|app| app.preset.clone()),
-            configuration: app.map(|app| app.configuration.clone()).unwrap_or_default(),
-            hosts: oauth2.binds_apps_to_hosts().then(|| app.and_then(|app| app.hosts.clone()).unwrap_or_default()),
-            redirect_url: self.redirect_url(),
-            config_description: element.config_description.clone(),
-            presets: oauth2.presets.iter().map(|(name, preset)| PresetView::of(name, preset)).collect(),
-            requested_scopes: mandatory,
-            requested_optional_scopes: optional,
-            warning,
-        }
     }
 }
 

@@ -22,7 +22,8 @@ impl Services {
         client: &Client,
     ) -> Result<Started, ApiError> {
         let redirect_uri = input.configuration.get(CALLBACK_URL).unwrap_or_default().to_owned();
-        if redirect_uri == self.redirect_url() {
+        let below = redirect_uri.strip_prefix(&self.redirect_url());
+        if below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) {
             // Without it nobody knows whose flow the code is of.
             let message =
                 "A code that came back to this server goes with the providerData.secret of oauth/url/default.";

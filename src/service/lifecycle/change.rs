@@ -207,8 +207,8 @@ impl Services {
         let owner = Owner { organization: stored.instance.organization_id, account: stored.instance.account_id };
         let app = self.app_for(owner, &element, authentication, &configuration).await?;
         let secret = input.provider_data.as_ref().and_then(|data| data.text("secret"));
-        if app.is_some() && input.has_code() && secret.is_some() {
-            configuration.set(CALLBACK_URL, Some(self.redirect_url()));
+        if let Some(app) = app.as_ref().filter(|_| input.has_code() && secret.is_some()) {
+            configuration.set(CALLBACK_URL, Some(self.redirect_url_of(app.callback.as_deref())));
         }
         // What was connected with the organization's app can be renamed when that is gone.
         let brings_tokens = brought.is_some_and(|brought| !brought.is_empty());

@@ -218,8 +218,9 @@ impl Services {
         if let Some(app) = &app {
             app.fill(&mut wanted.configuration);
         }
-        if app.is_some() && wanted.brought.is_none() && wanted.provider_data.text("secret").is_some() {
-            wanted.configuration.set(CALLBACK_URL, Some(self.redirect_url()));
+        let is_told = wanted.brought.is_none() && wanted.provider_data.text("secret").is_some();
+        if let Some(app) = app.as_ref().filter(|_| is_told) {
+            wanted.configuration.set(CALLBACK_URL, Some(self.redirect_url_of(app.callback.as_deref())));
         }
         wanted.require(app.is_some())?;
         if wanted.authentication == AuthenticationType::OAuth2

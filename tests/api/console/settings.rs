@@ -30,7 +30,7 @@ on_both!(an_app_is_stored_and_its_secret_stays, |server| async move {
     let page = person.shown(APP).await;
     assert_says(
         &page,
-        &["an administrator stores", "value=\"https://ligand.example/connector/callback\"", "None is stored."],
+        &["an administrator stores", "value=\"https://ligand.example/connector/callback/", "None is stored."],
     );
     let page = person.fails(APP, &[("do", "save-app"), ("clientId", "sandbox-client"), ("scopes", "a b")], 400).await;
     assert_says(&page, &["role=\"alert\"", "clientSecret is missing", "value=\"sandbox-client\"", "value=\"a b\""]);

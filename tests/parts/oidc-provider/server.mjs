@@ -109,7 +109,7 @@ function insistOnRegisteredMethod({ Client }) {
 function takeAnyPortOfItsCallback({ Client }) {
   const { redirectUriAllowed } = Client.prototype;
   Client.prototype.redirectUriAllowed = function allowed(uri) {
-    return redirectUriAllowed.call(this, uri.replace(/^http:\/\/localhost:\d+(?=\/connector\/callback$)/, 'http://localhost'));
+    return redirectUriAllowed.call(this, uri.replace(/^http:\/\/localhost:\d+(?=\/connector\/callback)/, 'http://localhost').replace(/(?<=\/connector\/callback)\/.*/, ''));
   };
 }
 

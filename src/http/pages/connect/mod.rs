@@ -17,7 +17,7 @@ mod visitor;
 use actix_web::web;
 
 pub use cookie::browser;
-pub use problems::{other_browser, trouble};
+pub use problems::{other_app, other_browser, trouble};
 pub use result::address_of as result_address;
 pub use strays::{Stray, send_on, sent_again};
 

@@ -31,6 +31,10 @@ pub fn other_browser(public_url: &Url) -> HttpResponse {
     notice(&texts::OTHER_BROWSER, StatusCode::BAD_REQUEST).respond(public_url)
 }
 
+pub fn other_app(public_url: &Url) -> HttpResponse {
+    notice(&texts::OTHER_APP, StatusCode::CONFLICT).respond(public_url)
+}
+
 /// A failure below the pages. People learn what to do, the log what it was.
 pub fn trouble(error: &ApiError, public_url: &Url) -> HttpResponse {
     let (text, status) = match error.code {

@@ -57,6 +57,11 @@ pub const OTHER_BROWSER: Notice = Notice {
                Nothing was connected.",
     advice: "Open the link that was sent to you again in this browser, and start anew.",
 };
+pub const OTHER_APP: Notice = Notice {
+    title: "This answer came to the wrong address",
+    happened: "The other system sent you to the address of another app than the one that you were to agree to. Nothing was connected.",
+    advice: "Open the link that was sent to you again, and start anew. If it happens once more, tell whoever sent it to you.",
+};
 pub const COOKIES_BLOCKED: Notice = Notice {
     title: "Your browser does not keep cookies",
     happened: "One cookie is needed until you come back, so that nobody else can finish what you begin. Nothing was stored.",

@@ -10,7 +10,8 @@ use super::{parts, texts};
 use crate::catalog::element::{ConfigurationEntry, Element};
 use crate::http::extract::Parameters;
 use crate::kernel::secret::Secret;
-use crate::service::credentials::partner_app::{PartnerAppInput, PartnerAppView};
+use crate::service::credentials::app_view::PartnerAppView;
+use crate::service::credentials::partner_app::PartnerAppInput;
 
 pub fn render(operator: &Operator, element: &Element, app: &PartnerAppView, entered: Option<&Parameters>) -> Markup {
     let here = format!("{HERE}/{}", app.element);
@@ -106,6 +107,7 @@ pub fn read(form: &Parameters) -> PartnerAppInput {
         optional_scopes,
         preset: text("preset"),
         configuration: said_in(form),
+        redirect_url: None,
         hosts: form.get("hosts").map(|text| text.split_whitespace().map(str::to_owned).collect()),
     }
 }

@@ -18,6 +18,6 @@ await browse(async (context) => {
   page.on('request', (request) => request.isNavigationRequest() && way.push(new URL(request.url()).pathname));
   await decide(page, 'Connect app');
   await page.waitForURL(`${shop.origin}/back**`);
-  say({ shop: shop.origin, back: page.url(), pages, way: way.slice(way.indexOf('/connector/callback')) });
+  say({ shop: shop.origin, back: page.url(), pages, way: way.slice(way.findIndex((path) => path.includes('/connector/callback/'))) });
   say({ cookies: await context.cookies() });
 }, { javaScriptEnabled: given.javaScript ?? true });
