@@ -251,6 +251,24 @@ pub fn pointer<'a>(text: &'a str, pointer: &str) -> Option<&'a str> {
     }
 }
 
+/// Whether a value says that there is nothing: what stands in a success where a failure tells its error.
+pub fn says_nothing(value: &str) -> bool {
+    let empty = |open: char, close: char| {
+        value
+            .trim()
+            .strip_prefix(open)
+            .and_then(|rest| rest.strip_suffix(close))
+            .is_some_and(|inside| inside.trim().is_empty())
+    };
+    matches!(value.trim(), "null" | "false" | "0" | "\"\"") || empty('[', ']') || empty('{', '}')
+}
+
+/// Whether an answer speaks of an error, in one of the usual members.
+pub fn speaks_of_failure<'t>(at: impl Fn(&str) -> Option<&'t str>) -> bool {
+    let usual = ["/error", "/errors", "/error_description", "/errorMessages", "/fault", "/message"];
+    usual.iter().any(|place| at(place).is_some_and(|value| !says_nothing(value)))
+}
+
 pub fn is_text_or_number(value: &str) -> bool {
     value != "null" && !value.starts_with(['{', '['])
 }

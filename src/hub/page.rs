@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use url::{Url, form_urlencoded};
 
-use super::json::{Scanner, pointer, text_of};
+use super::json::{self, Scanner, pointer, text_of};
 use crate::catalog::paging::Told;
 use crate::kernel::secret::Secret;
 use crate::protocol::answer::links::next_of;
@@ -101,9 +101,7 @@ impl<'t> Page<'t> {
 
     /// Whether something stands where vendors put the words of a failure: a list that is missing there is no empty one.
     pub fn speaks_of_failure(&self) -> bool {
-        let usual = ["/error", "/errors", "/error_description", "/errorMessages", "/fault", "/message"];
-        let nothing = ["null", "false", "0", "\"\"", "[]", "{}"];
-        usual.iter().any(|at| self.at(at).is_some_and(|value| !nothing.contains(&value)))
+        json::speaks_of_failure(|place| self.at(place))
     }
 
     fn header(&self, name: &str) -> Option<&'t str> {

@@ -1,6 +1,6 @@
 //! What a caller learns when the vendor does not do what it was asked for.
 
-use super::json::{pointer, text_of};
+use super::json::{pointer, says_nothing, text_of};
 use crate::catalog::calls::Failure;
 use crate::catalog::element::Element;
 use crate::kernel::code::Code;
@@ -44,7 +44,7 @@ pub fn failure_of(element: &Element, reply: &VendorReply) -> Option<u16> {
     let text = reply.text();
     let has = |failure: &&Failure| match pointer(&text, &failure.at) {
         None => false,
-        Some(value) if failure.is.is_empty() => !["null", "false", "\"\"", "[]", "{}"].contains(&value),
+        Some(value) if failure.is.is_empty() => !says_nothing(value),
         Some(value) => text_of(value).is_some_and(|text| failure.is.contains(&text)),
     };
     element.failures.iter().find(has).map(|failure| failure.status)

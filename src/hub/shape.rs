@@ -1,6 +1,6 @@
 //! The vendor's objects in the hub's shape, written straight from the vendor's text.
 
-use super::json::{Scanner, copy_without_nulls, is_text_or_number, pointer, push_name, separate};
+use super::json::{Scanner, copy_without_nulls, is_text_or_number, pointer, push_name, separate, speaks_of_failure};
 use super::page::steps;
 use crate::catalog::resource::{Collection, Member, Resource};
 
@@ -46,6 +46,11 @@ pub fn object(body: &str, root: &str, shape: &Shape<'_>) -> Option<String> {
 /// Whether a reply has nothing where an object should be.
 pub fn is_nothing(body: &str, root: &str) -> bool {
     matches!(body.trim(), "" | "null") || pointer(body, root).is_some_and(|value| value.trim() == "null")
+}
+
+/// Whether an answer without the object speaks of an error.
+pub fn is_failure(body: &str) -> bool {
+    speaks_of_failure(|place| pointer(body, place))
 }
 
 /// An object with a list of objects in it, at a JSON pointer: the rest stays as it is.

@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
             }
             None => Page::read(reply.body, reply.headers, root, &mut |scanner| taking.take(scanner, shape))?,
         };
-        if page.found == Found::Other || (page.found == Found::Missing && page.speaks_of_failure()) {
+        if page.found == Found::Other || (page.found != Found::List && page.speaks_of_failure()) {
             return Err("has no list where the element says");
         }
         let Taking { skip, missing, count, done, given, last, .. } = taking;
@@ -239,7 +239,8 @@ impl<'a> Walk<'a> {
         let flag = paging.more().and_then(|to| page.is_so(to));
         let flag = flag.or_else(|| Some(!page.is_so(paging.last.as_ref()?)?));
         if flag == Some(false) || read.is_repeated {
-            return Ok(Next::End);
+            let more = flag.unwrap_or_else(|| self.total().is_some_and(|total| total > self.mark.told));
+            return if more { Err("is the page before once more, and says that there is more") } else { Ok(Next::End) };
         }
         // A full page may have a next one, a short one may be all that the vendor gives at once. Only an empty one is the end.
         let counted = |next: Position| match flag {
@@ -263,7 +264,7 @@ impl<'a> Walk<'a> {
                 let end = offset.saturating_add(passed);
                 match self.total() {
                     Some(total) if flag.is_none() && end >= total => Next::End,
-                    Some(_) if flag.is_none() && read.count > 0 => Next::Sure(Position::Offset(end)),
+                    Some(_) if flag.is_none() => Next::Sure(Position::Offset(end)),
                     _ => counted(Position::Offset(end)),
                 }
             }

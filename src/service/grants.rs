@@ -328,8 +328,7 @@ impl Redirected {
 
     /// The first value that is not empty.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let first = self.parameters.iter().find(|(known, _)| known == name);
-        first.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+        self.parameters.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.clone())
     }
 
     /// With the code from where the element's vendor puts it, and what it tells beside it.

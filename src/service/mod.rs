@@ -164,6 +164,11 @@ impl Detached {
         self.tasks.spawn_on(carried(work), &self.runtime);
     }
 
+    /// Runs beside other work for as long as that takes: the end of the server does not wait for it.
+    pub fn accompany(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(carried(work)));
+    }
+
     /// How many tasks have not ended.
     pub fn running(&self) -> usize {
         self.tasks.len()

@@ -276,6 +276,9 @@ on_both!(nothing_found_is_an_empty_list_in_every_form, in |database| {
             (200, r#"{"answer":"no"}"#, "vendor_answer"),
             (200, r#"{"error":"the database is down"}"#, "vendor_answer"),
             (200, r#"{"ok":true,"errors":[{"message":"x"}]}"#, "vendor_answer"),
+            // GraphQL (October 2021, section 7.1.2): what failed is null, with the reason beside it.
+            (200, r#"{"answer":null,"errors":[{"message":"rate limited"}]}"#, "vendor_answer"),
+            (200, r#"{"answer":{"things":null},"error":"the database is down"}"#, "vendor_answer"),
             (200, "<html><title>Sign in</title></html>", "vendor_answer"),
             (200, r#"{"answer":{"things":[{"id":1}"#, "vendor_answer"),
             (503, "", "vendor_unreachable"),
@@ -288,6 +291,8 @@ on_both!(nothing_found_is_an_empty_list_in_every_form, in |database| {
             vendor.answers_in_bytes("/v1/data/7.json", status, json, body);
             caller.get("/hubs/crm/things/7").await.fails(404, "vendor_not_found");
         }
+        vendor.answers_in_bytes("/v1/data/7.json", 200, json, r#"{"thing":null,"errors":[{"message":"x"}]}"#);
+        caller.get("/hubs/crm/things/7").await.fails(502, "vendor_answer");
         vendor.answers_in_bytes("/v1/data/7.json", 200, json, r#"{"other":{}}"#);
         caller.get("/hubs/crm/things/7").await.fails(502, "vendor_answer");
         // What was done and says nothing is done.

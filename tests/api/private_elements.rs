@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
+use super::imports::{answers, sent, text_of};
 use crate::support::browser::{Browser, set_up, shown};
 use crate::support::caller::{fresh_code, read};
 use crate::support::server::run_with;
@@ -204,6 +205,22 @@ on_both!(an_app_says_where_its_vendor_is, |server| async move {
     assert!(query_of(&last).contains("client_id=app&client_secret=APP-SECRET"), "{last:?}");
     assert_eq!(caller.delete(&format!("/instances/{}", instance["id"])).await.status, 200);
     assert_eq!(server.services.revoke_due_grants().await.expect("the job runs"), 0);
+});
+
+on_both!(an_import_takes_what_the_app_says, |server| async move {
+    let (caller, vendor) = (set_up(&server).await, Vendor::start());
+    grants(&vendor);
+    caller.put(APP, &app(&vendor, json!({ "vendor.client.authentication": "basic" }))).await.ok();
+    let tokens = json!({ "access_token": "old", "refresh_token": "rt", "expires_in": 60 });
+    let line = json!({ "importId": "a", "name": "A", "element": { "key": "privateoauth" }, "providerData": tokens });
+    let made = answers(&sent(&caller, "", text_of(&[line])).await);
+    assert_eq!(made[0]["status"], "created", "{made:?}");
+    let instance = caller.get(&format!("/instances/{}", made[0]["id"])).await.ok();
+    server.advance(TimeDelta::hours(1));
+    let request = called(&caller, &vendor, &instance, "").await;
+    assert_eq!(header(&request, "authorization").as_deref(), Some("Bearer at"));
+    let refresh = vendor.requests().into_iter().find(|request| request.path == "/token/").expect("a refresh");
+    assert_eq!(header(&refresh, "authorization").as_deref(), Some("Basic YXBwOkFQUC1TRUNSRVQ="));
 });
 
 on_both!(what_the_app_leaves_open_the_customer_says, |server| async move {

@@ -163,6 +163,9 @@ impl Services {
             ReplyShape::Empty => None,
             // Some vendors say so with a success.
             ReplyShape::Object if operation.method == "GET" && shape::is_nothing(&body, &operation.root) => {
+                if shape::is_failure(&body) {
+                    return Err(malformed(plan.element, "has no object where the element says"));
+                }
                 let message = format!("{} has no such object.", plan.element.name);
                 return Err(ApiError::new(Code::VendorNotFound, message));
             }

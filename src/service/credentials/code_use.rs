@@ -193,7 +193,7 @@ impl Services {
         let beat = move |conn: &mut AnyConn| spent_codes::beat(conn, id, process);
         let over = CancellationToken::new();
         let alive = over.clone().drop_guard();
-        self.detached.start(async move {
+        self.detached.accompany(async move {
             tokio::select! {
                 () = signs_of_life(&store, "a code", beat) => {}
                 () = over.cancelled() => {}

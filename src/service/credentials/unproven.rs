@@ -55,7 +55,10 @@ impl Provisioning {
             Some(token) => token.clone(),
             // The first use renews it.
             None if renews => Secret::default(),
-            None => return Err(no_tokens()),
+            None => {
+                let message = "providerData has neither access_token nor refresh_token.";
+                return Err(ApiError::new(Code::MissingConfiguration, message));
+            }
         };
         let is_there = !access_token.is_empty();
         let taken = self.as_brought(oauth2, &brought, access_token, now);

@@ -280,10 +280,13 @@ impl Services {
     ) -> Result<New, ApiError> {
         let owner = by.actor.owner();
         let element = self.named_element(owner, None, line.input.element.as_ref())?;
-        let wanted = line.wanted(Arc::clone(&element), self.now())?;
+        let mut wanted = line.wanted(Arc::clone(&element), self.now())?;
         let oauth2 = wanted.authentication == AuthenticationType::OAuth2;
         let uses_app = oauth2 && own_client(&wanted.configuration).is_none();
         let app = common.apps.get(&element.id).filter(|_| uses_app).cloned();
+        if let Some(app) = &app {
+            app.fill(&mut wanted.configuration);
+        }
         wanted.require(app.is_some())?;
         let draft = wanted.into_draft(owner, app, by.creator.clone(), Vec::new());
         let mut provisioned = self.take_unproven(&draft.provisioning)?;
