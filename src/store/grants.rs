@@ -244,6 +244,12 @@ pub fn lapsing(conn: &mut AnyConn, now: DateTime<Utc>, most: i64) -> Result<Vec<
     Ok(rows.into_iter().map(Row::split).collect())
 }
 
+/// Whether something waits at the link for its confirmation.
+pub fn is_held(conn: &mut AnyConn, owner: Owner, link: i64, now: DateTime<Utc>) -> Result<bool, StoreFault> {
+    let held = of_link(owner, link).filter(dsl::held_until.gt(UtcTime(now)));
+    Ok(held.select(dsl::id).first::<i64>(conn).optional()?.is_some())
+}
+
 /// Whether somebody who has this link is at the vendor.
 pub fn is_begun(conn: &mut AnyConn, owner: Owner, link: i64, now: DateTime<Utc>) -> Result<bool, StoreFault> {
     let open = of_link(owner, link).filter(dsl::expires_at.gt(UtcTime(now)));

@@ -154,6 +154,25 @@ on_both!(a_handle_is_good_for_its_own_link, |server| async move {
     assert_eq!(server.count().await, 2);
 });
 
+on_both!(what_lapses_leaves_alone_what_came_back_later, |server| async move {
+    let caller = set_up(&server).await;
+    listens(&caller).await;
+    let made = confirmed_link(&caller, json!({})).await;
+    let browser = Browser::new(&server);
+    let first = handle_of(&browser.connect(&made).await);
+    server.advance(TimeDelta::seconds(290));
+    let second = handle_of(&browser.connect(&made).await);
+    server.advance(TimeDelta::seconds(15));
+    assert_eq!(server.services.lapse_held().await.expect("no fault"), 1);
+    confirm_handle(&caller, &made, &first).await.fails(410, "handle_lapsed");
+    assert_eq!(
+        (kinds(&told(&caller).await), &shown(&caller, &made).await["status"]),
+        (vec!["link.opened"], &json!("opened"))
+    );
+    assert_eq!(confirm_handle(&caller, &made, &second).await.ok()["status"], "authorised");
+    assert_eq!((token_calls(&server), server.count().await), (1, 1));
+});
+
 on_both!(of_two_tabs_the_one_that_is_confirmed_counts, |server| async move {
     let caller = set_up(&server).await;
     let made = confirmed_link(&caller, json!({})).await;

@@ -1,7 +1,7 @@
 //! How long a token lives, in the spellings of vendors: a lifetime (RFC 6749 section 5.1), or a point in time as seconds or
 //! milliseconds since 1970 or as a date; each as number or text.
 
-use chrono::{DateTime, Datelike as _, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use serde_json::Value;
 
 /// Seconds above it are no lifetime but a time since 1970: thirty-one years, or the year 2001.
@@ -10,6 +10,9 @@ const LONGEST: f64 = 1e9;
 const MILLISECONDS: f64 = 1e11;
 /// The last millisecond of the calendar. What is above it means "never".
 const END_OF_TIME: f64 = 253_402_300_799_999.0;
+
+/// As microseconds these are the years 2001 to 2286; a lifetime of thirty million years nobody means.
+const MICROSECONDS: std::ops::RangeInclusive<f64> = 1e15..=1e16;
 
 /// What somebody writes of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,7 @@ fn of_number(number: f64) -> Option<Spelled> {
         1.0..=LONGEST => Some(Spelled::Lifetime(whole)),
         LONGEST..MILLISECONDS => DateTime::from_timestamp(whole, 0).map(Spelled::At),
         MILLISECONDS..=END_OF_TIME => DateTime::from_timestamp_millis(whole).map(Spelled::At),
+        microseconds if MICROSECONDS.contains(&microseconds) => DateTime::from_timestamp_micros(whole).map(Spelled::At),
         END_OF_TIME.. => Some(Spelled::Lifetime(whole)),
         _ => None,
     }
@@ -74,10 +78,12 @@ fn until(end: DateTime<Utc>, now: DateTime<Utc>) -> Option<i64> {
     (left >= 1).then_some(left)
 }
 
-/// A date of RFC 3339, one of ISO 8601 with `+0000` or without a zone (then it is UTC), Ruby's, or one of RFC 9110 section 5.6.7.
+/// A date of RFC 3339, one of ISO 8601 with `+0000`, `+00` or without a zone (then it is UTC), a day alone (its first moment),
+/// Ruby's, PostgreSQL's, or one of RFC 9110 section 5.6.7.
 fn date(text: &str) -> Option<DateTime<Utc>> {
     let zoned = DateTime::parse_from_rfc3339(text)
-        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z"))
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z"))
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f %z"))
         .or_else(|_| DateTime::parse_from_rfc2822(text));
     if let Ok(zoned) = zoned {
@@ -85,7 +91,8 @@ fn date(text: &str) -> Option<DateTime<Utc>> {
     }
     let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f UTC"];
     let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    local.map(|local| local.and_utc())
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|day| day.and_time(NaiveTime::MIN));
+    local.or_else(day).map(|local| local.and_utc())
 }
 
 #[cfg(test)]
@@ -118,6 +125,10 @@ mod tests {
             // Python's `datetime.isoformat()` without a zone, and SQL's spelling.
             json!("2026-03-01T13:00:00"),
             json!("2026-03-01 13:00:00.5"),
+            // PostgreSQL's `timestamptz` (documentation, "Date/Time Output"), and Go's `UnixMicro`.
+            json!("2026-03-01 13:00:00+00"),
+            json!("2026-03-01 14:00:00.25+01"),
+            json!(1_772_370_000_000_000_i64),
             // Ruby's `Time#to_s`, of a time in UTC and of another one.
             json!("2026-03-01 13:00:00 UTC"),
             json!("2026-03-01 13:00:00 +0000"),
@@ -138,6 +149,13 @@ mod tests {
         }
         assert_eq!(spelled(&json!("600")).and_then(|it| it.end(over)), DateTime::from_timestamp(1_772_366_999, 0));
         assert_eq!(spelled(&json!(1e18)).map(|it| it.end(over)), Some(None), "for ever");
+    }
+
+    #[test]
+    fn a_day_is_its_first_moment() {
+        let day = DateTime::from_timestamp(1_772_409_600, 0).unwrap();
+        assert_eq!(spelled(&json!("2026-03-02")), Some(Spelled::At(day)));
+        assert_eq!(spelled(&json!("2026-13-02")), None);
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Services {
     }
 
     async fn lapse(&self, owner: Owner, grant: Grant) -> Result<(), ApiError> {
-        let (id, before, link) = (grant.id, grant.sealed.clone(), grant.link_id.unwrap_or_default());
+        let (id, before, link, now) = (grant.id, grant.sealed.clone(), grant.link_id.unwrap_or_default(), self.now());
         let opened = unless_unopened(self.open_under_way(owner, grant))?.flatten();
         let emptied = opened.map(|(_, under_way)| under_way.emptied());
         let place = GRANT.place(owner.organization, id);
@@ -53,6 +53,10 @@ impl Services {
                 None => grants::delete(conn, owner, id)?,
             }
             let Some(changed) = &changed else { return Ok(()) };
+            // What came back later may still be confirmed: the link has not failed.
+            if grants::is_held(conn, owner, link, now)? {
+                return Ok(());
+            }
             rows::update(conn, owner, changed, &Trail::Not("its time was over, which a notice tells"))?;
             services.tell_link(conn, changed)
         });
