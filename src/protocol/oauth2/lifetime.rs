@@ -1,5 +1,5 @@
-//! How long a token lives, in the spellings of vendors: a lifetime (RFC 6749 section 5.1), or a point in time as seconds or
-//! milliseconds since 1970 or as a date; each as number or text.
+//! How long a token lives, in the spellings of vendors: a lifetime (RFC 6749 section 5.1), or a point in time as seconds to
+//! microseconds since 1970 or as a date; each as number or text.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use serde_json::Value;
